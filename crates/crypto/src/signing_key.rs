@@ -1,0 +1,189 @@
+use std::fmt;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair,
+    KeyPair as _,
+};
+use chancery_types::{Algorithm, Jwk, JwkError, Secret};
+
+/// A private key that signs with one algorithm. Never printed; the PKCS#8 form is kept beside the
+/// parsed key so that it can be written to disk or handed to a TLS library.
+pub struct SigningKey {
+    inner: Inner,
+    jwk: Jwk,
+    pkcs8: Secret,
+}
+
+enum Inner {
+    Ed25519(Ed25519KeyPair),
+    P256 {
+        fixed: Box<EcdsaKeyPair>,
+        der: Box<EcdsaKeyPair>,
+    },
+}
+
+/// Why a key cannot be made or used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// The library could not make a key.
+    #[error("a key could not be generated")]
+    Generate,
+    /// The bytes are not a PKCS#8 key of the expected kind.
+    #[error("not a PKCS#8 {0} private key")]
+    Parse(Algorithm),
+    /// The public half is one that no verifier of ours accepts.
+    #[error("the public key is not acceptable")]
+    Public(#[source] JwkError),
+    /// The library could not sign.
+    #[error("signing failed")]
+    Sign,
+}
+
+impl SigningKey {
+    /// Makes a fresh key.
+    pub fn generate(algorithm: Algorithm) -> Result<Self, KeyError> {
+        let pkcs8 = match algorithm {
+            Algorithm::Ed25519 => {
+                let document = Ed25519KeyPair::generate_pkcs8v1(&SystemRandom::new())
+                    .map_err(|_| KeyError::Generate)?;
+                document.as_ref().to_vec()
+            }
+            Algorithm::Es256 => {
+                let document = EcdsaKeyPair::generate_pkcs8(
+                    &ECDSA_P256_SHA256_FIXED_SIGNING,
+                    &SystemRandom::new(),
+                )
+                .map_err(|_| KeyError::Generate)?;
+                document.as_ref().to_vec()
+            }
+        };
+        Self::from_pkcs8(algorithm, Secret::new(pkcs8))
+    }
+
+    /// Reads a key in PKCS#8 DER.
+    pub fn from_pkcs8(algorithm: Algorithm, pkcs8: Secret) -> Result<Self, KeyError> {
+        let parse = |_| KeyError::Parse(algorithm);
+        let (inner, jwk) = match algorithm {
+            Algorithm::Ed25519 => {
+                let pair =
+                    Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8.expose()).map_err(parse)?;
+                let public = pair.public_key().as_ref().try_into();
+                let public = public.map_err(|_| KeyError::Parse(algorithm))?;
+                (Inner::Ed25519(pair), Jwk::ed25519(public))
+            }
+            Algorithm::Es256 => {
+                let fixed =
+                    EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.expose())
+                        .map_err(parse)?;
+                let der = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8.expose())
+                    .map_err(parse)?;
+                let jwk = Jwk::p256_from_uncompressed(fixed.public_key().as_ref());
+                (
+                    Inner::P256 {
+                        fixed: Box::new(fixed),
+                        der: Box::new(der),
+                    },
+                    jwk,
+                )
+            }
+        };
+        Ok(Self {
+            inner,
+            jwk: jwk.map_err(KeyError::Public)?,
+            pkcs8,
+        })
+    }
+
+    /// The public half.
+    pub const fn public(&self) -> &Jwk {
+        &self.jwk
+    }
+
+    /// Signs; ECDSA signatures are the 64 bytes `r || s`, as JOSE has them.
+    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        match &self.inner {
+            Inner::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
+            Inner::P256 { fixed, .. } => ecdsa(fixed, message),
+        }
+    }
+
+    /// Signs; ECDSA signatures are ASN.1 DER, as X.509 and WebAuthn have them.
+    pub fn sign_der(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        match &self.inner {
+            Inner::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
+            Inner::P256 { der, .. } => ecdsa(der, message),
+        }
+    }
+
+    /// The PKCS#8 DER form, for a key file or a TLS library.
+    pub const fn pkcs8(&self) -> &Secret {
+        &self.pkcs8
+    }
+}
+
+fn ecdsa(pair: &EcdsaKeyPair, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+    let signature = pair
+        .sign(&SystemRandom::new(), message)
+        .map_err(|_| KeyError::Sign)?;
+    Ok(signature.as_ref().to_vec())
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SigningKey")
+            .field("kid", &self.jwk.kid())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chancery_types::SignatureVerifier as _;
+
+    use super::*;
+    use crate::AwsLc;
+
+    #[test]
+    fn signs_what_its_public_half_verifies() {
+        for algorithm in [Algorithm::Ed25519, Algorithm::Es256] {
+            let key = SigningKey::generate(algorithm).unwrap();
+            let again = SigningKey::from_pkcs8(algorithm, key.pkcs8().clone()).unwrap();
+            assert_eq!(again.public(), key.public());
+            let signature = again.sign(b"message").unwrap();
+            assert!(AwsLc.is_valid_key(key.public()));
+            assert!(AwsLc.verify(key.public(), b"message", &signature));
+            assert!(!AwsLc.verify(key.public(), b"massage", &signature));
+            assert!(!AwsLc.verify(key.public(), b"message", &[]));
+        }
+    }
+
+    #[test]
+    fn der_and_fixed_are_not_exchanged() {
+        let key = SigningKey::generate(Algorithm::Es256).unwrap();
+        let der = key.sign_der(b"message").unwrap();
+        assert!(AwsLc.verify_es256_der(key.public(), b"message", &der));
+        assert!(!AwsLc.verify(key.public(), b"message", &der));
+        assert!(!AwsLc.verify_es256_der(key.public(), b"message", &key.sign(b"message").unwrap()));
+    }
+
+    #[test]
+    fn a_point_off_the_curve_is_no_key() {
+        assert!(!AwsLc.is_valid_key(&Jwk::p256([1; 32], [1; 32])));
+    }
+
+    #[test]
+    fn is_not_printed() {
+        let key = SigningKey::generate(Algorithm::Ed25519).unwrap();
+        let printed = format!("{key:?}");
+        assert!(printed.contains(&key.public().kid()) && printed.ends_with(".. }"));
+    }
+
+    #[test]
+    fn refuses_the_wrong_kind() {
+        let key = SigningKey::generate(Algorithm::Ed25519).unwrap();
+        assert!(SigningKey::from_pkcs8(Algorithm::Es256, key.pkcs8().clone()).is_err());
+        assert!(SigningKey::from_pkcs8(Algorithm::Ed25519, Secret::new(vec![0; 48])).is_err());
+    }
+}

@@ -1,0 +1,24 @@
+//! The words every other crate speaks: digests, timestamps, identifiers, canonical JSON, strict
+//! parsing, keys and compact JWS.
+//!
+//! Pure: nothing here holds a clock, randomness, a socket or a file; those are arguments.
+
+pub mod base64url;
+pub mod canonical;
+pub mod digest;
+pub mod id;
+pub mod jwk;
+pub mod jws;
+pub mod limits;
+pub mod secret;
+pub mod signature;
+pub mod strict_json;
+pub mod timestamp;
+
+pub use canonical::{CanonicalError, to_canonical, to_jcs};
+pub use digest::{Digest, DigestError};
+pub use jwk::{Jwk, JwkError};
+pub use secret::Secret;
+pub use signature::{Algorithm, SignatureVerifier};
+pub use strict_json::{StrictJsonError, parse_strict, parse_strict_with_floats};
+pub use timestamp::Timestamp;

@@ -1,0 +1,16 @@
+//! Limits that hold everywhere, checked before anything is allocated for what they bound.
+
+/// Deepest nesting of a JSON document that is read or written.
+pub const MAX_JSON_DEPTH: usize = 64;
+
+/// Largest entry of a log (C2SP tlog-tiles: entries carry a 16-bit length).
+pub const MAX_LOG_ENTRY_BYTES: usize = 65_535;
+
+/// Most links of a delegation chain, root included.
+pub const MAX_CHAIN_LINKS: usize = 8;
+
+/// Most bytes of a delegation chain: its links joined by commas.
+pub const MAX_CHAIN_BYTES: usize = 16_384;
+
+/// Most bytes of one compact JWS that is read.
+pub const MAX_JWS_BYTES: usize = 16_384;
