@@ -1,1 +1,17 @@
-//! api
+//! The control API: the messages that Chancery's processes exchange, and the clients that speak it.
+//!
+//! Signer, server and the node's operator side speak HTTP/1.1 and JSON over Unix sockets that only
+//! their owner may use. Nothing of an implementation is here.
+
+pub mod client;
+pub mod error;
+pub mod gateway;
+pub mod listener;
+pub mod server;
+pub mod signer;
+pub mod snapshot;
+pub mod tls;
+
+pub use client::{ClientError, UnixClient};
+pub use error::Problem;
+pub use listener::OwnerListener;

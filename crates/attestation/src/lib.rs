@@ -1,1 +1,9 @@
-//! attestation
+//! Evidence of what a process is, and the level that each kind of it reaches.
+//!
+//! Pure: what the kernel said is an argument. Every level here rests on software alone and says so
+//! in its name; nothing is claimed that no hardware vouched for.
+
+mod evidence;
+
+pub use chancery_identity::{AttestationLevel, Isolation};
+pub use evidence::{Evidence, EvidenceError, LaunchEvidence, ProcessEvidence};

@@ -1,1 +1,35 @@
-//! audit
+//! What is written into the logs: one typed, canonical entry per event, the salted commitments
+//! that stand in for what a log must not carry, and the chain of every instance's entries.
+//!
+//! From the entries alone the five facts follow: which instance did it ([`IdentityIssue`],
+//! [`Decision`]), what it was made of ([`IdentityIssue`], [`ManifestRegister`]), on whose behalf and
+//! for which goal ([`SessionOpen`], [`DelegationRoot`], [`DelegationEnrol`]), who or what allowed it
+//! ([`Decision`], [`ApprovalGrant`]) and until when that holds (the expiries of all of them).
+
+#[macro_use]
+mod body;
+mod commitment;
+mod documentation;
+mod entry;
+mod event;
+mod events;
+mod instance_chain;
+mod label;
+mod words;
+
+pub use body::{Body, FieldDoc, FieldType, TypeDoc, Writer};
+pub use commitment::{Commitment, Disclosure, DisclosureError, commit};
+pub use documentation::{documentation, markdown};
+pub use entry::{Entry, EntryError, leaf_hash};
+pub use event::Event;
+pub use events::{
+    ApprovalAnswer, ApprovalGrant, ApprovalRequest, CheckpointEnrol, Decision, DelegationEnrol,
+    DelegationRoot, IdentityEnd, IdentityIssue, ManifestRegister, Outcome, PolicyPublish,
+    RecordEnrol, SessionEnd, SessionJoin, SessionLeave, SessionOpen, SessionRefuse, TrustChange,
+};
+pub use instance_chain::{ChainError, InstanceChains, InstanceLink, LeafRef};
+pub use label::{Label, LabelError};
+pub use words::{
+    Assurance, CallKind, CallRecord, Charge, ClearValue, Counts, Credential, CredentialForm,
+    EndReason, Isolation, LeaveReason, OutcomeStatus, Ruling, Verdict,
+};

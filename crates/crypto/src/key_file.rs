@@ -42,12 +42,21 @@ pub fn create_private_file(path: &Path, content: &[u8]) -> Result<(), KeyFileErr
         .map_err(io)?;
     file.write_all(content).map_err(io)?;
     file.sync_all().map_err(io)?;
-    let folder = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))
-        .and_then(|dir| dir.sync_all())
-        .map_err(io)
+    sync_folder(path).map_err(io)
+}
+
+/// Replaces a file by another content, durably and whole: a crash leaves the old or the new one.
+/// Its mode is 0600.
+pub fn replace_private_file(path: &Path, content: &[u8]) -> Result<(), KeyFileError> {
+    let next = path.with_extension("next");
+    let io = |source| KeyFileError::Io { path: path.to_owned(), source };
+    match std::fs::remove_file(&next) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
+        _ => {}
+    }
+    create_private_file(&next, content)?;
+    std::fs::rename(&next, path).map_err(io)?;
+    sync_folder(path).map_err(io)
 }
 
 /// Reads a file that only its owner may read; refuses one that others may.
@@ -67,6 +76,11 @@ pub fn read_private_file(path: &Path) -> Result<Secret, KeyFileError> {
     let mut content = Vec::new();
     file.read_to_end(&mut content).map_err(io)?;
     Ok(Secret::new(content))
+}
+
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all())
 }
 
 #[cfg(test)]

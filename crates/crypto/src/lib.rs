@@ -7,9 +7,11 @@ mod ml_dsa;
 mod provider;
 mod random;
 mod signing_key;
+mod svid_algorithms;
 
-pub use key_file::{KeyFileError, create_private_file, read_private_file};
+pub use key_file::{KeyFileError, create_private_file, read_private_file, replace_private_file};
 pub use ml_dsa::MlDsa44Key;
 pub use provider::AwsLc;
 pub use random::{RandomError, random_bytes, random_id};
 pub use signing_key::{KeyError, SigningKey};
+pub use svid_algorithms::SVID_ALGORITHMS;

@@ -1,1 +1,45 @@
-//! delegation
+//! Authority: delegation chains, proofs of possession, consents and approvals, agent manifests.
+//!
+//! Pure: time, the arithmetic of signatures and private keys are arguments. What verification
+//! returns only verification can make; refusals carry one [`Reason`] each.
+
+pub mod chain;
+pub mod draft;
+pub mod manifest;
+pub mod proof;
+pub mod token;
+pub mod webauthn;
+
+mod approval;
+mod consent;
+mod mission;
+mod reason;
+
+pub use approval::{
+    Answer, Approval, ApprovalError, ApprovalStatement, Denial, Verdict, verify_approval,
+};
+pub use chain::{
+    ChainContext, ChainTip, Coverage, Restriction, Scope, Standing, TrustAnchor, VerifiedChain,
+    VerifiedLink, authorise, verify_chain,
+};
+pub use consent::{Consent, ConsentError, consent_challenge, verify_consent};
+pub use draft::{DraftError, LinkDraft, PersonDraft, ProofDraft, RootDraft, Signer, Terms};
+pub use manifest::{
+    AuthenticManifest, CatalogError, CatalogTool, EnforcementMode, IssuerKey, ManifestContext,
+    ManifestError, ManifestTool, SealError, VerifiedManifest, authenticate_manifest, catalog_root,
+    seal_manifest_payload, sign_manifest, verify_manifest,
+};
+pub use mission::{MAX_MISSION_BYTES, Mission, MissionError};
+pub use proof::{
+    BoundedReplayMemory, ProofContext, ReplayMemory, ReplayRefusal, VerifiedProof,
+    arguments_digest, verify_proof,
+};
+pub use reason::{Reason, ReasonError, Refusal};
+pub use token::{
+    Call, CleanPath, Constraint, Entry, Grant, Judgement, Limits, LinkClaims, Network, Principal,
+    RootClaims, Scalar, Target,
+};
+pub use webauthn::{
+    Assertion, AssertionError, Credential, SoftwareAuthenticator, VerifiedAssertion,
+    verify_assertion,
+};

@@ -1,1 +1,25 @@
-//! journal
+//! The durable log writer and the reader of what it wrote.
+//!
+//! An entry is durable when [`Journal::append`] returns its index. It is first in a write-ahead
+//! log; in the background it goes into entry bundles and tiles, and a signed checkpoint that
+//! covers it becomes visible. The directory is a C2SP tiled log that any web server can serve.
+//!
+//! A failed write or sync ends the process: what the disk holds afterwards is for the recovery of
+//! the next start to say, not for a process that would have to guess.
+
+mod disk;
+mod error;
+mod export;
+mod local_signer;
+mod reader;
+mod signer;
+mod wal;
+mod writer;
+
+pub use error::{Damage, JournalError};
+pub use export::Exported;
+pub use local_signer::{LocalSigner, LocalSignerError};
+pub use reader::{Entries, Reader};
+pub use signer::{CheckpointSigner, SignError};
+pub use wal::{Frame, FrameError};
+pub use writer::{AppendError, Config, Journal, PublishError, Published};

@@ -1,1 +1,33 @@
-//! node
+//! The per-host process: attests local processes by the kernel's word, serves the SPIFFE Workload
+//! API to them, and isolates what it launches.
+//!
+//! A caller never says who it is. The kernel names the process at the other end of a socket, the
+//! node knows which launch that process belongs to, and an [`Issuer`] in another process holds the
+//! keys that sign.
+
+pub mod pb;
+pub mod sandbox;
+
+mod clock;
+mod executable;
+mod issuer;
+mod launch;
+mod launches;
+mod node;
+mod operator;
+mod peer;
+mod process;
+mod procfs;
+mod workload;
+mod x509_source;
+
+pub use executable::Executable;
+pub use issuer::{Delegation, Delegations, Issuer, IssuerError, IssuerFuture};
+pub use launch::{EndReason, Launch, LaunchFacts};
+pub use launches::{LaunchError, LaunchRequest, Launches};
+pub use node::{Node, NodeConfig, NodeError};
+pub use operator::{LaunchList, LaunchView, RegisterLaunch, RegisteredLaunch};
+pub use process::{Process, ProcessError};
+
+#[cfg(test)]
+mod tests;

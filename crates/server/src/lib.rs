@@ -1,1 +1,14 @@
-//! server
+//! The control plane: registers agents, issues identities, relays consents and approvals.
+//!
+//! Everything is enrolled in the server's log before it takes effect, and nothing is signed here:
+//! the signer does that, each kind only by its rule. No call of an agent ever passes this process.
+
+mod clock;
+mod endpoints;
+mod remote_signer;
+mod server;
+
+pub use clock::{Clock, ClockError};
+pub use endpoints::ROUTES;
+pub use remote_signer::RemoteSigner;
+pub use server::{Server, ServerConfig, ServerError};

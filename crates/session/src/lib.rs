@@ -1,1 +1,46 @@
-//! session
+//! The session machine: one mission under one home gateway.
+//!
+//! A [`Session`] is opened with an identity, a manifest, a verified chain and the digests of policy
+//! and catalog, and holds no permission then. Instances join and leave it; every call is judged by
+//! [`Session::judge`], the one function that gateways and offline verifiers share, and recorded by
+//! [`Session::step`]; one end event closes it for ever.
+//!
+//! Pure: `step` says what to enrol and the caller enrols it; only after [`Event::Enrolled`] says
+//! that a decision is durable does a [`Permit`] to forward come back. The state is a fold over the
+//! enrolled entries, so [`Session::replay`] gives what live stepping gave.
+//!
+//! Effective right = chain, and policy, and the session's limits. This crate alone translates a
+//! verified chain into the principal that policy sees.
+
+mod action;
+mod admission;
+mod approval;
+mod effect;
+mod event;
+mod judge;
+mod judgement;
+mod limits;
+mod member;
+mod reason;
+mod refused;
+mod replay;
+mod session;
+mod state;
+mod translate;
+
+pub use action::{Action, PRINCIPAL, chain_ask, principal_text};
+pub use effect::{Effect, Permit};
+pub use event::{
+    Answered, ApprovalQuestion, Budgets, Event, ExecutionEnd, Joining, Leaving, Opening,
+};
+pub use judge::{CallInput, CatalogFacts};
+pub use judgement::Judgement;
+pub use member::{Member, MemberError};
+pub use reason::Reason;
+pub use refused::{Fault, Refused};
+pub use replay::ReplayError;
+pub use session::Session;
+pub use state::{Ended, Grant, Open, Opened, Pending};
+
+#[cfg(test)]
+mod tests;

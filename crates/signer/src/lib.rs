@@ -1,1 +1,15 @@
-//! signer
+//! Custody of the authorities' keys, in a process that does nothing else.
+//!
+//! Each kind of thing is signed only by its rule: an X.509-SVID only for an instance or a service of
+//! the trust domain and for an hour at most, a root only over a person's verified consent, a
+//! checkpoint and a snapshot only forward. Whoever holds the server's socket cannot talk a key into
+//! more than that.
+
+pub mod ca;
+pub mod keys;
+
+mod rules;
+mod service;
+
+pub use keys::{KeysError, SignerKeys};
+pub use service::{ROUTES, Signer};

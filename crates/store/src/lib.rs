@@ -1,1 +1,19 @@
-//! store
+//! What the server knows, in SQLite.
+//!
+//! The log is the record of what happened; these tables are what the server answers from. A change
+//! is enrolled first and stored second, so that nothing takes effect that the log does not hold.
+
+mod agents;
+mod approvals;
+mod instances;
+mod open;
+mod policies;
+mod records;
+mod roots;
+
+pub use agents::AgentRow;
+pub use approvals::ApprovalRow;
+pub use instances::InstanceRow;
+pub use open::{SCHEMA_VERSION, Store, StoreError};
+pub use policies::PolicyRow;
+pub use roots::RootRow;

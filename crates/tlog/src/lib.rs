@@ -1,1 +1,57 @@
-//! tlog
+//! Transparency logs in the C2SP formats: signed notes, checkpoints, tiles, entry bundles and the
+//! four Merkle proofs of RFC 6962 and its subtree extension.
+//!
+//! Pure: files, clocks and signature arithmetic are arguments. What a verification returns
+//! ([`VerifiedCheckpoint`], [`VerifiedEntry`]) cannot be made in another way.
+
+mod bundle;
+mod checkpoint;
+mod cosignature;
+mod edge;
+mod frontier;
+mod hash;
+mod memory_tree;
+mod name;
+mod note;
+mod proof;
+mod prove;
+mod ratchet;
+mod rebuild;
+mod subtree;
+mod text;
+mod tile;
+mod tile_nodes;
+mod tile_path;
+mod tlog_proof;
+mod verified;
+mod vkey;
+
+pub use bundle::{BundleError, EntryTooLarge, check_entry, decode_bundle, encode_entry};
+pub use checkpoint::{Checkpoint, CheckpointTextError};
+pub use cosignature::{CosignatureError, TimestampedSignature, cosigned_message};
+pub use edge::{EdgeError, LogEdge, Resource};
+pub use frontier::{Frontier, FrontierError};
+pub use hash::{HashError, LeafHash, TreeHash};
+pub use memory_tree::{MemoryTree, OutOfTree};
+pub use name::{KeyName, NameError, Origin};
+pub use note::{MAX_NOTE_BYTES, MAX_NOTE_SIGNATURES, Note, NoteError, NoteSignature};
+pub use proof::{
+    MAX_PROOF_HASHES, ProofError, verify_consistency, verify_inclusion, verify_subtree_consistency,
+    verify_subtree_inclusion,
+};
+pub use prove::{
+    NodeSource, ProveError, prove_consistency, prove_inclusion, prove_subtree_consistency,
+    prove_subtree_inclusion, subtree_root,
+};
+pub use ratchet::{RatchetError, advance};
+pub use rebuild::{RebuildError, Rebuilt, rebuild};
+pub use subtree::{Subtree, SubtreeError};
+pub use tile::{TileError, encode_tile, parse_tile, tile_root};
+pub use tile_nodes::{TileNodes, TileNodesError};
+pub use tile_path::{TILE_WIDTH, TileKind, TilePath, TilePathError, tile_at, tiles_for};
+pub use tlog_proof::{TlogProof, TlogProofError, VerifiedEntry, VerifyEntryError};
+pub use verified::{
+    CheckpointError, LogKeys, LogKeysError, VerifiedCheckpoint, verify_checkpoint,
+    verify_checkpoint_exact,
+};
+pub use vkey::{KeyMaterial, SignatureKind, VerifierKey, VerifierKeyError};

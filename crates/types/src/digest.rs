@@ -34,6 +34,20 @@ impl Digest {
         Self(hasher.finalize().into())
     }
 
+    /// The digest of everything that `reader` yields, read in pieces.
+    pub fn of_reader(mut reader: impl std::io::Read) -> std::io::Result<Self> {
+        let mut hasher = Sha256::new();
+        let mut piece = vec![0; 1 << 16];
+        loop {
+            match reader.read(&mut piece) {
+                Ok(0) => return Ok(Self(hasher.finalize().into())),
+                Ok(read) => hasher.update(piece.get(..read).unwrap_or_default()),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// Takes 32 bytes that are a digest already.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
@@ -141,6 +155,8 @@ mod tests {
         let spelled = Digest::of(b"a").to_base64url();
         assert_eq!(Digest::from_base64url(&spelled).unwrap(), Digest::of(b"a"));
         assert_eq!(Digest::of_parts([&b"a"[..], b"b"]), Digest::of(b"ab"));
+        let long = vec![7; 200_000];
+        assert_eq!(Digest::of_reader(&long[..]).unwrap(), Digest::of(&long));
     }
 
     #[test]

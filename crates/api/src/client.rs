@@ -1,0 +1,124 @@
+//! A client over a Unix socket.
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use http::{Method, Request, header};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+
+use crate::Problem;
+
+/// Most bytes of an answer that are read.
+const MAX_ANSWER_BYTES: usize = 16 << 20;
+
+/// Speaks HTTP/1.1 and JSON over a Unix socket; one connection for each request.
+#[derive(Debug, Clone)]
+pub struct UnixClient {
+    socket: PathBuf,
+}
+
+/// Why a request has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens, or the socket is not ours to use.
+    #[error("{}: {source}; is `chancery up` running with this data folder?", socket.display())]
+    Connect {
+        /// The socket.
+        socket: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The other side broke off.
+    #[error("{}: the connection broke", socket.display())]
+    Broken {
+        /// The socket.
+        socket: PathBuf,
+        /// What was seen.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The other side refused.
+    #[error(transparent)]
+    Refused(#[from] Problem),
+}
+
+impl UnixClient {
+    /// A client of that socket.
+    pub fn new(socket: impl Into<PathBuf>) -> Self {
+        Self { socket: socket.into() }
+    }
+
+    /// The socket.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Asks with GET.
+    pub async fn get<R: DeserializeOwned>(&self, path: &str) -> Result<R, ClientError> {
+        self.request(Method::GET, path, Bytes::new()).await
+    }
+
+    /// Asks with POST.
+    pub async fn post<T: Serialize + Sync, R: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &T,
+    ) -> Result<R, ClientError> {
+        let body = serde_json::to_vec(body).map_err(|source| self.broken(source))?;
+        self.request(Method::POST, path, body.into()).await
+    }
+
+    /// Asks with DELETE.
+    pub async fn delete<R: DeserializeOwned>(&self, path: &str) -> Result<R, ClientError> {
+        self.request(Method::DELETE, path, Bytes::new()).await
+    }
+
+    async fn request<R: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<R, ClientError> {
+        let stream = UnixStream::connect(&self.socket)
+            .await
+            .map_err(|source| ClientError::Connect { socket: self.socket.clone(), source })?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream))
+                .await
+                .map_err(|source| self.broken(source))?;
+        let connection = tokio::spawn(connection);
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, "localhost")
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Full::new(body))
+            .map_err(|source| self.broken(source))?;
+        let answer = sender.send_request(request).await.map_err(|source| self.broken(source))?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), MAX_ANSWER_BYTES)
+            .collect()
+            .await
+            .map_err(|source| self.broken(source))?
+            .to_bytes();
+        drop(sender);
+        connection.abort();
+        if status.is_success() {
+            return serde_json::from_slice(&body).map_err(|source| self.broken(source));
+        }
+        let refusal = serde_json::from_slice(&body).unwrap_or_else(|_| {
+            Problem::new(status, "unreadable", "the answer is not one of ours")
+        });
+        Err(ClientError::Refused(refusal))
+    }
+
+    fn broken(
+        &self,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> ClientError {
+        ClientError::Broken { socket: self.socket.clone(), source: source.into() }
+    }
+}

@@ -1,0 +1,42 @@
+use chancery_types::{Digest, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// Registers an agent by its signed manifest.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegisterAgent {
+    /// The COSE envelope, base64url.
+    pub manifest: String,
+}
+
+/// A registered agent.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Agent {
+    /// The SPIFFE ID that its manifest names.
+    pub agent_id: String,
+    /// The manifest's id.
+    pub manifest_id: String,
+    /// The digest of the manifest's signed payload.
+    pub manifest_digest: Digest,
+    /// When the manifest ends to be valid.
+    pub expires_at: Timestamp,
+    /// The index of the entry that enrolled it in the server's log.
+    pub log_index: u64,
+}
+
+/// All registered agents.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Agents {
+    /// In the order of their ids.
+    pub agents: Vec<Agent>,
+}
+
+/// A registered manifest.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The COSE envelope, base64url.
+    pub manifest: String,
+}

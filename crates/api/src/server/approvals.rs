@@ -1,0 +1,96 @@
+use chancery_delegation::Assertion;
+use chancery_types::id::{ApprovalId, ExecutionId, SessionId};
+use chancery_types::{Digest, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What a person is asked to approve, as it is shown to them. The digest of its canonical form is
+/// part of what they sign.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalSubject {
+    /// The instance that asks.
+    pub instance: String,
+    /// The principal on whose behalf it acts.
+    pub principal: String,
+    /// The tool server.
+    pub server: String,
+    /// The tool.
+    pub tool: String,
+    /// The arguments in full, as text.
+    pub arguments: String,
+    /// The mission's digest.
+    pub mission_s256: String,
+    /// The policies that ask.
+    pub policies: Vec<String>,
+    /// What this session has done so far.
+    pub session_calls: u64,
+}
+
+/// The gateway opens a request for approval.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenApproval {
+    /// The request.
+    pub approval_id: ApprovalId,
+    /// The session.
+    pub session_id: SessionId,
+    /// The execution that waits.
+    pub execution_id: ExecutionId,
+    /// The digest of the exact action.
+    pub action_digest: Digest,
+    /// The digest of the policy bundle in force.
+    pub policy_digest: Digest,
+    /// When the request ends.
+    pub expires_at: Timestamp,
+    /// What is shown.
+    pub subject: ApprovalSubject,
+}
+
+/// A request for approval and where it stands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Approval {
+    /// What the gateway asked.
+    pub request: OpenApproval,
+    /// Where it stands.
+    pub state: ApprovalState,
+    /// The signed statement, once answered: canonical JSON.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub statement: Option<Value>,
+    /// The person's assertion over the statement, once answered.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub assertion: Option<Assertion>,
+}
+
+/// Where a request for approval stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ApprovalState {
+    /// Nobody has answered.
+    Pending,
+    /// A person approved.
+    Approved,
+    /// A person refused.
+    Denied,
+    /// Nobody answered in time.
+    Expired,
+}
+
+/// A person's answer. The server relays it; the gateway verifies it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnswerApproval {
+    /// The statement: canonical JSON.
+    pub statement: Value,
+    /// The assertion over it.
+    pub assertion: Assertion,
+}
+
+/// Requests for approval, oldest first.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Approvals {
+    /// Oldest first.
+    pub approvals: Vec<Approval>,
+}

@@ -1,0 +1,101 @@
+use std::path::PathBuf;
+
+use chancery_types::Digest;
+use chancery_types::id::{ApprovalId, InstanceId};
+
+use super::{
+    Agent, Agents, AnswerApproval, Approval, Approvals, DraftRoot, EndInstance, EnrolCheckpoint,
+    EnrolRecord, Enrolled, Instances, IssueService, IssueWit, IssueX509, IssuedRoot, IssuedX509,
+    LaunchedInstance, Manifest, OpenApproval, OpenInstance, PolicyFiles, PublishPolicy,
+    RegisterAgent, RootDraft, ServerStatus, SubmitRoot, TrustText,
+};
+use crate::signer::{Done, SignedToken};
+use crate::snapshot::SignedSnapshot;
+use crate::{ClientError, UnixClient};
+
+/// Speaks to the server.
+#[derive(Debug, Clone)]
+pub struct ServerClient(UnixClient);
+
+macro_rules! get {
+    ($($(#[$doc:meta])* $name:ident($($arg:ident: $ty:ty),*) -> $answer:ty = $path:literal;)*) => {$(
+        $(#[$doc])*
+        pub async fn $name(&self, $($arg: $ty),*) -> Result<$answer, ClientError> {
+            self.0.get(&format!($path)).await
+        }
+    )*};
+}
+
+macro_rules! post {
+    ($($(#[$doc:meta])* $name:ident($($arg:ident: $ty:ty,)* => $body:ty) -> $answer:ty = $path:literal;)*) => {$(
+        $(#[$doc])*
+        pub async fn $name(&self, $($arg: $ty,)* body: &$body) -> Result<$answer, ClientError> {
+            self.0.post(&format!($path), body).await
+        }
+    )*};
+}
+
+impl ServerClient {
+    /// A client of that socket.
+    pub fn new(socket: impl Into<PathBuf>) -> Self {
+        Self(UnixClient::new(socket))
+    }
+
+    get! {
+        /// The state of the server.
+        status() -> ServerStatus = "/v1/status";
+        /// The trust document in force.
+        trust() -> TrustText = "/v1/trust";
+        /// All registered agents.
+        agents() -> Agents = "/v1/agents";
+        /// A registered manifest.
+        manifest(digest: Digest) -> Manifest = "/v1/manifests/{digest}";
+        /// All instances.
+        instances() -> Instances = "/v1/instances";
+        /// The root that a person granted to an instance; waits up to `wait_seconds` for it.
+        root_of(instance: InstanceId, wait_seconds: u64) -> Option<IssuedRoot> =
+            "/v1/instances/{instance}/root?wait_seconds={wait_seconds}";
+        /// All requests for approval.
+        approvals() -> Approvals = "/v1/approvals";
+        /// One request for approval; waits up to `wait_seconds` for an answer.
+        approval(approval: ApprovalId, wait_seconds: u64) -> Approval =
+            "/v1/approvals/{approval}?wait_seconds={wait_seconds}";
+        /// A fresh snapshot.
+        snapshot() -> SignedSnapshot = "/v1/snapshot";
+        /// The policy bundle of that digest.
+        policy(digest: Digest) -> PolicyFiles = "/v1/policies/{digest}";
+    }
+
+    post! {
+        /// Installs a later version of the trust document.
+        install_trust(=> TrustText) -> Enrolled = "/v1/trust";
+        /// Registers an agent.
+        register_agent(=> RegisterAgent) -> Agent = "/v1/agents";
+        /// Opens an instance of an agent.
+        open_instance(=> OpenInstance) -> LaunchedInstance = "/v1/instances";
+        /// Issues an instance's X.509-SVID.
+        issue_x509(=> IssueX509) -> IssuedX509 = "/v1/issue/x509";
+        /// Issues the credential of an instance's agent key.
+        issue_wit(=> IssueWit) -> SignedToken = "/v1/issue/wit";
+        /// Issues the X.509-SVID of one of Chancery's own services.
+        issue_service(=> IssueService) -> IssuedX509 = "/v1/issue/service";
+        /// Ends an instance.
+        end_instance(instance: InstanceId, => EndInstance) -> Done =
+            "/v1/instances/{instance}/end";
+        /// Drafts a root.
+        draft_root(=> DraftRoot) -> RootDraft = "/v1/roots/draft";
+        /// Hands in a person's consent and receives the signed root.
+        submit_root(=> SubmitRoot) -> IssuedRoot = "/v1/roots";
+        /// Opens a request for approval.
+        open_approval(=> OpenApproval) -> Done = "/v1/approvals";
+        /// Answers a request for approval.
+        answer_approval(approval: ApprovalId, => AnswerApproval) -> Done =
+            "/v1/approvals/{approval}/answer";
+        /// Publishes a policy bundle.
+        publish_policy(=> PublishPolicy) -> Enrolled = "/v1/policies";
+        /// Enrols a checkpoint of a gateway's log.
+        enrol_checkpoint(=> EnrolCheckpoint) -> Enrolled = "/v1/checkpoints";
+        /// Enrols a Trust Record.
+        enrol_record(=> EnrolRecord) -> Enrolled = "/v1/records";
+    }
+}

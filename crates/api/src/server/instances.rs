@@ -1,0 +1,114 @@
+use chancery_attestation::Evidence;
+use chancery_types::id::InstanceId;
+use chancery_types::{Jwk, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// The node asks for an instance of an agent, with what it attested.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenInstance {
+    /// The agent.
+    pub agent_id: String,
+    /// What the node attested of the process.
+    pub evidence: Evidence,
+}
+
+/// An instance that the server opened.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LaunchedInstance {
+    /// The instance.
+    pub instance_id: InstanceId,
+    /// Its SPIFFE ID.
+    pub spiffe_id: String,
+}
+
+/// Asks for the instance's X.509-SVID.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssueX509 {
+    /// The instance.
+    pub instance_id: InstanceId,
+    /// The P-256 key to certify: SubjectPublicKeyInfo in base64url DER.
+    pub spki: String,
+}
+
+/// Asks for the X.509-SVID of one of Chancery's own services.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssueService {
+    /// `gateway`, `node` or `server`.
+    pub service: String,
+    /// The P-256 key to certify: SubjectPublicKeyInfo in base64url DER.
+    pub spki: String,
+}
+
+/// An X.509-SVID and what verifies its peers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssuedX509 {
+    /// The SPIFFE ID.
+    pub spiffe_id: String,
+    /// Certificates in base64url DER, leaf first.
+    pub chain: Vec<String>,
+    /// The trust domain's X.509 authorities in base64url DER.
+    pub bundle: Vec<String>,
+    /// When it ends to be valid.
+    pub not_after: Timestamp,
+}
+
+/// Asks for the credential of the instance's agent key. The node has verified possession.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssueWit {
+    /// The instance.
+    pub instance_id: InstanceId,
+    /// The agent key.
+    pub key: Jwk,
+}
+
+/// Says that an instance's process has ended.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EndInstance {
+    /// Why.
+    pub reason: String,
+}
+
+/// An instance.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Instance {
+    /// The instance.
+    pub instance_id: InstanceId,
+    /// Its SPIFFE ID.
+    pub spiffe_id: String,
+    /// Its agent.
+    pub agent_id: String,
+    /// Where it stands.
+    pub state: InstanceState,
+    /// Whether its agent key has a credential, so that it can be delegated to.
+    pub has_agent_key: bool,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+    /// How it is kept apart: `namespaces` or `unisolated`.
+    pub isolation: String,
+}
+
+/// Where an instance stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InstanceState {
+    /// Its process runs.
+    Running,
+    /// Its process has ended.
+    Ended,
+}
+
+/// All instances, newest first.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Instances {
+    /// Newest first.
+    pub instances: Vec<Instance>,
+}

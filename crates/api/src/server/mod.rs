@@ -1,0 +1,23 @@
+//! What the server answers: one file for each group of endpoints.
+
+mod agents;
+mod approvals;
+mod client;
+mod instances;
+mod roots;
+mod state;
+
+pub use agents::{Agent, Agents, Manifest, RegisterAgent};
+pub use approvals::{
+    AnswerApproval, Approval, ApprovalState, ApprovalSubject, Approvals, OpenApproval,
+};
+pub use client::ServerClient;
+pub use instances::{
+    EndInstance, Instance, InstanceState, Instances, IssueService, IssueWit, IssueX509,
+    IssuedX509, LaunchedInstance, OpenInstance,
+};
+pub use roots::{DraftRoot, IssuedRoot, RootDraft, SubmitRoot};
+pub use state::{
+    EnrolCheckpoint, EnrolRecord, Enrolled, PolicyFiles, PublishPolicy, ServerStatus,
+    TrustText,
+};

@@ -1,0 +1,61 @@
+use chancery_audit::Disclosure;
+use chancery_delegation::Assertion;
+use chancery_types::id::{InstanceId, PersonId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Asks for a draft of a root: what a person is going to consent to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DraftRoot {
+    /// The instance that will hold the root.
+    pub instance_id: InstanceId,
+    /// The person who will consent.
+    pub person_id: PersonId,
+    /// The mission document's exact bytes, base64url.
+    pub mission: String,
+    /// The `authorization_details`.
+    pub authorization_details: Vec<Value>,
+    /// How long the root is valid, in seconds.
+    pub lifetime_seconds: u64,
+    /// How many links may follow.
+    pub max_depth: u64,
+}
+
+/// A draft: the claims and the challenge that the person's authenticator signs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RootDraft {
+    /// The canonical claims, without `prn.apr`.
+    pub claims: String,
+    /// The challenge, base64url.
+    pub challenge: String,
+}
+
+/// Hands in the person's consent.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SubmitRoot {
+    /// The drafted claims, as they were drafted.
+    pub claims: String,
+    /// The assertion over them.
+    pub consent: Assertion,
+}
+
+/// A root that is signed and enrolled.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssuedRoot {
+    /// The root.
+    pub root: String,
+    /// The person's assertion over its claims.
+    pub consent: Assertion,
+    /// The mission document's exact bytes, base64url.
+    pub mission: String,
+    /// The manifest of the instance's agent: the COSE envelope, base64url.
+    pub manifest: String,
+    /// What opens the principal's commitment in the log.
+    pub principal: Disclosure,
+    /// The index of the entry that enrolled it in the server's log.
+    pub log_index: u64,
+}

@@ -1,0 +1,172 @@
+//! What the signer signs, each kind only by its rule.
+
+use chancery_delegation::Assertion;
+use chancery_types::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::server::TrustText;
+use crate::{ClientError, UnixClient};
+
+/// Asks for an X.509-SVID.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignX509 {
+    /// The SPIFFE ID to certify.
+    pub spiffe_id: String,
+    /// The P-256 key to certify: SubjectPublicKeyInfo in base64url DER.
+    pub spki: String,
+    /// The time of issuance.
+    pub now: Timestamp,
+    /// How long it is valid from `now` on.
+    pub lifetime_seconds: u64,
+    /// The serial number that the log enrolled: 16 bytes, base64url.
+    pub serial: String,
+}
+
+/// An X.509-SVID with its intermediates.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedX509 {
+    /// Certificates in base64url DER, leaf first, root not among them.
+    pub chain: Vec<String>,
+}
+
+/// Asks for a workload identity token.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignWit {
+    /// The canonical claims.
+    pub claims: String,
+}
+
+/// Asks for the root of a delegation chain.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignRoot {
+    /// The canonical claims, without `prn.apr`.
+    pub claims: String,
+    /// The person's assertion over them.
+    pub consent: Assertion,
+}
+
+/// A signed token.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedToken {
+    /// The compact JWS.
+    pub token: String,
+}
+
+/// Asks for the signatures of a checkpoint of the server's log.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignCheckpoint {
+    /// The note's text.
+    pub text: String,
+    /// The proof that its tree begins with the one that was signed last: base64url hashes.
+    pub consistency: Vec<String>,
+}
+
+/// The signatures of a checkpoint, in the order Ed25519, ML-DSA-44.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedCheckpoint {
+    /// The signatures.
+    pub signatures: Vec<CheckpointSignature>,
+}
+
+/// One signature of a checkpoint; the key is called like the log.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckpointSignature {
+    /// The four bytes of the key id, base64url.
+    pub key_id: String,
+    /// The signature, base64url.
+    pub signature: String,
+}
+
+/// The checkpoint that the signer signed last.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LastCheckpoint {
+    /// Its text; absent before the first.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub text: Option<String>,
+}
+
+/// Asks for a snapshot's signature.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignSnapshot {
+    /// The canonical snapshot.
+    pub snapshot: String,
+}
+
+/// A signature.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedSnapshot {
+    /// The thumbprint of the key.
+    pub kid: String,
+    /// The signature, base64url.
+    pub signature: String,
+}
+
+/// An answer without content.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Done {}
+
+/// Speaks to the signer.
+#[derive(Debug, Clone)]
+pub struct SignerClient(UnixClient);
+
+impl SignerClient {
+    /// A client of that socket.
+    pub fn new(socket: impl Into<std::path::PathBuf>) -> Self {
+        Self(UnixClient::new(socket))
+    }
+
+    /// Asks for an X.509-SVID.
+    pub async fn x509(&self, request: &SignX509) -> Result<SignedX509, ClientError> {
+        self.0.post("/v1/sign/x509", request).await
+    }
+
+    /// Asks for a workload identity token.
+    pub async fn wit(&self, request: &SignWit) -> Result<SignedToken, ClientError> {
+        self.0.post("/v1/sign/wit", request).await
+    }
+
+    /// Asks for the root of a delegation chain.
+    pub async fn root(&self, request: &SignRoot) -> Result<SignedToken, ClientError> {
+        self.0.post("/v1/sign/root", request).await
+    }
+
+    /// Asks for the signatures of a checkpoint.
+    pub async fn checkpoint(
+        &self,
+        request: &SignCheckpoint,
+    ) -> Result<SignedCheckpoint, ClientError> {
+        self.0.post("/v1/sign/checkpoint", request).await
+    }
+
+    /// Asks for the checkpoint that was signed last.
+    pub async fn last_checkpoint(&self) -> Result<LastCheckpoint, ClientError> {
+        self.0.get("/v1/checkpoint").await
+    }
+
+    /// Asks for a snapshot's signature.
+    pub async fn snapshot(&self, request: &SignSnapshot) -> Result<SignedSnapshot, ClientError> {
+        self.0.post("/v1/sign/snapshot", request).await
+    }
+
+    /// Installs a later version of the trust document.
+    pub async fn install_trust(&self, trust: &TrustText) -> Result<Done, ClientError> {
+        self.0.post("/v1/trust", trust).await
+    }
+
+    /// Whether the signer answers.
+    pub async fn ready(&self) -> Result<Done, ClientError> {
+        self.0.get("/v1/ready").await
+    }
+}

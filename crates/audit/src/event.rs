@@ -1,0 +1,131 @@
+//! The registry of events.
+
+use serde_json::Value;
+
+use crate::events::*;
+use crate::{Body, InstanceLink, Label, TypeDoc, Writer};
+use chancery_types::id::SessionId;
+
+macro_rules! registry {
+    ($($body:ident,)*) => {
+        /// Everything that is ever logged. Append-only: a type keeps its meaning for ever.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum Event {
+            $(
+                #[doc = concat!("See [`", stringify!($body), "`](crate::", stringify!($body), ").")]
+                $body($body),
+            )*
+        }
+
+        impl Event {
+            /// The `type` of the entry.
+            pub const fn type_name(&self) -> &'static str {
+                match self { $(Self::$body(_) => $body::TYPE,)* }
+            }
+
+            /// Whose log holds it.
+            pub const fn writer(&self) -> Writer {
+                match self { $(Self::$body(_) => $body::WRITER,)* }
+            }
+
+            pub(crate) fn to_value(&self) -> Result<Value, serde_json::Error> {
+                match self { $(Self::$body(body) => serde_json::to_value(body),)* }
+            }
+
+            /// The event of that type; none when the type is not registered.
+            pub(crate) fn from_value(
+                name: &str,
+                body: Value,
+            ) -> Option<Result<Self, serde_json::Error>> {
+                match name {
+                    $($body::TYPE => Some(serde_json::from_value(body).map(Self::$body)),)*
+                    _ => None,
+                }
+            }
+
+            pub(crate) fn types() -> Vec<TypeDoc> {
+                vec![$($body::documentation(),)*]
+            }
+        }
+
+        $(impl From<$body> for Event {
+            fn from(body: $body) -> Self {
+                Self::$body(body)
+            }
+        })*
+    };
+}
+
+registry! {
+    TrustChange,
+    PolicyPublish,
+    ManifestRegister,
+    IdentityIssue,
+    IdentityEnd,
+    DelegationRoot,
+    ApprovalAnswer,
+    CheckpointEnrol,
+    RecordEnrol,
+    SessionOpen,
+    SessionJoin,
+    SessionLeave,
+    SessionEnd,
+    DelegationEnrol,
+    Decision,
+    ApprovalRequest,
+    ApprovalGrant,
+    Outcome,
+    SessionRefuse,
+}
+
+impl Event {
+    /// Session, instance and place, for the entries that belong to an instance's chain.
+    pub const fn instance_link(&self) -> Option<(SessionId, &Label, &InstanceLink)> {
+        match self {
+            Self::SessionJoin(body) => Some((body.session, &body.instance, &body.link)),
+            Self::SessionLeave(body) => Some((body.session, &body.instance, &body.link)),
+            Self::Decision(body) => Some((body.session, &body.instance, &body.link)),
+            Self::Outcome(body) => Some((body.session, &body.instance, &body.link)),
+            Self::ApprovalRequest(body) => Some((body.session, &body.instance, &body.link)),
+            Self::ApprovalGrant(body) => Some((body.session, &body.instance, &body.link)),
+            Self::TrustChange(_)
+            | Self::PolicyPublish(_)
+            | Self::ManifestRegister(_)
+            | Self::IdentityIssue(_)
+            | Self::IdentityEnd(_)
+            | Self::DelegationRoot(_)
+            | Self::DelegationEnrol(_)
+            | Self::ApprovalAnswer(_)
+            | Self::CheckpointEnrol(_)
+            | Self::RecordEnrol(_)
+            | Self::SessionOpen(_)
+            | Self::SessionEnd(_)
+            | Self::SessionRefuse(_) => None,
+        }
+    }
+
+    /// The session that the entry is about, where it is about one.
+    pub const fn session(&self) -> Option<SessionId> {
+        match self {
+            Self::SessionOpen(body) => Some(body.session),
+            Self::SessionJoin(body) => Some(body.session),
+            Self::SessionLeave(body) => Some(body.session),
+            Self::SessionEnd(body) => Some(body.session),
+            Self::SessionRefuse(body) => body.session,
+            Self::DelegationRoot(body) => Some(body.session),
+            Self::DelegationEnrol(body) => Some(body.session),
+            Self::Decision(body) => Some(body.session),
+            Self::Outcome(body) => Some(body.session),
+            Self::ApprovalRequest(body) => Some(body.session),
+            Self::ApprovalAnswer(body) => Some(body.session),
+            Self::ApprovalGrant(body) => Some(body.session),
+            Self::RecordEnrol(body) => Some(body.session),
+            Self::TrustChange(_)
+            | Self::PolicyPublish(_)
+            | Self::ManifestRegister(_)
+            | Self::IdentityIssue(_)
+            | Self::IdentityEnd(_)
+            | Self::CheckpointEnrol(_) => None,
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Calls: what was decided, and what came of it.
+
+use chancery_types::Digest;
+use chancery_types::id::{ApprovalId, ExecutionId, SessionId};
+
+use crate::{CallRecord, Charge, InstanceLink, Label, OutcomeStatus, Ruling};
+
+body! {
+    /// A call was decided. Written before the call is forwarded.
+    pub struct Decision = "decision" in Gateway {
+        /// The execution; its outcome carries the same.
+        execution: ExecutionId,
+        /// The session.
+        session: SessionId,
+        /// The SPIFFE ID of the instance.
+        instance: Label,
+        /// The place in the instance's chain.
+        link: InstanceLink,
+        /// The digest of the chain that was presented.
+        chain: Digest,
+        /// The leaf of that chain (`jti`).
+        leaf: Label,
+        /// The digest of the proof of possession.
+        proof: Digest,
+        /// The call.
+        request: CallRecord,
+        /// The digest of the policy bundle that was asked.
+        policy: Digest,
+        /// What was decided.
+        outcome: Ruling,
+        /// Which check decided it.
+        reason: Label,
+        /// The policies that determined it; `chain:` and a jti where the chain did.
+        determining: Vec<Label>,
+        /// The approvals that it rests on.
+        approvals: Vec<ApprovalId>,
+        /// What the call costs, in millionths.
+        cost_micros: u64,
+        /// The limits that it counts against; empty unless it was allowed.
+        charges: Vec<Charge>,
+        [optional]
+        /// The step of the mission that the caller says it serves.
+        step: Label,
+    }
+}
+
+body! {
+    /// An execution ended.
+    pub struct Outcome = "outcome" in Gateway {
+        /// The execution.
+        execution: ExecutionId,
+        /// The session.
+        session: SessionId,
+        /// The SPIFFE ID of the instance.
+        instance: Label,
+        /// The place in the instance's chain.
+        link: InstanceLink,
+        /// The index of the decision in this log.
+        decision: u64,
+        /// How it ended.
+        status: OutcomeStatus,
+        /// How many bytes the answer has.
+        bytes: u64,
+        /// How many microseconds it took.
+        micros: u64,
+        [optional]
+        /// The digest of the answer.
+        result: Digest,
+    }
+}

@@ -1,0 +1,78 @@
+//! Who exists, and what it is made of.
+
+use chancery_types::id::{CredentialId, LaunchId};
+use chancery_types::{Digest, Timestamp};
+
+use crate::{Credential, Isolation, Label};
+
+body! {
+    /// A signed manifest was verified and may be used.
+    pub struct ManifestRegister = "manifest.register" in Server {
+        /// The agent that it describes.
+        agent: Label,
+        /// The digest of the signed manifest.
+        manifest: Digest,
+        /// The thumbprint of the key that signed it.
+        issuer: Digest,
+        [optional]
+        /// When it stops being valid.
+        expires: Timestamp,
+        /// The digest of the prompt that it names.
+        prompt: Digest,
+        /// The digest of the tool catalog that it names.
+        tools: Digest,
+        /// The digest of the policy bundle that it names.
+        policy: Digest,
+        /// The digest of the code that it names.
+        code: Digest,
+    }
+}
+
+body! {
+    /// An instance was given credentials: which instance of which agent, bound to which code and
+    /// manifest, on what evidence.
+    pub struct IdentityIssue = "identity.issue" in Server {
+        /// The agent.
+        agent: Label,
+        /// The SPIFFE ID of the instance.
+        instance: Label,
+        /// What was issued to it.
+        credentials: Vec<Credential>,
+        /// The digest of its manifest.
+        manifest: Digest,
+        /// What vouches for it, as the token says it.
+        attestation_level: Label,
+        /// Whether it has namespaces of its own.
+        isolation: Isolation,
+        /// The digest of the evidence.
+        evidence: Digest,
+        /// The digest of the file that it executes.
+        executable: Digest,
+        /// The node that vouches.
+        node: Label,
+        /// Whether the instance had credentials before.
+        renewal: bool,
+        /// When the last of the credentials expires.
+        expires: Timestamp,
+        [optional]
+        /// The launch that it came from.
+        launch: LaunchId,
+        /// Who runs it.
+        operator: Label,
+    }
+}
+
+body! {
+    /// An instance's credentials are no longer good.
+    pub struct IdentityEnd = "identity.end" in Server {
+        /// The SPIFFE ID of the instance.
+        instance: Label,
+        /// Why.
+        reason: Label,
+        /// Which credentials; all of the instance when empty.
+        credentials: Vec<CredentialId>,
+        [optional]
+        /// The launch that it came from.
+        launch: LaunchId,
+    }
+}

@@ -1,0 +1,15 @@
+//! The bodies, by what they are about.
+
+mod approval;
+mod authority;
+mod call;
+mod enrolment;
+mod identity;
+mod session;
+
+pub use approval::{ApprovalAnswer, ApprovalGrant, ApprovalRequest};
+pub use authority::{DelegationEnrol, DelegationRoot, PolicyPublish, TrustChange};
+pub use call::{Decision, Outcome};
+pub use enrolment::{CheckpointEnrol, RecordEnrol};
+pub use identity::{IdentityEnd, IdentityIssue, ManifestRegister};
+pub use session::{SessionEnd, SessionJoin, SessionLeave, SessionOpen, SessionRefuse};

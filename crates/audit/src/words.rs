@@ -1,0 +1,203 @@
+//! The words and parts that bodies are made of.
+
+use std::collections::BTreeMap;
+
+use chancery_types::id::CredentialId;
+use chancery_types::{Digest, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::{FieldType, Label};
+
+words! {
+    /// What was decided about a call.
+    pub enum Ruling {
+        /// It was forwarded.
+        Allow = "allow",
+        /// It was refused.
+        Deny = "deny",
+        /// A person was asked.
+        Escalate = "escalate",
+    }
+}
+
+words! {
+    /// What a call is for.
+    pub enum CallKind {
+        /// A tool.
+        Tool = "tool",
+        /// A resource.
+        Resource = "resource",
+        /// A prompt.
+        Prompt = "prompt",
+    }
+}
+
+words! {
+    /// Whether an instance has namespaces of its own.
+    pub enum Isolation {
+        /// It has.
+        Isolated = "isolated",
+        /// It has not.
+        Unisolated = "unisolated",
+    }
+}
+
+words! {
+    /// What a root rests on.
+    pub enum Assurance {
+        /// The person's own signature over its claims.
+        Consent = "consent",
+        /// A sign-in alone.
+        Asserted = "asserted",
+    }
+}
+
+words! {
+    /// What a person answered.
+    pub enum Verdict {
+        /// The action may happen.
+        Approve = "approve",
+        /// It may not.
+        Deny = "deny",
+    }
+}
+
+words! {
+    /// The form of a credential.
+    pub enum CredentialForm {
+        /// An X.509-SVID.
+        X509Svid = "x509-svid",
+        /// A workload identity token.
+        Wit = "wit",
+    }
+}
+
+words! {
+    /// Why a session ended.
+    pub enum EndReason {
+        /// The mission was done.
+        Completed = "completed",
+        /// Its time was over.
+        Expired = "expired",
+        /// Its authority was withdrawn.
+        Revoked = "revoked",
+        /// Nobody was left in it.
+        Abandoned = "abandoned",
+    }
+}
+
+words! {
+    /// Why an instance left a session.
+    pub enum LeaveReason {
+        /// It was done.
+        Completed = "completed",
+        /// Its process or its connection was gone.
+        Gone = "gone",
+        /// Its credential or delegation was over.
+        Expired = "expired",
+        /// Its credential or delegation was withdrawn.
+        Revoked = "revoked",
+        /// The session ended.
+        SessionEnd = "session-end",
+    }
+}
+
+words! {
+    /// How an execution ended.
+    pub enum OutcomeStatus {
+        /// The server answered with a result.
+        Completed = "completed",
+        /// The server answered that the tool failed.
+        ToolError = "tool-error",
+        /// The server wants more input first.
+        InputRequired = "input-required",
+        /// The server answered with a protocol error.
+        Failed = "failed",
+        /// The caller withdrew the call after it was forwarded.
+        Cancelled = "cancelled",
+        /// The server was silent for too long.
+        TimedOut = "timed-out",
+        /// The server ended before it answered.
+        Gone = "gone",
+        /// The call did not reach the server.
+        NotForwarded = "not-forwarded",
+        /// The answer was withheld from the caller.
+        Withheld = "withheld",
+        /// The gateway stopped before the end was known.
+        Unknown = "unknown",
+    }
+}
+
+part! {
+    /// One credential that was issued.
+    pub struct Credential {
+        /// Its form.
+        form: CredentialForm,
+        /// Its id.
+        id: CredentialId,
+        /// The thumbprint of its key.
+        key: Digest,
+        /// When it expires.
+        expires: Timestamp,
+    }
+}
+
+part! {
+    /// A call as the log knows it.
+    pub struct CallRecord {
+        /// The server.
+        server: Label,
+        /// What kind of thing is called.
+        kind: CallKind,
+        /// The tool, the prompt or the URI of the resource.
+        name: Label,
+        /// The digest of the arguments in RFC 8785 form.
+        args_digest: Digest,
+        /// The arguments that the policy bundle lets stand in clear.
+        clear: BTreeMap<Label, ClearValue>,
+    }
+}
+
+part! {
+    /// A limit of a delegation that an allowed call counts against.
+    pub struct Charge {
+        /// The delegation (`jti`).
+        delegation: Label,
+        /// Which of its entries.
+        entry: u64,
+    }
+}
+
+part! {
+    /// How often what was decided.
+    pub struct Counts {
+        /// Calls allowed.
+        allowed: u64,
+        /// Calls denied.
+        denied: u64,
+        /// Calls escalated.
+        escalated: u64,
+        /// Executions whose outcome is known.
+        outcomes: u64,
+        /// What the allowed calls cost, in millionths.
+        cost_micros: u64,
+    }
+}
+
+/// A value that stands in clear.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ClearValue {
+    /// True or false.
+    Bool(bool),
+    /// An integer.
+    Integer(i64),
+    /// A text.
+    Text(String),
+}
+
+impl FieldType for ClearValue {
+    fn describe() -> String {
+        "boolean, integer or text".to_owned()
+    }
+}

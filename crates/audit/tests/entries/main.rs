@@ -1,0 +1,8 @@
+//! Entries: what is read, what is refused, what chains.
+
+#[cfg(test)]
+mod chains;
+#[cfg(test)]
+mod reading;
+#[cfg(test)]
+mod samples;

@@ -1,0 +1,297 @@
+//! One entry of every type.
+
+use std::collections::BTreeMap;
+
+use chancery_audit::*;
+use chancery_types::id::{Id, Kind};
+use chancery_types::{Digest, Timestamp};
+
+pub(crate) fn label(text: &str) -> Label {
+    text.parse().unwrap()
+}
+
+pub(crate) fn id<K: Kind>(number: u8) -> Id<K> {
+    Id::from_random([number; 16])
+}
+
+pub(crate) fn digest(text: &str) -> Digest {
+    Digest::of(text)
+}
+
+pub(crate) fn link(seq: u64) -> InstanceLink {
+    InstanceLink {
+        seq,
+        prev: (seq > 0).then(|| LeafRef {
+            index: seq - 1,
+            hash: digest("previous"),
+        }),
+    }
+}
+
+pub(crate) fn entry(event: impl Into<Event>) -> Entry {
+    Entry {
+        origin: label("example.org/log/gateway"),
+        at: Timestamp::from_seconds(1_800_000_000),
+        event: event.into(),
+    }
+}
+
+pub(crate) fn join(session: u8, instance: &str, link: InstanceLink) -> SessionJoin {
+    SessionJoin {
+        session: id(session),
+        instance: label(instance),
+        link,
+        agent: label("spiffe://example.org/agent/a"),
+        manifest: digest("manifest"),
+        chain: digest("chain"),
+        leaf: label("leaf"),
+        agent_key: digest("key"),
+        attestation_level: label("launch"),
+        isolation: Isolation::Isolated,
+        expires: Timestamp::from_seconds(1_800_000_900),
+        id: Some(id(3)),
+    }
+}
+
+pub(crate) fn leave(session: u8, instance: &str, link: InstanceLink, entries: u64) -> SessionLeave {
+    SessionLeave {
+        session: id(session),
+        instance: label(instance),
+        link,
+        reason: LeaveReason::Completed,
+        entries,
+        counts: counts(),
+    }
+}
+
+pub(crate) fn outcome(session: u8, instance: &str, link: InstanceLink) -> Outcome {
+    Outcome {
+        execution: id(4),
+        session: id(session),
+        instance: label(instance),
+        link,
+        decision: 7,
+        status: OutcomeStatus::Completed,
+        bytes: 12,
+        micros: 900,
+        result: Some(digest("result")),
+    }
+}
+
+pub(crate) fn decision() -> Decision {
+    Decision {
+        execution: id(4),
+        session: id(1),
+        instance: label("spiffe://example.org/agent/a/instance/1"),
+        link: link(1),
+        chain: digest("chain"),
+        leaf: label("leaf"),
+        proof: digest("proof"),
+        request: CallRecord {
+            server: label("bank"),
+            kind: CallKind::Tool,
+            name: label("pay"),
+            args_digest: digest("args"),
+            clear: BTreeMap::from([
+                (label("amount"), ClearValue::Integer(-5)),
+                (label("to"), ClearValue::Text("é".to_owned())),
+                (label("urgent"), ClearValue::Bool(false)),
+            ]),
+        },
+        policy: digest("policy"),
+        outcome: Ruling::Allow,
+        reason: label("permit"),
+        determining: vec![label("small-payments")],
+        approvals: vec![id(5)],
+        cost_micros: 50_000,
+        charges: vec![Charge {
+            delegation: label("root"),
+            entry: 0,
+        }],
+        step: Some(label("step-1")),
+    }
+}
+
+fn counts() -> Counts {
+    Counts {
+        allowed: 3,
+        denied: 1,
+        escalated: 1,
+        outcomes: 3,
+        cost_micros: 50_000,
+    }
+}
+
+pub(crate) fn samples() -> Vec<Entry> {
+    let expires = Timestamp::from_seconds(1_800_003_600);
+    let instance = label("spiffe://example.org/agent/a/instance/1");
+    let agent = label("spiffe://example.org/agent/a");
+    let person = commit("principal", &[1; 32], b"Ada");
+    vec![
+        entry(TrustChange {
+            version: 2,
+            document: digest("trust"),
+            signers: vec![digest("root key")],
+            previous: Some(digest("trust 1")),
+        }),
+        entry(PolicyPublish {
+            name: label("payments"),
+            version: 1,
+            policy: digest("policy"),
+            signer: digest("key"),
+            statement: digest("statement"),
+            previous: None,
+        }),
+        entry(ManifestRegister {
+            agent: agent.clone(),
+            manifest: digest("manifest"),
+            issuer: digest("key"),
+            expires: Some(expires),
+            prompt: Some(digest("prompt")),
+            tools: Some(digest("tools")),
+            policy: None,
+            code: Some(digest("code")),
+        }),
+        entry(IdentityIssue {
+            agent: agent.clone(),
+            instance: instance.clone(),
+            credentials: vec![
+                Credential {
+                    form: CredentialForm::X509Svid,
+                    id: id(1),
+                    key: digest("tls"),
+                    expires,
+                },
+                Credential {
+                    form: CredentialForm::Wit,
+                    id: id(2),
+                    key: digest("agent"),
+                    expires,
+                },
+            ],
+            manifest: digest("manifest"),
+            attestation_level: label("launch"),
+            isolation: Isolation::Unisolated,
+            evidence: digest("evidence"),
+            executable: digest("program"),
+            node: label("spiffe://example.org/service/node"),
+            renewal: false,
+            expires,
+            launch: Some(id(9)),
+            operator: None,
+        }),
+        entry(IdentityEnd {
+            instance: instance.clone(),
+            reason: label("exited"),
+            credentials: vec![id(1)],
+            launch: Some(id(9)),
+        }),
+        entry(DelegationRoot {
+            delegation: label("root"),
+            link: digest("root"),
+            session: id(1),
+            delegate: instance.clone(),
+            principal: person,
+            mission: digest("mission"),
+            assurance: Assurance::Consent,
+            consent: digest("consent"),
+            epoch: 1,
+            expires,
+        }),
+        entry(ApprovalAnswer {
+            approval: id(5),
+            session: id(1),
+            action: digest("action"),
+            displayed: digest("page"),
+            policy: digest("policy"),
+            verdict: Verdict::Approve,
+            approver: id(6),
+            answer: digest("answer"),
+            expires,
+        }),
+        entry(CheckpointEnrol {
+            log: label("example.org/log/gateway"),
+            size: 12,
+            root: digest("root"),
+            checkpoint: digest("note"),
+        }),
+        entry(RecordEnrol {
+            session: id(1),
+            record: digest("record"),
+            signer: digest("key"),
+            evidence: digest("index"),
+        }),
+        entry(SessionOpen {
+            session: id(1),
+            gateway: label("spiffe://example.org/service/gateway"),
+            agent,
+            instance: instance.clone(),
+            manifest: digest("manifest"),
+            chain: digest("chain"),
+            root: label("root"),
+            principal: person,
+            operator: commit("operator", &[2; 32], b"Example Ltd"),
+            mission: digest("mission"),
+            assurance: Assurance::Asserted,
+            policy: digest("policy"),
+            catalog: digest("catalog"),
+            trust: 2,
+            expires,
+            max_calls: Some(100),
+            max_cost_micros: None,
+        }),
+        entry(join(1, instance.as_str(), link(0))),
+        entry(leave(1, instance.as_str(), link(3), 4)),
+        entry(SessionEnd {
+            session: id(1),
+            reason: EndReason::Completed,
+            instances: 1,
+            counts: counts(),
+            evidence: Some(digest("index")),
+        }),
+        entry(DelegationEnrol {
+            session: id(1),
+            delegation: label("leaf"),
+            link: digest("leaf"),
+            delegator: instance.clone(),
+            delegate: label("spiffe://example.org/agent/b/instance/2"),
+            depth: 1,
+            expires,
+            parent: Some(label("root")),
+        }),
+        entry(decision()),
+        entry(ApprovalRequest {
+            approval: id(5),
+            session: id(1),
+            instance: instance.clone(),
+            link: link(2),
+            execution: id(4),
+            action: digest("action"),
+            displayed: digest("page"),
+            policy: digest("policy"),
+            asks: vec![label("large"), label("chain:root")],
+            expires,
+            requester: Some(id(7)),
+        }),
+        entry(ApprovalGrant {
+            approval: id(5),
+            session: id(1),
+            instance: instance.clone(),
+            link: link(3),
+            action: digest("action"),
+            verdict: Verdict::Approve,
+            approver: id(6),
+            answer: digest("answer"),
+            expires,
+        }),
+        entry(outcome(1, instance.as_str(), link(2))),
+        entry(SessionRefuse {
+            reason: label("untrusted_root"),
+            session: None,
+            instance: Some(instance),
+            chain: None,
+            manifest: None,
+            link: Some(0),
+        }),
+    ]
+}

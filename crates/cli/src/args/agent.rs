@@ -1,0 +1,50 @@
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::DataArgs;
+
+#[derive(Debug, Args)]
+pub(crate) struct AgentArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    #[command(subcommand)]
+    pub(crate) command: AgentCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AgentCommand {
+    /// Makes and signs a manifest with the deployment's manifest key.
+    Manifest(ManifestArgs),
+    /// Registers an agent by its signed manifest.
+    Register(RegisterArgs),
+    /// Lists the registered agents.
+    List,
+    /// Lists the instances, newest first.
+    Instances,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ManifestArgs {
+    /// The agent's name: the last part of its SPIFFE ID.
+    #[arg(long)]
+    pub(crate) name: String,
+    /// The program that instances of the agent run; its digest is bound.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) program: PathBuf,
+    /// The system prompt, if the agent has one; its digest is bound.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prompt: Option<PathBuf>,
+    /// What the agent is for.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) intent: String,
+    /// The envelope to write.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RegisterArgs {
+    /// The signed manifest.
+    pub(crate) manifest: PathBuf,
+}

@@ -1,0 +1,126 @@
+//! The command line, one file for each group of commands.
+
+mod agent;
+mod connect;
+mod delegate;
+mod demo;
+mod evidence;
+mod log;
+mod parts;
+mod people;
+mod run;
+mod trust;
+mod up;
+
+pub(crate) use agent::{AgentArgs, AgentCommand, ManifestArgs, RegisterArgs};
+pub(crate) use connect::ConnectArgs;
+pub(crate) use delegate::DelegateArgs;
+pub(crate) use demo::DemoArgs;
+pub(crate) use evidence::{EvidenceArgs, VerifyArgs, WhyArgs};
+pub(crate) use log::{LogArgs, LogCommand, LogName};
+pub(crate) use parts::{LedgerArgs, LedgerCommand, PartArgs};
+pub(crate) use people::{AnswerArgs, ApprovalsArgs, ApprovalsCommand};
+pub(crate) use run::{IsolationMode, NetworkMode, RunArgs, SpawnArgs};
+pub(crate) use trust::{EnrolArgs, TrustArgs, TrustCommand};
+pub(crate) use up::UpArgs;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Identity and governance for AI agents: every instance a verified identity, every authority a
+/// signed delegation from a person, every call decided and logged where the agent cannot reach.
+#[derive(Debug, Parser)]
+#[command(name = "chancery", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 refused, failed or not verified; 2 wrong usage or \
+bad input; 3 something that is needed is out of reach. `run` returns its command's code.";
+
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// How results are written to standard output.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// How results are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+/// The data folder of a deployment.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DataArgs {
+    /// The data folder of the deployment.
+    #[arg(long, env = "CHANCERY_DATA", value_name = "DIR", default_value = "chancery-data")]
+    pub(crate) data: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs one governed mission, from a person to an offline proof, and tells it as a story.
+    Demo(DemoArgs),
+    /// Runs a whole deployment on this machine: signer, server, node and gateway.
+    Up(UpArgs),
+    /// Shows and changes the trust document.
+    Trust(TrustArgs),
+    /// Makes, registers and lists agents.
+    Agent(AgentArgs),
+    /// Grants an instance authority on a person's behalf.
+    Delegate(DelegateArgs),
+    /// Starts a command as an isolated agent instance.
+    Run(RunArgs),
+    /// Inside an agent: speaks MCP on standard input and output for an unmodified client.
+    Connect(ConnectArgs),
+    /// Inside an agent: starts another agent with a narrower delegation.
+    Spawn(SpawnArgs),
+    /// Lists and answers requests for a person's approval.
+    Approvals(ApprovalsArgs),
+    /// Copies a session's evidence into a folder that `verify` reads.
+    Evidence(EvidenceArgs),
+    /// Tells the whole story of one action, with proofs.
+    Why(WhyArgs),
+    /// Verifies evidence offline, from the trust document alone.
+    Verify(VerifyArgs),
+    /// Reads the logs.
+    Log(LogArgs),
+    /// The demo's tool server: MCP on standard input and output over a SQLite ledger.
+    Ledger(LedgerArgs),
+    /// Runs the signer alone; `up` does so.
+    #[command(hide = true)]
+    Signer(PartArgs),
+    /// Runs the server alone; `up` does so.
+    #[command(hide = true)]
+    Server(PartArgs),
+    /// Runs the node alone; `up` does so.
+    #[command(hide = true)]
+    Node(PartArgs),
+    /// Runs the gateway alone; `up` does so.
+    #[command(hide = true)]
+    Gateway(PartArgs),
+    /// The inner half of `run`.
+    #[command(hide = true)]
+    SandboxShim {
+        /// What the outer half passes.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// The demo's orchestrator and workers.
+    #[command(hide = true)]
+    DemoAgent {
+        /// Which one, and what it is given.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+}

@@ -1,0 +1,39 @@
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::DataArgs;
+
+#[derive(Debug, Args)]
+pub(crate) struct TrustArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    #[command(subcommand)]
+    pub(crate) command: TrustCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TrustCommand {
+    /// Shows the trust document in force.
+    Show,
+    /// Copies the trust document into a file, for verifiers.
+    Export {
+        /// The file to write.
+        file: PathBuf,
+    },
+    /// Enrols a person: principal and approver.
+    Enrol(EnrolArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EnrolArgs {
+    /// The one-time code that `up` printed.
+    #[arg(long)]
+    pub(crate) code: String,
+    /// The file for the person's software authenticator, made with mode 0600.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) authenticator: PathBuf,
+    /// The authenticator stands in for a person in a demonstration; every output says so.
+    #[arg(long)]
+    pub(crate) stand_in: bool,
+}

@@ -1,0 +1,27 @@
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::DataArgs;
+
+#[derive(Debug, Args)]
+pub(crate) struct UpArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// The SPIFFE trust domain; fixed when the data folder is made.
+    #[arg(long, value_name = "NAME", default_value = "chancery.example")]
+    pub(crate) trust_domain: String,
+    /// The port of the gateway on 127.0.0.1.
+    #[arg(long, value_name = "PORT", default_value_t = 8443)]
+    pub(crate) gateway_port: u16,
+    /// The folder of the policy bundle to publish at start.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) policy: Option<PathBuf>,
+    /// A tool server for the gateway to run: NAME=COMMAND ARGS, words separated by spaces, quotes
+    /// as in a shell. May be repeated. Remembered in the data folder.
+    #[arg(long = "tool-server", value_name = "NAME=COMMAND")]
+    pub(crate) tool_servers: Vec<String>,
+    /// Where the trust document is copied, for verifiers.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trust_out: Option<PathBuf>,
+}

@@ -1,0 +1,139 @@
+//! `chancery delegate`.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use chancery_api::server::{
+    DraftRoot, Instance, InstanceState, IssuedRoot, ServerClient, SubmitRoot,
+};
+use chancery_types::id::InstanceId;
+use chancery_types::{Digest, base64url};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::args::{DelegateArgs, Format};
+use crate::deployment::Authenticator;
+use crate::output;
+
+#[derive(Serialize)]
+struct Delegated {
+    instance: InstanceId,
+    session: String,
+    delegation: String,
+    log_index: u64,
+    mark: &'static str,
+}
+
+pub(super) async fn run(format: Format, args: DelegateArgs) -> anyhow::Result<ExitCode> {
+    let server = super::layout(&args.data)?.server_client();
+    let authenticator = Authenticator::open(&args.authenticator)?;
+    let mission = std::fs::read(&args.mission)
+        .with_context(|| args.mission.display().to_string())?;
+    let grants = args.allow.iter().map(|text| grant(text)).collect::<anyhow::Result<_>>()?;
+    let instance = find(&server, &args.to, args.wait).await?;
+    let request = DraftRoot {
+        instance_id: instance.instance_id,
+        person_id: authenticator.person_id(),
+        mission: base64url::encode(&mission),
+        authorization_details: grants,
+        lifetime_seconds: args.minutes.saturating_mul(60),
+        max_depth: args.depth,
+    };
+    let Some(issued) = consent(&server, &request, &mission, &authenticator, args.yes).await? else {
+        output::say("nothing was signed");
+        return Ok(ExitCode::FAILURE);
+    };
+    let claims = claims_of(&issued.root)?;
+    let text = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let delegated = Delegated {
+        instance: instance.instance_id,
+        session: text("sid"),
+        delegation: text("jti"),
+        log_index: issued.log_index,
+        mark: authenticator.marks(),
+    };
+    output::result(format, &delegated, || {
+        format!(
+            "{} holds {} for session {}, enrolled as entry {} ({})",
+            delegated.instance,
+            delegated.delegation,
+            delegated.session,
+            delegated.log_index,
+            delegated.mark
+        )
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Drafts a root, shows it, has it signed. `None` when the person says no.
+pub(crate) async fn consent(
+    server: &ServerClient,
+    request: &DraftRoot,
+    mission: &[u8],
+    authenticator: &Authenticator,
+    yes: bool,
+) -> anyhow::Result<Option<IssuedRoot>> {
+    let draft = server.draft_root(request).await?;
+    if yes {
+        anyhow::ensure!(
+            authenticator.is_stand_in(),
+            "--yes consents only with a stand-in authenticator; a person consents on a terminal"
+        );
+    } else {
+        let claims: Value = serde_json::from_str(&draft.claims).context("draft")?;
+        output::say(String::from_utf8_lossy(mission));
+        output::say(serde_json::to_string_pretty(&claims)?);
+        if !output::confirm("Grant exactly this, in your name?")? {
+            return Ok(None);
+        }
+    }
+    let challenge = Digest::from_base64url(&draft.challenge).context("draft")?;
+    let consent = authenticator.assert(&challenge)?;
+    Ok(Some(server.submit_root(&SubmitRoot { claims: draft.claims, consent }).await?))
+}
+
+/// A grant: `SERVER/TOOL`, or the JSON object of an entry.
+pub(crate) fn grant(text: &str) -> anyhow::Result<Value> {
+    if text.trim_start().starts_with('{') {
+        return serde_json::from_str(text).with_context(|| format!("--allow {text}"));
+    }
+    let (server, tool) = text
+        .split_once('/')
+        .filter(|(server, tool)| !server.is_empty() && !tool.is_empty())
+        .with_context(|| format!("--allow {text}: expected SERVER/TOOL or a JSON object"))?;
+    Ok(json!({"type": "mcp_tool", "server": server, "tool": tool}))
+}
+
+/// The instance to grant to, once it has proven an agent key.
+async fn find(server: &ServerClient, to: &str, wait_seconds: u64) -> anyhow::Result<Instance> {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(wait_seconds);
+    loop {
+        let mut instances = server.instances().await?.instances.into_iter();
+        let found = instances.find(|instance| {
+            instance.state == InstanceState::Running
+                && instance.has_agent_key
+                && (to == "latest" || to == instance.instance_id.to_string())
+        });
+        let unheld = match &found {
+            Some(instance) if to == "latest" => {
+                server.root_of(instance.instance_id, 0).await?.is_none()
+            }
+            _ => true,
+        };
+        match found {
+            Some(instance) if unheld => return Ok(instance),
+            _ if tokio::time::Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            _ => bail!(
+                "no running instance {to} waits for a grant; start one with `chancery run`, list them \
+                 with `chancery agent instances`, or pass --wait SECONDS"
+            ),
+        }
+    }
+}
+
+fn claims_of(token: &str) -> anyhow::Result<serde_json::Map<String, Value>> {
+    Ok(chancery_types::jws::Compact::parse(token)?.claims)
+}

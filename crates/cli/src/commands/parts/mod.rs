@@ -1,0 +1,47 @@
+//! The processes of a deployment, as `up` starts them.
+
+mod gateway;
+mod node;
+mod server;
+mod signer;
+
+pub(super) use gateway::gateway;
+pub(super) use node::node;
+pub(super) use server::server;
+pub(super) use signer::signer;
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+use nix::sys::stat::{Mode, umask};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::args::{LedgerArgs, LedgerCommand};
+
+/// Runs the demo's tool server.
+pub(super) async fn ledger(args: LedgerArgs) -> anyhow::Result<ExitCode> {
+    match args.command {
+        LedgerCommand::Load { db, csv } => chancery_ledger::load(&db, &csv).await?,
+        LedgerCommand::Serve { db } => chancery_ledger::serve(&db).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What every part does first: it ends with `up`, and what it makes is its owner's alone.
+fn prepare() -> anyhow::Result<()> {
+    umask(Mode::from_bits_truncate(0o077));
+    set_pdeathsig(Signal::SIGTERM).context("cannot follow the end of `up`")
+}
+
+/// Waits until the part is asked to end.
+async fn until_stopped() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("signals")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("signals")?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

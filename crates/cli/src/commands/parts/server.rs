@@ -1,0 +1,71 @@
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use chancery_api::OwnerListener;
+use chancery_api::signer::SignerClient;
+use chancery_audit::Entry;
+use chancery_journal::{Config, Journal};
+use chancery_server::{Clock, RemoteSigner, Server, ServerConfig};
+use chancery_store::Store;
+use chancery_types::Timestamp;
+use tokio::runtime::Handle;
+
+use super::{prepare, until_stopped};
+use crate::deployment::Layout;
+
+/// Runs the server.
+pub(in crate::commands) async fn server(layout: &Layout) -> anyhow::Result<ExitCode> {
+    prepare()?;
+    let trust = layout.trust()?;
+    let signer = SignerClient::new(layout.signer_socket());
+    while signer.ready().await.is_err() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let store = Store::open(&layout.database()).await?;
+    let journal = open_journal(layout, &trust.trust_domain, signer.clone()).await?;
+    let clock = Clock::new(last_time(&journal)?);
+    let server = Server::new(ServerConfig {
+        store,
+        journal,
+        signer,
+        trust,
+        trust_file: layout.trust_file(),
+        clock,
+    })
+    .await?;
+    let socket = layout.server_socket();
+    let listener = OwnerListener::bind(&socket).context(socket.display().to_string())?;
+    tracing::info!(socket = %socket.display(), "server serves");
+    tokio::select! {
+        ended = server.serve(listener) => ended?,
+        stopped = until_stopped() => stopped?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Opens the server's log; the signer is asked on the runtime, from threads of the journal.
+async fn open_journal(
+    layout: &Layout,
+    trust_domain: &str,
+    signer: SignerClient,
+) -> anyhow::Result<Journal> {
+    let origin: chancery_tlog::Origin = format!("{trust_domain}/log/server").parse()?;
+    let config = Config::new(layout.server_log(), origin.clone());
+    let runtime = Handle::current();
+    tokio::task::spawn_blocking(move || {
+        let signer = RemoteSigner::new(origin, signer, runtime);
+        Journal::open(config, Arc::new(signer)).context("the server's log")
+    })
+    .await?
+}
+
+/// When the last entry was written: time does not go back behind it.
+fn last_time(journal: &Journal) -> anyhow::Result<Timestamp> {
+    let Some(last) = journal.size().checked_sub(1) else {
+        return Ok(Timestamp::from_micros(0));
+    };
+    let entry = journal.read_entry(last).context("the server's log")?;
+    Ok(Entry::parse(&entry).context("the last entry of the server's log")?.at)
+}

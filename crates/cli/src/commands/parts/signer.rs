@@ -1,0 +1,44 @@
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use chancery_api::OwnerListener;
+use chancery_journal::LocalSigner;
+use chancery_server::Clock;
+use chancery_signer::{Signer, SignerKeys};
+
+use super::{prepare, until_stopped};
+use crate::deployment::{Layout, read_trust};
+
+/// Runs the signer.
+pub(in crate::commands) async fn signer(layout: &Layout) -> anyhow::Result<ExitCode> {
+    prepare()?;
+    let folder = layout.signer();
+    let keys = SignerKeys::open(&folder)?;
+    let seen = folder.join("trust.json");
+    let trust = match read_trust(&seen) {
+        Ok(seen) => {
+            let offered = layout.trust()?;
+            anyhow::ensure!(
+                offered.version >= seen.version,
+                "{}: version {} is older than version {}, which the signer has seen",
+                layout.trust_file().display(),
+                offered.version,
+                seen.version
+            );
+            seen
+        }
+        Err(_) if !seen.exists() => layout.trust()?,
+        Err(error) => return Err(error),
+    };
+    let origin = format!("{}/log/server", trust.trust_domain).parse()?;
+    let log = LocalSigner::open_or_create(&layout.signer_log_key(), &origin)?;
+    let signer = Signer::new(keys, trust, log, &folder, Clock::machine).context("signer")?;
+    let socket = layout.signer_socket();
+    let listener = OwnerListener::bind(&socket).context(socket.display().to_string())?;
+    tracing::info!(socket = %socket.display(), "signer serves");
+    tokio::select! {
+        ended = signer.serve(listener) => ended.context("signer")?,
+        stopped = until_stopped() => stopped?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

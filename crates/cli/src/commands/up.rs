@@ -1,0 +1,194 @@
+//! `chancery up`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use chancery_api::server::PublishPolicy;
+use chancery_identity::TrustDomain;
+use chancery_policy::Bundle;
+use chancery_types::{Digest, base64url};
+use nix::sys::stat::{Mode, umask};
+use serde::Serialize;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::trust::export;
+use crate::args::{Format, UpArgs};
+use crate::deployment::{DataLock, Layout, Part, Supervisor, create, wait_until_ready};
+use crate::gateway_config::GatewayFile;
+use crate::output;
+
+/// What a running deployment has opened.
+#[derive(Debug, Serialize)]
+pub(crate) struct Opened {
+    trust_domain: String,
+    data: String,
+    trust_version: u64,
+    policy: Option<Digest>,
+    gateway: String,
+    workload_api: String,
+    tool_servers: Vec<String>,
+    /// Present once: lets the first person enrol.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    enrol_code: Option<String>,
+    processes: BTreeMap<String, u32>,
+}
+
+pub(super) async fn run(format: Format, args: UpArgs) -> anyhow::Result<ExitCode> {
+    umask(Mode::from_bits_truncate(0o077));
+    let layout = Layout::at(&args.data.data)?;
+    let trust_domain: TrustDomain = args
+        .trust_domain
+        .parse()
+        .with_context(|| format!("--trust-domain {}", args.trust_domain))?;
+    let enrol_code = prepare(&layout, &trust_domain)?;
+    let _lock = DataLock::take(&layout)?;
+    let config = configure(&layout, &args)?;
+    check_port(config.port)?;
+    let mut supervisor = Supervisor::new(&layout);
+    for part in [Part::Signer, Part::Server] {
+        supervisor.start(part);
+        wait_until_ready(&layout, part, config.port).await?;
+    }
+    let policy = match &args.policy {
+        Some(folder) => Some(publish(&layout, folder).await?),
+        None => layout.server_client().status().await.ok().map(|status| status.policy_digest),
+    };
+    for part in [Part::Node, Part::Gateway] {
+        supervisor.start(part);
+        wait_until_ready(&layout, part, config.port).await?;
+    }
+    let trust = layout.trust()?;
+    if let Some(file) = &args.trust_out {
+        export(format, &trust, file)?;
+    }
+    let opened = Opened {
+        trust_domain: trust.trust_domain.clone(),
+        data: layout.data().display().to_string(),
+        trust_version: trust.version,
+        policy,
+        gateway: format!("https://127.0.0.1:{}", config.port),
+        workload_api: format!("unix://{}", layout.workload_socket().display()),
+        tool_servers: config.tool_servers.keys().cloned().collect(),
+        enrol_code,
+        processes: Part::ALL
+            .iter()
+            .filter_map(|part| Some((part.to_string(), supervisor.pid(*part)?)))
+            .collect(),
+    };
+    output::result(format, &opened, || shown(&opened))?;
+    until_stopped().await?;
+    output::say("stopping");
+    supervisor.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes the data folder if there is none; returns the one-time code in that case.
+fn prepare(layout: &Layout, trust_domain: &TrustDomain) -> anyhow::Result<Option<String>> {
+    let data = layout.data();
+    if data.join("version").exists() {
+        Layout::open(data)?;
+        let known = layout.trust()?.trust_domain.clone();
+        anyhow::ensure!(
+            known == trust_domain.as_str() || trust_domain.as_str() == "chancery.example",
+            "{}: the data folder is of trust domain {known}, which is fixed; choose another --data \
+             folder for {trust_domain}",
+            data.display()
+        );
+        return Ok(None);
+    }
+    let occupied = std::fs::read_dir(data).is_ok_and(|mut entries| entries.next().is_some());
+    anyhow::ensure!(
+        !occupied,
+        "{}: not empty and not a data folder of Chancery; choose another --data folder",
+        data.display()
+    );
+    Ok(Some(create(layout, trust_domain)?.enrol_code))
+}
+
+fn configure(layout: &Layout, args: &UpArgs) -> anyhow::Result<GatewayFile> {
+    let path = layout.gateway_config();
+    let mut config = if path.exists() { GatewayFile::read(&path)? } else { GatewayFile::default() };
+    config.port = args.gateway_port;
+    for server in &args.tool_servers {
+        config.add(server)?;
+    }
+    config.write(&path)?;
+    Ok(config)
+}
+
+/// Says that a port is taken before anything is started.
+fn check_port(port: u16) -> anyhow::Result<()> {
+    std::net::TcpListener::bind(("127.0.0.1", port)).map(drop).with_context(|| {
+        format!("127.0.0.1:{port} cannot be opened; choose another with --gateway-port")
+    })
+}
+
+/// Signs and publishes the bundle in a folder.
+pub(crate) async fn publish(layout: &Layout, folder: &Path) -> anyhow::Result<Digest> {
+    let files = read_bundle(folder)?;
+    let bytes = files.iter().map(|(path, text)| (path.clone(), text.clone().into_bytes())).collect();
+    let bundle = Bundle::load(&bytes).with_context(|| folder.display().to_string())?;
+    let key = layout.policy_key()?;
+    let statement = [b"chancery/policy/v1\0", bundle.digest().to_string().as_bytes()].concat();
+    let request = PublishPolicy {
+        files,
+        kid: key.public().kid(),
+        signature: base64url::encode(key.sign(&statement)?),
+    };
+    let published = layout.server_client().publish_policy(&request).await;
+    published.with_context(|| folder.display().to_string())?;
+    Ok(bundle.digest())
+}
+
+fn read_bundle(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
+    let shown = || folder.display().to_string();
+    let mut files = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).with_context(shown)? {
+        let path = entry.with_context(shown)?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+        let known = name == "bundle.json"
+            || name == "schema.cedarschema"
+            || path.extension().is_some_and(|extension| extension == "cedar");
+        if known {
+            let text =
+                std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+            files.insert(name, text);
+        }
+    }
+    anyhow::ensure!(!files.is_empty(), "{}: no policy bundle here", folder.display());
+    Ok(files)
+}
+
+fn shown(opened: &Opened) -> String {
+    let policy = opened.policy.map_or("none".to_owned(), |policy| policy.to_string());
+    let processes = opened.processes.iter().map(|(part, pid)| format!("{part} {pid}"));
+    let mut rows = vec![
+        ["trust domain".to_owned(), opened.trust_domain.clone()],
+        ["data folder".to_owned(), opened.data.clone()],
+        ["trust document".to_owned(), format!("version {}", opened.trust_version)],
+        ["policy".to_owned(), policy],
+        ["gateway".to_owned(), opened.gateway.clone()],
+        ["workload API".to_owned(), opened.workload_api.clone()],
+        ["tool servers".to_owned(), opened.tool_servers.join(", ")],
+        ["processes".to_owned(), processes.collect::<Vec<_>>().join(", ")],
+    ];
+    if let Some(code) = &opened.enrol_code {
+        rows.push([
+            "first person".to_owned(),
+            format!("chancery trust enrol --code {code} --authenticator FILE"),
+        ]);
+    }
+    output::table(["what", "where"], rows)
+}
+
+async fn until_stopped() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("signals")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("signals")?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,157 @@
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail, ensure};
+use chancery_api::server::ServerClient;
+use chancery_crypto::AwsLc;
+use chancery_identity::trust::{SignedTrust, VerifiedTrust};
+
+/// The content of the file `version` of a data folder.
+pub(crate) const VERSION: &str = "chancery data folder 1\n";
+
+/// Longest path of a Unix socket that the kernel takes, the final zero left out.
+const MAX_SOCKET_BYTES: usize = 107;
+
+/// Where things stand in a data folder. The folder and everything in it is its owner's alone.
+#[derive(Debug, Clone)]
+pub(crate) struct Layout {
+    data: PathBuf,
+}
+
+impl Layout {
+    /// The layout of a data folder that exists, of this version.
+    pub(crate) fn open(data: &Path) -> anyhow::Result<Self> {
+        let layout = Self::at(data)?;
+        let version = layout.data.join("version");
+        match std::fs::read_to_string(&version) {
+            Ok(found) if found == VERSION => Ok(layout),
+            Ok(found) => bail!(
+                "{}: the data folder is of another version ({:?}, this program reads {:?}); use the \
+                 program that made it, or another --data folder",
+                version.display(),
+                found.trim_end(),
+                VERSION.trim_end()
+            ),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => bail!(
+                "{}: not a data folder of Chancery; make one with `chancery up --data {}`",
+                data.display(),
+                data.display()
+            ),
+            Err(error) => Err(error).context(version.display().to_string()),
+        }
+    }
+
+    /// The layout of a data folder that may not exist yet.
+    pub(crate) fn at(data: &Path) -> anyhow::Result<Self> {
+        let data = std::path::absolute(data).context(data.display().to_string())?;
+        let layout = Self { data };
+        let longest = layout.workload_socket();
+        ensure!(
+            longest.as_os_str().len() <= MAX_SOCKET_BYTES,
+            "{}: longer than a Unix socket's path may be ({MAX_SOCKET_BYTES} bytes); choose a shorter \
+             --data folder",
+            longest.display()
+        );
+        Ok(layout)
+    }
+
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Offline keys: the trust root, the X.509 root, the policy and manifest signers.
+    pub(crate) fn root(&self) -> PathBuf {
+        self.data.join("root")
+    }
+
+    pub(crate) fn signer(&self) -> PathBuf {
+        self.data.join("signer")
+    }
+
+    pub(crate) fn signer_log_key(&self) -> PathBuf {
+        self.signer().join("log-key")
+    }
+
+    pub(crate) fn server(&self) -> PathBuf {
+        self.data.join("server")
+    }
+
+    pub(crate) fn server_log(&self) -> PathBuf {
+        self.server().join("log")
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.server().join("chancery.db")
+    }
+
+    pub(crate) fn gateway(&self) -> PathBuf {
+        self.data.join("gateway")
+    }
+
+    pub(crate) fn gateway_log(&self) -> PathBuf {
+        self.gateway().join("log")
+    }
+
+    pub(crate) fn gateway_log_key(&self) -> PathBuf {
+        self.gateway().join("log-key")
+    }
+
+    pub(crate) fn gateway_config(&self) -> PathBuf {
+        self.gateway().join("config.json")
+    }
+
+    /// The trust document in force, for the parts of this deployment.
+    pub(crate) fn trust_file(&self) -> PathBuf {
+        self.data.join("trust.json")
+    }
+
+    fn run(&self) -> PathBuf {
+        self.data.join("run")
+    }
+
+    pub(crate) fn signer_socket(&self) -> PathBuf {
+        self.run().join("signer.sock")
+    }
+
+    pub(crate) fn server_socket(&self) -> PathBuf {
+        self.run().join("server.sock")
+    }
+
+    pub(crate) fn node_socket(&self) -> PathBuf {
+        self.run().join("node.sock")
+    }
+
+    pub(crate) fn workload_socket(&self) -> PathBuf {
+        self.run().join("workload").join("workload.sock")
+    }
+
+    /// Every folder, parents first.
+    pub(crate) fn folders(&self) -> [PathBuf; 7] {
+        [
+            self.data.clone(),
+            self.root(),
+            self.signer(),
+            self.server(),
+            self.gateway(),
+            self.run(),
+            self.run().join("workload"),
+        ]
+    }
+
+    /// The trust document in force.
+    pub(crate) fn trust(&self) -> anyhow::Result<VerifiedTrust> {
+        read_trust(&self.trust_file())
+    }
+
+    /// A client of the server.
+    pub(crate) fn server_client(&self) -> ServerClient {
+        ServerClient::new(self.server_socket())
+    }
+}
+
+/// Reads and verifies a trust document.
+pub(crate) fn read_trust(path: &Path) -> anyhow::Result<VerifiedTrust> {
+    let shown = || path.display().to_string();
+    let bytes = std::fs::read(path).with_context(shown)?;
+    let signed = SignedTrust::parse(&bytes).with_context(shown)?;
+    signed.verify(&AwsLc).with_context(shown)
+}

@@ -1,0 +1,15 @@
+//! A deployment on one machine: its data folder, how it is made, and the processes that serve it.
+
+mod init;
+mod layout;
+mod lock;
+mod people;
+mod ready;
+mod supervisor;
+
+pub(crate) use init::{Created, create};
+pub(crate) use layout::{Layout, VERSION};
+pub(crate) use lock::DataLock;
+pub(crate) use people::{Authenticator, enrol};
+pub(crate) use ready::wait_until_ready;
+pub(crate) use supervisor::{Part, Supervisor};

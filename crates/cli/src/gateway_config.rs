@@ -1,0 +1,113 @@
+//! The gateway's configuration in the data folder.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context as _, bail, ensure};
+use chancery_crypto::replace_private_file;
+use serde::{Deserialize, Serialize};
+
+/// What `up` was told about the gateway.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GatewayFile {
+    /// The port on 127.0.0.1.
+    pub(crate) port: u16,
+    /// The tool servers, by name.
+    pub(crate) tool_servers: BTreeMap<String, ToolServer>,
+}
+
+/// A stdio MCP server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ToolServer {
+    /// The program.
+    pub(crate) command: String,
+    /// Its arguments.
+    pub(crate) args: Vec<String>,
+}
+
+impl GatewayFile {
+    pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read(path).with_context(|| path.display().to_string())?;
+        serde_json::from_slice(&text).with_context(|| path.display().to_string())
+    }
+
+    pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
+        Ok(replace_private_file(path, &serde_json::to_vec_pretty(self)?)?)
+    }
+
+    /// Takes over what `--tool-server` says: `NAME=COMMAND ARGS`.
+    pub(crate) fn add(&mut self, text: &str) -> anyhow::Result<()> {
+        let (name, command) = text
+            .split_once('=')
+            .with_context(|| format!("--tool-server {text}: expected NAME=COMMAND"))?;
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        ensure!(
+            !name.is_empty() && name.bytes().all(plain),
+            "--tool-server {text}: a name has letters, digits, dots, dashes and underscores"
+        );
+        let mut words = words(command).with_context(|| format!("--tool-server {text}"))?;
+        ensure!(!words.is_empty(), "--tool-server {text}: the command is empty");
+        let command = words.remove(0);
+        self.tool_servers.insert(name.to_owned(), ToolServer { command, args: words });
+        Ok(())
+    }
+}
+
+impl ToolServer {
+    /// The command line, for messages.
+    pub(crate) fn shown(&self) -> String {
+        let words = std::iter::once(&self.command).chain(&self.args);
+        words.map(String::as_str).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// Splits a command line at spaces, outside of single and double quotes.
+fn words(text: &str) -> anyhow::Result<Vec<String>> {
+    let (mut words, mut word, mut open, mut quoted) = (Vec::new(), String::new(), None, false);
+    for letter in text.chars() {
+        match (open, letter) {
+            (Some(quote), _) if letter == quote => open = None,
+            (None, '"' | '\'') => {
+                open = Some(letter);
+                quoted = true;
+            }
+            (None, ' ' | '\t') => {
+                if quoted || !word.is_empty() {
+                    words.push(std::mem::take(&mut word));
+                }
+                quoted = false;
+            }
+            _ => word.push(letter),
+        }
+    }
+    if open.is_some() {
+        bail!("a quote is not closed");
+    }
+    if quoted || !word.is_empty() {
+        words.push(word);
+    }
+    Ok(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_split_like_in_a_shell() {
+        let mut file = GatewayFile::default();
+        file.add("ledger=run 'a b'  \"\" c").unwrap();
+        let ledger = &file.tool_servers["ledger"];
+        assert_eq!(ledger.command, "run");
+        assert_eq!(ledger.args, ["a b", "", "c"]);
+    }
+
+    #[test]
+    fn what_cannot_be_run_is_refused() {
+        for bad in ["", "ledger", "=x", "a/b=x", "ledger=", "ledger= ", "ledger=x 'y"] {
+            assert!(GatewayFile::default().add(bad).is_err(), "{bad:?}");
+        }
+    }
+}

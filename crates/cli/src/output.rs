@@ -1,0 +1,66 @@
+//! What goes to standard output (data) and standard error (talk).
+
+use std::io::Write as _;
+
+use anyhow::Context as _;
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+
+use crate::args::Format;
+
+/// Writes a result: one JSON document, or text made by `text`.
+pub(crate) fn result<T: Serialize>(
+    format: Format,
+    value: &T,
+    text: impl FnOnce() -> String,
+) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match format {
+        Format::Json => {
+            serde_json::to_writer_pretty(&mut out, value)?;
+            writeln!(out)
+        }
+        Format::Text => {
+            let text = text();
+            out.write_all(text.as_bytes()).and_then(|()| {
+                if text.ends_with('\n') || text.is_empty() { Ok(()) } else { writeln!(out) }
+            })
+        }
+    }
+    .context("standard output")
+}
+
+/// Says something to the person at the terminal.
+pub(crate) fn say(text: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// A table for people.
+pub(crate) fn table<const N: usize>(
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
+    let mut table = Table::new();
+    table
+        .load_preset(presets::UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(header);
+    for row in rows {
+        table.add_row(row);
+    }
+    table.to_string()
+}
+
+/// Asks on the terminal; anything but `yes` is no.
+pub(crate) fn confirm(question: &str) -> anyhow::Result<bool> {
+    use std::io::IsTerminal as _;
+    anyhow::ensure!(
+        std::io::stdin().is_terminal(),
+        "a person must answer on a terminal; with a stand-in authenticator, --yes answers for one"
+    );
+    let mut err = std::io::stderr().lock();
+    write!(err, "{question} [yes/no] ").and_then(|()| err.flush()).context("terminal")?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).context("terminal")?;
+    Ok(answer.trim() == "yes")
+}

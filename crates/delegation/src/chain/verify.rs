@@ -1,0 +1,183 @@
+use chancery_types::jws::{Compact, JwsError};
+use chancery_types::limits::{MAX_CHAIN_BYTES, MAX_CHAIN_LINKS};
+use chancery_types::{Digest, Jwk};
+
+use super::narrowing::check_time;
+use super::verified::Root;
+use super::{ChainContext, LINK_TYP, TrustAnchor, VerifiedChain, VerifiedLink};
+use super::{check_narrowing, check_unique};
+use crate::token::{Grant, LinkClaims, RootClaims};
+use crate::{Reason, Refusal};
+
+/// Verifies a chain, root first: limits, strict reading, the authority, then link by link
+/// signature, linkage, depth, time, audience, subsumption, uniqueness and revocation, and the epoch
+/// last. Fails closed with the first reason found.
+pub fn verify_chain(links: &[&str], context: &ChainContext<'_>) -> Result<VerifiedChain, Refusal> {
+    let digest = check_limits(links)?;
+    let mut tokens = Vec::with_capacity(links.len());
+    for (at, link) in links.iter().enumerate() {
+        tokens.push(parse(link).map_err(|reason| Refusal::at(at, reason))?);
+    }
+    let mut tokens = tokens.into_iter().zip(links);
+    let (token, text) = tokens.next().ok_or(Reason::Malformed)?;
+    let mut chain =
+        verify_root(token, text, digest, context).map_err(|reason| Refusal::at(0, reason))?;
+    for (at, (token, text)) in (1..).zip(tokens) {
+        verify_link(&mut chain, token, text, context).map_err(|reason| Refusal::at(at, reason))?;
+    }
+    if chain.epoch() == context.epoch {
+        Ok(chain)
+    } else {
+        Err(Refusal::at(0, Reason::StaleEpoch))
+    }
+}
+
+/// Checks number and size of the links before any of them is read; returns `cth`.
+pub(super) fn check_limits(links: &[&str]) -> Result<Digest, Reason> {
+    if links.is_empty() {
+        return Err(Reason::Malformed);
+    }
+    let commas = links.len().saturating_sub(1);
+    let bytes = links
+        .iter()
+        .fold(commas, |sum, link| sum.saturating_add(link.len()));
+    if links.len() > MAX_CHAIN_LINKS || bytes > MAX_CHAIN_BYTES {
+        return Err(Reason::TooLong);
+    }
+    let mut parts = Vec::with_capacity(links.len().saturating_mul(2));
+    for link in links {
+        if !parts.is_empty() {
+            parts.push(&b","[..]);
+        }
+        parts.push(link.as_bytes());
+    }
+    Ok(Digest::of_parts(parts))
+}
+
+/// Reads a root or link without verifying it.
+pub(super) fn parse(link: &str) -> Result<Compact<'_>, Reason> {
+    let token = Compact::parse(link).map_err(|error| match error {
+        JwsError::TooLong => Reason::TooLong,
+        JwsError::Malformed => Reason::Malformed,
+        JwsError::AlgorithmNotAllowed => Reason::AlgNotAllowed,
+    })?;
+    if token.header.typ != LINK_TYP {
+        return Err(Reason::WrongTyp);
+    }
+    if token.header.kid.is_none() {
+        return Err(Reason::Malformed);
+    }
+    Ok(token)
+}
+
+fn verify_root(
+    mut token: Compact<'_>,
+    text: &str,
+    digest: Digest,
+    context: &ChainContext<'_>,
+) -> Result<VerifiedChain, Reason> {
+    let named = |anchor: &&TrustAnchor| token.header.kid.as_deref() == Some(&anchor.key.kid());
+    let anchor = context
+        .anchors
+        .iter()
+        .find(named)
+        .ok_or(Reason::UntrustedRoot)?;
+    verify_signature(&token, &anchor.key, context)?;
+    let hash = token.signing_input_digest();
+    let claims = std::mem::take(&mut token.claims);
+    let root = RootClaims::parse(claims.clone())?;
+    let speaks_for =
+        |known: &TrustAnchor| known.key == anchor.key && known.issuer == root.grant.issuer;
+    if !context.anchors.iter().any(speaks_for) {
+        return Err(Reason::UntrustedRoot);
+    }
+    if root.grant.depth != 0 {
+        return Err(Reason::BadDepth);
+    }
+    let audience = root.grant.audience.clone().unwrap_or_default();
+    check_holder(&root.grant, &audience, context)?;
+    Ok(VerifiedChain {
+        root: Root {
+            sid: root.sid,
+            epoch: root.epoch,
+            principal: root.principal,
+            mission: root.mission,
+            claims,
+        },
+        first: VerifiedLink {
+            grant: root.grant,
+            token: text.to_owned(),
+            hash,
+            subsumed_by: Vec::new(),
+        },
+        rest: Vec::new(),
+        audience,
+        digest,
+    })
+}
+
+fn verify_link(
+    chain: &mut VerifiedChain,
+    mut token: Compact<'_>,
+    text: &str,
+    context: &ChainContext<'_>,
+) -> Result<(), Reason> {
+    let parent = chain.leaf();
+    if token.header.kid.as_deref() != Some(&parent.grant.key.kid()) {
+        return Err(Reason::BadSignature);
+    }
+    verify_signature(&token, &parent.grant.key, context)?;
+    let hash = token.signing_input_digest();
+    let child = LinkClaims::parse(std::mem::take(&mut token.claims))?;
+    let subsumed_by = check_narrowing(&parent.grant, &chain.audience, &parent.hash, &child)?;
+    let grant = child.grant;
+    let audience = grant.audience.clone();
+    let audience = audience.unwrap_or_else(|| chain.audience.clone());
+    check_unique(chain.links().map(VerifiedLink::grant), &grant)?;
+    check_holder(&grant, &audience, context)?;
+    chain.audience = audience;
+    chain.rest.push(VerifiedLink {
+        grant,
+        token: text.to_owned(),
+        hash,
+        subsumed_by,
+    });
+    Ok(())
+}
+
+fn verify_signature(
+    token: &Compact<'_>,
+    key: &Jwk,
+    context: &ChainContext<'_>,
+) -> Result<(), Reason> {
+    if token.header.algorithm != key.algorithm() {
+        Err(Reason::AlgNotAllowed)
+    } else if !token.verify(key, context.verifier) {
+        Err(Reason::BadSignature)
+    } else {
+        Ok(())
+    }
+}
+
+/// What holds for a grant by itself at this verifier and moment.
+fn check_holder(
+    grant: &Grant,
+    audience: &[String],
+    context: &ChainContext<'_>,
+) -> Result<(), Reason> {
+    check_time(grant, context.now)?;
+    if !audience.iter().any(|name| name == context.audience) {
+        return Err(Reason::WrongAudience);
+    }
+    let authority = |anchor: &TrustAnchor| anchor.key == grant.key;
+    if context.anchors.iter().any(authority) {
+        return Err(Reason::Cycle);
+    }
+    if !context.verifier.is_valid_key(&grant.key) {
+        return Err(Reason::BadKey);
+    }
+    if (context.revoked)(&grant.jti) {
+        return Err(Reason::Revoked);
+    }
+    Ok(())
+}

@@ -1,0 +1,223 @@
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Why a chain, a proof or a call is refused: one code each, the same in log, answer and vector.
+/// Exhaustive on purpose: whoever decides on a reason decides on all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// Not the JSON, base64url or members that the profile has.
+    Malformed,
+    /// More links or bytes than a chain may have.
+    TooLong,
+    /// A token of another type.
+    WrongTyp,
+    /// An algorithm that the profile does not know, or not the one of the key.
+    AlgNotAllowed,
+    /// A holder key that is weak, off its curve or not public.
+    BadKey,
+    /// The root is not signed by an authority that the verifier knows.
+    UntrustedRoot,
+    /// A signature that the parent's holder key did not make.
+    BadSignature,
+    /// The link does not continue its parent.
+    BrokenLink,
+    /// A subject or a key stands in the chain twice.
+    Cycle,
+    /// The depth is not its parent's and one.
+    BadDepth,
+    /// Deeper than was permitted.
+    DepthExceeded,
+    /// The child permits more depth than its parent.
+    DepthEscalation,
+    /// The child is valid earlier or later than its parent.
+    TtlEscalation,
+    /// Before `nbf`.
+    NotYetValid,
+    /// At or after `exp`.
+    Expired,
+    /// The child adds an audience.
+    AudienceEscalation,
+    /// Not meant for this verifier.
+    WrongAudience,
+    /// The child restates what only the root says.
+    InheritedClaimRestated,
+    /// An entry that no single parent entry subsumes.
+    ScopeEscalation,
+    /// An entry, constraint or limit whose meaning is not known.
+    ConstraintUnknown,
+    /// A link was revoked.
+    Revoked,
+    /// The authority's epoch is another one.
+    StaleEpoch,
+    /// No proof of possession came with the call.
+    PopMissing,
+    /// The proof is not signed by the leaf's key.
+    PopBadSignature,
+    /// The proof is for another gateway, chain, tool or for other arguments.
+    PopMismatch,
+    /// The proof was made too long ago, in the future or before the verifier started.
+    PopStale,
+    /// The proof was seen before, or it cannot be shown that it was not.
+    Replay,
+    /// The transport's identity is not the leaf's subject.
+    HolderMismatch,
+    /// No entry of the leaf covers the call.
+    NotInScope,
+}
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 29] = [
+        Self::Malformed,
+        Self::TooLong,
+        Self::WrongTyp,
+        Self::AlgNotAllowed,
+        Self::BadKey,
+        Self::UntrustedRoot,
+        Self::BadSignature,
+        Self::BrokenLink,
+        Self::Cycle,
+        Self::BadDepth,
+        Self::DepthExceeded,
+        Self::DepthEscalation,
+        Self::TtlEscalation,
+        Self::NotYetValid,
+        Self::Expired,
+        Self::AudienceEscalation,
+        Self::WrongAudience,
+        Self::InheritedClaimRestated,
+        Self::ScopeEscalation,
+        Self::ConstraintUnknown,
+        Self::Revoked,
+        Self::StaleEpoch,
+        Self::PopMissing,
+        Self::PopBadSignature,
+        Self::PopMismatch,
+        Self::PopStale,
+        Self::Replay,
+        Self::HolderMismatch,
+        Self::NotInScope,
+    ];
+
+    /// The code on the wire and in the log.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::TooLong => "too_long",
+            Self::WrongTyp => "wrong_typ",
+            Self::AlgNotAllowed => "alg_not_allowed",
+            Self::BadKey => "bad_key",
+            Self::UntrustedRoot => "untrusted_root",
+            Self::BadSignature => "bad_signature",
+            Self::BrokenLink => "broken_link",
+            Self::Cycle => "cycle",
+            Self::BadDepth => "bad_depth",
+            Self::DepthExceeded => "depth_exceeded",
+            Self::DepthEscalation => "depth_escalation",
+            Self::TtlEscalation => "ttl_escalation",
+            Self::NotYetValid => "not_yet_valid",
+            Self::Expired => "expired",
+            Self::AudienceEscalation => "audience_escalation",
+            Self::WrongAudience => "wrong_audience",
+            Self::InheritedClaimRestated => "inherited_claim_restated",
+            Self::ScopeEscalation => "scope_escalation",
+            Self::ConstraintUnknown => "constraint_unknown",
+            Self::Revoked => "revoked",
+            Self::StaleEpoch => "stale_epoch",
+            Self::PopMissing => "pop_missing",
+            Self::PopBadSignature => "pop_bad_signature",
+            Self::PopMismatch => "pop_mismatch",
+            Self::PopStale => "pop_stale",
+            Self::Replay => "replay",
+            Self::HolderMismatch => "holder_mismatch",
+            Self::NotInScope => "not_in_scope",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+/// Why a text is no reason code.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a reason code")]
+pub struct ReasonError;
+
+impl FromStr for Reason {
+    type Err = ReasonError;
+
+    fn from_str(text: &str) -> Result<Self, ReasonError> {
+        let mut reasons = Self::ALL.into_iter();
+        reasons
+            .find(|reason| reason.code() == text)
+            .ok_or(ReasonError)
+    }
+}
+
+impl Serialize for Reason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
+    }
+}
+
+impl<'de> Deserialize<'de> for Reason {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+/// A refusal: the reason, and which link of the chain it is about where it is about one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why.
+    pub reason: Reason,
+    /// Which link, the root being 0.
+    pub link: Option<usize>,
+}
+
+impl Refusal {
+    pub(crate) const fn at(link: usize, reason: Reason) -> Self {
+        Self {
+            reason,
+            link: Some(link),
+        }
+    }
+}
+
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        Self { reason, link: None }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.link {
+            Some(link) => write!(f, "refused at link {link}: {}", self.reason),
+            None => write!(f, "refused: {}", self.reason),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_round_trip() {
+        for reason in Reason::ALL {
+            assert_eq!(reason.code().parse(), Ok(reason));
+        }
+        assert_eq!("MALFORMED".parse::<Reason>(), Err(ReasonError));
+        assert_eq!("".parse::<Reason>(), Err(ReasonError));
+    }
+}

@@ -1,0 +1,100 @@
+use chancery_types::Digest;
+use serde_json::{Map, Value};
+
+use crate::Reason;
+
+/// Most bytes of an identifier such as `jti` or `sid`.
+const MAX_ID_BYTES: usize = 128;
+
+/// The largest integer that every JSON reader represents exactly.
+const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
+
+/// The members of a JSON object, taken out one by one; what is left over at the end is unknown and
+/// refused.
+#[derive(Debug)]
+pub(crate) struct Members(Map<String, Value>);
+
+impl Members {
+    pub(crate) const fn new(members: Map<String, Value>) -> Self {
+        Self(members)
+    }
+
+    pub(crate) fn of(value: Value) -> Result<Self, Reason> {
+        match value {
+            Value::Object(members) => Ok(Self(members)),
+            _ => Err(Reason::Malformed),
+        }
+    }
+
+    pub(crate) fn finish(self) -> Result<(), Reason> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(Reason::Malformed)
+        }
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    pub(crate) fn optional(&mut self, name: &str) -> Option<Value> {
+        self.0.remove(name)
+    }
+
+    pub(crate) fn value(&mut self, name: &str) -> Result<Value, Reason> {
+        self.optional(name).ok_or(Reason::Malformed)
+    }
+
+    pub(crate) fn object(&mut self, name: &str) -> Result<Self, Reason> {
+        Self::of(self.value(name)?)
+    }
+
+    pub(crate) fn array(&mut self, name: &str) -> Result<Vec<Value>, Reason> {
+        array(self.value(name)?)
+    }
+
+    /// A text that is not empty.
+    pub(crate) fn text(&mut self, name: &str) -> Result<String, Reason> {
+        text(self.value(name)?)
+    }
+
+    /// Visible ASCII, short enough to remember.
+    pub(crate) fn id(&mut self, name: &str) -> Result<String, Reason> {
+        id(self.text(name)?)
+    }
+
+    pub(crate) fn integer(&mut self, name: &str) -> Result<u64, Reason> {
+        match self.value(name)?.as_u64() {
+            Some(integer) if integer <= MAX_SAFE_INTEGER => Ok(integer),
+            _ => Err(Reason::Malformed),
+        }
+    }
+
+    pub(crate) fn digest(&mut self, name: &str) -> Result<Digest, Reason> {
+        Digest::from_base64url(&self.text(name)?).map_err(|_| Reason::Malformed)
+    }
+}
+
+pub(crate) fn array(value: Value) -> Result<Vec<Value>, Reason> {
+    match value {
+        Value::Array(items) => Ok(items),
+        _ => Err(Reason::Malformed),
+    }
+}
+
+pub(crate) fn text(value: Value) -> Result<String, Reason> {
+    match value {
+        Value::String(text) if !text.is_empty() => Ok(text),
+        _ => Err(Reason::Malformed),
+    }
+}
+
+pub(crate) fn id(text: String) -> Result<String, Reason> {
+    if (1..=MAX_ID_BYTES).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+    {
+        Ok(text)
+    } else {
+        Err(Reason::Malformed)
+    }
+}

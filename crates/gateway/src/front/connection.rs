@@ -1,0 +1,154 @@
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::header::ALLOW;
+use http::{HeaderValue, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use rustls::pki_types::CertificateDer;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::Context;
+use super::body::read;
+use super::mcp;
+use super::outlet::Body;
+use super::routes::{Endpoint, Found, Parameters, find};
+use crate::enforcer::ControlRequest;
+use crate::peer::Peer;
+
+const STREAMS: u32 = 64;
+const HEADER_BYTES: u32 = 16 << 10;
+
+/// One connection, from its handshake to its end.
+pub(super) struct Connection {
+    pub(super) context: Arc<Context>,
+    pub(super) tls: TlsAcceptor,
+    pub(super) address: SocketAddr,
+    pub(super) stopped: watch::Receiver<bool>,
+}
+
+impl Connection {
+    pub(super) async fn serve(mut self, stream: TcpStream) {
+        // Without it a small answer waits for the acknowledgement of the one before.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "no TCP_NODELAY");
+        }
+        let limits = &self.context.limits;
+        let stream = match timeout(limits.handshake, self.tls.accept(stream)).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => {
+                tracing::info!(address = %self.address, %error, "TLS handshake refused");
+                return;
+            }
+            Err(_) => return,
+        };
+        let Some(peer) = self.identify(&stream) else {
+            return;
+        };
+        let context = Arc::clone(&self.context);
+        let service = service_fn(move |request| {
+            let (context, peer) = (Arc::clone(&context), Arc::clone(&peer));
+            async move { Ok::<_, Infallible>(answer(context, peer, request).await) }
+        });
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.context.limits.head);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(STREAMS)
+            .max_header_list_size(HEADER_BYTES);
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        tokio::pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = stop(&mut self.stopped) => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(address = %self.address, %error, "connection ended");
+        }
+    }
+
+    fn identify(&self, stream: &TlsStream<TcpStream>) -> Option<Arc<Peer>> {
+        let (_, session) = stream.get_ref();
+        let certificates: Vec<CertificateDer<'static>> = session
+            .peer_certificates()
+            .filter(|chain| !chain.is_empty())?
+            .iter()
+            .map(|certificate| certificate.clone().into_owned())
+            .collect();
+        match self.context.enforcer.identify(&certificates) {
+            Ok(name) => Some(Arc::new(Peer::new(name, certificates, self.address))),
+            Err(refusal) => {
+                tracing::info!(address = %self.address, %refusal, "peer refused");
+                None
+            }
+        }
+    }
+}
+
+async fn stop(stopped: &mut watch::Receiver<bool>) {
+    // An error means that the server is gone, which ends its connections as well.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+async fn answer(
+    context: Arc<Context>,
+    peer: Arc<Peer>,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    if !context.hosts.admit(&head) {
+        return mcp::empty(StatusCode::FORBIDDEN);
+    }
+    let (endpoint, parameters) = match find(&head.method, head.uri.path()) {
+        Found::Endpoint(endpoint, parameters) => (endpoint, parameters),
+        Found::Nothing => return mcp::empty(StatusCode::NOT_FOUND),
+        Found::Methods(methods) => {
+            let mut response = mcp::empty(StatusCode::METHOD_NOT_ALLOWED);
+            if let Ok(methods) = HeaderValue::try_from(methods) {
+                response.headers_mut().insert(ALLOW, methods);
+            }
+            return response;
+        }
+    };
+    let server = parameters.get("server").map(String::as_str);
+    let server = server.unwrap_or_default();
+    match endpoint {
+        Endpoint::McpPost => mcp::post(context, peer, server, head, body).await,
+        Endpoint::McpDelete => mcp::delete(context, peer, server, &head).await,
+        _ => control(&context, &peer, endpoint, parameters, body).await,
+    }
+}
+
+async fn control(
+    context: &Context,
+    peer: &Peer,
+    endpoint: Endpoint,
+    parameters: Parameters,
+    body: Incoming,
+) -> Response<Body> {
+    let body = match read(body, &context.limits).await {
+        Ok(body) => body,
+        Err(status) => return mcp::empty(status),
+    };
+    let request = ControlRequest {
+        endpoint,
+        parameters,
+        body,
+    };
+    let reply = context.enforcer.control(peer, request).await;
+    mcp::json(reply.status, reply.body)
+}

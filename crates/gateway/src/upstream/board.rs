@@ -1,0 +1,234 @@
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use super::{Delivery, Ending};
+use crate::envelope::{Kind, Message};
+use crate::era::Era;
+use crate::request_id::RequestId;
+
+const CHANNEL: usize = 64;
+const BACKLOG: usize = 32;
+
+/// Who waits for what of one child.
+#[derive(Debug)]
+pub(super) struct Board {
+    era: Era,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    open: HashMap<RequestId, Waiting>,
+    opened: u64,
+    /// Requests of the server that the client has not answered.
+    asked: HashSet<RequestId>,
+    /// What came while no response stream was open.
+    backlog: VecDeque<Message>,
+    over: Option<Ending>,
+    used: Instant,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    sender: mpsc::Sender<Delivery>,
+    progress: Option<RequestId>,
+    order: u64,
+    streams: bool,
+    listens: bool,
+}
+
+/// What a request that opens a stream of deliveries is known by.
+#[derive(Debug)]
+pub(super) struct Opening {
+    pub(super) id: RequestId,
+    pub(super) progress: Option<RequestId>,
+    /// Whether the client takes more than the response.
+    pub(super) streams: bool,
+    /// Whether the request is a subscription, which takes only what names it.
+    pub(super) listens: bool,
+}
+
+/// Why a request cannot wait here.
+#[derive(Debug)]
+pub(super) enum Closed {
+    IdInUse,
+    Over(Ending),
+}
+
+/// What is to be done with a message of the child.
+#[derive(Debug)]
+pub(super) enum Routed {
+    Deliver(mpsc::Sender<Delivery>, Delivery),
+    /// A request of the server that cannot reach the client.
+    Refuse(RequestId),
+    Nothing,
+}
+
+impl Board {
+    pub(super) fn new(era: Era) -> Self {
+        Self {
+            era,
+            state: Mutex::new(State {
+                open: HashMap::new(),
+                opened: 0,
+                asked: HashSet::new(),
+                backlog: VecDeque::new(),
+                over: None,
+                used: Instant::now(),
+            }),
+        }
+    }
+
+    /// Waits for the answer to a request; what came while nobody listened is delivered first.
+    pub(super) fn open(&self, opening: Opening) -> Result<mpsc::Receiver<Delivery>, Closed> {
+        let mut state = self.lock();
+        if let Some(ending) = &state.over {
+            return Err(Closed::Over(ending.clone()));
+        }
+        if state.open.contains_key(&opening.id) {
+            return Err(Closed::IdInUse);
+        }
+        let (sender, receiver) = mpsc::channel(CHANNEL);
+        if opening.streams && !opening.listens {
+            for message in state.backlog.drain(..) {
+                // The channel is empty and larger than the backlog.
+                let _ = sender.try_send(Delivery::Message(message));
+            }
+        }
+        state.opened += 1;
+        let waiting = Waiting {
+            sender,
+            progress: opening.progress,
+            order: state.opened,
+            streams: opening.streams,
+            listens: opening.listens,
+        };
+        state.open.insert(opening.id, waiting);
+        state.used = Instant::now();
+        Ok(receiver)
+    }
+
+    /// Stops waiting. Whether anybody still waited.
+    pub(super) fn close(&self, id: &RequestId) -> bool {
+        let mut state = self.lock();
+        state.used = Instant::now();
+        state.open.remove(id).is_some()
+    }
+
+    /// Takes a request that the client withdrew; whoever waits for it is told.
+    pub(super) fn withdraw(&self, id: &RequestId) -> Option<mpsc::Sender<Delivery>> {
+        self.lock().open.remove(id).map(|waiting| waiting.sender)
+    }
+
+    /// Whether the server asked this and nobody answered yet; it counts as answered from now on.
+    pub(super) fn take_asked(&self, id: &RequestId) -> bool {
+        self.lock().asked.remove(id)
+    }
+
+    /// Finds out whom a message of the child is for.
+    pub(super) fn route(&self, message: Message) -> Routed {
+        let mut state = self.lock();
+        match message.kind() {
+            Kind::Response { id, .. } => {
+                let waiting = id.as_ref().and_then(|id| state.answered(id));
+                match waiting {
+                    Some(waiting) => Routed::Deliver(waiting.sender, Delivery::Response(message)),
+                    None => Routed::Nothing,
+                }
+            }
+            Kind::Notification { .. } => {
+                let subscription = message.subscription();
+                let addressed = if let Some(id) = &subscription {
+                    state.open.get(id)
+                } else if let Some(token) = message.progress_token() {
+                    state
+                        .open
+                        .values()
+                        .find(|waiting| waiting.progress.as_ref() == Some(&token))
+                } else {
+                    return state.anyone_listening(message, self.era);
+                };
+                match addressed.filter(|waiting| waiting.streams) {
+                    Some(waiting) => {
+                        Routed::Deliver(waiting.sender.clone(), Delivery::Message(message))
+                    }
+                    None => Routed::Nothing,
+                }
+            }
+            // The stateless era knows no requests of the server.
+            Kind::Request { id, .. } if self.era == Era::Stateless => Routed::Refuse(id.clone()),
+            Kind::Request { id, .. } => {
+                let id = id.clone();
+                let routed = state.anyone_listening(message, self.era);
+                if !matches!(routed, Routed::Refuse(_)) {
+                    state.asked.insert(id);
+                }
+                routed
+            }
+        }
+    }
+
+    /// Ends all waiting.
+    pub(super) fn end(&self, ending: Ending) -> Vec<mpsc::Sender<Delivery>> {
+        let mut state = self.lock();
+        state.over.get_or_insert(ending);
+        state.backlog.clear();
+        state
+            .open
+            .drain()
+            .map(|(_, waiting)| waiting.sender)
+            .collect()
+    }
+
+    /// Why the child ended, once it has.
+    pub(super) fn over(&self) -> Option<Ending> {
+        self.lock().over.clone()
+    }
+
+    /// Whether nobody waits and nobody did for `idle`.
+    pub(super) fn is_idle(&self, idle: Duration) -> bool {
+        let state = self.lock();
+        state.open.is_empty() && state.used.elapsed() >= idle
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Who waits for `id`. Some servers answer 1 with "1".
+    fn answered(&mut self, id: &RequestId) -> Option<Waiting> {
+        let waiting = self.open.remove(id);
+        match id {
+            RequestId::Text(text) if waiting.is_none() => {
+                let integer = text.parse().ok().map(RequestId::Integer)?;
+                self.open.remove(&integer)
+            }
+            _ => waiting,
+        }
+    }
+
+    /// To the stream that was opened last: on stdio nothing says to which request it belongs.
+    fn anyone_listening(&mut self, message: Message, era: Era) -> Routed {
+        let latest = self
+            .open
+            .values()
+            .filter(|waiting| waiting.streams && !waiting.listens)
+            .max_by_key(|waiting| waiting.order);
+        if let Some(waiting) = latest {
+            return Routed::Deliver(waiting.sender.clone(), Delivery::Message(message));
+        }
+        if era == Era::Legacy && self.backlog.len() < BACKLOG {
+            self.backlog.push_back(message);
+            return Routed::Nothing;
+        }
+        match message.id() {
+            Some(id) => Routed::Refuse(id.clone()),
+            None => Routed::Nothing,
+        }
+    }
+}

@@ -1,0 +1,177 @@
+use std::ops::Range;
+use std::sync::mpsc as std_mpsc;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::thread::JoinHandle;
+
+use chancery_tlog::{Origin, check_entry};
+use tokio::sync::{mpsc, oneshot};
+
+use super::committer::Append;
+use super::pending::Pending;
+use super::publisher::Command;
+use super::{AppendError, PublishError, Published};
+use crate::disk::DirectoryLock;
+use crate::{Entries, JournalError, Reader};
+
+/// The writer of one log. An index that it returned is never given to another entry, and the
+/// entry is there after any crash. Dropping it waits until what was sent is durable; call
+/// [`Journal::publish`] first where the last entries should be under a checkpoint.
+#[derive(Debug)]
+pub struct Journal {
+    reader: Reader,
+    pending: Arc<Pending>,
+    published: Arc<RwLock<Option<Published>>>,
+    appends: Option<mpsc::Sender<Append>>,
+    commands: std_mpsc::Sender<Command>,
+    threads: Option<Threads>,
+    _lock: DirectoryLock,
+}
+
+#[derive(Debug)]
+pub(super) struct Threads {
+    pub(super) committer: JoinHandle<()>,
+    pub(super) publisher: JoinHandle<()>,
+}
+
+impl Journal {
+    /// Appends an entry and returns its index once it is durable. If the future is dropped before
+    /// that, the entry may be appended or not.
+    pub async fn append(&self, entry: Vec<u8>) -> Result<u64, AppendError> {
+        let (append, index) = prepare(entry)?;
+        self.sender()?
+            .send(append)
+            .await
+            .map_err(|_| AppendError::Closed)?;
+        index.await.map_err(|_| AppendError::Closed)
+    }
+
+    /// Appends several entries, all or none of which are too large. They are durable when their
+    /// indices are returned; other entries may stand between them.
+    pub async fn append_all(&self, entries: Vec<Vec<u8>>) -> Result<Vec<u64>, AppendError> {
+        let prepared: Result<Vec<_>, _> = entries.into_iter().map(prepare).collect();
+        let mut waiting = Vec::new();
+        for (append, index) in prepared? {
+            self.sender()?
+                .send(append)
+                .await
+                .map_err(|_| AppendError::Closed)?;
+            waiting.push(index);
+        }
+        let mut indices = Vec::with_capacity(waiting.len());
+        for index in waiting {
+            indices.push(index.await.map_err(|_| AppendError::Closed)?);
+        }
+        Ok(indices)
+    }
+
+    /// [`Journal::append`] for threads without an async runtime; panics inside of one.
+    pub fn append_blocking(&self, entry: Vec<u8>) -> Result<u64, AppendError> {
+        let (append, index) = prepare(entry)?;
+        self.sender()?
+            .blocking_send(append)
+            .map_err(|_| AppendError::Closed)?;
+        index.blocking_recv().map_err(|_| AppendError::Closed)
+    }
+
+    /// Publishes a checkpoint that covers everything durable now, and returns it.
+    pub async fn publish(&self) -> Result<Published, PublishError> {
+        let (reply, answer) = oneshot::channel();
+        self.command(Command::Publish(reply))?;
+        answer.await.map_err(|_| PublishError::Closed)?
+    }
+
+    /// [`Journal::publish`] for threads without an async runtime; panics inside of one.
+    pub fn publish_blocking(&self) -> Result<Published, PublishError> {
+        let (reply, answer) = oneshot::channel();
+        self.command(Command::Publish(reply))?;
+        answer.blocking_recv().map_err(|_| PublishError::Closed)?
+    }
+
+    /// The number of durable entries.
+    pub fn size(&self) -> u64 {
+        self.pending.size()
+    }
+
+    /// The checkpoint that was published last.
+    pub fn published(&self) -> Option<Published> {
+        self.published
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// The log.
+    pub const fn origin(&self) -> &Origin {
+        self.reader.origin()
+    }
+
+    /// The log as its directory holds it, for proofs, audits and exports up to the checkpoint.
+    pub const fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// One durable entry.
+    pub fn read_entry(&self, index: u64) -> Result<Vec<u8>, JournalError> {
+        let size = self.size();
+        let next = index.saturating_add(1);
+        match self.entries(index..next).next() {
+            Some(entry) => entry.map(|(_, entry)| entry),
+            None => Err(JournalError::OutOfRange { asked: index, size }),
+        }
+    }
+
+    /// The durable entries of a range, those that are not in tiles yet included.
+    pub fn entries(&self, range: Range<u64>) -> Entries {
+        // What is in tiles stays there, whatever the publisher does after this moment.
+        let now = self.pending.snapshot(range.start, range.end);
+        Entries::with_pending(self.reader.clone(), range, now.base, now.start, now.entries)
+    }
+
+    pub(super) const fn assemble(
+        reader: Reader,
+        pending: Arc<Pending>,
+        published: Arc<RwLock<Option<Published>>>,
+        appends: mpsc::Sender<Append>,
+        commands: std_mpsc::Sender<Command>,
+        threads: Threads,
+        lock: DirectoryLock,
+    ) -> Self {
+        Self {
+            reader,
+            pending,
+            published,
+            appends: Some(appends),
+            commands,
+            threads: Some(threads),
+            _lock: lock,
+        }
+    }
+
+    fn sender(&self) -> Result<&mpsc::Sender<Append>, AppendError> {
+        self.appends.as_ref().ok_or(AppendError::Closed)
+    }
+
+    fn command(&self, command: Command) -> Result<(), PublishError> {
+        self.commands
+            .send(command)
+            .map_err(|_| PublishError::Closed)
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        self.appends = None;
+        if let Some(threads) = self.threads.take() {
+            // A thread that panicked has nothing left to say.
+            let _ = threads.committer.join();
+            let _ = threads.publisher.join();
+        }
+    }
+}
+
+fn prepare(entry: Vec<u8>) -> Result<(Append, oneshot::Receiver<u64>), AppendError> {
+    check_entry(&entry)?;
+    let (index, receiver) = oneshot::channel();
+    let entry = entry.into();
+    Ok((Append { entry, index }, receiver))
+}

@@ -1,0 +1,179 @@
+//! A writer that is killed at random moments loses nothing that it confirmed.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chancery_crypto::{AwsLc, random_bytes};
+use chancery_journal::{Config, Journal, LocalSigner, Reader};
+use chancery_tlog::{LogKeys, VerifiedCheckpoint, verify_checkpoint_exact};
+
+const DIR: &str = "CHANCERY_JOURNAL_CRASH_DIR";
+const MODE: &str = "CHANCERY_JOURNAL_CRASH_MODE";
+const ROUNDS: u32 = 25;
+
+fn open(dir: &Path) -> (Journal, LogKeys) {
+    let origin = "td.example/log/crash".parse().unwrap();
+    let signer = LocalSigner::open_or_create(&dir.join("signer"), &origin).unwrap();
+    let keys = signer.keys().clone();
+    let mut config = Config::new(dir.join("log"), origin);
+    config.publish_interval = Duration::from_millis(7);
+    config.segment_bytes = 1 << 18;
+    (Journal::open(config, Arc::new(signer)).unwrap(), keys)
+}
+
+/// What stands at an index says so itself, in a length that varies.
+fn entry(writer: u32, number: u32) -> Vec<u8> {
+    let size = 3 + (number as usize * 911) % 5_000;
+    format!("{writer} {number} {}", "x".repeat(size)).into_bytes()
+}
+
+fn spawn(dir: &Path, mode: &str) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child", "--ignored", "--nocapture"])
+        .env(DIR, dir)
+        .env(MODE, mode)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// The process that is killed: four threads append and say which index they were given.
+#[test]
+#[ignore = "started by the tests below"]
+fn child() {
+    let Some(dir) = std::env::var_os(DIR) else {
+        return;
+    };
+    let dir = Path::new(&dir);
+    let mode = std::env::var(MODE).unwrap();
+    let (journal, _) = open(dir);
+    if mode == "broken" {
+        journal.append_blocking(b"first".to_vec()).unwrap();
+        journal.publish_blocking().unwrap();
+        std::fs::rename(dir.join("log/tile"), dir.join("log/gone")).unwrap();
+        std::fs::write(dir.join("log/tile"), b"not a folder").unwrap();
+        journal.append_blocking(b"second".to_vec()).unwrap();
+        println!("ack second");
+        std::thread::sleep(Duration::from_secs(20));
+        return;
+    }
+    println!("ready");
+    let run: u32 = mode.parse().unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let journal = &journal;
+            scope.spawn(move || {
+                let writer = run * 10 + thread;
+                for number in 0.. {
+                    let index = journal.append_blocking(entry(writer, number)).unwrap();
+                    println!("ack {index} {writer} {number}");
+                }
+            });
+        }
+    });
+}
+
+fn verify(reader: &Reader, keys: &LogKeys) -> VerifiedCheckpoint {
+    let (note, _) = reader.checkpoint().unwrap().unwrap();
+    verify_checkpoint_exact(note.as_bytes(), keys, &AwsLc).unwrap()
+}
+
+#[test]
+fn kill_nine_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let keys = open(dir).1;
+    let reader = Reader::open(&dir.join("log")).unwrap();
+    let mut confirmed: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
+    let mut older = verify(&reader, &keys);
+    let mut known: Vec<Vec<u8>> = Vec::new();
+    for round in 0..ROUNDS {
+        let mut child = spawn(dir, &round.to_string());
+        let output = child.stdout.take().unwrap();
+        let lines = std::thread::spawn(move || {
+            let lines = BufReader::new(output).lines();
+            lines.map_while(Result::ok).collect::<Vec<_>>()
+        });
+        let delay = u64::from(u16::from_be_bytes(random_bytes().unwrap())) % 400;
+        std::thread::sleep(Duration::from_millis(delay));
+        child.kill().unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(9));
+        for line in lines.join().unwrap() {
+            // The last line may be cut; one that is whole ends in its number.
+            let Some(ack) = line.strip_prefix("ack ") else {
+                continue;
+            };
+            let parts: Vec<_> = ack.split(' ').collect();
+            let [index, writer, number] = parts.as_slice() else {
+                continue;
+            };
+            let Ok(number) = number.parse() else { continue };
+            let entry = entry(writer.parse().unwrap(), number);
+            let twice = confirmed.insert(index.parse().unwrap(), entry);
+            assert_eq!(twice, None, "index {index} was given twice");
+        }
+
+        if let Ok(Some((note, _))) = reader.checkpoint() {
+            let left = verify_checkpoint_exact(note.as_bytes(), &keys, &AwsLc).unwrap();
+            consistent(&reader, &older, &left);
+            older = left;
+        }
+        let journal = open(dir).0;
+        let found: Vec<Vec<u8>> = journal
+            .entries(0..u64::MAX)
+            .map(|entry| entry.unwrap().1)
+            .collect();
+        assert_eq!(found.len() as u64, journal.size());
+        assert!(found.starts_with(&known), "round {round}: an entry changed");
+        for (index, entry) in &confirmed {
+            let at = usize::try_from(*index).unwrap();
+            assert_eq!(found.get(at), Some(entry), "round {round}, index {index}");
+        }
+        let mut sorted = found.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        assert_eq!(sorted.len(), found.len(), "an entry has two indices");
+        let audited = reader.audit().unwrap().unwrap();
+        let newer = verify(&reader, &keys);
+        assert_eq!(&audited, newer.checkpoint());
+        assert_eq!(newer.size(), journal.size());
+        consistent(&reader, &older, &newer);
+        older = newer;
+        known = found;
+    }
+    assert!(
+        confirmed.len() > 100,
+        "only {} entries were confirmed",
+        confirmed.len()
+    );
+}
+
+fn consistent(reader: &Reader, older: &VerifiedCheckpoint, newer: &VerifiedCheckpoint) {
+    let proof = reader
+        .prove_consistency(older.size(), newer.size())
+        .unwrap();
+    newer.verify_consistency(older, &proof).unwrap();
+}
+
+#[test]
+fn a_failed_write_ends_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let mut child = spawn(dir, "broken");
+    let output = BufReader::new(child.stdout.take().unwrap());
+    let said: Vec<_> = output.lines().map_while(Result::ok).collect();
+    assert_eq!(child.wait().unwrap().signal(), Some(6), "{said:?}");
+    assert!(said.contains(&"ack second".to_owned()), "{said:?}");
+    std::fs::remove_file(dir.join("log/tile")).unwrap();
+    std::fs::rename(dir.join("log/gone"), dir.join("log/tile")).unwrap();
+    let journal = open(dir).0;
+    assert_eq!(journal.size(), 2);
+    assert_eq!(journal.read_entry(1).unwrap(), b"second");
+}

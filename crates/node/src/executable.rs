@@ -1,0 +1,141 @@
+//! The file behind a process.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+
+use chancery_types::Digest;
+use serde::{Deserialize, Serialize};
+
+use crate::process::{Process, ProcessError};
+
+/// Names of interpreters, loaders and multi-call programs, without version numbers.
+const INTERPRETERS: [&str; 37] = [
+    "ash", "awk", "bash", "beam", "bun", "busybox", "csh", "dash", "deno", "dotnet", "elixir",
+    "erl", "fish", "gawk", "gjs", "guile", "java", "julia", "ksh", "lua", "luajit", "mawk", "mono",
+    "node", "nodejs", "perl", "php", "pwsh", "pypy", "python", "qjs", "ruby", "sh", "tclsh",
+    "toybox", "wasmtime", "zsh",
+];
+
+/// The file that a process executes, as the node measured it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Executable {
+    digest: Digest,
+    interpreter: bool,
+}
+
+impl Executable {
+    /// Reads the file behind a process and sees to it that the process executes it still.
+    pub(crate) async fn of(process: &Process) -> Result<Self, ProcessError> {
+        let pid = process.pid();
+        let measured = tokio::task::spawn_blocking(move || Self::measure(pid)).await;
+        let measured = measured.map_err(|error| ProcessError::Kernel(error.into()))??;
+        process.while_alive(measured).ok_or(ProcessError::Gone)
+    }
+
+    fn measure(pid: i32) -> Result<Self, ProcessError> {
+        let path = format!("/proc/{pid}/exe");
+        let file = File::open(&path).map_err(ProcessError::Kernel)?;
+        let name = fs::read_link(&path).map_err(ProcessError::Kernel)?;
+        let digest = Digest::of_reader(&file).map_err(ProcessError::Kernel)?;
+        let before = identity(file.metadata()).map_err(ProcessError::Kernel)?;
+        let after = identity(fs::metadata(&path)).map_err(ProcessError::Kernel)?;
+        if before != after {
+            return Err(ProcessError::Contradiction);
+        }
+        Ok(Self {
+            digest,
+            interpreter: name.file_name().is_none_or(is_interpreter),
+        })
+    }
+
+    /// The digest of the file, whatever it is.
+    pub const fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Whether the file runs what others wrote, so that it says nothing about the agent.
+    pub const fn is_interpreter(&self) -> bool {
+        self.interpreter
+    }
+
+    /// The digest of the agent's code, where the file is that: never an interpreter's.
+    pub fn code_digest(&self) -> Option<Digest> {
+        (!self.interpreter).then_some(self.digest)
+    }
+}
+
+fn identity(metadata: io::Result<fs::Metadata>) -> io::Result<(u64, u64)> {
+    metadata.map(|file| (file.dev(), file.ino()))
+}
+
+/// By its name: `python3.11` is `python`, and what is not text is anything.
+fn is_interpreter(name: &OsStr) -> bool {
+    let Some(name) = name.to_str() else {
+        return true;
+    };
+    let name = name.strip_suffix(" (deleted)").unwrap_or(name);
+    let plain = name.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '.' | '-'));
+    name.starts_with("ld-") || name.starts_with("ld.so") || INTERPRETERS.contains(&plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interpreters_are_known_by_name() {
+        for name in [
+            "python",
+            "python3",
+            "python3.11",
+            "node",
+            "node20",
+            "bash",
+            "ld-linux-x86-64.so.2",
+            "busybox",
+            "python3.11 (deleted)",
+            "perl5.36.0",
+            "lua5.4",
+        ] {
+            assert!(is_interpreter(OsStr::new(name)), "{name}");
+        }
+        for name in [
+            "chancery",
+            "agent",
+            "nodeagent",
+            "bashful",
+            "sleep",
+            "python-agent",
+        ] {
+            assert!(!is_interpreter(OsStr::new(name)), "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_interpreter_is_nobodys_code() {
+        for (program, interpreter) in [("sleep", false), ("sh", true)] {
+            let mut child = std::process::Command::new(program)
+                .args(if interpreter {
+                    vec!["-c", "read x; :"]
+                } else {
+                    vec!["60"]
+                })
+                .stdin(std::process::Stdio::piped())
+                .spawn()
+                .unwrap();
+            let pid = i32::try_from(child.id()).unwrap();
+            let process = Process::open(pid).unwrap();
+            let file = fs::read(format!("/proc/{pid}/exe")).unwrap();
+            let executable = Executable::of(&process).await.unwrap();
+            child.kill().unwrap();
+            child.wait().unwrap();
+            assert_eq!(executable.digest(), Digest::of(file));
+            assert_eq!(executable.is_interpreter(), interpreter);
+            assert_eq!(executable.code_digest().is_none(), interpreter);
+            assert!(Executable::of(&process).await.is_err());
+        }
+    }
+}

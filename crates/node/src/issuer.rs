@@ -1,0 +1,74 @@
+//! Who issues: the node attests, and asks another process for certificates and tokens.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use chancery_identity::{InstanceSpiffeId, ProvenKey, X509Bundle};
+use futures_util::Stream;
+use tokio::sync::watch;
+
+use crate::{EndReason, Launch, LaunchFacts};
+
+/// What an [`Issuer`] answers later.
+pub type IssuerFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The delegations of an instance, each as soon as it exists.
+pub type Delegations = Pin<Box<dyn Stream<Item = Result<Delegation, IssuerError>> + Send>>;
+
+/// Issues on the strength of what the node attests. Every answer is checked by the node before a
+/// workload sees it.
+pub trait Issuer: Send + Sync + 'static {
+    /// Opens an instance of the agent; it is one of exactly that agent.
+    fn open<'a>(
+        &'a self,
+        facts: &'a LaunchFacts,
+    ) -> IssuerFuture<'a, Result<InstanceSpiffeId, IssuerError>>;
+
+    /// Certifies a P-256 key (SubjectPublicKeyInfo in DER) as the launch's X.509-SVID: DER, leaf
+    /// first, root not among them.
+    fn issue_x509<'a>(
+        &'a self,
+        launch: &'a Launch,
+        spki_der: &'a [u8],
+    ) -> IssuerFuture<'a, Result<Vec<Vec<u8>>, IssuerError>>;
+
+    /// The workload identity token of the launch's agent key.
+    fn issue_wit<'a>(
+        &'a self,
+        launch: &'a Launch,
+        key: &'a ProvenKey,
+    ) -> IssuerFuture<'a, Result<String, IssuerError>>;
+
+    /// The delegations to the launch's instance, those that exist already first.
+    fn delegations(&self, launch: &Launch) -> Delegations;
+
+    /// The authorities of the node's own trust domain; none until they are known. The node passes
+    /// every change on to its workloads.
+    fn x509_bundle(&self) -> watch::Receiver<Option<X509Bundle>>;
+
+    /// Hears that a launch has ended; called once for each.
+    fn ended<'a>(&'a self, launch: &'a Launch, reason: EndReason) -> IssuerFuture<'a, ()>;
+}
+
+/// One delegation to an instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delegation {
+    /// The links, root first: a JSON array of compact JWS.
+    pub chain: String,
+    /// The person's consent to the root, as JSON; empty where there is none.
+    pub consent: String,
+}
+
+/// Why nothing was issued.
+#[derive(Debug, thiserror::Error)]
+pub enum IssuerError {
+    /// The instance is not entitled; asking again will not help.
+    #[error("refused: {reason}")]
+    Refused {
+        /// The issuer's reason code.
+        reason: String,
+    },
+    /// The issuer is out of reach or has failed; asking again may help.
+    #[error("the issuer is unavailable")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}

@@ -1,0 +1,217 @@
+//! Launches: processes that are instances of agents.
+
+use std::fmt;
+
+use chancery_attestation::{Evidence, LaunchEvidence};
+use chancery_identity::{AgentId, InstanceSpiffeId, Isolation};
+use chancery_types::id::LaunchId;
+use chancery_types::{Jwk, Timestamp};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Mutex, watch};
+
+use crate::executable::Executable;
+use crate::process::Process;
+use crate::procfs::PidNamespace;
+use crate::x509_source::X509Source;
+
+/// What the node attested of a launch, from the kernel alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaunchFacts {
+    pub(crate) launch: LaunchId,
+    pub(crate) agent: AgentId,
+    pub(crate) isolation: Isolation,
+    pub(crate) executable: Executable,
+    pub(crate) uid: u32,
+}
+
+/// A process that is an instance of an agent, with the bridge that speaks for it. Ends when either
+/// of the two exits or when it is withdrawn, and never begins again.
+#[derive(Debug)]
+pub struct Launch {
+    pub(crate) facts: LaunchFacts,
+    pub(crate) instance: InstanceSpiffeId,
+    pub(crate) started: Timestamp,
+    pub(crate) bridge: Process,
+    pub(crate) init: Option<Process>,
+    /// Present where the launch is isolated.
+    pub(crate) namespace: Option<PidNamespace>,
+    pub(crate) ended: watch::Sender<Option<EndReason>>,
+    pub(crate) x509: X509Source,
+    /// The first agent key that was proven and certified; no other one ever is.
+    pub(crate) agent_key: Mutex<Option<Jwk>>,
+}
+
+/// Why a launch ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndReason {
+    /// The launched process exited.
+    ProcessExited,
+    /// The bridge exited, and with it the agent key.
+    BridgeExited,
+    /// The operator withdrew it.
+    Withdrawn,
+    /// The node stopped: nobody attests the process any more.
+    NodeStopped,
+}
+
+impl LaunchFacts {
+    /// The launch.
+    pub const fn launch(&self) -> LaunchId {
+        self.launch
+    }
+
+    /// The agent that the operator says the process is an instance of.
+    pub const fn agent(&self) -> &AgentId {
+        &self.agent
+    }
+
+    /// Whether the process has namespaces of its own.
+    pub const fn isolation(&self) -> Isolation {
+        self.isolation
+    }
+
+    /// The file that the process executed when it was registered.
+    pub const fn executable(&self) -> &Executable {
+        &self.executable
+    }
+
+    /// The user that the process runs as.
+    pub const fn uid(&self) -> u32 {
+        self.uid
+    }
+
+    /// These facts as evidence.
+    pub fn to_evidence(&self) -> Evidence {
+        Evidence::Launch(LaunchEvidence {
+            launch: self.launch,
+            isolation: self.isolation,
+            executable: self.executable.digest(),
+            uid: self.uid,
+        })
+    }
+}
+
+impl Launch {
+    /// What the node attested.
+    pub const fn facts(&self) -> &LaunchFacts {
+        &self.facts
+    }
+
+    /// The launch.
+    pub const fn id(&self) -> LaunchId {
+        self.facts.launch
+    }
+
+    /// The instance.
+    pub const fn instance(&self) -> &InstanceSpiffeId {
+        &self.instance
+    }
+
+    /// When it was registered.
+    pub const fn started(&self) -> Timestamp {
+        self.started
+    }
+
+    /// The process id of the bridge.
+    pub const fn bridge_pid(&self) -> i32 {
+        self.bridge.pid()
+    }
+
+    /// The process id of the launched process, where it is not the bridge itself.
+    pub fn init_pid(&self) -> Option<i32> {
+        self.init.as_ref().map(Process::pid)
+    }
+
+    /// The inode of the launch's pid namespace, where it is isolated.
+    pub fn namespace_inode(&self) -> Option<u64> {
+        self.namespace.map(PidNamespace::inode)
+    }
+
+    /// Whether `caller` speaks as this instance: it is the bridge, the launched process itself, or,
+    /// where the launch is isolated, lives in its pid namespace. Never after the end.
+    pub fn covers(&self, caller: &Process) -> bool {
+        if self.end_reason().is_some() || !self.is_running() {
+            return false;
+        }
+        let exact = |process: &Process| process.is_same(caller);
+        exact(&self.bridge)
+            || self.init.as_ref().is_some_and(exact)
+            || self.namespace.is_some_and(|namespace| {
+                caller.namespace().is_ok_and(|callers| callers == namespace)
+            })
+    }
+
+    /// Why it ended, when it has.
+    pub fn end_reason(&self) -> Option<EndReason> {
+        *self.ended.borrow()
+    }
+
+    /// Waits for the end.
+    pub async fn ended(&self) -> EndReason {
+        let mut ended = self.ended.subscribe();
+        match ended.wait_for(Option::is_some).await.map(|reason| *reason) {
+            Ok(Some(reason)) => reason,
+            _ => EndReason::NodeStopped,
+        }
+    }
+
+    fn is_running(&self) -> bool {
+        self.bridge.is_alive() && self.init.as_ref().is_none_or(Process::is_alive)
+    }
+
+    /// Whether this launch and one of these processes would be one and the same to a caller.
+    pub(crate) fn overlaps(
+        &self,
+        bridge: &Process,
+        init: Option<&Process>,
+        namespace: Option<PidNamespace>,
+    ) -> bool {
+        let mine = [Some(&self.bridge), self.init.as_ref()];
+        let theirs = [Some(bridge), init];
+        let shared = mine.into_iter().flatten().any(|mine| {
+            theirs
+                .into_iter()
+                .flatten()
+                .any(|theirs| mine.is_same(theirs))
+        });
+        shared || (namespace.is_some() && namespace == self.namespace)
+    }
+
+    /// Marks the end; the first reason stays.
+    pub(crate) fn end(&self, reason: EndReason) {
+        self.ended.send_if_modified(|ended| {
+            let first = ended.is_none();
+            ended.get_or_insert(reason);
+            first
+        });
+    }
+
+    /// Waits until a process of the launch exits or the end is marked; marks it and says why.
+    pub(crate) async fn watch(&self) -> EndReason {
+        let init = async {
+            match &self.init {
+                Some(init) => init.exited().await,
+                None => std::future::pending().await,
+            }
+        };
+        let reason = tokio::select! {
+            () = init => EndReason::ProcessExited,
+            () = self.bridge.exited() => EndReason::BridgeExited,
+            reason = self.ended() => reason,
+        };
+        self.end(reason);
+        self.end_reason().unwrap_or(reason)
+    }
+}
+
+impl fmt::Display for EndReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ProcessExited => "process-exited",
+            Self::BridgeExited => "bridge-exited",
+            Self::Withdrawn => "withdrawn",
+            Self::NodeStopped => "node-stopped",
+        })
+    }
+}

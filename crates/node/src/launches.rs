@@ -1,0 +1,253 @@
+//! The launches of this host.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chancery_crypto::{RandomError, random_id};
+use chancery_identity::{AgentId, Isolation};
+use chancery_types::id::LaunchId;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::clock::now;
+use crate::executable::Executable;
+use crate::process::{Process, ProcessError};
+use crate::procfs::PidNamespace;
+use crate::{EndReason, Issuer, IssuerError, Launch, LaunchFacts};
+
+/// All launches that run, and which of them a process belongs to.
+pub struct Launches {
+    issuer: Arc<dyn Issuer>,
+    running: Mutex<BTreeMap<LaunchId, Arc<Launch>>>,
+    watchers: Mutex<JoinSet<()>>,
+    /// One registration at a time, so that no two claim one process.
+    registering: tokio::sync::Mutex<()>,
+}
+
+/// What an operator asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaunchRequest {
+    /// The agent.
+    pub agent: AgentId,
+    /// The process to launch, in the caller's and the node's pid namespace; absent where the
+    /// caller itself is the instance.
+    pub init_pid: Option<i32>,
+    /// What the caller says about its isolation; the node sees for itself.
+    pub isolation: Isolation,
+}
+
+/// Why a launch is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// The caller cannot be attested.
+    #[error("the caller cannot be attested")]
+    Caller(#[source] ProcessError),
+    /// The launched process cannot be attested.
+    #[error("process {pid} cannot be attested")]
+    Init {
+        /// Its id.
+        pid: i32,
+        /// Why.
+        source: ProcessError,
+    },
+    /// The caller lives in another pid namespace than the node, so that its ids mean nothing here.
+    #[error("the caller is in another pid namespace than the node")]
+    CallerNamespace,
+    /// The process was not started by the caller.
+    #[error("process {0} is not a descendant of the caller")]
+    NotADescendant(i32),
+    /// An isolated launch needs a process that is not the caller.
+    #[error("an isolated launch needs init_pid")]
+    NoInit,
+    /// The process shares the node's pid namespace.
+    #[error("process {0} shares the node's pid namespace: it is not isolated")]
+    NotIsolated(i32),
+    /// The process is not the first one of its pid namespace, so that others were there before it.
+    #[error("process {0} is not the init of its pid namespace")]
+    NotInit(i32),
+    /// The caller, the process or the namespace is a running launch already.
+    #[error("the process belongs to a running launch already")]
+    Taken,
+    /// The issuer opened no instance.
+    #[error("no instance was opened")]
+    Issuer(#[source] IssuerError),
+    /// The issuer opened an instance of another agent.
+    #[error("the issuer opened an instance of another agent")]
+    OtherAgent,
+    /// No identifier could be drawn.
+    #[error("no identifier could be drawn")]
+    Random(#[source] RandomError),
+}
+
+/// The processes of a launch, each attested.
+struct Attested {
+    bridge: Process,
+    init: Option<Process>,
+    namespace: Option<PidNamespace>,
+}
+
+impl Launches {
+    /// No launches yet.
+    pub fn new(issuer: Arc<dyn Issuer>) -> Self {
+        Self {
+            issuer,
+            running: Mutex::default(),
+            watchers: Mutex::default(),
+            registering: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Registers what `caller` launched: attests it, has an instance opened, and watches it from
+    /// then on.
+    pub async fn register(
+        self: &Arc<Self>,
+        caller: Process,
+        request: LaunchRequest,
+    ) -> Result<Arc<Launch>, LaunchError> {
+        let _turn = self.registering.lock().await;
+        let attested = attest(caller, &request)?;
+        if self.list().iter().any(|launch| {
+            launch.overlaps(&attested.bridge, attested.init.as_ref(), attested.namespace)
+        }) {
+            return Err(LaunchError::Taken);
+        }
+        let subject = attested.init.as_ref().unwrap_or(&attested.bridge);
+        let measured = Executable::of(subject).await;
+        let facts = LaunchFacts {
+            launch: random_id().map_err(LaunchError::Random)?,
+            agent: request.agent,
+            isolation: request.isolation,
+            executable: measured.map_err(|source| LaunchError::Init {
+                pid: subject.pid(),
+                source,
+            })?,
+            uid: subject.uid(),
+        };
+        let instance = self
+            .issuer
+            .open(&facts)
+            .await
+            .map_err(LaunchError::Issuer)?;
+        if *instance.agent() != facts.agent {
+            return Err(LaunchError::OtherAgent);
+        }
+        let launch = Arc::new(Launch {
+            facts,
+            instance,
+            started: now(),
+            bridge: attested.bridge,
+            init: attested.init,
+            namespace: attested.namespace,
+            ended: watch::Sender::new(None),
+            x509: Default::default(),
+            agent_key: Default::default(),
+        });
+        self.running().insert(launch.id(), Arc::clone(&launch));
+        self.watch(Arc::clone(&launch));
+        tracing::info!(launch = %launch.id(), instance = %launch.instance(), "launched");
+        Ok(launch)
+    }
+
+    /// The launch that `caller` speaks as, if any.
+    pub fn of_caller(&self, caller: &Process) -> Option<Arc<Launch>> {
+        self.list().into_iter().find(|launch| launch.covers(caller))
+    }
+
+    /// The running launches, by id.
+    pub fn list(&self) -> Vec<Arc<Launch>> {
+        self.running().values().cloned().collect()
+    }
+
+    /// Withdraws a launch: its streams end and nothing more is issued. The process goes on.
+    pub fn withdraw(&self, id: LaunchId) -> Option<Arc<Launch>> {
+        let launch = self.running().remove(&id)?;
+        launch.end(EndReason::Withdrawn);
+        Some(launch)
+    }
+
+    /// Ends every launch and waits until the issuer has heard of it.
+    pub async fn stop(&self) {
+        for launch in self.list() {
+            launch.end(EndReason::NodeStopped);
+        }
+        let mut watchers = std::mem::take(&mut *lock(&self.watchers));
+        while watchers.join_next().await.is_some() {}
+    }
+
+    pub(crate) fn issuer(&self) -> &Arc<dyn Issuer> {
+        &self.issuer
+    }
+
+    fn running(&self) -> MutexGuard<'_, BTreeMap<LaunchId, Arc<Launch>>> {
+        lock(&self.running)
+    }
+
+    fn watch(self: &Arc<Self>, launch: Arc<Launch>) {
+        let this = Arc::downgrade(self);
+        let issuer = Arc::clone(&self.issuer);
+        let mut watchers = lock(&self.watchers);
+        while watchers.try_join_next().is_some() {}
+        watchers.spawn(async move {
+            let reason = launch.watch().await;
+            if let Some(launches) = this.upgrade() {
+                launches.running().remove(&launch.id());
+            }
+            tracing::info!(launch = %launch.id(), %reason, "launch ended");
+            issuer.ended(&launch, reason).await;
+        });
+    }
+}
+
+fn attest(caller: Process, request: &LaunchRequest) -> Result<Attested, LaunchError> {
+    let own =
+        PidNamespace::own().map_err(|error| LaunchError::Caller(ProcessError::Kernel(error)))?;
+    if caller.namespace().map_err(LaunchError::Caller)? != own {
+        return Err(LaunchError::CallerNamespace);
+    }
+    let Some(pid) = request.init_pid else {
+        return match request.isolation {
+            Isolation::Isolated => Err(LaunchError::NoInit),
+            Isolation::Unisolated => Ok(Attested {
+                bridge: caller,
+                init: None,
+                namespace: None,
+            }),
+        };
+    };
+    let failed = |source| LaunchError::Init { pid, source };
+    let init = Process::open(pid).map_err(failed)?;
+    if !init.descends_from(&caller).map_err(failed)? {
+        return Err(LaunchError::NotADescendant(pid));
+    }
+    let namespace = match request.isolation {
+        Isolation::Unisolated => None,
+        Isolation::Isolated => {
+            let namespace = init.namespace().map_err(failed)?;
+            if namespace == own {
+                return Err(LaunchError::NotIsolated(pid));
+            }
+            if !init.is_namespace_init().map_err(failed)? {
+                return Err(LaunchError::NotInit(pid));
+            }
+            Some(namespace)
+        }
+    };
+    Ok(Attested {
+        bridge: caller,
+        init: Some(init),
+        namespace,
+    })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Debug for Launches {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Launches")
+            .field("running", &self.running())
+            .finish_non_exhaustive()
+    }
+}

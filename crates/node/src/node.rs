@@ -1,0 +1,146 @@
+use std::future::Future;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chancery_api::OwnerListener;
+use tokio::net::UnixListener;
+use tokio::sync::watch;
+
+use crate::{Issuer, Launches, operator, workload};
+
+/// Longest path of a Unix socket: 108 bytes with the final NUL.
+const MAX_SOCKET_PATH: usize = 107;
+
+/// How long the end waits for the issuer to hear of it.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Where a node listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeConfig {
+    /// The socket of the workloads, mode 0666.
+    pub workload_socket: PathBuf,
+    /// The socket of the operator, mode 0600.
+    pub operator_socket: PathBuf,
+}
+
+/// A node that has its sockets.
+#[derive(Debug)]
+pub struct Node {
+    launches: Arc<Launches>,
+    workload: UnixListener,
+    operator: OwnerListener,
+}
+
+/// Why a node cannot serve.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NodeError {
+    /// The path does not fit into a socket address.
+    #[error("{}: a socket's path has at most {MAX_SOCKET_PATH} bytes; use a shorter data folder", path.display())]
+    PathTooLong {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A socket cannot be bound.
+    #[error("{}: {source}", path.display())]
+    Bind {
+        /// The path.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The workload side failed.
+    #[error("the workload socket failed")]
+    Workload(#[source] tonic::transport::Error),
+    /// The operator side failed.
+    #[error("the operator socket failed")]
+    Operator(#[source] io::Error),
+}
+
+impl Node {
+    /// Binds both sockets. Their folders exist already, and bound sockets that nobody serves any
+    /// more are replaced.
+    pub fn bind(config: &NodeConfig, issuer: Arc<dyn Issuer>) -> Result<Self, NodeError> {
+        let workload = bound(&config.workload_socket, bind_for_all)?;
+        let operator = bound(&config.operator_socket, OwnerListener::bind)?;
+        Ok(Self {
+            launches: Arc::new(Launches::new(issuer)),
+            workload,
+            operator,
+        })
+    }
+
+    /// The launches of this node.
+    pub const fn launches(&self) -> &Arc<Launches> {
+        &self.launches
+    }
+
+    /// Serves until `shutdown` or until a socket fails. Then every launch ends and the issuer hears
+    /// of it.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), NodeError> {
+        let (stop, stopping) = watch::channel(false);
+        let workload = workload::serve(
+            self.workload,
+            Arc::clone(&self.launches),
+            stopped(stopping.clone()),
+        );
+        let operator =
+            operator::serve(self.operator, Arc::clone(&self.launches), stopped(stopping));
+        let both = async {
+            tokio::try_join!(
+                async { workload.await.map_err(NodeError::Workload) },
+                async { operator.await.map_err(NodeError::Operator) },
+            )
+        };
+        tokio::pin!(both);
+        let failure = tokio::select! {
+            outcome = &mut both => Some(outcome.map(|_| ())),
+            () = shutdown => None,
+        };
+        stop.send_replace(true);
+        // Ends the streams as well, without which the servers would wait for their clients.
+        let told = tokio::time::timeout(STOP_TIMEOUT, self.launches.stop()).await;
+        if told.is_err() {
+            tracing::warn!("the issuer has not heard of the end of every launch");
+        }
+        match failure {
+            Some(outcome) => outcome,
+            None => match tokio::time::timeout(STOP_TIMEOUT, both).await {
+                Ok(outcome) => outcome.map(|_| ()),
+                Err(_) => Ok(()),
+            },
+        }
+    }
+}
+
+fn bound<L>(path: &Path, bind: impl FnOnce(&Path) -> io::Result<L>) -> Result<L, NodeError> {
+    let path = path.to_owned();
+    if path.as_os_str().len() > MAX_SOCKET_PATH {
+        return Err(NodeError::PathTooLong { path });
+    }
+    bind(&path).map_err(|source| NodeError::Bind { path, source })
+}
+
+/// Everyone may connect: who asks is attested, not authenticated.
+fn bind_for_all(path: &Path) -> io::Result<UnixListener> {
+    if UnixStream::connect(path).is_ok() {
+        let message = "another process serves this socket; stop it first";
+        return Err(io::Error::new(io::ErrorKind::AddrInUse, message));
+    }
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
+    Ok(listener)
+}
+
+async fn stopped(mut stopping: watch::Receiver<bool>) {
+    // A sender that is gone means the same.
+    let _ = stopping.wait_for(|stop| *stop).await;
+}

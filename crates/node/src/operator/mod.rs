@@ -1,0 +1,98 @@
+//! The operator's socket: HTTP/1.1 and JSON, for processes of the node's own user.
+
+mod launch;
+mod problem;
+
+use std::future::{Future, IntoFuture as _};
+use std::io;
+use std::sync::Arc;
+
+use axum::extract::connect_info::Connected;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{ConnectInfo, Path, State};
+use axum::routing::{delete, get};
+use axum::serve::IncomingStream;
+use axum::{Json, Router};
+use chancery_api::{OwnerListener, Problem};
+use chancery_types::id::LaunchId;
+
+use crate::Launches;
+use crate::process::{Process, ProcessError};
+
+pub use launch::{LaunchList, LaunchView, RegisterLaunch, RegisteredLaunch};
+
+/// Who connected.
+#[derive(Debug, Clone)]
+struct Operator(Arc<Result<Process, ProcessError>>);
+
+impl Connected<IncomingStream<'_, OwnerListener>> for Operator {
+    fn connect_info(stream: IncomingStream<'_, OwnerListener>) -> Self {
+        Self(Arc::new(Process::of_peer(stream.io())))
+    }
+}
+
+/// Serves the operator until `shutdown`.
+pub(crate) async fn serve(
+    listener: OwnerListener,
+    launches: Arc<Launches>,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let router = Router::new()
+        .route("/v1/launches", get(list).post(register))
+        .route("/v1/launches/{id}", delete(withdraw))
+        .fallback(async || Problem::not_found("no_such_route", "there is no such route"))
+        .with_state(launches);
+    axum::serve(
+        listener,
+        router.into_make_service_with_connect_info::<Operator>(),
+    )
+    .with_graceful_shutdown(shutdown)
+    .into_future()
+    .await
+}
+
+async fn list(State(launches): State<Arc<Launches>>) -> Json<LaunchList> {
+    let launches = launches.list();
+    Json(LaunchList {
+        launches: launches
+            .iter()
+            .map(|launch| LaunchView::of(launch))
+            .collect(),
+    })
+}
+
+async fn register(
+    State(launches): State<Arc<Launches>>,
+    ConnectInfo(Operator(caller)): ConnectInfo<Operator>,
+    request: Result<Json<RegisterLaunch>, JsonRejection>,
+) -> Result<Json<RegisteredLaunch>, Problem> {
+    let Json(request) = request.map_err(|error| {
+        Problem::bad_request("bad_launch", error.body_text())
+            .with_remedy("send {agent_id, init_pid?, isolated} as application/json")
+    })?;
+    let caller = match &*caller {
+        Ok(caller) => caller.clone(),
+        Err(error) => return Err(Problem::forbidden("caller_unknown", error.to_string())),
+    };
+    let launch = launches.register(caller, request.into()).await;
+    let launch = launch.map_err(|error| problem::of(&error))?;
+    Ok(Json(RegisteredLaunch {
+        launch_id: launch.id(),
+        instance_id: launch.instance().instance(),
+        spiffe_id: launch.instance().clone(),
+    }))
+}
+
+async fn withdraw(
+    State(launches): State<Arc<Launches>>,
+    Path(id): Path<String>,
+) -> Result<Json<LaunchView>, Problem> {
+    let id: Option<LaunchId> = id.parse().ok();
+    match id.and_then(|id| launches.withdraw(id)) {
+        Some(launch) => Ok(Json(LaunchView::of(&launch))),
+        None => Err(
+            Problem::not_found("no_such_launch", "no launch of that id runs here")
+                .with_remedy("GET /v1/launches lists those that run"),
+        ),
+    }
+}

@@ -1,0 +1,48 @@
+use chancery_api::Problem;
+use http::StatusCode;
+
+use crate::IssuerError;
+use crate::launches::LaunchError;
+
+/// What the operator is told when a launch is refused: one code for each cause.
+pub(super) fn of(error: &LaunchError) -> Problem {
+    let message = sources(error);
+    match error {
+        LaunchError::Caller(_) => Problem::forbidden("caller_unknown", message),
+        LaunchError::CallerNamespace => Problem::forbidden("caller_namespace", message)
+            .with_remedy("register from the pid namespace that the node runs in"),
+        LaunchError::Init { .. } => Problem::conflict("process_unknown", message).with_remedy(
+            "register while the process runs, and let the node's user read its /proc entry",
+        ),
+        LaunchError::NotADescendant(_) => Problem::forbidden("not_a_descendant", message)
+            .with_remedy("let the process that starts the agent register it"),
+        LaunchError::NoInit => Problem::bad_request("no_init_pid", message),
+        LaunchError::NotIsolated(_) => Problem::forbidden("not_isolated", message)
+            .with_remedy("start it in a pid namespace of its own, or register it as unisolated"),
+        LaunchError::NotInit(_) => Problem::forbidden("not_namespace_init", message)
+            .with_remedy("register the first process of the pid namespace"),
+        LaunchError::Taken => Problem::conflict("launch_taken", message)
+            .with_remedy("one process is one instance: wait for its end or withdraw it"),
+        LaunchError::Issuer(IssuerError::Refused { .. }) => {
+            Problem::forbidden("instance_refused", message)
+        }
+        LaunchError::Issuer(IssuerError::Unavailable(_)) => {
+            Problem::unavailable("issuer_unavailable", message)
+                .with_remedy("see that the server runs, then launch again")
+        }
+        LaunchError::OtherAgent => {
+            Problem::new(StatusCode::BAD_GATEWAY, "issuer_contradicts", message)
+        }
+        LaunchError::Random(_) => Problem::unavailable("no_randomness", message),
+    }
+}
+
+fn sources(error: &LaunchError) -> String {
+    let mut message = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        message = format!("{message}: {inner}");
+        source = inner.source();
+    }
+    message
+}

@@ -1,0 +1,116 @@
+//! Clients that the HTTP library alone would refuse.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+
+use super::{Serving, Sleeper};
+
+fn literal(name: &str, value: &str) -> Vec<u8> {
+    let text = |text: &str| [vec![u8::try_from(text.len()).unwrap()], text.into()].concat();
+    [vec![0x00], text(name), text(value)].concat()
+}
+
+fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags, 0, 0, 0, stream], payload].concat()
+}
+
+/// What gRPC's C core sends: the socket's path, percent-encoded, as `:authority`.
+fn c_core_call(authority: &str) -> Vec<u8> {
+    let headers = [
+        literal(":method", "POST"),
+        literal(":scheme", "http"),
+        literal(":path", "/SpiffeWorkloadAPI/FetchX509SVID"),
+        literal(":authority", authority),
+        literal("te", "trailers"),
+        literal("content-type", "application/grpc"),
+        literal("workload.spiffe.io", "true"),
+    ];
+    [
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
+        frame(4, 0, 0, &[]),
+        frame(1, 4, 1, &headers.concat()),
+        frame(0, 1, 1, &[0; 5]),
+    ]
+    .concat()
+}
+
+/// The type and stream of each frame until the first DATA or RST_STREAM.
+async fn answer(stream: &mut UnixStream) -> Vec<(u8, u8)> {
+    let mut seen = Vec::new();
+    loop {
+        let mut header = [0; 9];
+        stream.read_exact(&mut header).await.unwrap();
+        let length = usize::from(header[1]) << 8 | usize::from(header[2]);
+        let mut payload = vec![0; length];
+        stream.read_exact(&mut payload).await.unwrap();
+        seen.push((header[3], header[8]));
+        if matches!(header[3], 0 | 3) {
+            return seen;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_path_as_authority_is_served() {
+    let serving = Serving::start();
+    serving.launch_own().await;
+    for authority in [
+        "tmp%2Fnode%2Fworkload.sock",
+        "/tmp/node/workload.sock",
+        "localhost",
+    ] {
+        for size in [1, 1 << 16] {
+            let mut stream = UnixStream::connect(serving.workload_socket())
+                .await
+                .unwrap();
+            for piece in c_core_call(authority).chunks(size) {
+                stream.write_all(piece).await.unwrap();
+            }
+            let answer = tokio::time::timeout(Duration::from_secs(10), answer(&mut stream)).await;
+            let answer = answer.unwrap();
+            assert!(answer.contains(&(1, 1)), "{authority}: {answer:?}");
+            assert_eq!(answer.last(), Some(&(0, 1)), "{authority}: {answer:?}");
+        }
+    }
+}
+
+const SCRIPT: &str = "
+import sys
+sys.stdin.readline()
+from spiffe import WorkloadApiClient
+with WorkloadApiClient(sys.argv[1]) as client:
+    context = client.fetch_x509_context()
+    print(context.default_svid.spiffe_id)
+";
+
+/// Runs the Python client, where `CHANCERY_PY_SPIFFE` names an interpreter that has it.
+#[tokio::test]
+async fn the_python_client_is_served() {
+    let Ok(python) = std::env::var("CHANCERY_PY_SPIFFE") else {
+        eprintln!("skipped: CHANCERY_PY_SPIFFE names no python with the spiffe package");
+        return;
+    };
+    let serving = Serving::start();
+    let mut command = Command::new(python);
+    command.args(["-c", SCRIPT, &serving.endpoint()]);
+    let child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut child = Sleeper(child);
+    let launch = serving.register(Some(child.0.id()), false).await.unwrap();
+    child.0.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    let mut stdout = child.0.stdout.take().unwrap();
+    let printed = tokio::task::spawn_blocking(move || {
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut stdout, &mut text).unwrap();
+        text
+    });
+    assert_eq!(printed.await.unwrap().trim(), launch.spiffe_id.to_string());
+}

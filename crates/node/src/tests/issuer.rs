@@ -1,0 +1,203 @@
+use std::sync::Mutex;
+
+use chancery_crypto::{SigningKey, random_bytes, random_id};
+use chancery_identity::{
+    AttestationLevel, Confirmation, InstanceSpiffeId, ProvenKey, SpiffeId, TrustDomain, WitBundle,
+    WitClaims, X509Bundle,
+};
+use chancery_signer::ca::{
+    IssuingAuthority, LeafRequest, SerialNumber, Validity, intermediate_certificate,
+    leaf_certificate, root_certificate,
+};
+use chancery_types::{Algorithm, Digest, jws};
+use futures_util::StreamExt as _;
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::UnboundedReceiverStream;
+
+use crate::clock::now;
+use crate::{
+    Delegation, Delegations, EndReason, Issuer, IssuerError, IssuerFuture, Launch, LaunchFacts,
+};
+
+/// What the issuer does when it is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mood {
+    Willing,
+    Refusing,
+    Away,
+    /// Certifies another key than the one that was asked for.
+    WrongKey,
+    /// Certifies another instance.
+    WrongInstance,
+    /// Opens an instance of another agent.
+    WrongAgent,
+}
+
+/// An issuer with a root and an intermediate of its own.
+pub(super) struct TestIssuer {
+    trust_domain: TrustDomain,
+    key: SigningKey,
+    certificate: Vec<u8>,
+    pub(super) bundle: watch::Sender<Option<X509Bundle>>,
+    pub(super) mood: Mutex<Mood>,
+    pub(super) lifetime_seconds: Mutex<u64>,
+    pub(super) ended: Mutex<Vec<(InstanceSpiffeId, EndReason)>>,
+    pub(super) delegations: Mutex<Option<mpsc::UnboundedReceiver<Delegation>>>,
+}
+
+pub(super) fn fresh_root(trust_domain: &TrustDomain) -> (SigningKey, Vec<u8>) {
+    let key = SigningKey::generate(Algorithm::Es256).unwrap();
+    let validity = Validity::from_now(now(), 86_400);
+    let certificate = root_certificate(&key, trust_domain, validity, serial()).unwrap();
+    (key, certificate)
+}
+
+fn serial() -> SerialNumber {
+    SerialNumber::from_random(random_bytes().unwrap())
+}
+
+impl TestIssuer {
+    pub(super) fn new() -> Self {
+        let trust_domain: TrustDomain = "td".parse().unwrap();
+        let (root_key, root) = fresh_root(&trust_domain);
+        let key = SigningKey::generate(Algorithm::Es256).unwrap();
+        let authority = IssuingAuthority::new(&trust_domain, root.clone(), &root_key).unwrap();
+        let certificate =
+            intermediate_certificate(&authority, &key, now(), 86_400, serial()).unwrap();
+        let bundle = X509Bundle::new(trust_domain.clone(), [root]).unwrap();
+        Self {
+            trust_domain,
+            key,
+            certificate,
+            bundle: watch::Sender::new(Some(bundle)),
+            mood: Mutex::new(Mood::Willing),
+            lifetime_seconds: Mutex::new(3_600),
+            ended: Mutex::default(),
+            delegations: Mutex::default(),
+        }
+    }
+
+    pub(super) fn feel(&self, mood: Mood) {
+        *self.mood.lock().unwrap() = mood;
+    }
+
+    pub(super) fn wit_bundle(&self) -> WitBundle {
+        WitBundle::new(self.trust_domain.clone(), [*self.key.public()])
+    }
+
+    /// The current bundle and one more root.
+    pub(super) fn add_root(&self) {
+        self.bundle.send_modify(|bundle| {
+            let known = bundle.as_ref().unwrap().authorities().iter();
+            let mut ders: Vec<Vec<u8>> = known.map(|one| one.der().to_vec()).collect();
+            ders.push(fresh_root(&self.trust_domain).1);
+            *bundle = Some(X509Bundle::new(self.trust_domain.clone(), ders).unwrap());
+        });
+    }
+
+    fn willing(&self) -> Result<Mood, IssuerError> {
+        match *self.mood.lock().unwrap() {
+            Mood::Refusing => Err(IssuerError::Refused {
+                reason: "agent_revoked".to_owned(),
+            }),
+            Mood::Away => Err(IssuerError::Unavailable("connection refused".into())),
+            mood => Ok(mood),
+        }
+    }
+
+    fn leaf(&self, launch: &Launch, spki: &[u8]) -> Result<Vec<Vec<u8>>, IssuerError> {
+        let mood = self.willing()?;
+        let other = SigningKey::generate(Algorithm::Es256).unwrap();
+        let other_spki = chancery_identity::spki_der(other.public());
+        let stranger: SpiffeId = "spiffe://td/agent/stranger".parse().unwrap();
+        let own = launch.instance().to_spiffe_id();
+        let request = LeafRequest {
+            spiffe_id: if mood == Mood::WrongInstance {
+                &stranger
+            } else {
+                &own
+            },
+            spki_der: if mood == Mood::WrongKey {
+                &other_spki
+            } else {
+                spki
+            },
+            now: now(),
+            lifetime_seconds: *self.lifetime_seconds.lock().unwrap(),
+            serial: serial(),
+        };
+        let certificate = self.certificate.clone();
+        let authority = IssuingAuthority::new(&self.trust_domain, certificate, &self.key).unwrap();
+        let leaf = leaf_certificate(&authority, request).unwrap();
+        Ok(vec![leaf, self.certificate.clone()])
+    }
+
+    fn wit(&self, launch: &Launch, key: &ProvenKey) -> Result<String, IssuerError> {
+        self.willing()?;
+        let claims = WitClaims {
+            sub: launch.instance().to_spiffe_id(),
+            cnf: Confirmation { jwk: *key.jwk() },
+            iat: now().as_seconds(),
+            exp: now().as_seconds() + 300,
+            jti: random_id().unwrap(),
+            manifest_digest: Digest::of("manifest"),
+            attestation_level: AttestationLevel::Launch,
+            isolation: launch.facts().isolation(),
+        };
+        let input = claims.signing_input(self.key.public()).unwrap();
+        let signature = self.key.sign(input.as_bytes()).unwrap();
+        Ok(jws::assemble(&input, &signature))
+    }
+}
+
+impl Issuer for TestIssuer {
+    fn open<'a>(
+        &'a self,
+        facts: &'a LaunchFacts,
+    ) -> IssuerFuture<'a, Result<InstanceSpiffeId, IssuerError>> {
+        Box::pin(async {
+            let id = random_id().unwrap();
+            Ok(match self.willing()? {
+                Mood::WrongAgent => "spiffe://td/agent/x".parse::<chancery_identity::AgentId>(),
+                _ => Ok(facts.agent().clone()),
+            }
+            .unwrap()
+            .instance(id))
+        })
+    }
+
+    fn issue_x509<'a>(
+        &'a self,
+        launch: &'a Launch,
+        spki_der: &'a [u8],
+    ) -> IssuerFuture<'a, Result<Vec<Vec<u8>>, IssuerError>> {
+        Box::pin(async { self.leaf(launch, spki_der) })
+    }
+
+    fn issue_wit<'a>(
+        &'a self,
+        launch: &'a Launch,
+        key: &'a ProvenKey,
+    ) -> IssuerFuture<'a, Result<String, IssuerError>> {
+        Box::pin(async { self.wit(launch, key) })
+    }
+
+    fn delegations(&self, _: &Launch) -> Delegations {
+        match self.delegations.lock().unwrap().take() {
+            Some(receiver) => Box::pin(UnboundedReceiverStream::new(receiver).map(Ok)),
+            None => Box::pin(futures_util::stream::pending()),
+        }
+    }
+
+    fn x509_bundle(&self) -> watch::Receiver<Option<X509Bundle>> {
+        self.bundle.subscribe()
+    }
+
+    fn ended<'a>(&'a self, launch: &'a Launch, reason: EndReason) -> IssuerFuture<'a, ()> {
+        self.ended
+            .lock()
+            .unwrap()
+            .push((launch.instance().clone(), reason));
+        Box::pin(async {})
+    }
+}

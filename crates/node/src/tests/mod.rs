@@ -1,0 +1,133 @@
+//! The node on temporary sockets, with an issuer that signs for itself.
+
+mod agent_key;
+mod foreign_clients;
+mod issuer;
+mod registration;
+mod workload_api;
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use chancery_api::{ClientError, Problem, UnixClient};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::{Launches, Node, NodeConfig, NodeError, RegisterLaunch, RegisteredLaunch};
+use issuer::TestIssuer;
+
+const AGENT: &str = "spiffe://td/agent/researcher";
+
+/// A node that serves until it is dropped.
+struct Serving {
+    folder: tempfile::TempDir,
+    issuer: Arc<TestIssuer>,
+    launches: Arc<Launches>,
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<Result<(), NodeError>>,
+}
+
+impl Serving {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let issuer = Arc::new(TestIssuer::new());
+        let config = NodeConfig {
+            workload_socket: folder.path().join("workload.sock"),
+            operator_socket: folder.path().join("node.sock"),
+        };
+        let node = Node::bind(&config, Arc::clone(&issuer) as _).unwrap();
+        let launches = Arc::clone(node.launches());
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(node.serve(async {
+            let _ = stopped.await;
+        }));
+        Self {
+            folder,
+            issuer,
+            launches,
+            stop: Some(stop),
+            task,
+        }
+    }
+
+    fn workload_socket(&self) -> PathBuf {
+        self.folder.path().join("workload.sock")
+    }
+
+    fn endpoint(&self) -> String {
+        format!("unix:{}", self.workload_socket().display())
+    }
+
+    fn operator(&self) -> UnixClient {
+        UnixClient::new(self.folder.path().join("node.sock"))
+    }
+
+    async fn register(
+        &self,
+        init: Option<u32>,
+        isolated: bool,
+    ) -> Result<RegisteredLaunch, Problem> {
+        let request = RegisterLaunch {
+            agent_id: AGENT.parse().unwrap(),
+            init_pid: init.map(|pid| pid.try_into().unwrap()),
+            isolated,
+        };
+        match self.operator().post("/v1/launches", &request).await {
+            Ok(launch) => Ok(launch),
+            Err(ClientError::Refused(problem)) => Err(problem),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    /// Makes this very process a launch.
+    async fn launch_own(&self) -> RegisteredLaunch {
+        self.register(None, false).await.unwrap()
+    }
+
+    async fn channel(&self) -> Channel {
+        Endpoint::from_shared(self.endpoint())
+            .unwrap()
+            .connect()
+            .await
+            .unwrap()
+    }
+
+    async fn stop(&mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+        (&mut self.task).await.unwrap().unwrap();
+    }
+}
+
+/// A child that is killed when the test ends.
+struct Sleeper(Child);
+
+impl Sleeper {
+    fn start(program: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new(program);
+        Self(
+            command
+                .args(arguments)
+                .stdin(Stdio::piped())
+                .spawn()
+                .unwrap(),
+        )
+    }
+
+    fn plain() -> Self {
+        Self::start("sleep", &["60"])
+    }
+
+    fn end(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

@@ -1,0 +1,77 @@
+use std::future::Future;
+use std::sync::Arc;
+
+use chancery_types::Timestamp;
+use tokio::sync::mpsc;
+use tokio::time::{Duration, sleep};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
+
+use super::NO_IDENTITY;
+use crate::clock::now;
+use crate::launch::Launch;
+use crate::peer::Peer;
+
+/// What a client of a stream receives.
+pub(super) type Feed<T> = ReceiverStream<Result<T, Status>>;
+
+/// Where the messages of a stream come from: each one is the whole state.
+pub(super) trait Source: Send + 'static {
+    /// What is sent.
+    type Message: Send + 'static;
+
+    /// The state of now, unless it is what was sent last; and when to look again.
+    fn next(
+        &mut self,
+    ) -> impl Future<Output = Result<(Option<Self::Message>, Option<Timestamp>), Status>> + Send;
+
+    /// Waits until the state may have changed.
+    fn changed(&mut self) -> impl Future<Output = Result<(), Status>> + Send;
+}
+
+/// Sends the state at once and whenever it changes, until the launch ends, the caller exits or
+/// stops listening. An end of the launch is told as `PermissionDenied`.
+pub(super) async fn feed<S: Source>(
+    peer: Arc<Peer>,
+    launch: Arc<Launch>,
+    mut source: S,
+) -> Result<Feed<S::Message>, Status> {
+    let (sender, receiver) = mpsc::channel(1);
+    let mut state = source.next().await?;
+    tokio::spawn(async move {
+        loop {
+            let (message, again) = state;
+            if let Some(message) = message
+                && sender.send(Ok(message)).await.is_err()
+            {
+                return;
+            }
+            let outcome = tokio::select! {
+                _ = launch.ended() => Err(Status::permission_denied(NO_IDENTITY)),
+                () = peer.process().exited() => return,
+                () = sender.closed() => return,
+                () = until(again) => source.next().await,
+                changed = source.changed() => match changed {
+                    Ok(()) => source.next().await,
+                    Err(status) => Err(status),
+                },
+            };
+            state = match outcome {
+                Ok(next) => next,
+                Err(status) => {
+                    // A client that is gone already needs no reason.
+                    let _ = sender.send(Err(status)).await;
+                    return;
+                }
+            };
+        }
+    });
+    Ok(ReceiverStream::new(receiver))
+}
+
+async fn until(time: Option<Timestamp>) {
+    match time {
+        Some(time) => sleep(Duration::from_micros(time.micros_since(now()))).await,
+        None => std::future::pending().await,
+    }
+}

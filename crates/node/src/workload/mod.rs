@@ -1,0 +1,84 @@
+//! The socket of the workloads: the SPIFFE Workload API and, under another name, our own service.
+//!
+//! Nobody authenticates here. Who asks is the kernel's word about the other end of the socket, and
+//! which launch that process belongs to is asked again with every request.
+
+mod acceptor;
+mod agent_api;
+mod feed;
+mod frames;
+mod hpack;
+mod spiffe_api;
+mod stream;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::UnixListener;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Server;
+use tonic::{Request, Status};
+
+use crate::Launches;
+use crate::launch::Launch;
+use crate::pb::agent::agent_identity_server::AgentIdentityServer;
+use crate::pb::workload::spiffe_workload_api_server::SpiffeWorkloadApiServer;
+use crate::peer::Peer;
+
+/// What a caller without an identity is told; SPIFFE clients look for these words.
+const NO_IDENTITY: &str = "no identity issued";
+
+/// Most bytes of the metadata of one request.
+const MAX_METADATA_BYTES: u32 = 64 << 10;
+/// Most requests that one connection has open.
+const MAX_STREAMS: u32 = 64;
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// Serves both services until `shutdown`.
+pub(crate) async fn serve(
+    listener: UnixListener,
+    launches: Arc<Launches>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), tonic::transport::Error> {
+    let spiffe = SpiffeWorkloadApiServer::new(spiffe_api::WorkloadApi::new(Arc::clone(&launches)));
+    // In front of the whole service, so that methods which are not served are guarded as well.
+    let spiffe = InterceptedService::new(spiffe, security_header);
+    let agent = AgentIdentityServer::new(agent_api::AgentApi::new(launches));
+    Server::builder()
+        .http2_max_header_list_size(MAX_METADATA_BYTES)
+        .max_concurrent_streams(MAX_STREAMS)
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .add_service(spiffe)
+        .add_service(agent)
+        .serve_with_incoming_shutdown(acceptor::connections(listener), shutdown)
+        .await
+}
+
+/// Every request of the Workload API carries `workload.spiffe.io: true`, so that no request that
+/// somebody else was made to send is answered (Workload Endpoint section 6).
+fn security_header(request: Request<()>) -> Result<Request<()>, Status> {
+    match request.metadata().get("workload.spiffe.io") {
+        Some(value) if value.as_bytes() == b"true" => Ok(request),
+        _ => Err(Status::invalid_argument(
+            "security header missing from request",
+        )),
+    }
+}
+
+/// Who asks, and the launch that it speaks as.
+fn caller<T>(
+    launches: &Launches,
+    request: &Request<T>,
+) -> Result<(Arc<Peer>, Arc<Launch>), Status> {
+    let peer = request.extensions().get::<Arc<Peer>>();
+    let peer = peer.ok_or_else(|| Status::internal("connection without a peer"))?;
+    match launches.of_caller(peer.process()) {
+        Some(launch) => Ok((Arc::clone(peer), launch)),
+        None => {
+            let (pid, uid) = (peer.process().pid(), peer.process().uid());
+            tracing::warn!(pid, uid, "a process of no launch asked for an identity");
+            Err(Status::permission_denied(NO_IDENTITY))
+        }
+    }
+}

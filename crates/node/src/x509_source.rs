@@ -1,0 +1,141 @@
+use std::sync::Arc;
+
+use chancery_crypto::{SVID_ALGORITHMS, SigningKey, random_bytes};
+use chancery_identity::{X509Bundle, spki_der, verify_x509_svid};
+use chancery_types::{Algorithm, Secret, Timestamp};
+use tokio::sync::Mutex;
+
+use crate::clock::now;
+use crate::{Issuer, IssuerError, Launch};
+
+/// How long nothing is asked of an issuer that failed.
+const RETRY_SECONDS: u64 = 5;
+
+/// The X.509-SVID of a launch: one for all of its callers, with a fresh key each time, issued again
+/// at about half of its life.
+#[derive(Debug, Default)]
+pub(crate) struct X509Source(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    current: Option<Arc<X509Identity>>,
+    retry_at: Option<Timestamp>,
+}
+
+/// An X.509-SVID with its key, verified.
+#[derive(Debug)]
+pub(crate) struct X509Identity {
+    /// Leaf and intermediates, one DER behind the other.
+    pub(crate) chain_der: Vec<u8>,
+    /// PKCS#8.
+    pub(crate) key: Secret,
+    pub(crate) not_after: Timestamp,
+    renew_at: Timestamp,
+}
+
+/// What an issuer handed out is not what it was asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("the issuer's answer is not acceptable: {0}")]
+struct Unacceptable(&'static str);
+
+impl X509Source {
+    /// The SVID of now, and when to ask again. An issuer out of reach is no failure while the last
+    /// SVID is valid; a refusal is.
+    pub(crate) async fn current(
+        &self,
+        launch: &Launch,
+        issuer: &dyn Issuer,
+        bundle: &X509Bundle,
+    ) -> Result<(Arc<X509Identity>, Timestamp), IssuerError> {
+        let mut state = self.0.lock().await;
+        let now = now();
+        let valid = state
+            .current
+            .clone()
+            .filter(|identity| now < identity.not_after);
+        if let Some(identity) = &valid {
+            let due = state.retry_at.unwrap_or(identity.renew_at);
+            if now < due {
+                return Ok((Arc::clone(identity), due));
+            }
+        }
+        match X509Identity::issue(launch, issuer, bundle, now).await {
+            Ok(identity) => {
+                let identity = Arc::new(identity);
+                let renew_at = identity.renew_at;
+                *state = State {
+                    current: Some(Arc::clone(&identity)),
+                    retry_at: None,
+                };
+                Ok((identity, renew_at))
+            }
+            Err(IssuerError::Unavailable(error)) => {
+                tracing::warn!(launch = %launch.id(), error = &*error, "no x509-svid was issued");
+                let Some(identity) = valid else {
+                    return Err(IssuerError::Unavailable(error));
+                };
+                let retry_at = now.plus_seconds(RETRY_SECONDS).min(identity.not_after);
+                state.retry_at = Some(retry_at);
+                Ok((identity, retry_at))
+            }
+            Err(refused) => {
+                *state = State::default();
+                Err(refused)
+            }
+        }
+    }
+}
+
+impl X509Identity {
+    async fn issue(
+        launch: &Launch,
+        issuer: &dyn Issuer,
+        bundle: &X509Bundle,
+        now: Timestamp,
+    ) -> Result<Self, IssuerError> {
+        let failed = |error| IssuerError::Unavailable(error);
+        let key = SigningKey::generate(Algorithm::Es256).map_err(|error| failed(error.into()))?;
+        let spki = spki_der(key.public());
+        let chain = issuer.issue_x509(launch, &spki).await?;
+        let svid = verify_x509_svid(&chain, bundle, now, SVID_ALGORITHMS)
+            .map_err(|error| failed(error.into()))?;
+        if *svid.spiffe_id() != launch.instance().to_spiffe_id() {
+            return Err(failed(Unacceptable("another spiffe id").into()));
+        }
+        if svid.spki_der() != spki {
+            return Err(failed(Unacceptable("another key").into()));
+        }
+        Ok(Self {
+            chain_der: chain.concat(),
+            key: key.pkcs8().clone(),
+            not_after: svid.not_after(),
+            renew_at: renewal(now, svid.not_after()),
+        })
+    }
+}
+
+/// Half of what is left, less up to a tenth of that, so that many launches do not renew at once.
+fn renewal(now: Timestamp, not_after: Timestamp) -> Timestamp {
+    let half = not_after.micros_since(now) / 2;
+    let random = random_bytes::<4>().map_or(0, u32::from_be_bytes);
+    let jitter = ((half / 10) >> 16).saturating_mul(u64::from(random >> 16));
+    Timestamp::from_micros(now.as_micros() + half - jitter.min(half))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn renews_shortly_before_half_of_the_life() {
+        let now = Timestamp::from_seconds(1_800_000_000);
+        for _ in 0..100 {
+            let at = renewal(now, now.plus_seconds(3_600));
+            assert!(
+                at <= now.plus_seconds(1_800) && at >= now.plus_seconds(1_620),
+                "{at}"
+            );
+        }
+        assert_eq!(renewal(now, now.minus_seconds(1)), now);
+    }
+}

@@ -1,0 +1,10 @@
+//! Bundles: what is refused, what is decided, and what always holds.
+
+#[cfg(test)]
+mod decide;
+#[cfg(test)]
+mod load;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod support;

@@ -1,0 +1,139 @@
+//! Agents: registered by their signed manifest.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use chancery_api::Problem;
+use chancery_api::server::{Agent, Agents, Manifest, RegisterAgent};
+use chancery_attestation::Evidence;
+use chancery_audit::ManifestRegister;
+use chancery_crypto::AwsLc;
+use chancery_delegation::manifest::{
+    IssuerKey, ManifestContext, VerifiedManifest, verify_manifest,
+};
+use chancery_identity::trust::VerifiedTrust;
+use chancery_store::AgentRow;
+use chancery_types::{Digest, Timestamp, base64url};
+
+use super::{Answer, label, stored};
+use crate::Server;
+
+pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Agents> {
+    let rows = server.store.agents().await.map_err(stored)?;
+    Ok(Json(Agents { agents: rows.into_iter().map(shown).collect() }))
+}
+
+/// Registers an agent. The manifest's issuer must be one that the trust document names, and its
+/// agent one of this trust domain.
+pub(super) async fn register(
+    State(server): State<Arc<Server>>,
+    Json(request): Json<RegisterAgent>,
+) -> Answer<Agent> {
+    let now = server.now()?;
+    let trust = server.trust();
+    let envelope = base64url::decode(&request.manifest)
+        .map_err(|_| Problem::bad_request("manifest", "manifest is not base64url"))?;
+    let manifest = verify(&trust, &envelope, now)?;
+    let agent_id = manifest.agent_id();
+    if agent_id.trust_domain().as_str() != trust.trust_domain {
+        return Err(Problem::forbidden(
+            "trust_domain",
+            format!("{agent_id} is not of trust domain {}", trust.trust_domain),
+        ));
+    }
+    let code = code(&manifest)?;
+    let event = ManifestRegister {
+        agent: label(agent_id.as_str())?,
+        manifest: manifest.payload_digest(),
+        issuer: manifest.key_id(),
+        expires: Some(manifest.expires_at()),
+        prompt: manifest.system_prompt(),
+        tools: manifest.catalog_hash(),
+        policy: manifest.policy_bundle(),
+        code: Some(code),
+    };
+    let log_index = server.enrol(now, event).await?;
+    let row = AgentRow {
+        agent_id: agent_id.to_string(),
+        manifest_id: manifest.manifest_id().to_owned(),
+        manifest_digest: manifest.payload_digest(),
+        expires_at: manifest.expires_at(),
+        log_index,
+    };
+    server.store.put_agent(&row, &envelope).await.map_err(stored)?;
+    Ok(Json(shown(row)))
+}
+
+pub(super) async fn manifest(
+    State(server): State<Arc<Server>>,
+    Path(digest): Path<Digest>,
+) -> Answer<Manifest> {
+    let envelope = server.store.manifest(digest).await.map_err(stored)?;
+    let envelope = envelope.ok_or_else(|| {
+        Problem::not_found("manifest_unknown", format!("there is no manifest {digest}"))
+    })?;
+    Ok(Json(Manifest { manifest: base64url::encode(envelope) }))
+}
+
+/// Refuses a process whose executable is not the code that the manifest names: no identity for
+/// code that nobody reviewed.
+pub(super) fn check_code(
+    server: &Server,
+    envelope: &[u8],
+    evidence: &Evidence,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    let manifest = verify(&server.trust(), envelope, now)?;
+    let reviewed = code(&manifest)?;
+    if reviewed.ct_eq(&evidence.executable()) {
+        return Ok(());
+    }
+    Err(Problem::forbidden(
+        "code_mismatch",
+        format!(
+            "the program is {}, the manifest of {} names {reviewed}",
+            evidence.executable(),
+            manifest.agent_id()
+        ),
+    )
+    .with_remedy("run the reviewed program, or sign and register a manifest for this one"))
+}
+
+fn verify(
+    trust: &VerifiedTrust,
+    envelope: &[u8],
+    now: Timestamp,
+) -> Result<VerifiedManifest, Problem> {
+    let issuers: Vec<IssuerKey> = trust
+        .manifest_issuers
+        .iter()
+        .map(|known| IssuerKey { issuer: known.issuer.clone(), key: known.key })
+        .collect();
+    let context = ManifestContext {
+        now,
+        issuers: &issuers,
+        revoked: &|_| false,
+        verifier: &AwsLc,
+    };
+    verify_manifest(envelope, &context)
+        .map_err(|error| Problem::bad_request("manifest", format!("manifest refused: {error}")))
+}
+
+/// The digest of the code: the manifest's container image, which is the program itself where there
+/// is no container.
+fn code(manifest: &VerifiedManifest) -> Result<Digest, Problem> {
+    manifest.container_image().ok_or_else(|| {
+        Problem::bad_request("code", "the manifest names no code: supply_chain is missing")
+    })
+}
+
+fn shown(row: AgentRow) -> Agent {
+    Agent {
+        agent_id: row.agent_id,
+        manifest_id: row.manifest_id,
+        manifest_digest: row.manifest_digest,
+        expires_at: row.expires_at,
+        log_index: row.log_index,
+    }
+}

@@ -1,0 +1,166 @@
+//! Requests for a person's approval: opened by a gateway, answered by a person, relayed here.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use chancery_api::Problem;
+use chancery_api::server::{AnswerApproval, Approval, ApprovalState, Approvals, OpenApproval};
+use chancery_api::signer::Done;
+use chancery_audit::{ApprovalAnswer, Verdict};
+use chancery_crypto::AwsLc;
+use chancery_delegation::{
+    Answer as PersonAnswer, ApprovalStatement, Credential, verify_approval,
+};
+use chancery_identity::trust::Role;
+use chancery_store::ApprovalRow;
+use chancery_types::id::ApprovalId;
+use chancery_types::{Digest, to_canonical};
+use serde_json::Value;
+
+use super::{Answer, Wait, stored};
+use crate::Server;
+
+pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Approvals> {
+    let documents = server.store.approvals().await.map_err(stored)?;
+    let approvals = documents.into_iter().map(read).collect::<Result<_, _>>()?;
+    Ok(Json(Approvals { approvals }))
+}
+
+pub(super) async fn show(
+    State(server): State<Arc<Server>>,
+    Path(id): Path<ApprovalId>,
+    Query(wait): Query<Wait>,
+) -> Answer<Approval> {
+    let answered = server
+        .wait_for(wait.wait_seconds, || async {
+            let approval = load(&server, id).await?;
+            Ok((approval.state != ApprovalState::Pending).then_some(approval))
+        })
+        .await?;
+    match answered {
+        Some(approval) => Ok(Json(approval)),
+        None => load(&server, id).await.map(Json),
+    }
+}
+
+pub(super) async fn open(
+    State(server): State<Arc<Server>>,
+    Json(request): Json<OpenApproval>,
+) -> Answer<Done> {
+    let approval = Approval {
+        request,
+        state: ApprovalState::Pending,
+        statement: None,
+        assertion: None,
+    };
+    let row = ApprovalRow {
+        approval_id: approval.request.approval_id,
+        opened_at: server.now()?,
+        document: document(&approval)?,
+    };
+    if !server.store.put_approval(&row).await.map_err(stored)? {
+        return Err(Problem::conflict("approval_exists", "the request exists already"));
+    }
+    server.changed();
+    Ok(Json(Done {}))
+}
+
+/// Takes a person's answer. It is verified here so that a wrong one is told at once; the gateway
+/// verifies it again and believes nobody.
+pub(super) async fn answer(
+    State(server): State<Arc<Server>>,
+    Path(id): Path<ApprovalId>,
+    Json(request): Json<AnswerApproval>,
+) -> Answer<Done> {
+    let now = server.now()?;
+    let mut approval = load(&server, id).await?;
+    if approval.state != ApprovalState::Pending {
+        return Err(Problem::conflict("approval_answered", "the request was answered already"));
+    }
+    if approval.request.expires_at <= now {
+        return Err(Problem::conflict("approval_expired", "the request has expired"));
+    }
+    let refused = |message: &str| Problem::forbidden("approval", message.to_owned());
+    let bytes = to_canonical(&request.statement).map_err(|_| refused("not a statement"))?;
+    let statement = ApprovalStatement::parse(&bytes).map_err(|e| refused(&e.to_string()))?;
+    let display = to_canonical(&approval.request.subject)
+        .map_err(|error| Problem::internal("display", &error))?;
+    let same = statement.id == id
+        && statement.action == approval.request.action_digest
+        && statement.display == Digest::of(display)
+        && statement.session == approval.request.session_id
+        && statement.policy == approval.request.policy_digest
+        && statement.expires_at <= approval.request.expires_at;
+    if !same {
+        return Err(refused("the statement is about something else"));
+    }
+    let trust = server.trust();
+    let (person, credential) = trust
+        .credential(&request.assertion.credential_id)
+        .filter(|(person, _)| person.roles.contains(&Role::Approver))
+        .ok_or_else(|| refused("the trust document names no approver with this credential"))?;
+    let credential = Credential {
+        credential_id: &credential.credential_id,
+        key: &credential.key,
+        rp_id: &credential.rp_id,
+        origin: &credential.origin,
+        last_counter: None,
+    };
+    let expires = statement.expires_at;
+    let answer = verify_approval(statement, &request.assertion, &credential, now, &AwsLc)
+        .map_err(|error| refused(&error.to_string()))?;
+    let (state, verdict) = match answer {
+        PersonAnswer::Approved(_) => (ApprovalState::Approved, Verdict::Approve),
+        PersonAnswer::Denied(_) => (ApprovalState::Denied, Verdict::Deny),
+    };
+    let signed = to_canonical(&request).map_err(|error| Problem::internal("answer", &error))?;
+    let event = ApprovalAnswer {
+        approval: id,
+        session: approval.request.session_id,
+        action: approval.request.action_digest,
+        displayed: approval_display(&approval)?,
+        policy: approval.request.policy_digest,
+        verdict,
+        approver: person.id,
+        answer: Digest::of(signed),
+        expires,
+    };
+    server.enrol(now, event).await?;
+    approval.state = state;
+    approval.statement = Some(request.statement);
+    approval.assertion = Some(request.assertion);
+    let stored_now =
+        server.store.answer_approval(id, &document(&approval)?).await.map_err(stored)?;
+    if !stored_now {
+        return Err(Problem::conflict("approval_answered", "the request was answered already"));
+    }
+    server.changed();
+    Ok(Json(Done {}))
+}
+
+fn approval_display(approval: &Approval) -> Result<Digest, Problem> {
+    let display = to_canonical(&approval.request.subject);
+    display.map(Digest::of).map_err(|error| Problem::internal("display", &error))
+}
+
+async fn load(server: &Server, id: ApprovalId) -> Result<Approval, Problem> {
+    let found = server.store.approval(id).await.map_err(stored)?;
+    let found = found.ok_or_else(|| {
+        Problem::not_found("approval_unknown", format!("there is no request {id}"))
+    })?;
+    let mut approval = read(found)?;
+    let late = approval.request.expires_at <= server.now()?;
+    if approval.state == ApprovalState::Pending && late {
+        approval.state = ApprovalState::Expired;
+    }
+    Ok(approval)
+}
+
+fn read(document: Value) -> Result<Approval, Problem> {
+    serde_json::from_value(document).map_err(|error| Problem::internal("approval", &error))
+}
+
+fn document(approval: &Approval) -> Result<Value, Problem> {
+    serde_json::to_value(approval).map_err(|error| Problem::internal("approval", &error))
+}

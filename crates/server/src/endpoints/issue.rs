@@ -1,0 +1,184 @@
+//! Credentials: enrolled first, signed second.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use chancery_api::Problem;
+use chancery_api::server::{IssueService, IssueWit, IssueX509, IssuedX509};
+use chancery_api::signer::{SignWit, SignX509, SignedToken};
+use chancery_audit::{Credential, CredentialForm, IdentityIssue, Isolation};
+use chancery_crypto::{AwsLc, random_bytes, random_id};
+use chancery_identity::{Confirmation, SpiffeId, WitClaims};
+use chancery_store::InstanceRow;
+use chancery_types::id::CredentialId;
+use chancery_types::{Digest, SignatureVerifier as _, Timestamp, base64url, to_canonical};
+
+use super::instances::{evidence, running};
+use super::{Answer, label, random, stored};
+use crate::Server;
+
+/// How long an instance's X.509-SVID lives; renewed at half of it.
+const X509_LIFETIME_SECONDS: u64 = 600;
+
+/// How long a service's X.509-SVID lives.
+const SERVICE_LIFETIME_SECONDS: u64 = 3_600;
+
+/// How long the credential of an agent key lives: as long as an instance may.
+const WIT_LIFETIME_SECONDS: u64 = 3_600;
+
+pub(super) async fn x509(
+    State(server): State<Arc<Server>>,
+    Json(request): Json<IssueX509>,
+) -> Answer<IssuedX509> {
+    let now = server.now()?;
+    let instance = running(&server, request.instance_id).await?;
+    let serial = random_bytes::<16>().map_err(random)?;
+    let credential = Credential {
+        form: CredentialForm::X509Svid,
+        id: CredentialId::from_random(serial),
+        key: key_digest(&request.spki)?,
+        expires: now.plus_seconds(X509_LIFETIME_SECONDS),
+    };
+    server.enrol(now, issued(&server, &instance, credential)?).await?;
+    let request = SignX509 {
+        spiffe_id: instance.spiffe_id,
+        spki: request.spki,
+        now,
+        lifetime_seconds: X509_LIFETIME_SECONDS,
+        serial: base64url::encode(serial),
+    };
+    sign_x509(&server, request).await.map(Json)
+}
+
+/// Issues the SVID of one of Chancery's own services, which sit behind the owner's socket.
+pub(super) async fn service(
+    State(server): State<Arc<Server>>,
+    Json(request): Json<IssueService>,
+) -> Answer<IssuedX509> {
+    let now = server.now()?;
+    let trust = server.trust();
+    let spiffe_id = format!("spiffe://{}/service/{}", trust.trust_domain, request.service);
+    let serial = random_bytes::<16>().map_err(random)?;
+    let event = IdentityIssue {
+        agent: label(&spiffe_id)?,
+        instance: label(&spiffe_id)?,
+        credentials: vec![Credential {
+            form: CredentialForm::X509Svid,
+            id: CredentialId::from_random(serial),
+            key: key_digest(&request.spki)?,
+            expires: now.plus_seconds(SERVICE_LIFETIME_SECONDS),
+        }],
+        manifest: trust.digest(),
+        attestation_level: label("owner-socket")?,
+        isolation: Isolation::Unisolated,
+        evidence: trust.digest(),
+        executable: trust.digest(),
+        node: label(&spiffe_id)?,
+        renewal: false,
+        expires: now.plus_seconds(SERVICE_LIFETIME_SECONDS),
+        launch: None,
+        operator: None,
+    };
+    server.enrol(now, event).await?;
+    let request = SignX509 {
+        spiffe_id,
+        spki: request.spki,
+        now,
+        lifetime_seconds: SERVICE_LIFETIME_SECONDS,
+        serial: base64url::encode(serial),
+    };
+    sign_x509(&server, request).await.map(Json)
+}
+
+pub(super) async fn wit(
+    State(server): State<Arc<Server>>,
+    Json(request): Json<IssueWit>,
+) -> Answer<SignedToken> {
+    let now = server.now()?;
+    let instance = running(&server, request.instance_id).await?;
+    if !AwsLc.is_valid_key(&request.key) {
+        return Err(Problem::bad_request("key", "the agent key is not a key"));
+    }
+    let kept = server.store.set_agent_key(request.instance_id, &request.key).await;
+    if !kept.map_err(stored)? {
+        return Err(Problem::conflict("agent_key", "the instance has another agent key"));
+    }
+    let id: CredentialId = random_id().map_err(random)?;
+    let expires = now.plus_seconds(WIT_LIFETIME_SECONDS);
+    let credential = Credential {
+        form: CredentialForm::Wit,
+        id,
+        key: request.key.thumbprint(),
+        expires,
+    };
+    server.enrol(now, issued(&server, &instance, credential)?).await?;
+    let attested = evidence(&instance)?;
+    let sub: SpiffeId = instance
+        .spiffe_id
+        .parse()
+        .map_err(|error| Problem::internal("spiffe_id", &error))?;
+    let claims = WitClaims {
+        sub,
+        cnf: Confirmation { jwk: request.key },
+        iat: now.as_seconds(),
+        exp: expires.as_seconds(),
+        jti: id,
+        manifest_digest: instance.manifest_digest,
+        attestation_level: attested.level(),
+        isolation: attested.isolation(),
+    };
+    let claims = to_canonical(&claims).map_err(|error| Problem::internal("claims", &error))?;
+    let claims = String::from_utf8(claims).map_err(|error| Problem::internal("claims", &error))?;
+    let signed = server.signer.wit(&SignWit { claims }).await;
+    let signed = signed.map_err(|error| Problem::unavailable("signer", error.to_string()))?;
+    server.changed();
+    Ok(Json(signed))
+}
+
+fn issued(
+    server: &Server,
+    instance: &InstanceRow,
+    credential: Credential,
+) -> Result<IdentityIssue, Problem> {
+    let attested = evidence(instance)?;
+    let digest = attested.digest().map_err(|error| Problem::internal("evidence", &error))?;
+    let node = format!("spiffe://{}/service/node", server.trust().trust_domain);
+    Ok(IdentityIssue {
+        agent: label(&instance.agent_id)?,
+        instance: label(&instance.spiffe_id)?,
+        expires: credential.expires,
+        credentials: vec![credential],
+        manifest: instance.manifest_digest,
+        attestation_level: label(&attested.level().to_string())?,
+        isolation: match attested.isolation() {
+            chancery_attestation::Isolation::Isolated => Isolation::Isolated,
+            chancery_attestation::Isolation::Unisolated => Isolation::Unisolated,
+        },
+        evidence: digest,
+        executable: attested.executable(),
+        node: label(&node)?,
+        renewal: instance.agent_key.is_some(),
+        launch: attested.launch(),
+        operator: None,
+    })
+}
+
+fn key_digest(spki: &str) -> Result<Digest, Problem> {
+    let der = base64url::decode(spki)
+        .map_err(|_| Problem::bad_request("spki", "spki is not base64url"))?;
+    Ok(Digest::of(der))
+}
+
+async fn sign_x509(server: &Server, request: SignX509) -> Result<IssuedX509, Problem> {
+    let trust = server.trust();
+    let not_after: Timestamp = request.now.plus_seconds(request.lifetime_seconds);
+    let signed = server.signer.x509(&request).await;
+    let signed = signed.map_err(|error| Problem::unavailable("signer", error.to_string()))?;
+    Ok(IssuedX509 {
+        spiffe_id: request.spiffe_id,
+        chain: signed.chain,
+        bundle: trust.x509_authorities.clone(),
+        not_after,
+    })
+}

@@ -1,0 +1,95 @@
+//! The server's endpoints, one file for each group.
+
+mod agents;
+mod approvals;
+mod enrolments;
+mod instances;
+mod issue;
+mod policies;
+mod roots;
+mod state;
+mod trust;
+
+use std::sync::Arc;
+
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use chancery_api::Problem;
+use serde::Deserialize;
+
+use crate::Server;
+
+/// Every endpoint: method and path. All of them need the owner's socket.
+pub const ROUTES: &[(&str, &str)] = &[
+    ("GET", "/v1/status"),
+    ("GET", "/v1/snapshot"),
+    ("GET", "/v1/trust"),
+    ("POST", "/v1/trust"),
+    ("GET", "/v1/agents"),
+    ("POST", "/v1/agents"),
+    ("GET", "/v1/manifests/{digest}"),
+    ("GET", "/v1/instances"),
+    ("POST", "/v1/instances"),
+    ("POST", "/v1/instances/{id}/end"),
+    ("GET", "/v1/instances/{id}/root"),
+    ("POST", "/v1/issue/x509"),
+    ("POST", "/v1/issue/wit"),
+    ("POST", "/v1/issue/service"),
+    ("POST", "/v1/roots/draft"),
+    ("POST", "/v1/roots"),
+    ("GET", "/v1/approvals"),
+    ("POST", "/v1/approvals"),
+    ("GET", "/v1/approvals/{id}"),
+    ("POST", "/v1/approvals/{id}/answer"),
+    ("GET", "/v1/policies/{digest}"),
+    ("POST", "/v1/policies"),
+    ("POST", "/v1/checkpoints"),
+    ("POST", "/v1/records"),
+];
+
+pub(crate) fn router(server: Arc<Server>) -> Router {
+    Router::new()
+        .route("/v1/status", get(state::status))
+        .route("/v1/snapshot", get(state::snapshot))
+        .route("/v1/trust", get(trust::show).post(trust::install))
+        .route("/v1/agents", get(agents::list).post(agents::register))
+        .route("/v1/manifests/{digest}", get(agents::manifest))
+        .route("/v1/instances", get(instances::list).post(instances::open))
+        .route("/v1/instances/{id}/end", post(instances::end))
+        .route("/v1/instances/{id}/root", get(roots::of_instance))
+        .route("/v1/issue/x509", post(issue::x509))
+        .route("/v1/issue/wit", post(issue::wit))
+        .route("/v1/issue/service", post(issue::service))
+        .route("/v1/roots/draft", post(roots::draft))
+        .route("/v1/roots", post(roots::submit))
+        .route("/v1/approvals", get(approvals::list).post(approvals::open))
+        .route("/v1/approvals/{id}", get(approvals::show))
+        .route("/v1/approvals/{id}/answer", post(approvals::answer))
+        .route("/v1/policies/{digest}", get(policies::show))
+        .route("/v1/policies", post(policies::publish))
+        .route("/v1/checkpoints", post(enrolments::checkpoint))
+        .route("/v1/records", post(enrolments::record))
+        .with_state(server)
+}
+
+type Answer<T> = Result<Json<T>, Problem>;
+
+/// How long a request may wait for what it asks for.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wait {
+    #[serde(default)]
+    wait_seconds: u64,
+}
+
+fn stored(error: chancery_store::StoreError) -> Problem {
+    Problem::internal("store", &error)
+}
+
+fn random(error: chancery_crypto::RandomError) -> Problem {
+    Problem::internal("random", &error)
+}
+
+fn label(text: &str) -> Result<chancery_audit::Label, Problem> {
+    text.parse().map_err(|_| Problem::bad_request("name", "a name is too long or not printable"))
+}

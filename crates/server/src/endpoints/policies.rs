@@ -1,0 +1,80 @@
+//! Policy bundles: signed by a policy signer, checked whole, put in force.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use chancery_api::Problem;
+use chancery_api::server::{Enrolled, PolicyFiles, PublishPolicy};
+use chancery_audit::PolicyPublish;
+use chancery_crypto::AwsLc;
+use chancery_policy::Bundle;
+use chancery_store::PolicyRow;
+use chancery_types::{Digest, SignatureVerifier as _, base64url};
+
+use super::{Answer, label, stored};
+use crate::Server;
+use crate::server::bundle_files;
+
+pub(super) async fn show(
+    State(server): State<Arc<Server>>,
+    Path(digest): Path<Digest>,
+) -> Answer<PolicyFiles> {
+    let row = server.store.policy(digest).await.map_err(stored)?;
+    let row = row.ok_or_else(|| {
+        Problem::not_found("policy_unknown", format!("there is no policy bundle {digest}"))
+    })?;
+    Ok(Json(PolicyFiles { files: row.files }))
+}
+
+/// Publishes a bundle. Its version only rises; the same bundle again changes nothing.
+pub(super) async fn publish(
+    State(server): State<Arc<Server>>,
+    Json(request): Json<PublishPolicy>,
+) -> Answer<Enrolled> {
+    let now = server.now()?;
+    let bundle = Bundle::load(&bundle_files(&request.files))
+        .map_err(|error| Problem::bad_request("policy", error.to_string()))?;
+    let digest = bundle.digest();
+    let current = server.store.current_policy().await.map_err(stored)?;
+    if let Some(current) = &current {
+        if current.digest == digest {
+            return Ok(Json(Enrolled { log_index: current.log_index }));
+        }
+        if bundle.index().version() <= current.version {
+            return Err(Problem::conflict(
+                "policy_version",
+                format!("version {} is in force; a later bundle has a higher one", current.version),
+            )
+            .with_remedy("raise \"version\" in bundle.json"));
+        }
+    }
+    let statement = [b"chancery/policy/v1\0", digest.to_string().as_bytes()].concat();
+    let signature = base64url::decode(&request.signature)
+        .map_err(|_| Problem::bad_request("signature", "signature is not base64url"))?;
+    let trust = server.trust();
+    let signer = trust
+        .policy_signers
+        .iter()
+        .find(|key| key.kid() == request.kid && AwsLc.verify(key, &statement, &signature))
+        .ok_or_else(|| {
+            Problem::forbidden("policy_signer", "no policy signer of the trust document signed")
+        })?;
+    let event = PolicyPublish {
+        name: label(bundle.index().name())?,
+        version: bundle.index().version(),
+        policy: digest,
+        signer: signer.thumbprint(),
+        statement: Digest::of(&statement),
+        previous: current.map(|row| row.digest),
+    };
+    let log_index = server.enrol(now, event).await?;
+    let row = PolicyRow {
+        digest,
+        files: request.files,
+        version: bundle.index().version(),
+        log_index,
+    };
+    server.put_policy(&row, bundle).await?;
+    Ok(Json(Enrolled { log_index }))
+}

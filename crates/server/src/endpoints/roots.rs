@@ -1,0 +1,206 @@
+//! Roots of delegation chains: drafted here, consented to by a person, signed by the signer.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use chancery_api::Problem;
+use chancery_api::server::{DraftRoot, IssuedRoot, RootDraft as Draft, SubmitRoot};
+use chancery_api::signer::SignRoot;
+use chancery_audit::{Assurance, DelegationRoot, Disclosure};
+use chancery_crypto::{random_bytes, random_id};
+use chancery_delegation::{Entry, Mission, PersonDraft, Principal, RootDraft, Terms};
+use chancery_identity::SpiffeId;
+use chancery_identity::trust::Role;
+use chancery_session::{PRINCIPAL, principal_text};
+use chancery_store::RootRow;
+use chancery_types::id::{DelegationId, InstanceId, SessionId};
+use chancery_types::{Digest, base64url};
+
+use super::instances::running;
+use super::state::EPOCH;
+use super::{Answer, Wait, label, random, stored};
+use crate::Server;
+
+/// Most seconds that a root lives.
+const MAX_LIFETIME_SECONDS: u64 = 3_600;
+
+/// Drafts a root for an instance that has proven its agent key.
+pub(super) async fn draft(
+    State(server): State<Arc<Server>>,
+    Json(request): Json<DraftRoot>,
+) -> Answer<Draft> {
+    let now = server.now()?;
+    let trust = server.trust();
+    let instance = running(&server, request.instance_id).await?;
+    let key = instance.agent_key.ok_or_else(|| {
+        Problem::conflict("no_agent_key", "the instance has not proven an agent key yet")
+    })?;
+    let person = trust
+        .person(request.person_id)
+        .filter(|person| person.roles.contains(&Role::Principal))
+        .ok_or_else(|| {
+            Problem::forbidden("person", "the trust document names no such principal")
+                .with_remedy("chancery trust enrol")
+        })?;
+    let hardware = person.credentials.iter().all(|credential| credential.hardware);
+    let authority = trust.delegation_authorities.first().ok_or_else(|| {
+        Problem::unavailable("authority", "the trust document names no delegation authority")
+    })?;
+    if !(1..=MAX_LIFETIME_SECONDS).contains(&request.lifetime_seconds) {
+        return Err(Problem::bad_request("lifetime", "a root lives an hour at most"));
+    }
+    let mission = mission(&request.mission)?;
+    let entries = request.authorization_details.iter().enumerate().map(|(place, entry)| {
+        Entry::parse(entry).map_err(|reason| {
+            Problem::bad_request(reason.code(), format!("authorization_details[{place}]: {reason}"))
+        })
+    });
+    let subject: SpiffeId =
+        instance.spiffe_id.parse().map_err(|error| Problem::internal("spiffe_id", &error))?;
+    let jti: DelegationId = random_id().map_err(random)?;
+    let session: SessionId = random_id().map_err(random)?;
+    let issued_at = chancery_types::Timestamp::from_seconds(now.as_seconds());
+    let draft = RootDraft {
+        issuer: authority.issuer.clone(),
+        terms: Terms {
+            subject,
+            key,
+            audience: Some(vec![server.gateway_id.clone()]),
+            issued_at,
+            not_before: issued_at,
+            expires_at: issued_at.plus_seconds(request.lifetime_seconds),
+            jti: jti.to_string(),
+            max_depth: request.max_depth,
+            entries: entries.collect::<Result<_, _>>()?,
+            forbid: Vec::new(),
+            ask: Vec::new(),
+        },
+        sid: session.to_string(),
+        epoch: EPOCH,
+        person: PersonDraft {
+            issuer: authority.issuer.clone(),
+            subject: request.person_id.to_string(),
+            acr: if hardware { "phr" } else { "software-only" }.to_owned(),
+            authenticated_at: issued_at,
+        },
+        mission: mission.digest(),
+    };
+    let refused = |reason: chancery_delegation::Reason| {
+        Problem::bad_request(reason.code(), format!("the root would be refused: {reason}"))
+    };
+    let challenge = draft.challenge().map_err(refused)?;
+    let claims = draft.to_claims().map_err(refused)?;
+    server
+        .store
+        .set_meta(&format!("mission {}", mission.digest()), &request.mission)
+        .await
+        .map_err(stored)?;
+    Ok(Json(Draft { claims, challenge: challenge.to_base64url() }))
+}
+
+/// Takes a person's consent. The signer verifies it before it signs; the entry is in the log before
+/// anyone receives the root.
+pub(super) async fn submit(
+    State(server): State<Arc<Server>>,
+    Json(request): Json<SubmitRoot>,
+) -> Answer<IssuedRoot> {
+    let now = server.now()?;
+    let draft = RootDraft::from_claims(request.claims.as_bytes())
+        .map_err(|reason| Problem::bad_request(reason.code(), "claims are not those of a root"))?;
+    let subject = draft.terms.subject.as_str();
+    let instance_id = subject
+        .parse::<chancery_identity::InstanceSpiffeId>()
+        .map_err(|_| Problem::bad_request("sub", "sub is not an instance"))?
+        .instance();
+    let instance = running(&server, instance_id).await?;
+    if instance.agent_key != Some(draft.terms.key) {
+        return Err(Problem::forbidden("agent_key", "the claims name another key"));
+    }
+    let session: SessionId = draft
+        .sid
+        .parse()
+        .map_err(|_| Problem::bad_request("sid", "sid is not a session id"))?;
+    let mission = server
+        .store
+        .meta(&format!("mission {}", draft.mission))
+        .await
+        .map_err(stored)?
+        .ok_or_else(|| Problem::bad_request("mission", "the mission was not drafted here"))?;
+    let manifest = server.store.manifest(instance.manifest_digest).await.map_err(stored)?;
+    let manifest =
+        manifest.ok_or_else(|| Problem::not_found("manifest_unknown", "no such manifest"))?;
+    let signed = server
+        .signer
+        .root(&SignRoot { claims: request.claims, consent: request.consent.clone() })
+        .await
+        .map_err(|error| match error {
+            chancery_api::ClientError::Refused(problem) => problem,
+            other => Problem::unavailable("signer", other.to_string()),
+        })?;
+    let artefact =
+        request.consent.to_bytes().map_err(|error| Problem::internal("consent", &error))?;
+    let consent = Digest::of(artefact);
+    let person = Principal {
+        issuer: draft.person.issuer.clone(),
+        subject: draft.person.subject.clone(),
+        acr: draft.person.acr.clone(),
+        authenticated_at: draft.person.authenticated_at,
+        consent,
+    };
+    let principal = Disclosure {
+        name: label(PRINCIPAL)?,
+        salt: random_bytes().map_err(random)?,
+        value: principal_text(&person).map_err(|error| Problem::internal("principal", &error))?,
+    };
+    let event = DelegationRoot {
+        delegation: label(&draft.terms.jti)?,
+        link: Digest::of(&signed.token),
+        session,
+        delegate: label(subject)?,
+        principal: principal.commitment(),
+        mission: draft.mission,
+        assurance: Assurance::Consent,
+        consent,
+        epoch: draft.epoch,
+        expires: draft.terms.expires_at,
+    };
+    let log_index = server.enrol(now, event).await?;
+    let issued = IssuedRoot {
+        root: signed.token,
+        consent: request.consent,
+        mission,
+        manifest: base64url::encode(manifest),
+        principal,
+        log_index,
+    };
+    let document =
+        serde_json::to_value(&issued).map_err(|error| Problem::internal("root", &error))?;
+    let row = RootRow { jti: draft.terms.jti, instance_id, document, created_at: now };
+    server.store.put_root(&row).await.map_err(stored)?;
+    server.changed();
+    Ok(Json(issued))
+}
+
+pub(super) async fn of_instance(
+    State(server): State<Arc<Server>>,
+    Path(id): Path<InstanceId>,
+    Query(wait): Query<Wait>,
+) -> Answer<Option<IssuedRoot>> {
+    let found = server
+        .wait_for(wait.wait_seconds, || async {
+            let document = server.store.root_of(id).await.map_err(stored)?;
+            document
+                .map(serde_json::from_value)
+                .transpose()
+                .map_err(|error| Problem::internal("root", &error))
+        })
+        .await?;
+    Ok(Json(found))
+}
+
+fn mission(text: &str) -> Result<Mission, Problem> {
+    let bytes = base64url::decode(text)
+        .map_err(|_| Problem::bad_request("mission", "mission is not base64url"))?;
+    Mission::new(bytes).map_err(|error| Problem::bad_request("mission", error.to_string()))
+}

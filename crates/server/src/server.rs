@@ -1,0 +1,224 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use chancery_api::signer::SignerClient;
+use chancery_api::{OwnerListener, Problem};
+use chancery_audit::{Entry, Event, Label};
+use chancery_crypto::{AwsLc, replace_private_file};
+use chancery_identity::trust::{SignedTrust, VerifiedTrust};
+use chancery_journal::Journal;
+use chancery_policy::Bundle;
+use chancery_store::{PolicyRow, Store};
+use chancery_types::Timestamp;
+use tokio::sync::watch;
+
+use crate::Clock;
+
+/// The control plane of one trust domain.
+#[derive(Debug)]
+pub struct Server {
+    pub(crate) store: Store,
+    pub(crate) signer: SignerClient,
+    pub(crate) origin: Label,
+    pub(crate) gateway_id: String,
+    journal: Journal,
+    clock: Clock,
+    trust: RwLock<VerifiedTrust>,
+    policy: RwLock<Option<Arc<Bundle>>>,
+    changes: watch::Sender<u64>,
+    trust_file: PathBuf,
+}
+
+/// What a server is made of.
+#[derive(Debug)]
+pub struct ServerConfig {
+    /// Its tables.
+    pub store: Store,
+    /// Its log.
+    pub journal: Journal,
+    /// Its signer.
+    pub signer: SignerClient,
+    /// The trust document in force.
+    pub trust: VerifiedTrust,
+    /// Where the trust document in force is kept.
+    pub trust_file: PathBuf,
+    /// Its clock, which continues the log's.
+    pub clock: Clock,
+}
+
+/// Why a server cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// The tables failed.
+    #[error(transparent)]
+    Store(#[from] chancery_store::StoreError),
+    /// The stored policy bundle is not one.
+    #[error("the stored policy bundle cannot be loaded")]
+    Policy(#[from] chancery_policy::BundleError),
+    /// A name of the deployment is not a label.
+    #[error("the trust document's names are not usable")]
+    Name(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The first entries could not be written.
+    #[error("the first entries could not be enrolled")]
+    Enrol(#[source] Problem),
+    /// The socket failed.
+    #[error("the socket failed")]
+    Socket(#[from] std::io::Error),
+}
+
+impl Server {
+    /// Puts a server together. Enrols the trust document when the log does not hold it yet.
+    pub async fn new(config: ServerConfig) -> Result<Arc<Self>, ServerError> {
+        let policy = match config.store.current_policy().await? {
+            Some(row) => Some(Arc::new(Bundle::load(&bundle_files(&row.files))?)),
+            None => None,
+        };
+        let name = |error| ServerError::Name(Box::new(error));
+        let domain = config.trust.trust_domain.clone();
+        let server = Arc::new(Self {
+            origin: format!("{domain}/log/server").parse().map_err(name)?,
+            gateway_id: format!("spiffe://{domain}/service/gateway"),
+            store: config.store,
+            signer: config.signer,
+            journal: config.journal,
+            clock: config.clock,
+            trust: RwLock::new(config.trust),
+            policy: RwLock::new(policy),
+            changes: watch::Sender::new(0),
+            trust_file: config.trust_file,
+        });
+        server.enrol_trust().await.map_err(ServerError::Enrol)?;
+        Ok(server)
+    }
+
+    /// Serves until the future is dropped.
+    pub async fn serve(self: Arc<Self>, listener: OwnerListener) -> Result<(), ServerError> {
+        Ok(axum::serve(listener, crate::endpoints::router(self)).await?)
+    }
+
+    /// Now, unless the clock stepped back: then nothing is issued.
+    pub(crate) fn now(&self) -> Result<Timestamp, Problem> {
+        self.clock.now().map_err(|error| {
+            Problem::unavailable("clock_stepped_back", error.to_string())
+                .with_remedy("set the machine's clock; nothing is issued until it is later")
+        })
+    }
+
+    /// Writes an event into the log; durable when this returns.
+    pub(crate) async fn enrol(
+        &self,
+        at: Timestamp,
+        event: impl Into<Event>,
+    ) -> Result<u64, Problem> {
+        let entry = Entry { origin: self.origin.clone(), at, event: event.into() };
+        let bytes = entry.to_bytes().map_err(|error| Problem::internal("entry", &error))?;
+        self.journal
+            .append(bytes)
+            .await
+            .map_err(|error| Problem::internal("log", &error))
+    }
+
+    /// How many entries are durable.
+    pub(crate) fn log_size(&self) -> u64 {
+        self.journal.size()
+    }
+
+    /// The trust document in force.
+    pub(crate) fn trust(&self) -> VerifiedTrust {
+        self.trust.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts a later trust document in force, on disk first.
+    pub(crate) async fn install(&self, text: &str) -> Result<u64, Problem> {
+        let refused = |error: &dyn std::error::Error| Problem::forbidden("trust", error.to_string());
+        let next = SignedTrust::parse(text.as_bytes()).map_err(|error| refused(&error))?;
+        let accepted = self.trust().accept(next, &AwsLc).map_err(|error| refused(&error))?;
+        let request = chancery_api::server::TrustText { document: text.to_owned() };
+        self.signer
+            .install_trust(&request)
+            .await
+            .map_err(|error| Problem::unavailable("signer", error.to_string()))?;
+        replace_private_file(&self.trust_file, text.as_bytes())
+            .map_err(|error| Problem::internal("trust", &error))?;
+        *self.trust.write().unwrap_or_else(PoisonError::into_inner) = accepted;
+        self.enrol_trust().await
+    }
+
+    /// The policy bundle in force.
+    pub(crate) fn policy(&self) -> Result<Arc<Bundle>, Problem> {
+        let policy = self.policy.read().unwrap_or_else(PoisonError::into_inner).clone();
+        policy.ok_or_else(|| {
+            Problem::unavailable("no_policy", "no policy bundle is published")
+                .with_remedy("start `chancery up` with --policy DIR")
+        })
+    }
+
+    /// Puts a published bundle in force.
+    pub(crate) async fn put_policy(
+        &self,
+        row: &PolicyRow,
+        bundle: Bundle,
+    ) -> Result<(), Problem> {
+        self.store.put_policy(row).await.map_err(|error| Problem::internal("store", &error))?;
+        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(bundle));
+        Ok(())
+    }
+
+    /// Wakes whoever waits for a change.
+    pub(crate) fn changed(&self) {
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Asks `look` until it finds something or the time is over.
+    pub(crate) async fn wait_for<T, F>(
+        &self,
+        seconds: u64,
+        mut look: impl FnMut() -> F,
+    ) -> Result<Option<T>, Problem>
+    where
+        F: Future<Output = Result<Option<T>, Problem>>,
+    {
+        let mut changes = self.changes.subscribe();
+        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(seconds.min(60));
+        loop {
+            changes.mark_unchanged();
+            if let Some(found) = look().await? {
+                return Ok(Some(found));
+            }
+            if !matches!(tokio::time::timeout_at(deadline, changes.changed()).await, Ok(Ok(()))) {
+                return Ok(None);
+            }
+        }
+    }
+
+    async fn enrol_trust(&self) -> Result<u64, Problem> {
+        let trust = self.trust();
+        let digest = trust.digest().to_string();
+        let internal = |error: chancery_store::StoreError| Problem::internal("store", &error);
+        if let Some(known) = self.store.meta("trust").await.map_err(internal)?
+            && let Some((index, known)) = known.split_once(' ')
+            && known == digest
+        {
+            return Ok(index.parse().unwrap_or(0));
+        }
+        let signers = trust.signed().signatures.iter().filter_map(|one| {
+            chancery_types::Digest::from_base64url(&one.kid).ok()
+        });
+        let event = chancery_audit::TrustChange {
+            version: trust.version,
+            document: trust.digest(),
+            signers: signers.collect(),
+            previous: trust.previous,
+        };
+        let index = self.enrol(self.now()?, event).await?;
+        self.store.set_meta("trust", &format!("{index} {digest}")).await.map_err(internal)?;
+        Ok(index)
+    }
+}
+
+/// A bundle's files as the policy crate takes them.
+pub(crate) fn bundle_files(files: &BTreeMap<String, String>) -> BTreeMap<String, Vec<u8>> {
+    files.iter().map(|(path, text)| (path.clone(), text.clone().into_bytes())).collect()
+}

@@ -1,0 +1,353 @@
+//! The one decision function: gateways call it before they act, verifiers when they check.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chancery_audit::{CallRecord, Charge, ClearValue, DelegationEnrol, Disclosure, Label, Ruling};
+use chancery_delegation::{
+    Call, Consent, Restriction, Standing, VerifiedChain, VerifiedProof, authorise,
+};
+use chancery_policy::{Annotations, Bundle, Cause, Outcome, Request};
+use chancery_types::id::{ApprovalId, ExecutionId, SessionId};
+use chancery_types::{Digest, to_jcs};
+use serde_json::Value;
+
+use crate::action::call_kind;
+use crate::event::assurance;
+use crate::judgement::Found;
+use crate::limits::{self, MAX_DECISIONS};
+use crate::state::{Instance, Open};
+use crate::translate::{Translated, facts, target};
+use crate::{Judgement, PRINCIPAL, Reason, chain_ask, principal_text};
+
+/// What the pinned catalog says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CatalogFacts {
+    /// The digest of the catalog.
+    pub digest: Digest,
+    /// What it says of the target; none where it does not have it.
+    pub annotations: Option<Annotations>,
+}
+
+/// One call and all that its decision rests on.
+#[derive(Debug, Clone, Copy)]
+pub struct CallInput<'a> {
+    /// The execution, drawn at random.
+    pub execution: ExecutionId,
+    /// The time, the authorities' epoch and what was revoked.
+    pub standing: Standing<'a>,
+    /// The chain that came with the call.
+    pub chain: &'a VerifiedChain,
+    /// The proof that came with the call.
+    pub proof: &'a VerifiedProof,
+    /// The person's consent to the chain's root; without one it is asserted.
+    pub consent: Option<&'a Consent>,
+    /// The person at the root, as the session's commitment has it.
+    pub principal: &'a Disclosure,
+    /// The call.
+    pub call: Call<'a>,
+    /// The policy in force.
+    pub policy: &'a Bundle,
+    /// The catalog in force.
+    pub catalog: CatalogFacts,
+}
+
+/// A denial and what determined it.
+type Denied = (Reason, Vec<Label>);
+
+/// Judges a call in an open session. Total, and without effect on the session.
+pub(crate) fn judge(open: &Open, input: &CallInput<'_>) -> Judgement {
+    let mut judgement = draft(open.id(), input);
+    judgement.revision = Some(open.revision);
+    let arguments = Value::Object(input.call.args.clone());
+    let cost = input.policy.cost_micros(&target(&input.call), &arguments);
+    judgement.cost_micros = cost.unwrap_or_default();
+    let found = check_session(open, input)
+        .and_then(|instance| {
+            judgement.new_links = new_links(open, input.chain)?;
+            Ok(instance)
+        })
+        .map_err(|reason| (reason, Vec::new()))
+        .and_then(|instance| {
+            let cost = cost.map_err(|_| (Reason::CostUnknown, Vec::new()))?;
+            check_call(open, instance, input, &judgement, &arguments, cost)
+        });
+    judgement.found = found.unwrap_or_else(|(reason, by)| Found::denied(reason, by));
+    judgement
+}
+
+/// A denial for a session that is not open.
+pub(crate) fn closed(session: SessionId, reason: Reason, input: &CallInput<'_>) -> Judgement {
+    let mut judgement = draft(session, input);
+    judgement.found = Found::denied(reason, Vec::new());
+    judgement
+}
+
+fn draft(session: SessionId, input: &CallInput<'_>) -> Judgement {
+    let arguments = Value::Object(input.call.args.clone());
+    let clear = input
+        .policy
+        .tool(&target(&input.call))
+        .map(|tool| tool.clear_args(&arguments))
+        .unwrap_or_default();
+    Judgement {
+        revision: None,
+        session,
+        at: input.standing.now,
+        execution: input.execution,
+        instance: Label::or_digest(input.chain.leaf_subject().as_str()),
+        chain: input.chain.digest(),
+        leaf: Label::or_digest(input.chain.leaf().jti()),
+        proof: input.proof.digest(),
+        request: CallRecord {
+            server: Label::or_digest(input.call.server),
+            kind: call_kind(&input.call),
+            name: Label::or_digest(input.call.target.name()),
+            // Arguments without a canonical form are denied; the digest then names nothing.
+            args_digest: Digest::of(to_jcs(&arguments).unwrap_or_default()),
+            clear: in_clear(clear),
+        },
+        policy: input.policy.digest(),
+        step: input.proof.step().map(Label::or_digest),
+        cost_micros: 0,
+        new_links: Vec::new(),
+        found: Found::denied(Reason::NotOpen, Vec::new()),
+    }
+}
+
+fn in_clear(values: BTreeMap<String, Value>) -> BTreeMap<Label, ClearValue> {
+    values
+        .into_iter()
+        .filter_map(|(name, value)| {
+            let value = match value {
+                Value::Bool(value) => ClearValue::Bool(value),
+                Value::Number(value) => ClearValue::Integer(value.as_i64()?),
+                Value::String(value) => ClearValue::Text(value),
+                Value::Null | Value::Array(_) | Value::Object(_) => return None,
+            };
+            Some((Label::try_from(name).ok()?, value))
+        })
+        .collect()
+}
+
+/// Everything but the call: the session, who calls, and whether the chain belongs here.
+fn check_session<'a>(open: &'a Open, input: &CallInput<'_>) -> Result<&'a Instance, Reason> {
+    let now = input.standing.now;
+    let require = |holds: bool, reason| if holds { Ok(()) } else { Err(reason) };
+    require(now >= open.last_at, Reason::ClockSteppedBack)?;
+    require(now < open.opened.entry.expires, Reason::SessionExpired)?;
+    let instance = open
+        .joined(input.chain.leaf_subject().as_str())
+        .map_err(|_| Reason::NotJoined)?;
+    require(
+        input.chain.leaf_key().thumbprint() == instance.agent_key,
+        Reason::HolderMismatch,
+    )?;
+    check_chain(open, input.chain, input.principal)?;
+    input
+        .chain
+        .recheck(&input.standing)
+        .map_err(|refusal| Reason::Chain(refusal.reason))?;
+    require(
+        input
+            .consent
+            .is_none_or(|consent| consent.chain_root() == input.chain.root().hash()),
+        Reason::WrongConsent,
+    )?;
+    let means = input.proof.execution();
+    require(
+        !open.executions.is_known(input.execution)
+            && means.is_none_or(|meant| meant == input.execution),
+        Reason::WrongExecution,
+    )?;
+    require(open.executions.len() < MAX_DECISIONS, Reason::TooManyCalls)?;
+    Ok(instance)
+}
+
+/// Whether a chain is for this session, this mission and this person.
+pub(crate) fn check_chain(
+    open: &Open,
+    chain: &VerifiedChain,
+    principal: &Disclosure,
+) -> Result<(), Reason> {
+    let opened = &open.opened.entry;
+    if chain.sid() != opened.session.to_string() {
+        return Err(Reason::WrongSession);
+    }
+    if chain.mission() != opened.mission {
+        return Err(Reason::WrongMission);
+    }
+    let person = principal.open(PRINCIPAL, &opened.principal);
+    let named = principal_text(chain.principal());
+    match (person, named) {
+        (Ok(person), Ok(named)) if person == named => Ok(()),
+        _ => Err(Reason::WrongPrincipal),
+    }
+}
+
+/// The links that the session has not enrolled, root first.
+pub(crate) fn new_links(
+    open: &Open,
+    chain: &VerifiedChain,
+) -> Result<Vec<DelegationEnrol>, Reason> {
+    let mut found = Vec::new();
+    let mut parent = None;
+    for link in chain.links() {
+        let delegation = Label::or_digest(link.jti());
+        let twice = found
+            .iter()
+            .any(|enrol: &DelegationEnrol| enrol.delegation == delegation);
+        match open.links.get(&delegation) {
+            Some(known) if *known == link.token_digest() => {}
+            None if !twice => found.push(DelegationEnrol {
+                session: open.id(),
+                delegation: delegation.clone(),
+                link: link.token_digest(),
+                delegator: Label::or_digest(&link.grant().issuer),
+                delegate: Label::or_digest(link.subject().as_str()),
+                depth: link.depth(),
+                expires: link.expires_at(),
+                parent,
+            }),
+            _ => return Err(Reason::AmbiguousDelegation),
+        }
+        parent = Some(delegation);
+    }
+    Ok(found)
+}
+
+/// The call: catalog, chain, policy, limits; what asks is looked at last.
+fn check_call(
+    open: &Open,
+    instance: &Instance,
+    input: &CallInput<'_>,
+    judgement: &Judgement,
+    arguments: &Value,
+    cost_micros: u64,
+) -> Result<Found, Denied> {
+    let bare = |reason| (reason, Vec::new());
+    let annotations = check_catalog(open, input).map_err(bare)?;
+    to_jcs(arguments).map_err(|_| bare(Reason::BadArguments))?;
+    let scope = authorise(input.chain, &input.call);
+    if !scope.forbidden().is_empty() {
+        return Err((Reason::ChainForbid, labels(asks_of(scope.forbidden()))));
+    }
+    let covered = scope
+        .covered()
+        .map_err(|reason| bare(Reason::Chain(reason)))?;
+    let action = judgement
+        .action()
+        .digest()
+        .map_err(|_| bare(Reason::BadArguments))?;
+    let (approvals, grants) = grants(open, action, input);
+    let translated = Translated::new(input.chain, assurance(input.consent));
+    let decision = input.policy.decide(&Request {
+        principal: translated.principal(input.chain, instance),
+        target: target(&input.call),
+        annotations,
+        arguments,
+        session: facts(open, input.standing.now),
+        now: input.standing.now,
+        grants: &grants,
+    });
+    if decision.outcome == Outcome::Deny {
+        return Err((denial(decision.cause), labels(decision.determining)));
+    }
+    limits::check(open, input.chain, &input.call, covered, cost_micros).map_err(bare)?;
+    let asked = asks_of(scope.asked());
+    let mut open_asks: BTreeSet<String> = asked.difference(&grants).cloned().collect();
+    if decision.outcome == Outcome::Escalate {
+        open_asks.extend(decision.determining.iter().cloned());
+    }
+    if !open_asks.is_empty() {
+        return Ok(Found {
+            ruling: Ruling::Escalate,
+            reason: Reason::Ask,
+            determining: labels(open_asks),
+            approvals: Vec::new(),
+            charges: Vec::new(),
+        });
+    }
+    let approved = decision.cause == Cause::Granted || !asked.is_empty();
+    let determining: BTreeSet<String> = decision.determining.into_iter().chain(asked).collect();
+    Ok(Found {
+        ruling: Ruling::Allow,
+        reason: if approved {
+            Reason::Approved
+        } else {
+            Reason::Permit
+        },
+        determining: labels(determining),
+        approvals: if approved { approvals } else { Vec::new() },
+        charges: covered
+            .iter()
+            .map(|coverage| Charge {
+                delegation: Label::or_digest(&coverage.jti),
+                entry: coverage.entry as u64,
+            })
+            .collect(),
+    })
+}
+
+fn check_catalog(open: &Open, input: &CallInput<'_>) -> Result<Annotations, Reason> {
+    if input.catalog.digest != open.opened.entry.catalog {
+        return Err(Reason::CatalogChanged);
+    }
+    input.catalog.annotations.ok_or(Reason::NotInCatalog)
+}
+
+/// The approvals that hold for this action now, and whose asks they answer.
+fn grants(
+    open: &Open,
+    action: Digest,
+    input: &CallInput<'_>,
+) -> (Vec<ApprovalId>, BTreeSet<String>) {
+    let mut approvals = Vec::new();
+    let mut granted = BTreeSet::new();
+    let (policy, now) = (input.policy.digest(), input.standing.now);
+    for (id, grant) in open.approvals.holding(action, policy, now) {
+        approvals.push(id);
+        granted.extend(grant.asks.iter().map(Label::to_string));
+    }
+    (approvals, granted)
+}
+
+fn asks_of(restrictions: &[Restriction]) -> BTreeSet<String> {
+    restrictions.iter().map(chain_ask).collect()
+}
+
+fn labels(names: impl IntoIterator<Item = String>) -> Vec<Label> {
+    names
+        .into_iter()
+        .map(|name| Label::or_digest(&name))
+        .collect()
+}
+
+const fn denial(cause: Cause) -> Reason {
+    match cause {
+        Cause::Forbid => Reason::PolicyForbid,
+        Cause::NoMatch => Reason::PolicyNoMatch,
+        Cause::EvaluationError
+        // These two do not deny; read as an error, they still deny.
+        | Cause::Ask
+        | Cause::Permit
+        | Cause::Granted => Reason::PolicyError,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_deny_is_no_permission_when_it_denies() {
+        for cause in [Cause::Ask, Cause::Permit, Cause::Granted] {
+            assert_eq!(denial(cause), Reason::PolicyError);
+        }
+        let clear = BTreeMap::from([
+            ("a".to_owned(), Value::from(1.5)),
+            ("b".to_owned(), Value::Null),
+            ("c\n".to_owned(), Value::from(1)),
+        ]);
+        assert!(in_clear(clear).is_empty());
+    }
+}

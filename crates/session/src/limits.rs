@@ -1,0 +1,73 @@
+//! Limits: of every link of the chain, of the root over the whole session, of the session.
+
+use chancery_audit::Label;
+use chancery_delegation::{Call, Coverage, Limits, VerifiedChain};
+
+use crate::Reason;
+use crate::action::call_kind;
+use crate::state::{Open, Spent};
+
+/// Most calls that one session decides, whatever its budgets: what it must remember is bounded.
+pub(crate) const MAX_DECISIONS: usize = 1_000_000;
+
+/// Whether the call still fits. Every link's entry counts across all instances and all of its
+/// children. What was spent on the target in the session, under whatever root, also counts against
+/// the root's own limits for it, so that neither fan-out nor a further root multiplies anything.
+pub(crate) fn check(
+    open: &Open,
+    chain: &VerifiedChain,
+    call: &Call<'_>,
+    covered: &[Coverage],
+    cost_micros: u64,
+) -> Result<(), Reason> {
+    for coverage in covered {
+        let delegation = Label::or_digest(&coverage.jti);
+        let spent = open.spending.entry(&delegation, coverage.entry as u64);
+        fits(spent, coverage.limits, cost_micros)?;
+    }
+    let (server, name) = (
+        Label::or_digest(call.server),
+        Label::or_digest(call.target.name()),
+    );
+    let spent = open.spending.target(call_kind(call), &server, &name);
+    fits(spent, of_target(chain, call), cost_micros)?;
+    let budgets = &open.opened.entry;
+    let counts = open.counts();
+    if budgets.max_calls.is_some_and(|most| counts.allowed >= most) {
+        return Err(Reason::SessionCallLimit);
+    }
+    let total = counts.cost_micros.saturating_add(cost_micros);
+    if budgets.max_cost_micros.is_some_and(|most| total > most) {
+        return Err(Reason::SessionCostLimit);
+    }
+    Ok(())
+}
+
+fn fits(spent: Spent, limits: Limits, cost_micros: u64) -> Result<(), Reason> {
+    if limits.max_calls.is_some_and(|most| spent.calls >= most) {
+        return Err(Reason::CallLimit);
+    }
+    let total = spent.cost_micros.saturating_add(cost_micros);
+    if limits.max_cost_micros.is_some_and(|most| total > most) {
+        return Err(Reason::CostLimit);
+    }
+    Ok(())
+}
+
+/// What the root grants for the target in all of its entries together; without a limit as soon as
+/// one of them has none.
+fn of_target(chain: &VerifiedChain, call: &Call<'_>) -> Limits {
+    let sum = |pick: fn(Limits) -> Option<u64>| {
+        chain
+            .root()
+            .entries()
+            .iter()
+            .filter(|entry| entry.server() == call.server && entry.target() == call.target)
+            .map(|entry| pick(entry.limits()))
+            .try_fold(0_u64, |sum, limit| Some(sum.saturating_add(limit?)))
+    };
+    Limits {
+        max_calls: sum(|limits| limits.max_calls),
+        max_cost_micros: sum(|limits| limits.max_cost_micros),
+    }
+}

@@ -1,0 +1,111 @@
+//! Why a call was decided as it was: one code each.
+
+use std::fmt;
+
+use chancery_delegation as delegation;
+
+/// Which check decided a call. Exhaustive on purpose: whoever answers one answers all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// The session is not open yet.
+    NotOpen,
+    /// The session has ended.
+    Ended,
+    /// The clock stands before the last entry.
+    ClockSteppedBack,
+    /// The session's time is over.
+    SessionExpired,
+    /// The leaf of the chain is not an instance that is in the session.
+    NotJoined,
+    /// The chain is bound to another agent key than the instance joined with.
+    HolderMismatch,
+    /// The chain is for another session.
+    WrongSession,
+    /// The chain is for another mission.
+    WrongMission,
+    /// The chain is on behalf of another person.
+    WrongPrincipal,
+    /// The consent is for another root.
+    WrongConsent,
+    /// Another link of the session has the same `jti`.
+    AmbiguousDelegation,
+    /// The execution was decided before, or the proof means another.
+    WrongExecution,
+    /// The session has decided as many calls as it may hold.
+    TooManyCalls,
+    /// The tool catalog is another one than the session was opened with.
+    CatalogChanged,
+    /// The catalog does not have the tool.
+    NotInCatalog,
+    /// The arguments have no canonical form.
+    BadArguments,
+    /// The chain no longer stands, or does not cover the call.
+    Chain(delegation::Reason),
+    /// A link of the chain forbids the call.
+    ChainForbid,
+    /// A forbid of the policy matched.
+    PolicyForbid,
+    /// No policy matched.
+    PolicyNoMatch,
+    /// A policy could not be evaluated.
+    PolicyError,
+    /// What the call costs is not known.
+    CostUnknown,
+    /// A delegation's number of calls is used up.
+    CallLimit,
+    /// A delegation's cost is used up.
+    CostLimit,
+    /// The session's number of calls is used up.
+    SessionCallLimit,
+    /// The session's cost is used up.
+    SessionCostLimit,
+    /// A policy, a link of the chain or both ask for a person's approval.
+    Ask,
+    /// A policy permits the call.
+    Permit,
+    /// A person approved the call.
+    Approved,
+}
+
+impl Reason {
+    /// The code in the log.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NotOpen => "session_not_open",
+            Self::Ended => "session_ended",
+            Self::ClockSteppedBack => "clock_stepped_back",
+            Self::SessionExpired => "session_expired",
+            Self::NotJoined => "not_joined",
+            Self::HolderMismatch => "holder_mismatch",
+            Self::WrongSession => "wrong_session",
+            Self::WrongMission => "wrong_mission",
+            Self::WrongPrincipal => "wrong_principal",
+            Self::WrongConsent => "wrong_consent",
+            Self::AmbiguousDelegation => "ambiguous_delegation",
+            Self::WrongExecution => "wrong_execution",
+            Self::TooManyCalls => "too_many_calls",
+            Self::CatalogChanged => "catalog_changed",
+            Self::NotInCatalog => "not_in_catalog",
+            Self::BadArguments => "bad_arguments",
+            Self::Chain(reason) => reason.code(),
+            Self::ChainForbid => "chain_forbid",
+            Self::PolicyForbid => "policy_forbid",
+            Self::PolicyNoMatch => "policy_no_match",
+            Self::PolicyError => "policy_error",
+            Self::CostUnknown => "cost_unknown",
+            Self::CallLimit => "call_limit",
+            Self::CostLimit => "cost_limit",
+            Self::SessionCallLimit => "session_call_limit",
+            Self::SessionCostLimit => "session_cost_limit",
+            Self::Ask => "ask",
+            Self::Permit => "permit",
+            Self::Approved => "approved",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}

@@ -1,0 +1,167 @@
+//! Approvals: asked, granted, used.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chancery_audit::{ApprovalGrant, ApprovalRequest, Decision, Label, Verdict};
+use chancery_types::id::{ApprovalId, PersonId};
+use chancery_types::{Digest, Timestamp};
+
+use crate::Fault;
+
+/// The approvals of a session. Each id is asked once, answered once and used once.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Approvals {
+    known: BTreeSet<ApprovalId>,
+    pending: BTreeMap<ApprovalId, Pending>,
+    granted: BTreeMap<ApprovalId, Grant>,
+}
+
+/// A question that waits for a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    /// The SPIFFE ID of the instance that wants the action.
+    pub instance: Label,
+    /// The digest of the action.
+    pub action: Digest,
+    /// The digest of what is displayed.
+    pub displayed: Digest,
+    /// The digest of the policy bundle that asks.
+    pub policy: Digest,
+    /// Who asks: policies, or `chain:` and a jti.
+    pub asks: Vec<Label>,
+    /// When it lapses.
+    pub expires: Timestamp,
+    /// The person who wants it, who may not answer.
+    pub requester: Option<PersonId>,
+}
+
+/// What a person approved and nobody used yet: one execution of one action.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// The SPIFFE ID of the instance that may.
+    pub instance: Label,
+    /// The digest of the action.
+    pub action: Digest,
+    /// The digest of the policy bundle that asked; under another one the grant is void.
+    pub policy: Digest,
+    /// Whose asks it answers.
+    pub asks: Vec<Label>,
+    /// When it lapses.
+    pub expires: Timestamp,
+}
+
+impl Approvals {
+    pub(crate) fn pending(&self) -> &BTreeMap<ApprovalId, Pending> {
+        &self.pending
+    }
+
+    pub(crate) fn granted(&self) -> &BTreeMap<ApprovalId, Grant> {
+        &self.granted
+    }
+
+    /// The grants that hold for an action under a policy at a time.
+    pub(crate) fn holding(
+        &self,
+        action: Digest,
+        policy: Digest,
+        now: Timestamp,
+    ) -> impl Iterator<Item = (ApprovalId, &Grant)> {
+        self.granted
+            .iter()
+            .filter(move |(_, grant)| {
+                grant.action == action && grant.policy == policy && now < grant.expires
+            })
+            .map(|(id, grant)| (*id, grant))
+    }
+
+    pub(super) fn check_ask(&self, at: Timestamp, request: &ApprovalRequest) -> Result<(), Fault> {
+        let waits = |pending: &Pending| pending.action == request.action && at < pending.expires;
+        if self.pending.values().any(waits) {
+            return Err(Fault::AlreadyAsked);
+        }
+        if at >= request.expires {
+            return Err(Fault::ApprovalExpired);
+        }
+        if self.known.contains(&request.approval) {
+            return Err(Fault::ApprovalUnknown);
+        }
+        Ok(())
+    }
+
+    pub(super) fn ask(&mut self, request: &ApprovalRequest) {
+        self.known.insert(request.approval);
+        let pending = Pending {
+            instance: request.instance.clone(),
+            action: request.action,
+            displayed: request.displayed,
+            policy: request.policy,
+            asks: request.asks.clone(),
+            expires: request.expires,
+            requester: request.requester,
+        };
+        self.pending.insert(request.approval, pending);
+    }
+
+    pub(super) fn check_answer(&self, at: Timestamp, grant: &ApprovalGrant) -> Result<(), Fault> {
+        let pending = self
+            .pending
+            .get(&grant.approval)
+            .ok_or(Fault::ApprovalUnknown)?;
+        if pending.action != grant.action || pending.instance != grant.instance {
+            return Err(Fault::ApprovalMismatch);
+        }
+        if at >= pending.expires || at >= grant.expires {
+            return Err(Fault::ApprovalExpired);
+        }
+        if pending.requester == Some(grant.approver) {
+            return Err(Fault::SelfApproval);
+        }
+        Ok(())
+    }
+
+    pub(super) fn answer(&mut self, grant: &ApprovalGrant) {
+        let pending = self.pending.remove(&grant.approval);
+        if let Some(pending) = pending.filter(|_| grant.verdict == Verdict::Approve) {
+            let granted = Grant {
+                instance: pending.instance,
+                action: pending.action,
+                policy: pending.policy,
+                asks: pending.asks,
+                expires: grant.expires,
+            };
+            self.granted.insert(grant.approval, granted);
+        }
+    }
+
+    pub(super) fn check_consume(
+        &self,
+        at: Timestamp,
+        decision: &Decision,
+        action: Digest,
+    ) -> Result<(), Fault> {
+        for approval in &decision.approvals {
+            let grant = self.granted.get(approval).ok_or(Fault::ApprovalUnknown)?;
+            if grant.action != action || grant.policy != decision.policy {
+                return Err(Fault::ApprovalMismatch);
+            }
+            if at >= grant.expires {
+                return Err(Fault::ApprovalExpired);
+            }
+        }
+        Ok(())
+    }
+
+    /// Uses up what an allowed decision rests on.
+    pub(super) fn consume(&mut self, approvals: &[ApprovalId]) {
+        for approval in approvals {
+            self.granted.remove(approval);
+        }
+    }
+
+    /// Forgets what an instance that left asked for and was granted.
+    pub(super) fn left(&mut self, instance: &Label) {
+        self.pending
+            .retain(|_, pending| pending.instance != *instance);
+        self.granted.retain(|_, grant| grant.instance != *instance);
+    }
+}

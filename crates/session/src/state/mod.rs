@@ -1,0 +1,16 @@
+//! What a session remembers: a fold over its enrolled entries.
+
+mod approvals;
+mod counts;
+mod executions;
+mod fold;
+mod instance;
+mod open;
+mod spending;
+
+pub use approvals::{Grant, Pending};
+pub use open::{Ended, Open, Opened};
+
+pub(crate) use executions::Durable;
+pub(crate) use instance::Instance;
+pub(crate) use spending::Spent;

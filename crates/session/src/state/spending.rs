@@ -1,0 +1,53 @@
+//! What was used up, by delegation and by target.
+
+use std::collections::BTreeMap;
+
+use chancery_audit::{CallKind, CallRecord, Charge, Label};
+
+/// Calls and cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Spent {
+    pub(crate) calls: u64,
+    pub(crate) cost_micros: u64,
+}
+
+impl Spent {
+    const fn add(&mut self, cost_micros: u64) {
+        self.calls = self.calls.saturating_add(1);
+        self.cost_micros = self.cost_micros.saturating_add(cost_micros);
+    }
+}
+
+/// Counters of the whole session: every instance, every root.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Spending {
+    entries: BTreeMap<(Label, u64), Spent>,
+    targets: BTreeMap<(CallKind, Label, Label), Spent>,
+}
+
+impl Spending {
+    /// Against one entry of one delegation.
+    pub(crate) fn entry(&self, delegation: &Label, entry: u64) -> Spent {
+        let key = (delegation.clone(), entry);
+        self.entries.get(&key).copied().unwrap_or_default()
+    }
+
+    /// On one target, whichever delegations it rested on.
+    pub(crate) fn target(&self, kind: CallKind, server: &Label, name: &Label) -> Spent {
+        let key = (kind, server.clone(), name.clone());
+        self.targets.get(&key).copied().unwrap_or_default()
+    }
+
+    pub(super) fn charge(&mut self, request: &CallRecord, charges: &[Charge], cost_micros: u64) {
+        for charge in charges {
+            self.entries
+                .entry((charge.delegation.clone(), charge.entry))
+                .or_default()
+                .add(cost_micros);
+        }
+        self.targets
+            .entry((request.kind, request.server.clone(), request.name.clone()))
+            .or_default()
+            .add(cost_micros);
+    }
+}

@@ -1,0 +1,7 @@
+mod approvals;
+mod calls;
+mod lifecycle;
+mod limits;
+mod opening;
+mod properties;
+mod world;

@@ -1,0 +1,62 @@
+use chancery_crypto::SVID_ALGORITHMS;
+use chancery_identity::{ProfileError, SpiffeId, X509Bundle, X509SvidError, verify_x509_svid};
+use chancery_types::Timestamp;
+use rcgen::{ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose};
+
+use super::params::common;
+use super::signer_key::subject_key;
+use super::{CaError, IssuingAuthority, SerialNumber, Validity};
+
+/// What a leaf is to say.
+#[derive(Debug, Clone, Copy)]
+pub struct LeafRequest<'a> {
+    /// The workload: an ID with a path, in the authority's trust domain.
+    pub spiffe_id: &'a SpiffeId,
+    /// Its P-256 public key as SubjectPublicKeyInfo in DER.
+    pub spki_der: &'a [u8],
+    /// The time of issuance.
+    pub now: Timestamp,
+    /// How long it is valid from `now` on; cut at the authority's own end.
+    pub lifetime_seconds: u64,
+    /// The serial number.
+    pub serial: SerialNumber,
+}
+
+/// Issues an X.509-SVID: exactly one URI SAN, critical; key usage `digitalSignature`, critical;
+/// both extended key usages; `CA:FALSE` spelled out; key identifiers of subject and authority. DER.
+pub fn leaf_certificate(
+    authority: &IssuingAuthority<'_>,
+    request: LeafRequest<'_>,
+) -> Result<Vec<u8>, CaError> {
+    let refused = |error| CaError::Refused(error);
+    if request.spiffe_id.trust_domain() != authority.trust_domain() {
+        return Err(refused(X509SvidError::WrongTrustDomain));
+    }
+    if request.spiffe_id.path().is_empty() {
+        return Err(refused(X509SvidError::Leaf(ProfileError::NoPath)));
+    }
+    let validity = Validity::from_now(request.now, request.lifetime_seconds)
+        .within(authority.certificate().not_after());
+    if validity.not_after() <= request.now {
+        return Err(CaError::Validity);
+    }
+    let mut params = common(request.spiffe_id, validity, request.serial)?;
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![
+        ExtendedKeyUsagePurpose::ServerAuth,
+        ExtendedKeyUsagePurpose::ClientAuth,
+    ];
+    params.use_authority_key_identifier_extension = true;
+    let leaf = params
+        .signed_by(
+            &subject_key(request.spki_der)?,
+            &authority.issuer(request.now)?,
+        )
+        .map_err(CaError::Encode)?;
+    let trusted = authority.certificate().der().to_vec();
+    let bundle = X509Bundle::new(authority.trust_domain().clone(), [trusted])
+        .map_err(|_| refused(X509SvidError::Untrusted))?;
+    verify_x509_svid(&[leaf.der()], &bundle, request.now, SVID_ALGORITHMS).map_err(refused)?;
+    Ok(leaf.der().to_vec())
+}

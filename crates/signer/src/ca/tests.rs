@@ -1,0 +1,214 @@
+use chancery_crypto::{SVID_ALGORITHMS, SigningKey};
+use chancery_identity::{TrustDomain, X509Bundle, X509SvidError, verify_x509_svid};
+use chancery_types::{Algorithm, Timestamp};
+use rcgen::PublicKeyData as _;
+
+use super::signer_key::SignerKey;
+use super::*;
+
+const YEAR: u64 = 365 * 86_400;
+
+fn now() -> Timestamp {
+    Timestamp::from_seconds(1_800_000_000)
+}
+
+fn serial(byte: u8) -> SerialNumber {
+    SerialNumber::from_random([byte; 16])
+}
+
+fn key() -> SigningKey {
+    SigningKey::generate(Algorithm::Es256).unwrap()
+}
+
+fn spki(key: &SigningKey) -> Vec<u8> {
+    SignerKey::new(key).unwrap().subject_public_key_info()
+}
+
+struct Deployment {
+    trust_domain: TrustDomain,
+    root_key: SigningKey,
+    root: Vec<u8>,
+    key: SigningKey,
+    certificate: Vec<u8>,
+}
+
+impl Deployment {
+    fn new() -> Self {
+        let trust_domain: TrustDomain = "td".parse().unwrap();
+        let (root_key, key) = (key(), key());
+        let validity = Validity::from_now(now(), YEAR);
+        let root = root_certificate(&root_key, &trust_domain, validity, serial(1)).unwrap();
+        let authority = IssuingAuthority::new(&trust_domain, root.clone(), &root_key).unwrap();
+        let certificate =
+            intermediate_certificate(&authority, &key, now(), 2 * YEAR, serial(0xff)).unwrap();
+        Self {
+            trust_domain,
+            root_key,
+            root,
+            key,
+            certificate,
+        }
+    }
+
+    fn authority(&self) -> IssuingAuthority<'_> {
+        IssuingAuthority::new(&self.trust_domain, self.certificate.clone(), &self.key).unwrap()
+    }
+
+    fn bundle(&self) -> X509Bundle {
+        X509Bundle::new(self.trust_domain.clone(), [self.root.clone()]).unwrap()
+    }
+
+    fn issue(&self, id: &str, spki_der: &[u8], now: Timestamp) -> Result<Vec<u8>, CaError> {
+        let request = LeafRequest {
+            spiffe_id: &id.parse().unwrap(),
+            spki_der,
+            now,
+            lifetime_seconds: 3_600,
+            serial: serial(7),
+        };
+        leaf_certificate(&self.authority(), request)
+    }
+}
+
+#[test]
+fn issues_what_verifies() {
+    let deployment = Deployment::new();
+    let subject = key();
+    let leaf = deployment
+        .issue("spiffe://td/agent/a", &spki(&subject), now())
+        .unwrap();
+    let chain = [leaf, deployment.certificate.clone()];
+    let svid = verify_x509_svid(&chain, &deployment.bundle(), now(), SVID_ALGORITHMS).unwrap();
+    assert_eq!(svid.spiffe_id().as_str(), "spiffe://td/agent/a");
+    assert_eq!(svid.spki_der(), spki(&subject));
+    assert_eq!(svid.not_before(), now().minus_seconds(10));
+    assert_eq!(svid.not_after(), now().plus_seconds(3_600));
+    assert_eq!(svid.serial(), [7; 16]);
+}
+
+#[test]
+fn the_extensions_are_the_profiles() {
+    let deployment = Deployment::new();
+    let leaf = deployment
+        .issue("spiffe://td/agent/a", &spki(&key()), now())
+        .unwrap();
+    // KeyUsage, critical, digitalSignature alone.
+    let usage = [0x55, 0x1d, 0x0f, 1, 1, 0xff, 4, 4, 3, 2, 7, 0x80];
+    // BasicConstraints, critical, CA:FALSE.
+    let constraints = [0x55, 0x1d, 0x13, 1, 1, 0xff, 4, 2, 0x30, 0];
+    // SubjectAltName, critical.
+    let name = [0x55, 0x1d, 0x11, 1, 1, 0xff];
+    let (subject_id, authority_id) = ([0x55, 0x1d, 0x0e], [0x55, 0x1d, 0x23]);
+    let parts: [&[u8]; 5] = [&usage, &constraints, &name, &subject_id, &authority_id];
+    for part in parts {
+        assert!(
+            leaf.windows(part.len()).any(|window| window == part),
+            "{part:x?}"
+        );
+    }
+}
+
+#[test]
+fn refuses_subjects_that_are_no_workloads_of_the_trust_domain() {
+    let deployment = Deployment::new();
+    let subject = spki(&key());
+    for (id, error) in [
+        ("spiffe://other/agent/a", X509SvidError::WrongTrustDomain),
+        ("spiffe://td", X509SvidError::Leaf(ProfileError::NoPath)),
+    ] {
+        match deployment.issue(id, &subject, now()) {
+            Err(CaError::Refused(refusal)) => assert_eq!(refusal, error),
+            other => panic!("{id}: {other:?}"),
+        }
+    }
+    let long = format!("spiffe://td/{}", "a".repeat(2_037));
+    assert!(matches!(
+        deployment.issue(&long, &subject, now()),
+        Err(CaError::SubjectTooLong)
+    ));
+}
+
+#[test]
+fn refuses_keys_that_are_not_p256() {
+    let deployment = Deployment::new();
+    let mut off_curve = spki(&key());
+    *off_curve.last_mut().unwrap() ^= 1;
+    let ed25519 = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    let p384 = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
+    let trailing = [spki(&key()), vec![0]].concat();
+    for bad in [
+        off_curve,
+        ed25519.subject_public_key_info(),
+        p384.subject_public_key_info(),
+        trailing,
+        Vec::new(),
+    ] {
+        let outcome = deployment.issue("spiffe://td/agent/a", &bad, now());
+        assert!(matches!(outcome, Err(CaError::SubjectKey)), "{outcome:?}");
+    }
+    let ed25519 = SigningKey::generate(Algorithm::Ed25519).unwrap();
+    let validity = Validity::from_now(now(), YEAR);
+    let outcome = root_certificate(&ed25519, &deployment.trust_domain, validity, serial(1));
+    assert!(matches!(outcome, Err(CaError::AuthorityKey)));
+}
+
+#[test]
+fn refuses_an_authority_with_another_key() {
+    let deployment = Deployment::new();
+    let stranger = key();
+    let certificate = deployment.certificate.clone();
+    let authority =
+        IssuingAuthority::new(&deployment.trust_domain, certificate, &stranger).unwrap();
+    let request = LeafRequest {
+        spiffe_id: &"spiffe://td/agent/a".parse().unwrap(),
+        spki_der: &spki(&key()),
+        now: now(),
+        lifetime_seconds: 3_600,
+        serial: serial(7),
+    };
+    let outcome = leaf_certificate(&authority, request);
+    assert!(matches!(
+        outcome,
+        Err(CaError::Refused(X509SvidError::Untrusted))
+    ));
+}
+
+#[test]
+fn a_leaf_is_no_authority() {
+    let deployment = Deployment::new();
+    let subject = key();
+    let leaf = deployment
+        .issue("spiffe://td/agent/a", &spki(&subject), now())
+        .unwrap();
+    let refusal = IssuingAuthority::new(&deployment.trust_domain, leaf, &subject);
+    assert!(matches!(
+        refusal,
+        Err(CaError::Authority(ProfileError::NotCa))
+    ));
+    let other: TrustDomain = "other".parse().unwrap();
+    let root = deployment.root.clone();
+    let refusal = IssuingAuthority::new(&other, root, &deployment.root_key);
+    assert!(matches!(
+        refusal,
+        Err(CaError::Authority(ProfileError::WrongTrustDomain))
+    ));
+}
+
+#[test]
+fn nothing_outlives_its_authority() {
+    let deployment = Deployment::new();
+    let subject = spki(&key());
+    let end = deployment.authority().certificate().not_after();
+    assert_eq!(end, now().plus_seconds(YEAR));
+    let late = end.minus_seconds(60);
+    let leaf = deployment
+        .issue("spiffe://td/agent/a", &subject, late)
+        .unwrap();
+    let chain = [leaf, deployment.certificate.clone()];
+    let svid = verify_x509_svid(&chain, &deployment.bundle(), late, SVID_ALGORITHMS).unwrap();
+    assert_eq!(svid.not_after(), end);
+    let outcome = deployment.issue("spiffe://td/agent/a", &subject, end.plus_seconds(1));
+    assert!(matches!(outcome, Err(CaError::Validity)));
+    let early = deployment.issue("spiffe://td/agent/a", &subject, now().minus_seconds(60));
+    assert!(matches!(early, Err(CaError::AuthorityNotValid)));
+}

@@ -1,0 +1,99 @@
+//! The signer's keys, each in a file of mode 0600.
+
+use std::path::{Path, PathBuf};
+
+use chancery_crypto::{
+    KeyError, KeyFileError, SigningKey, create_private_file, read_private_file,
+};
+use chancery_types::Algorithm;
+
+/// The authorities' keys of one trust domain. Never printed.
+#[derive(Debug)]
+pub struct SignerKeys {
+    /// Signs X.509-SVIDs.
+    pub intermediate: SigningKey,
+    /// The intermediate's certificate in DER.
+    pub intermediate_certificate: Vec<u8>,
+    /// Signs workload identity tokens.
+    pub token: SigningKey,
+    /// Signs the roots of delegation chains.
+    pub delegation: SigningKey,
+    /// Signs snapshots.
+    pub snapshot: SigningKey,
+}
+
+/// Why keys cannot be made or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeysError {
+    /// A key file cannot be read or made.
+    #[error(transparent)]
+    File(#[from] KeyFileError),
+    /// A key file does not hold the key that belongs there.
+    #[error("{}: {source}", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: KeyError,
+    },
+}
+
+const INTERMEDIATE: (&str, Algorithm) = ("intermediate.key", Algorithm::Es256);
+const TOKEN: (&str, Algorithm) = ("token.key", Algorithm::Es256);
+const DELEGATION: (&str, Algorithm) = ("delegation.key", Algorithm::Ed25519);
+const SNAPSHOT: (&str, Algorithm) = ("snapshot.key", Algorithm::Ed25519);
+const CERTIFICATE: &str = "intermediate.der";
+
+impl SignerKeys {
+    /// Makes fresh keys in a folder that has none. `certify` makes the intermediate's certificate.
+    pub fn create<E: From<KeysError>>(
+        folder: &Path,
+        certify: impl FnOnce(&SigningKey) -> Result<Vec<u8>, E>,
+    ) -> Result<Self, E> {
+        let intermediate = create_key(folder, INTERMEDIATE)?;
+        let certificate = certify(&intermediate)?;
+        create_private_file(&folder.join(CERTIFICATE), &certificate).map_err(KeysError::from)?;
+        Ok(Self {
+            intermediate,
+            intermediate_certificate: certificate,
+            token: create_key(folder, TOKEN)?,
+            delegation: create_key(folder, DELEGATION)?,
+            snapshot: create_key(folder, SNAPSHOT)?,
+        })
+    }
+
+    /// Reads the keys of a folder.
+    pub fn open(folder: &Path) -> Result<Self, KeysError> {
+        let certificate = read_private_file(&folder.join(CERTIFICATE))?;
+        Ok(Self {
+            intermediate: open_key(folder, INTERMEDIATE)?,
+            intermediate_certificate: certificate.expose().to_vec(),
+            token: open_key(folder, TOKEN)?,
+            delegation: open_key(folder, DELEGATION)?,
+            snapshot: open_key(folder, SNAPSHOT)?,
+        })
+    }
+}
+
+/// Makes a key and its file.
+pub fn create_key(
+    folder: &Path,
+    (name, algorithm): (&str, Algorithm),
+) -> Result<SigningKey, KeysError> {
+    let path = folder.join(name);
+    let key = SigningKey::generate(algorithm)
+        .map_err(|source| KeysError::Key { path: path.clone(), source })?;
+    create_private_file(&path, key.pkcs8().expose())?;
+    Ok(key)
+}
+
+/// Reads a key from its file.
+pub fn open_key(
+    folder: &Path,
+    (name, algorithm): (&str, Algorithm),
+) -> Result<SigningKey, KeysError> {
+    let path = folder.join(name);
+    let pkcs8 = read_private_file(&path)?;
+    SigningKey::from_pkcs8(algorithm, pkcs8).map_err(|source| KeysError::Key { path, source })
+}

@@ -1,0 +1,25 @@
+//! What each key signs.
+
+pub(crate) mod root;
+pub(crate) mod snapshot;
+pub(crate) mod wit;
+pub(crate) mod x509;
+
+use chancery_api::Problem;
+use chancery_types::Timestamp;
+
+/// Longest life of anything that is issued to an instance.
+pub(crate) const MAX_LIFETIME_SECONDS: u64 = 3_600;
+
+/// How far the asker's clock may stand from the signer's.
+const MAX_SKEW_SECONDS: u64 = 60;
+
+/// Refuses a time of issuance that is not now.
+pub(crate) fn check_now(asked: Timestamp, now: Timestamp) -> Result<(), Problem> {
+    let skew = asked.micros_since(now).max(now.micros_since(asked));
+    if skew > MAX_SKEW_SECONDS * 1_000_000 {
+        return Err(Problem::forbidden("clock_skew", "the time of issuance is not now")
+            .with_remedy("set the clocks of this machine and of the server"));
+    }
+    Ok(())
+}

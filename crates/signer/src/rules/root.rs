@@ -1,0 +1,78 @@
+//! Roots of delegation chains: only over the verified consent of a principal whom the trust
+//! document names.
+
+use chancery_api::Problem;
+use chancery_api::signer::{SignRoot, SignedToken};
+use chancery_crypto::AwsLc;
+use chancery_delegation::{Credential, RootDraft, verify_assertion};
+use chancery_identity::trust::{Role, VerifiedTrust};
+use chancery_types::{Digest, Timestamp};
+
+use super::{MAX_LIFETIME_SECONDS, check_now};
+use crate::SignerKeys;
+
+pub(crate) fn sign(
+    keys: &SignerKeys,
+    trust: &VerifiedTrust,
+    request: &SignRoot,
+    now: Timestamp,
+) -> Result<SignedToken, Problem> {
+    let draft = RootDraft::from_claims(request.claims.as_bytes())
+        .map_err(|reason| Problem::bad_request(reason.code(), "claims are not those of a root"))?;
+    check_now(draft.terms.issued_at, now)?;
+    let authority = trust
+        .delegation_authorities
+        .iter()
+        .find(|known| known.key == *keys.delegation.public())
+        .ok_or_else(|| {
+            Problem::forbidden("authority", "the trust document does not name this authority")
+        })?;
+    if draft.issuer != authority.issuer || draft.person.issuer != authority.issuer {
+        return Err(Problem::forbidden("issuer", "iss and prn.iss must be this authority's"));
+    }
+    let lifetime = draft.terms.expires_at.micros_since(draft.terms.issued_at) / 1_000_000;
+    if lifetime > MAX_LIFETIME_SECONDS {
+        return Err(Problem::forbidden("lifetime", "a root lives an hour at most"));
+    }
+    if draft.terms.subject.trust_domain().as_str() != trust.trust_domain {
+        return Err(Problem::forbidden("sub", "a root is signed for own instances only"));
+    }
+    let consent = consent(trust, &draft, request)?;
+    draft
+        .sign(consent, keys.delegation.public(), &AwsLc, &|input| keys.delegation.sign(input))
+        .map(|token| SignedToken { token })
+        .map_err(|error| Problem::bad_request("root", error.to_string()))
+}
+
+/// Verifies the consent and returns the digest of its artefact.
+fn consent(
+    trust: &VerifiedTrust,
+    draft: &RootDraft,
+    request: &SignRoot,
+) -> Result<Digest, Problem> {
+    let refused = |message: &str| Problem::forbidden("consent", message.to_owned());
+    let (person, credential) = trust
+        .credential(&request.consent.credential_id)
+        .ok_or_else(|| refused("the trust document does not name the credential"))?;
+    if person.id.to_string() != draft.person.subject {
+        return Err(refused("the credential is not the principal's"));
+    }
+    if !person.roles.contains(&Role::Principal) {
+        return Err(refused("the person is no principal"));
+    }
+    let challenge = draft.challenge().map_err(|_| refused("the claims have no challenge"))?;
+    let credential = Credential {
+        credential_id: &credential.credential_id,
+        key: &credential.key,
+        rp_id: &credential.rp_id,
+        origin: &credential.origin,
+        last_counter: None,
+    };
+    verify_assertion(&request.consent, &challenge, &credential, &AwsLc)
+        .map_err(|error| refused(&error.to_string()))?;
+    let artefact = request
+        .consent
+        .to_bytes()
+        .map_err(|_| refused("the assertion has no canonical form"))?;
+    Ok(Digest::of(artefact))
+}

@@ -1,0 +1,47 @@
+//! Workload identity tokens: for an instance of the trust domain, a day at most.
+
+use chancery_api::Problem;
+use chancery_api::signer::{SignWit, SignedToken};
+use chancery_crypto::AwsLc;
+use chancery_identity::{InstanceSpiffeId, TrustDomain, WitClaims};
+use chancery_types::jws::assemble;
+use chancery_types::{SignatureVerifier as _, Timestamp, canonical, parse_strict};
+
+use super::check_now;
+use crate::SignerKeys;
+
+/// Longest life of an agent key's credential: as long as an instance may live.
+const MAX_LIFETIME_SECONDS: u64 = 86_400;
+
+pub(crate) fn sign(
+    keys: &SignerKeys,
+    trust_domain: &TrustDomain,
+    request: &SignWit,
+    now: Timestamp,
+) -> Result<SignedToken, Problem> {
+    let malformed = || Problem::bad_request("claims", "claims are not those of a wit+jwt");
+    if !canonical::is_canonical(request.claims.as_bytes()) {
+        return Err(malformed());
+    }
+    let value = parse_strict(request.claims.as_bytes()).map_err(|_| malformed())?;
+    let claims: WitClaims = serde_json::from_value(value).map_err(|_| malformed())?;
+    check_now(Timestamp::from_seconds(claims.iat), now)?;
+    let instance = claims.sub.as_str().parse::<InstanceSpiffeId>();
+    if !instance.is_ok_and(|instance| instance.trust_domain() == trust_domain) {
+        return Err(Problem::forbidden("sub", "a token is signed for own instances only"));
+    }
+    if claims.exp.saturating_sub(claims.iat) > MAX_LIFETIME_SECONDS {
+        return Err(Problem::forbidden("lifetime", "a token lives a day at most"));
+    }
+    if !AwsLc.is_valid_key(&claims.cnf.jwk) {
+        return Err(Problem::bad_request("key", "cnf.jwk is not a key"));
+    }
+    let input = claims
+        .signing_input(keys.token.public())
+        .map_err(|error| Problem::bad_request("claims", error.to_string()))?;
+    let signature = keys
+        .token
+        .sign(input.as_bytes())
+        .map_err(|error| Problem::internal("sign", &error))?;
+    Ok(SignedToken { token: assemble(&input, &signature) })
+}

@@ -1,0 +1,56 @@
+//! X.509-SVIDs: for an instance of an agent or a service of the trust domain, an hour at most.
+
+use chancery_api::Problem;
+use chancery_api::signer::{SignX509, SignedX509};
+use chancery_identity::{InstanceSpiffeId, SpiffeId, TrustDomain};
+use chancery_types::{Timestamp, base64url};
+
+use super::{MAX_LIFETIME_SECONDS, check_now};
+use crate::SignerKeys;
+use crate::ca::{IssuingAuthority, LeafRequest, SerialNumber, leaf_certificate};
+
+const SERVICES: [&str; 3] = ["/service/gateway", "/service/node", "/service/server"];
+
+pub(crate) fn sign(
+    keys: &SignerKeys,
+    trust_domain: &TrustDomain,
+    request: &SignX509,
+    now: Timestamp,
+) -> Result<SignedX509, Problem> {
+    check_now(request.now, now)?;
+    let spiffe_id: SpiffeId = request
+        .spiffe_id
+        .parse()
+        .map_err(|_| Problem::bad_request("spiffe_id", "spiffe_id is not a SPIFFE ID"))?;
+    let ours = spiffe_id.trust_domain() == trust_domain;
+    let named = SERVICES.contains(&spiffe_id.path())
+        || spiffe_id.as_str().parse::<InstanceSpiffeId>().is_ok();
+    if !ours || !named {
+        return Err(Problem::forbidden(
+            "spiffe_id",
+            "an SVID is signed for instances and services of the own trust domain only",
+        ));
+    }
+    if !(1..=MAX_LIFETIME_SECONDS).contains(&request.lifetime_seconds) {
+        return Err(Problem::forbidden("lifetime", "an SVID lives an hour at most"));
+    }
+    let spki = base64url::decode(&request.spki)
+        .map_err(|_| Problem::bad_request("spki", "spki is not base64url"))?;
+    let serial = base64url::decode_array(&request.serial)
+        .map_err(|_| Problem::bad_request("serial", "serial is not 16 bytes of base64url"))?;
+    let certificate = keys.intermediate_certificate.clone();
+    let authority = IssuingAuthority::new(trust_domain, certificate.clone(), &keys.intermediate)
+        .map_err(|error| Problem::internal("authority", &error))?;
+    let leaf = leaf_certificate(
+        &authority,
+        LeafRequest {
+            spiffe_id: &spiffe_id,
+            spki_der: &spki,
+            now: request.now,
+            lifetime_seconds: request.lifetime_seconds,
+            serial: SerialNumber::from_random(serial),
+        },
+    )
+    .map_err(|error| Problem::bad_request("certificate", error.to_string()))?;
+    Ok(SignedX509 { chain: vec![base64url::encode(leaf), base64url::encode(certificate)] })
+}

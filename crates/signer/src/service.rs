@@ -1,0 +1,177 @@
+//! The signer's endpoints, on a socket that only its owner may use.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use axum::extract::State;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use chancery_api::server::TrustText;
+use chancery_api::signer::{
+    CheckpointSignature, Done, LastCheckpoint, SignCheckpoint, SignRoot, SignSnapshot, SignWit, SignX509, SignedCheckpoint,
+    SignedSnapshot, SignedToken, SignedX509,
+};
+use chancery_api::{OwnerListener, Problem};
+use chancery_crypto::{AwsLc, replace_private_file};
+use chancery_identity::TrustDomain;
+use chancery_identity::trust::{SignedTrust, VerifiedTrust};
+use chancery_journal::{CheckpointSigner, LocalSigner};
+use chancery_tlog::TreeHash;
+use chancery_types::{Timestamp, base64url};
+
+use crate::SignerKeys;
+use crate::rules::{root, snapshot::SnapshotRatchet, wit, x509};
+
+/// Every endpoint: method and path. All of them need the owner's socket.
+pub const ROUTES: &[(&str, &str)] = &[
+    ("GET", "/v1/ready"),
+    ("POST", "/v1/sign/x509"),
+    ("POST", "/v1/sign/wit"),
+    ("POST", "/v1/sign/root"),
+    ("GET", "/v1/checkpoint"),
+    ("POST", "/v1/sign/checkpoint"),
+    ("POST", "/v1/sign/snapshot"),
+    ("POST", "/v1/trust"),
+];
+
+/// The signer of one trust domain.
+#[derive(Debug)]
+pub struct Signer {
+    keys: SignerKeys,
+    trust_domain: TrustDomain,
+    trust: RwLock<VerifiedTrust>,
+    trust_file: PathBuf,
+    log: LocalSigner,
+    snapshots: Mutex<SnapshotRatchet>,
+    clock: fn() -> Timestamp,
+}
+
+impl Signer {
+    /// Takes the keys, the trust document in force and the server's log key. `folder` holds the
+    /// ratchets and the highest trust document that was seen.
+    pub fn new(
+        keys: SignerKeys,
+        trust: VerifiedTrust,
+        log: LocalSigner,
+        folder: &Path,
+        clock: fn() -> Timestamp,
+    ) -> std::io::Result<Arc<Self>> {
+        let trust_domain = trust.trust_domain.parse().map_err(std::io::Error::other)?;
+        Ok(Arc::new(Self {
+            keys,
+            trust_domain,
+            trust: RwLock::new(trust),
+            trust_file: folder.join("trust.json"),
+            log,
+            snapshots: Mutex::new(SnapshotRatchet::open(folder)?),
+            clock,
+        }))
+    }
+
+    /// Serves until the future is dropped.
+    pub async fn serve(self: Arc<Self>, listener: OwnerListener) -> std::io::Result<()> {
+        axum::serve(listener, self.router()).await
+    }
+
+    fn router(self: Arc<Self>) -> Router {
+        Router::new()
+            .route("/v1/ready", get(ready))
+            .route("/v1/sign/x509", post(sign_x509))
+            .route("/v1/sign/wit", post(sign_wit))
+            .route("/v1/sign/root", post(sign_root))
+            .route("/v1/checkpoint", get(last_checkpoint))
+            .route("/v1/sign/checkpoint", post(sign_checkpoint))
+            .route("/v1/sign/snapshot", post(sign_snapshot))
+            .route("/v1/trust", post(install_trust))
+            .with_state(self)
+    }
+
+    fn trust(&self) -> VerifiedTrust {
+        self.trust.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+type Answer<T> = Result<Json<T>, Problem>;
+
+async fn ready() -> Json<Done> {
+    Json(Done {})
+}
+
+async fn sign_x509(
+    State(signer): State<Arc<Signer>>,
+    Json(request): Json<SignX509>,
+) -> Answer<SignedX509> {
+    x509::sign(&signer.keys, &signer.trust_domain, &request, (signer.clock)()).map(Json)
+}
+
+async fn sign_wit(
+    State(signer): State<Arc<Signer>>,
+    Json(request): Json<SignWit>,
+) -> Answer<SignedToken> {
+    wit::sign(&signer.keys, &signer.trust_domain, &request, (signer.clock)()).map(Json)
+}
+
+async fn sign_root(
+    State(signer): State<Arc<Signer>>,
+    Json(request): Json<SignRoot>,
+) -> Answer<SignedToken> {
+    root::sign(&signer.keys, &signer.trust(), &request, (signer.clock)()).map(Json)
+}
+
+async fn last_checkpoint(State(signer): State<Arc<Signer>>) -> Answer<LastCheckpoint> {
+    let last =
+        signer.log.last_signed().map_err(|error| Problem::internal("checkpoint", &error))?;
+    Ok(Json(LastCheckpoint { text: last.map(|checkpoint| checkpoint.to_string()) }))
+}
+
+/// Signs a checkpoint that continues the last one; the disk is asked on a thread of its own.
+async fn sign_checkpoint(
+    State(signer): State<Arc<Signer>>,
+    Json(request): Json<SignCheckpoint>,
+) -> Answer<SignedCheckpoint> {
+    let consistency = request
+        .consistency
+        .iter()
+        .map(|hash| base64url::decode_array(hash).map(TreeHash::from_bytes))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| Problem::bad_request("consistency", error.to_string()))?;
+    let sign = move || signer.log.sign(&request.text, &consistency);
+    let signatures = tokio::task::spawn_blocking(sign)
+        .await
+        .map_err(|error| Problem::internal("sign", &error))?
+        .map_err(|error| Problem::conflict("ratchet", error.to_string()))?;
+    let signatures = signatures.iter().map(|one| CheckpointSignature {
+        key_id: base64url::encode(one.key_id()),
+        signature: base64url::encode(one.signature()),
+    });
+    Ok(Json(SignedCheckpoint { signatures: signatures.collect() }))
+}
+
+async fn sign_snapshot(
+    State(signer): State<Arc<Signer>>,
+    Json(request): Json<SignSnapshot>,
+) -> Answer<SignedSnapshot> {
+    let now = (signer.clock)();
+    let mut ratchet = signer.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
+    ratchet.sign(&signer.keys, &request, now).map(Json)
+}
+
+/// Installs a later version of the trust document: signed by the roots that are in force.
+async fn install_trust(
+    State(signer): State<Arc<Signer>>,
+    Json(request): Json<TrustText>,
+) -> Answer<Done> {
+    let refused = |error: &dyn std::error::Error| {
+        Problem::forbidden("trust", error.to_string())
+    };
+    let next = SignedTrust::parse(request.document.as_bytes()).map_err(|e| refused(&e))?;
+    let mut trust = signer.trust.write().unwrap_or_else(PoisonError::into_inner);
+    if next == *trust.signed() {
+        return Ok(Json(Done {}));
+    }
+    let accepted = trust.accept(next, &AwsLc).map_err(|e| refused(&e))?;
+    replace_private_file(&signer.trust_file, request.document.as_bytes())
+        .map_err(|error| Problem::internal("trust", &error))?;
+    *trust = accepted;
+    Ok(Json(Done {}))
+}

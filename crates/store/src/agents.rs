@@ -1,0 +1,90 @@
+use chancery_types::{Digest, Timestamp};
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
+use crate::open::{integer, natural};
+use crate::{Store, StoreError};
+
+/// A registered agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentRow {
+    /// The SPIFFE ID that its manifest names.
+    pub agent_id: String,
+    /// The manifest's id.
+    pub manifest_id: String,
+    /// The digest of the manifest's signed payload.
+    pub manifest_digest: Digest,
+    /// When the manifest ends to be valid.
+    pub expires_at: Timestamp,
+    /// The entry of the server's log that enrolled it.
+    pub log_index: u64,
+}
+
+impl Store {
+    /// Stores an agent with its manifest; a later manifest of the same agent replaces the earlier.
+    pub async fn put_agent(&self, agent: &AgentRow, envelope: &[u8]) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query("INSERT OR IGNORE INTO manifests (digest, envelope) VALUES (?, ?)")
+            .bind(agent.manifest_digest.to_string())
+            .bind(envelope)
+            .execute(&mut *transaction)
+            .await?;
+        sqlx::query(
+            "INSERT INTO agents (agent_id, manifest_id, manifest_digest, expires_at, log_index)
+             VALUES (?, ?, ?, ?, ?)
+             ON CONFLICT (agent_id) DO UPDATE SET manifest_id = excluded.manifest_id,
+                 manifest_digest = excluded.manifest_digest, expires_at = excluded.expires_at,
+                 log_index = excluded.log_index",
+        )
+        .bind(&agent.agent_id)
+        .bind(&agent.manifest_id)
+        .bind(agent.manifest_digest.to_string())
+        .bind(integer(agent.expires_at.as_micros()))
+        .bind(integer(agent.log_index))
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// The agent of that SPIFFE ID.
+    pub async fn agent(&self, agent_id: &str) -> Result<Option<AgentRow>, StoreError> {
+        sqlx::query("SELECT * FROM agents WHERE agent_id = ?")
+            .bind(agent_id)
+            .fetch_optional(&self.pool)
+            .await?
+            .as_ref()
+            .map(agent)
+            .transpose()
+    }
+
+    /// All agents, in the order of their ids.
+    pub async fn agents(&self) -> Result<Vec<AgentRow>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM agents ORDER BY agent_id");
+        rows.fetch_all(&self.pool)
+            .await?
+            .iter()
+            .map(agent)
+            .collect()
+    }
+
+    /// The envelope of the manifest with that payload digest.
+    pub async fn manifest(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        let envelope = sqlx::query_scalar("SELECT envelope FROM manifests WHERE digest = ?");
+        Ok(envelope
+            .bind(digest.to_string())
+            .fetch_optional(&self.pool)
+            .await?)
+    }
+}
+
+fn agent(row: &SqliteRow) -> Result<AgentRow, StoreError> {
+    let digest: String = row.try_get("manifest_digest")?;
+    Ok(AgentRow {
+        agent_id: row.try_get("agent_id")?,
+        manifest_id: row.try_get("manifest_id")?,
+        manifest_digest: digest.parse().map_err(|e| StoreError::row("agents", e))?,
+        expires_at: Timestamp::from_micros(natural(row.try_get("expires_at")?)),
+        log_index: natural(row.try_get("log_index")?),
+    })
+}

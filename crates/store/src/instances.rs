@@ -1,0 +1,117 @@
+use chancery_types::id::InstanceId;
+use chancery_types::{Digest, Jwk, Timestamp};
+use serde_json::Value;
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
+use crate::open::{integer, natural};
+use crate::{Store, StoreError};
+
+/// An instance.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InstanceRow {
+    /// The instance.
+    pub instance_id: InstanceId,
+    /// Its agent.
+    pub agent_id: String,
+    /// Its SPIFFE ID.
+    pub spiffe_id: String,
+    /// The manifest that was in force when it was opened.
+    pub manifest_digest: Digest,
+    /// What the node attested.
+    pub evidence: Value,
+    /// Whether its process runs.
+    pub running: bool,
+    /// Its agent key, once that has a credential.
+    pub agent_key: Option<Jwk>,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+}
+
+impl Store {
+    /// Stores a new instance.
+    pub async fn put_instance(&self, instance: &InstanceRow) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO instances (instance_id, agent_id, spiffe_id, manifest_digest, evidence,
+                 running, opened_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(instance.instance_id.to_string())
+        .bind(&instance.agent_id)
+        .bind(&instance.spiffe_id)
+        .bind(instance.manifest_digest.to_string())
+        .bind(instance.evidence.to_string())
+        .bind(i64::from(instance.running))
+        .bind(integer(instance.opened_at.as_micros()))
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Remembers an instance's agent key. A key is set once; `false` says that another stands.
+    pub async fn set_agent_key(&self, id: InstanceId, key: &Jwk) -> Result<bool, StoreError> {
+        let text = serde_json::to_string(key).map_err(|e| StoreError::row("instances", e))?;
+        let changed = sqlx::query(
+            "UPDATE instances SET agent_key = ?1
+             WHERE instance_id = ?2 AND (agent_key IS NULL OR agent_key = ?1)",
+        )
+        .bind(text)
+        .bind(id.to_string())
+        .execute(&self.pool)
+        .await?;
+        Ok(changed.rows_affected() == 1)
+    }
+
+    /// Marks an instance as ended; `false` says that it was not running.
+    pub async fn end_instance(&self, id: InstanceId) -> Result<bool, StoreError> {
+        let changed =
+            sqlx::query("UPDATE instances SET running = 0 WHERE instance_id = ? AND running = 1")
+                .bind(id.to_string())
+                .execute(&self.pool)
+                .await?;
+        Ok(changed.rows_affected() == 1)
+    }
+
+    /// The instance of that id.
+    pub async fn instance(&self, id: InstanceId) -> Result<Option<InstanceRow>, StoreError> {
+        sqlx::query("SELECT * FROM instances WHERE instance_id = ?")
+            .bind(id.to_string())
+            .fetch_optional(&self.pool)
+            .await?
+            .as_ref()
+            .map(instance)
+            .transpose()
+    }
+
+    /// All instances, newest first.
+    pub async fn instances(&self) -> Result<Vec<InstanceRow>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM instances ORDER BY opened_at DESC, instance_id");
+        rows.fetch_all(&self.pool)
+            .await?
+            .iter()
+            .map(instance)
+            .collect()
+    }
+}
+
+fn instance(row: &SqliteRow) -> Result<InstanceRow, StoreError> {
+    let text = |column: &str| row.try_get::<String, _>(column);
+    let key: Option<String> = row.try_get("agent_key")?;
+    Ok(InstanceRow {
+        instance_id: text("instance_id")?
+            .parse()
+            .map_err(|e| StoreError::row("instances", e))?,
+        agent_id: text("agent_id")?,
+        spiffe_id: text("spiffe_id")?,
+        manifest_digest: text("manifest_digest")?
+            .parse()
+            .map_err(|e| StoreError::row("instances", e))?,
+        evidence: serde_json::from_str(&text("evidence")?)
+            .map_err(|e| StoreError::row("instances", e))?,
+        running: row.try_get::<i64, _>("running")? != 0,
+        agent_key: key
+            .map(|key| serde_json::from_str(&key))
+            .transpose()
+            .map_err(|e| StoreError::row("instances", e))?,
+        opened_at: Timestamp::from_micros(natural(row.try_get("opened_at")?)),
+    })
+}

@@ -1,0 +1,68 @@
+use std::collections::BTreeMap;
+
+use chancery_types::Digest;
+use sqlx::Row as _;
+
+use crate::open::{integer, natural};
+use crate::{Store, StoreError};
+
+/// A published policy bundle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyRow {
+    /// Its digest.
+    pub digest: Digest,
+    /// Path to text.
+    pub files: BTreeMap<String, String>,
+    /// Its version.
+    pub version: u64,
+    /// The entry of the server's log that enrolled it.
+    pub log_index: u64,
+}
+
+impl Store {
+    /// Stores a bundle and puts it in force.
+    pub async fn put_policy(&self, policy: &PolicyRow) -> Result<(), StoreError> {
+        let files =
+            serde_json::to_string(&policy.files).map_err(|e| StoreError::row("policies", e))?;
+        sqlx::query(
+            "INSERT OR REPLACE INTO policies (digest, files, version, log_index)
+             VALUES (?, ?, ?, ?)",
+        )
+        .bind(policy.digest.to_string())
+        .bind(files)
+        .bind(integer(policy.version))
+        .bind(integer(policy.log_index))
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// The bundle of that digest.
+    pub async fn policy(&self, digest: Digest) -> Result<Option<PolicyRow>, StoreError> {
+        let row = sqlx::query("SELECT * FROM policies WHERE digest = ?").bind(digest.to_string());
+        let Some(row) = row.fetch_optional(&self.pool).await? else {
+            return Ok(None);
+        };
+        read(&row).map(Some)
+    }
+
+    /// The bundle in force: the one with the highest version.
+    pub async fn current_policy(&self) -> Result<Option<PolicyRow>, StoreError> {
+        let row = sqlx::query("SELECT * FROM policies ORDER BY version DESC LIMIT 1");
+        let Some(row) = row.fetch_optional(&self.pool).await? else {
+            return Ok(None);
+        };
+        read(&row).map(Some)
+    }
+}
+
+fn read(row: &sqlx::sqlite::SqliteRow) -> Result<PolicyRow, StoreError> {
+    let digest: String = row.try_get("digest")?;
+    let files: String = row.try_get("files")?;
+    Ok(PolicyRow {
+        digest: digest.parse().map_err(|e| StoreError::row("policies", e))?,
+        files: serde_json::from_str(&files).map_err(|e| StoreError::row("policies", e))?,
+        version: natural(row.try_get("version")?),
+        log_index: natural(row.try_get("log_index")?),
+    })
+}

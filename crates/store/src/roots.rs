@@ -1,0 +1,49 @@
+use chancery_types::Timestamp;
+use chancery_types::id::InstanceId;
+use serde_json::Value;
+
+use crate::open::integer;
+use crate::{Store, StoreError};
+
+/// A root of a delegation chain, with what travels beside it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RootRow {
+    /// Its `jti`.
+    pub jti: String,
+    /// The instance that holds it.
+    pub instance_id: InstanceId,
+    /// The root with consent, mission and manifest, as the API answers them.
+    pub document: Value,
+    /// When it was signed.
+    pub created_at: Timestamp,
+}
+
+impl Store {
+    /// Stores a root.
+    pub async fn put_root(&self, root: &RootRow) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO roots (jti, instance_id, document, created_at) VALUES (?, ?, ?, ?)",
+        )
+        .bind(&root.jti)
+        .bind(root.instance_id.to_string())
+        .bind(root.document.to_string())
+        .bind(integer(root.created_at.as_micros()))
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// The newest root of an instance.
+    pub async fn root_of(&self, instance: InstanceId) -> Result<Option<Value>, StoreError> {
+        let text: Option<String> = sqlx::query_scalar(
+            "SELECT document FROM roots WHERE instance_id = ? ORDER BY created_at DESC LIMIT 1",
+        )
+        .bind(instance.to_string())
+        .fetch_optional(&self.pool)
+        .await?;
+        text.map(|text| serde_json::from_str(&text))
+            .transpose()
+            .map_err(|e| StoreError::row("roots", e))
+    }
+
+}

@@ -1,0 +1,186 @@
+//! What every store must do.
+
+use std::collections::BTreeMap;
+
+use chancery_store::{AgentRow, ApprovalRow, InstanceRow, PolicyRow, RootRow, Store, StoreError};
+use chancery_types::id::{ApprovalId, InstanceId, SessionId};
+use chancery_types::{Digest, Jwk, Timestamp};
+use serde_json::json;
+
+async fn store() -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("chancery.db"))
+        .await
+        .unwrap();
+    (folder, store)
+}
+
+fn instance(number: u8) -> InstanceRow {
+    InstanceRow {
+        instance_id: InstanceId::from_random([number; 16]),
+        agent_id: "spiffe://example.org/agent/clerk".into(),
+        spiffe_id: format!("spiffe://example.org/agent/clerk/instance/{number}"),
+        manifest_digest: Digest::of(b"manifest"),
+        evidence: json!({"level": "launch"}),
+        running: true,
+        agent_key: None,
+        opened_at: Timestamp::from_seconds(number.into()),
+    }
+}
+
+#[tokio::test]
+async fn an_agent_key_is_set_once() {
+    let (_folder, store) = store().await;
+    let row = instance(1);
+    store.put_instance(&row).await.unwrap();
+    let first = Jwk::p256([1; 32], [2; 32]);
+    assert!(store.set_agent_key(row.instance_id, &first).await.unwrap());
+    assert!(store.set_agent_key(row.instance_id, &first).await.unwrap());
+    assert!(
+        !store
+            .set_agent_key(row.instance_id, &Jwk::p256([3; 32], [4; 32]))
+            .await
+            .unwrap()
+    );
+    let read = store.instance(row.instance_id).await.unwrap().unwrap();
+    assert_eq!(read.agent_key, Some(first));
+}
+
+#[tokio::test]
+async fn an_instance_ends_once() {
+    let (_folder, store) = store().await;
+    store.put_instance(&instance(1)).await.unwrap();
+    store.put_instance(&instance(2)).await.unwrap();
+    assert!(store.put_instance(&instance(2)).await.is_err());
+    let id = instance(1).instance_id;
+    assert!(store.end_instance(id).await.unwrap());
+    assert!(!store.end_instance(id).await.unwrap());
+    let listed = store.instances().await.unwrap();
+    assert_eq!(
+        listed.iter().map(|row| row.running).collect::<Vec<_>>(),
+        [true, false]
+    );
+}
+
+#[tokio::test]
+async fn an_approval_is_answered_once() {
+    let (_folder, store) = store().await;
+    let id = ApprovalId::from_random([7; 16]);
+    let row = ApprovalRow {
+        approval_id: id,
+        opened_at: Timestamp::from_seconds(1),
+        document: json!({"state": "pending"}),
+    };
+    assert!(store.put_approval(&row).await.unwrap());
+    assert!(!store.put_approval(&row).await.unwrap());
+    assert!(
+        store
+            .answer_approval(id, &json!({"state": "approved"}))
+            .await
+            .unwrap()
+    );
+    assert!(
+        !store
+            .answer_approval(id, &json!({"state": "denied"}))
+            .await
+            .unwrap()
+    );
+    assert_eq!(
+        store.approval(id).await.unwrap().unwrap()["state"],
+        "approved"
+    );
+    let unknown = ApprovalId::from_random([8; 16]);
+    assert!(!store.answer_approval(unknown, &json!({})).await.unwrap());
+}
+
+#[tokio::test]
+async fn the_newest_of_each_is_in_force() {
+    let (_folder, store) = store().await;
+    for version in [1, 3, 2] {
+        let row = PolicyRow {
+            digest: Digest::of([version]),
+            files: BTreeMap::from([(
+                "a.cedar".into(),
+                "permit(principal,action,resource);".into(),
+            )]),
+            version: version.into(),
+            log_index: 0,
+        };
+        store.put_policy(&row).await.unwrap();
+    }
+    assert_eq!(store.current_policy().await.unwrap().unwrap().version, 3);
+    let instance_id = instance(1).instance_id;
+    for (jti, at) in [("a", 2), ("b", 1)] {
+        let root = RootRow {
+            jti: jti.into(),
+            instance_id,
+            document: json!({"root": jti}),
+            created_at: Timestamp::from_seconds(at),
+        };
+        store.put_root(&root).await.unwrap();
+    }
+    assert_eq!(
+        store.root_of(instance_id).await.unwrap().unwrap()["root"],
+        "a"
+    );
+    assert!(
+        store
+            .root_of(instance(2).instance_id)
+            .await
+            .unwrap()
+            .is_none()
+    );
+}
+
+#[tokio::test]
+async fn recording_twice_changes_nothing() {
+    let (_folder, store) = store().await;
+    let session = SessionId::from_random([1; 16]);
+    assert!(store.put_record(session, "first", 1).await.unwrap());
+    assert!(!store.put_record(session, "second", 2).await.unwrap());
+    assert_eq!(store.record(session).await.unwrap().unwrap(), "first");
+}
+
+#[tokio::test]
+async fn agents_keep_their_earlier_manifests() {
+    let (_folder, store) = store().await;
+    for text in ["one", "two"] {
+        let row = AgentRow {
+            agent_id: "spiffe://example.org/agent/clerk".into(),
+            manifest_id: text.into(),
+            manifest_digest: Digest::of(text),
+            expires_at: Timestamp::from_seconds(9),
+            log_index: 4,
+        };
+        store.put_agent(&row, text.as_bytes()).await.unwrap();
+    }
+    let agents = store.agents().await.unwrap();
+    assert_eq!(agents.len(), 1);
+    assert_eq!(agents[0].manifest_id, "two");
+    assert_eq!(
+        store.manifest(Digest::of("one")).await.unwrap().unwrap(),
+        b"one"
+    );
+    assert!(store.manifest(Digest::of("three")).await.unwrap().is_none());
+    assert!(
+        store
+            .agent("spiffe://example.org/agent/other")
+            .await
+            .unwrap()
+            .is_none()
+    );
+}
+
+#[tokio::test]
+async fn another_version_is_refused_by_name() {
+    let (folder, store) = store().await;
+    store.set_meta("schema_version", "999").await.unwrap();
+    let path = folder.path().join("chancery.db");
+    let refusal = Store::open(&path).await.unwrap_err();
+    assert!(matches!(refusal, StoreError::Version { .. }));
+    let text = refusal.to_string();
+    assert!(
+        text.contains("999") && text.contains("chancery.db"),
+        "{text}"
+    );
+}

@@ -1,0 +1,61 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+
+const PROTOS: [&str; 2] = ["workloadapi.proto", "chancery_agent.proto"];
+const OUTPUT: &str = "crates/node/src/pb";
+
+/// What the generator calls a file of messages without a package, and what we call it.
+const RENAMED: [(&str, &str); 2] = [
+    ("_.rs", "workload.rs"),
+    ("chancery.agent.v1.rs", "agent.rs"),
+];
+
+/// Writes the Rust of `proto/` to where it is committed; with `check`, compares and fails on any
+/// difference instead.
+pub(crate) fn generate(root: &Path, check: bool) -> anyhow::Result<()> {
+    for (name, content) in generated(root)? {
+        let path = root.join(OUTPUT).join(&name);
+        if !check {
+            fs::write(&path, content).with_context(|| path.display().to_string())?;
+        } else if fs::read_to_string(&path).ok().as_deref() != Some(&content) {
+            bail!(
+                "{}: differs from proto/; run: cargo xtask gen",
+                path.display()
+            );
+        }
+    }
+    Ok(())
+}
+
+fn generated(root: &Path) -> anyhow::Result<BTreeMap<String, String>> {
+    let descriptors = protox::compile(PROTOS, [root.join("proto")])?;
+    let folder = std::env::temp_dir().join(format!("chancery-gen-{}", std::process::id()));
+    fs::create_dir(&folder).with_context(|| folder.display().to_string())?;
+    let outcome = tonic_prost_build::configure()
+        .emit_rerun_if_changed(false)
+        .out_dir(&folder)
+        .compile_fds(descriptors)
+        .map_err(anyhow::Error::from)
+        .and_then(|()| read(&folder));
+    fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    outcome
+}
+
+fn read(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
+    let mut files = BTreeMap::new();
+    for (from, to) in RENAMED {
+        let path = folder.join(from);
+        let content = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        files.insert(to.to_owned(), content);
+    }
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        if !RENAMED.iter().any(|(from, _)| name == *from) {
+            bail!("{}: generated for no package that is known", name.display());
+        }
+    }
+    Ok(files)
+}
