@@ -1,3 +1,5 @@
+//! Generated files: the Rust of `proto/`.
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -5,19 +7,18 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 
 const PROTOS: [&str; 2] = ["workloadapi.proto", "chancery_agent.proto"];
-const OUTPUT: &str = "crates/node/src/pb";
 
-/// What the generator calls a file of messages without a package, and what we call it.
+/// What the generator calls the file of each package, and where it is committed.
 const RENAMED: [(&str, &str); 2] = [
-    ("_.rs", "workload.rs"),
-    ("chancery.agent.v1.rs", "agent.rs"),
+    ("_.rs", "crates/node/src/pb/workload.rs"),
+    ("chancery.agent.v1.rs", "crates/api/src/pb/agent.rs"),
 ];
 
 /// Writes the Rust of `proto/` to where it is committed; with `check`, compares and fails on any
 /// difference instead.
 pub(crate) fn generate(root: &Path, check: bool) -> anyhow::Result<()> {
     for (name, content) in generated(root)? {
-        let path = root.join(OUTPUT).join(&name);
+        let path = root.join(&name);
         if !check {
             fs::write(&path, content).with_context(|| path.display().to_string())?;
         } else if fs::read_to_string(&path).ok().as_deref() != Some(&content) {

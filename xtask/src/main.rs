@@ -49,5 +49,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
 
 fn root() -> anyhow::Result<PathBuf> {
     let parent = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
-    Ok(parent.context("xtask stands in the workspace root")?.to_owned())
+    Ok(parent
+        .context("xtask stands in the workspace root")?
+        .to_owned())
 }

@@ -48,7 +48,9 @@ pub enum ClientError {
 impl UnixClient {
     /// A client of that socket.
     pub fn new(socket: impl Into<PathBuf>) -> Self {
-        Self { socket: socket.into() }
+        Self {
+            socket: socket.into(),
+        }
     }
 
     /// The socket.
@@ -82,13 +84,16 @@ impl UnixClient {
         path: &str,
         body: Bytes,
     ) -> Result<R, ClientError> {
-        let stream = UnixStream::connect(&self.socket)
-            .await
-            .map_err(|source| ClientError::Connect { socket: self.socket.clone(), source })?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        let stream =
+            UnixStream::connect(&self.socket)
                 .await
-                .map_err(|source| self.broken(source))?;
+                .map_err(|source| ClientError::Connect {
+                    socket: self.socket.clone(),
+                    source,
+                })?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|source| self.broken(source))?;
         let connection = tokio::spawn(connection);
         let request = Request::builder()
             .method(method)
@@ -97,7 +102,10 @@ impl UnixClient {
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::new(body))
             .map_err(|source| self.broken(source))?;
-        let answer = sender.send_request(request).await.map_err(|source| self.broken(source))?;
+        let answer = sender
+            .send_request(request)
+            .await
+            .map_err(|source| self.broken(source))?;
         let status = answer.status();
         let body = Limited::new(answer.into_body(), MAX_ANSWER_BYTES)
             .collect()
@@ -115,10 +123,10 @@ impl UnixClient {
         Err(ClientError::Refused(refusal))
     }
 
-    fn broken(
-        &self,
-        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> ClientError {
-        ClientError::Broken { socket: self.socket.clone(), source: source.into() }
+    fn broken(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ClientError {
+        ClientError::Broken {
+            socket: self.socket.clone(),
+            source: source.into(),
+        }
     }
 }

@@ -61,7 +61,11 @@ impl Problem {
     /// Something failed inside; `detail` goes to the log and not to the caller.
     pub fn internal(reason: &str, detail: &(dyn std::error::Error + 'static)) -> Self {
         tracing::error!(reason, error = detail, "internal error");
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, reason, "internal error; see the process's log")
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            reason,
+            "internal error; see the process's log",
+        )
     }
 
     /// This refusal with a remedy.

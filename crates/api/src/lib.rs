@@ -7,6 +7,7 @@ pub mod client;
 pub mod error;
 pub mod gateway;
 pub mod listener;
+pub mod pb;
 pub mod server;
 pub mod signer;
 pub mod snapshot;

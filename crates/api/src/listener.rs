@@ -21,7 +21,10 @@ impl OwnerListener {
         if std::os::unix::net::UnixStream::connect(path).is_ok() {
             return Err(io::Error::new(
                 io::ErrorKind::AddrInUse,
-                format!("{}: another process serves this socket; stop it first", path.display()),
+                format!(
+                    "{}: another process serves this socket; stop it first",
+                    path.display()
+                ),
             ));
         }
         match std::fs::remove_file(path) {
@@ -30,7 +33,10 @@ impl OwnerListener {
         }
         let inner = UnixListener::bind(path)?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-        Ok(Self { inner, path: path.to_owned() })
+        Ok(Self {
+            inner,
+            path: path.to_owned(),
+        })
     }
 
     /// The next connection of the owner; others are dropped unheard.

@@ -74,7 +74,11 @@ impl SignedSnapshot {
             .snapshot_signers
             .iter()
             .any(|key| key.kid() == self.kid && verifier.verify(key, &input, &signature));
-        if signed { Ok(VerifiedSnapshot(self.snapshot)) } else { Err(SnapshotError::Signature) }
+        if signed {
+            Ok(VerifiedSnapshot(self.snapshot))
+        } else {
+            Err(SnapshotError::Signature)
+        }
     }
 }
 

@@ -1,2 +1,49 @@
-//! chancery
-fn main() {}
+//! The `chancery` command.
+
+mod args;
+mod commands;
+mod deployment;
+mod gateway_config;
+mod output;
+
+use std::process::ExitCode;
+
+use chancery_api::ClientError;
+use clap::Parser as _;
+use tracing_subscriber::EnvFilter;
+
+/// Refused, failed or not verified.
+const FAILED: u8 = 1;
+
+/// Something that is needed is out of reach.
+const UNREACHABLE: u8 = 3;
+
+fn main() -> ExitCode {
+    let mut args = std::env::args_os();
+    if args.nth(1).is_some_and(|first| first == "sandbox-shim") {
+        // The shim must be the only thread of its process.
+        return chancery_node::sandbox::shim_main(args);
+    }
+    let cli = args::Cli::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            EnvFilter::try_from_env("CHANCERY_LOG").unwrap_or_else(|_| EnvFilter::new("warn")),
+        )
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let outcome = runtime
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(commands::run(cli)));
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            output::say(format_args!("error: {error:#}"));
+            let out_of_reach = error.downcast_ref::<ClientError>().is_some_and(|error| {
+                !matches!(error, ClientError::Refused(_))
+            });
+            ExitCode::from(if out_of_reach { UNREACHABLE } else { FAILED })
+        }
+    }
+}

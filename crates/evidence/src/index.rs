@@ -51,8 +51,10 @@ pub enum ObjectKind {
     Manifest,
     /// A workload identity token.
     Wit,
-    /// A proof of possession.
+    /// A proof of possession for one call.
     Proof,
+    /// A proof of possession that opened or joined the session.
+    SessionProof,
     /// The arguments of a call, in RFC 8785 form.
     Arguments,
     /// A policy bundle: canonical JSON of path to text.

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use chancery_identity::trust::LogOrigin;
 use chancery_tlog::{
-    LogKeys, MemoryTree, TileKind, VerifiedCheckpoint, decode_bundle, rebuild, tiles_for,
-    verify_checkpoint_exact,
+    LeafHash, LogKeys, MemoryTree, Rebuilt, TileKind, TilePath, VerifiedCheckpoint, decode_bundle,
+    parse_tile, rebuild, tiles_for, verify_checkpoint_exact,
 };
 use chancery_types::SignatureVerifier;
 
@@ -32,50 +32,36 @@ pub struct LogProblem {
 
 impl VerifiedLog {
     /// Verifies the log below `folder`. Every file that a log of the checkpoint's size has must be
-    /// there with exactly the bytes that its entries make.
+    /// there with exactly the bytes that its entries make. Fails with everything that is wrong, at
+    /// least one problem.
     pub fn verify(
         files: &Files,
         folder: &str,
         keys: &LogKeys,
         verifier: &dyn SignatureVerifier,
-    ) -> Result<Self, LogProblem> {
-        let at = |name: &str| format!("{folder}/{name}");
-        let problem = |path: String, problem: String| LogProblem { path, problem };
-        let read = |path: String| {
-            files.get(&path).ok_or_else(|| problem(path.clone(), "the file is missing".to_owned()))
-        };
-        let note = read(at("checkpoint"))?;
-        let checkpoint = verify_checkpoint_exact(note, keys, verifier)
-            .map_err(|error| problem(at("checkpoint"), said(&error)))?;
-        let size = checkpoint.size();
-        let bundle_paths: Vec<_> =
-            tiles_for(size).filter(|path| path.kind() == TileKind::Entries).collect();
-        let mut bundles = Vec::new();
-        let mut entries = Vec::new();
-        for path in &bundle_paths {
-            let name = at(&path.to_string());
-            let bytes = read(name.clone())?;
-            let decoded = decode_bundle(bytes, path.width())
-                .map_err(|error| problem(name, said(&error)))?;
-            entries.extend(decoded.into_iter().map(<[u8]>::to_vec));
-            bundles.push(bytes);
+    ) -> Result<Self, Vec<LogProblem>> {
+        let reader = Reader { files, folder };
+        let checkpoint = reader.checkpoint(keys, verifier).map_err(|problem| vec![problem])?;
+        // A log has a bundle for each 256 entries: a size beyond its files is not walked through.
+        if checkpoint.size() / 256 > files.iter().count() as u64 {
+            return Err(vec![reader.problem("tile/entries", "entry bundles are missing")]);
         }
-        let rebuilt = rebuild(size, bundles)
-            .map_err(|error| problem(at("tile/entries"), said(&error)))?;
-        for tile in &rebuilt.tiles {
-            let name = at(&tile.path.to_string());
-            if read(name.clone())? != tile.bytes {
-                return Err(problem(name, "differs from what the entries make".to_owned()));
-            }
-        }
+        let bundles = reader.bundles(checkpoint.size())?;
+        let rebuilt = rebuild(checkpoint.size(), bundles.iter().map(|(_, bytes)| bytes))
+            .map_err(|error| vec![reader.problem("tile/entries", &said(&error))])?;
+        let mut problems = reader.differing_tiles(&rebuilt);
         if rebuilt.root != *checkpoint.root() {
-            return Err(problem(
-                at("tile/entries"),
-                "the entries do not make the root that the checkpoint signs".to_owned(),
-            ));
+            problems = reader.why_another_root(&checkpoint, &rebuilt, problems);
         }
-        let tree = rebuilt.tree();
-        Ok(Self { checkpoint, entries, tree })
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let mut entries = Vec::new();
+        for (path, bytes) in bundles {
+            let decoded = decode_bundle(bytes, path.width()).unwrap_or_default();
+            entries.extend(decoded.into_iter().map(<[u8]>::to_vec));
+        }
+        Ok(Self { checkpoint, entries, tree: rebuilt.tree() })
     }
 
     /// The paths that a log of this size has below `folder`.
@@ -99,6 +85,97 @@ impl VerifiedLog {
     /// The tree over them.
     pub const fn tree(&self) -> &MemoryTree {
         &self.tree
+    }
+}
+
+struct Reader<'a> {
+    files: &'a Files,
+    folder: &'a str,
+}
+
+impl<'a> Reader<'a> {
+    fn problem(&self, name: &str, problem: &str) -> LogProblem {
+        LogProblem { path: format!("{}/{name}", self.folder), problem: problem.to_owned() }
+    }
+
+    fn read(&self, name: &str) -> Result<&'a [u8], LogProblem> {
+        let bytes = self.files.get(&format!("{}/{name}", self.folder));
+        bytes.ok_or_else(|| self.problem(name, "the file is missing"))
+    }
+
+    fn checkpoint(
+        &self,
+        keys: &LogKeys,
+        verifier: &dyn SignatureVerifier,
+    ) -> Result<VerifiedCheckpoint, LogProblem> {
+        let note = self.read("checkpoint")?;
+        verify_checkpoint_exact(note, keys, verifier)
+            .map_err(|error| self.problem("checkpoint", &said(&error)))
+    }
+
+    fn bundles(&self, size: u64) -> Result<Vec<(TilePath, &'a [u8])>, Vec<LogProblem>> {
+        let (mut bundles, mut problems) = (Vec::new(), Vec::new());
+        for path in tiles_for(size) {
+            match self.read(&path.to_string()) {
+                Err(problem) => problems.push(problem),
+                Ok(_) if path.kind() != TileKind::Entries => {}
+                Ok(bytes) => match decode_bundle(bytes, path.width()) {
+                    Ok(_) => bundles.push((path, bytes)),
+                    Err(error) => problems.push(self.problem(&path.to_string(), &said(&error))),
+                },
+            }
+        }
+        if problems.is_empty() { Ok(bundles) } else { Err(problems) }
+    }
+
+    fn differing_tiles(&self, rebuilt: &Rebuilt) -> Vec<LogProblem> {
+        let mut problems = Vec::new();
+        for tile in &rebuilt.tiles {
+            let name = tile.path.to_string();
+            match self.read(&name) {
+                Ok(bytes) if bytes == tile.bytes => {}
+                Ok(_) => problems.push(self.problem(&name, "differs from what the entries make")),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        problems
+    }
+
+    /// The entries do not make the signed root. Where the leaf hashes in the tiles do, the bundles
+    /// that differ from them are named in place of the tiles.
+    fn why_another_root(
+        &self,
+        checkpoint: &VerifiedCheckpoint,
+        rebuilt: &Rebuilt,
+        tiles: Vec<LogProblem>,
+    ) -> Vec<LogProblem> {
+        let mut hashes = Vec::new();
+        for path in tiles_for(rebuilt.size).filter(|path| path.kind() == TileKind::Hashes(0)) {
+            let parsed = self.read(&path.to_string()).ok();
+            let parsed = parsed.and_then(|bytes| parse_tile(bytes, path.width()).ok());
+            hashes.extend(parsed.unwrap_or_default());
+        }
+        let leaves = hashes.iter().map(|hash| LeafHash::from_bytes(*hash.as_bytes()));
+        let tree: MemoryTree = leaves.clone().collect();
+        if tree.root() != *checkpoint.root() {
+            let mut problems = tiles;
+            problems.push(self.problem(
+                "tile/entries",
+                "the entries do not make the root that the checkpoint signs",
+            ));
+            return problems;
+        }
+        let differing = leaves.zip(&rebuilt.leaves).enumerate();
+        let differing = differing.filter(|(_, (named, made))| named != *made);
+        let mut problems = Vec::new();
+        for (index, _) in differing {
+            let bundle = tiles_for(rebuilt.size)
+                .find(|path| path.kind() == TileKind::Entries && path.index() == index as u64 / 256);
+            let name = bundle.map_or("tile/entries".to_owned(), |path| path.to_string());
+            let text = format!("entry {index} is not the one that the checkpoint signs");
+            problems.push(self.problem(&name, &text));
+        }
+        problems
     }
 }
 

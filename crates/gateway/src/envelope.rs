@@ -143,6 +143,15 @@ impl Message {
         self.param_span(name).map(|span| part(&self.text, &span))
     }
 
+    /// The names of the members of `params`.
+    pub(crate) fn param_names(&self) -> Vec<String> {
+        let Some(params) = &self.params else {
+            return Vec::new();
+        };
+        let members = members(&self.text, params).unwrap_or_default();
+        members.into_iter().map(|member| member.name.into_owned()).collect()
+    }
+
     /// A member of `params` that is a string.
     pub fn param_text(&self, name: &str) -> Option<String> {
         serde_json::from_str(self.param(name)?).ok()

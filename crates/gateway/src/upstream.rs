@@ -5,6 +5,7 @@ mod child;
 mod exchange;
 mod lines;
 mod pool;
+mod survey;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,6 +18,7 @@ use crate::server_name::ServerName;
 pub(crate) use exchange::Delivery;
 pub(crate) use pool::ChildKey;
 pub use pool::Upstreams;
+pub use survey::SurveyError;
 
 /// How a tool server is started. The child sees the environment named here and nothing else of the
 /// gateway's.

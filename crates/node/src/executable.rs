@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
 
 use chancery_types::Digest;
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,23 @@ impl Executable {
         let measured = tokio::task::spawn_blocking(move || Self::measure(pid)).await;
         let measured = measured.map_err(|error| ProcessError::Kernel(error.into()))??;
         process.while_alive(measured).ok_or(ProcessError::Gone)
+    }
+
+    /// Reads a file that a process is about to execute.
+    pub(crate) async fn at(path: PathBuf) -> Result<Self, ProcessError> {
+        let measured = tokio::task::spawn_blocking(move || {
+            let file = File::open(&path)?;
+            let digest = Digest::of_reader(&file)?;
+            let interpreter = path.file_name().is_none_or(is_interpreter);
+            Ok::<_, io::Error>(Self {
+                digest,
+                interpreter,
+            })
+        });
+        let measured = measured
+            .await
+            .map_err(|error| ProcessError::Kernel(error.into()))?;
+        measured.map_err(ProcessError::Kernel)
     }
 
     fn measure(pid: i32) -> Result<Self, ProcessError> {

@@ -1,9 +1,10 @@
 //! Who issues: the node attests, and asks another process for certificates and tokens.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 
-use chancery_identity::{InstanceSpiffeId, ProvenKey, X509Bundle};
+use chancery_identity::{InstanceSpiffeId, ProvenKey, SpiffeId, X509Bundle};
 use futures_util::Stream;
 use tokio::sync::watch;
 
@@ -32,12 +33,12 @@ pub trait Issuer: Send + Sync + 'static {
         spki_der: &'a [u8],
     ) -> IssuerFuture<'a, Result<Vec<Vec<u8>>, IssuerError>>;
 
-    /// The workload identity token of the launch's agent key.
+    /// The credential of the launch's agent key, and what goes with it.
     fn issue_wit<'a>(
         &'a self,
         launch: &'a Launch,
         key: &'a ProvenKey,
-    ) -> IssuerFuture<'a, Result<String, IssuerError>>;
+    ) -> IssuerFuture<'a, Result<AgentCredential, IssuerError>>;
 
     /// The delegations to the launch's instance, those that exist already first.
     fn delegations(&self, launch: &Launch) -> Delegations;
@@ -50,6 +51,19 @@ pub trait Issuer: Send + Sync + 'static {
     fn ended<'a>(&'a self, launch: &'a Launch, reason: EndReason) -> IssuerFuture<'a, ()>;
 }
 
+/// The credential of an agent key, and where it is good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentCredential {
+    /// The workload identity token.
+    pub token: String,
+    /// The signed manifest of the instance's agent: a COSE envelope.
+    pub manifest: Vec<u8>,
+    /// Where the home gateway listens.
+    pub gateway_address: SocketAddr,
+    /// The SPIFFE ID of the home gateway.
+    pub gateway_spiffe_id: SpiffeId,
+}
+
 /// One delegation to an instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delegation {
@@ -57,6 +71,10 @@ pub struct Delegation {
     pub chain: String,
     /// The person's consent to the root, as JSON; empty where there is none.
     pub consent: String,
+    /// The mission document's exact bytes.
+    pub mission: Vec<u8>,
+    /// What opens the principal's commitment in the log, as JSON.
+    pub principal: String,
 }
 
 /// Why nothing was issued.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chancery_crypto::{RandomError, random_id};
@@ -35,6 +36,9 @@ pub struct LaunchRequest {
     pub init_pid: Option<i32>,
     /// What the caller says about its isolation; the node sees for itself.
     pub isolation: Isolation,
+    /// The file that is the agent's code, which the launched process is about to execute; the node
+    /// reads it. Absent where the process executes it already.
+    pub program: Option<PathBuf>,
 }
 
 /// Why a launch is refused.
@@ -113,7 +117,10 @@ impl Launches {
             return Err(LaunchError::Taken);
         }
         let subject = attested.init.as_ref().unwrap_or(&attested.bridge);
-        let measured = Executable::of(subject).await;
+        let measured = match request.program {
+            Some(program) => Executable::at(program).await,
+            None => Executable::of(subject).await,
+        };
         let facts = LaunchFacts {
             launch: random_id().map_err(LaunchError::Random)?,
             agent: request.agent,

@@ -18,16 +18,18 @@ mod operator;
 mod peer;
 mod process;
 mod procfs;
+mod server_issuer;
 mod workload;
 mod x509_source;
 
 pub use executable::Executable;
-pub use issuer::{Delegation, Delegations, Issuer, IssuerError, IssuerFuture};
+pub use issuer::{AgentCredential, Delegation, Delegations, Issuer, IssuerError, IssuerFuture};
 pub use launch::{EndReason, Launch, LaunchFacts};
 pub use launches::{LaunchError, LaunchRequest, Launches};
 pub use node::{Node, NodeConfig, NodeError};
 pub use operator::{LaunchList, LaunchView, RegisterLaunch, RegisteredLaunch};
 pub use process::{Process, ProcessError};
+pub use server_issuer::{Home, ServerIssuer};
 
 #[cfg(test)]
 mod tests;

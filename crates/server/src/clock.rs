@@ -34,12 +34,17 @@ impl Clock {
 
     /// A clock over `source`.
     pub const fn over(latest: Timestamp, source: fn() -> Timestamp) -> Self {
-        Self { latest: AtomicU64::new(latest.as_micros()), source }
+        Self {
+            latest: AtomicU64::new(latest.as_micros()),
+            source,
+        }
     }
 
     /// What the machine's clock says.
     pub fn machine() -> Timestamp {
-        let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let elapsed = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         Timestamp::from_micros(u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX))
     }
 
@@ -48,7 +53,10 @@ impl Clock {
         let now = (self.source)();
         let latest = self.latest.fetch_max(now.as_micros(), Ordering::AcqRel);
         if now.as_micros().saturating_add(TOLERANCE_MICROS) < latest {
-            return Err(ClockError { now, latest: Timestamp::from_micros(latest) });
+            return Err(ClockError {
+                now,
+                latest: Timestamp::from_micros(latest),
+            });
         }
         Ok(Timestamp::from_micros(latest.max(now.as_micros())))
     }

@@ -18,7 +18,11 @@ pub struct RemoteSigner {
 impl RemoteSigner {
     /// A signer of that origin's checkpoints, asked on `runtime`.
     pub const fn new(origin: Origin, client: SignerClient, runtime: Handle) -> Self {
-        Self { origin, client, runtime }
+        Self {
+            origin,
+            client,
+            runtime,
+        }
     }
 }
 
@@ -28,8 +32,13 @@ impl CheckpointSigner for RemoteSigner {
     }
 
     fn last_signed(&self) -> Result<Option<Checkpoint>, SignError> {
-        let last = self.runtime.block_on(self.client.last_checkpoint()).map_err(unavailable)?;
-        last.text.map(|text| text.parse().map_err(SignError::Text)).transpose()
+        let last = self
+            .runtime
+            .block_on(self.client.last_checkpoint())
+            .map_err(unavailable)?;
+        last.text
+            .map(|text| text.parse().map_err(SignError::Text))
+            .transpose()
     }
 
     fn sign(
@@ -44,14 +53,21 @@ impl CheckpointSigner for RemoteSigner {
                 .map(|hash| base64url::encode(hash.as_bytes()))
                 .collect(),
         };
-        let signed = self.runtime.block_on(self.client.checkpoint(&request)).map_err(unavailable)?;
+        let signed = self
+            .runtime
+            .block_on(self.client.checkpoint(&request))
+            .map_err(unavailable)?;
         signed
             .signatures
             .iter()
             .map(|one| {
                 let key_id = base64url::decode_array(&one.key_id).map_err(unavailable)?;
                 let signature = base64url::decode(&one.signature).map_err(unavailable)?;
-                Ok(NoteSignature::new(self.origin.key_name().clone(), key_id, signature))
+                Ok(NoteSignature::new(
+                    self.origin.key_name().clone(),
+                    key_id,
+                    signature,
+                ))
             })
             .collect()
     }

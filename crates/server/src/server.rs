@@ -112,8 +112,14 @@ impl Server {
         at: Timestamp,
         event: impl Into<Event>,
     ) -> Result<u64, Problem> {
-        let entry = Entry { origin: self.origin.clone(), at, event: event.into() };
-        let bytes = entry.to_bytes().map_err(|error| Problem::internal("entry", &error))?;
+        let entry = Entry {
+            origin: self.origin.clone(),
+            at,
+            event: event.into(),
+        };
+        let bytes = entry
+            .to_bytes()
+            .map_err(|error| Problem::internal("entry", &error))?;
         self.journal
             .append(bytes)
             .await
@@ -127,15 +133,24 @@ impl Server {
 
     /// The trust document in force.
     pub(crate) fn trust(&self) -> VerifiedTrust {
-        self.trust.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.trust
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Puts a later trust document in force, on disk first.
     pub(crate) async fn install(&self, text: &str) -> Result<u64, Problem> {
-        let refused = |error: &dyn std::error::Error| Problem::forbidden("trust", error.to_string());
+        let refused =
+            |error: &dyn std::error::Error| Problem::forbidden("trust", error.to_string());
         let next = SignedTrust::parse(text.as_bytes()).map_err(|error| refused(&error))?;
-        let accepted = self.trust().accept(next, &AwsLc).map_err(|error| refused(&error))?;
-        let request = chancery_api::server::TrustText { document: text.to_owned() };
+        let accepted = self
+            .trust()
+            .accept(next, &AwsLc)
+            .map_err(|error| refused(&error))?;
+        let request = chancery_api::server::TrustText {
+            document: text.to_owned(),
+        };
         self.signer
             .install_trust(&request)
             .await
@@ -148,7 +163,11 @@ impl Server {
 
     /// The policy bundle in force.
     pub(crate) fn policy(&self) -> Result<Arc<Bundle>, Problem> {
-        let policy = self.policy.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let policy = self
+            .policy
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         policy.ok_or_else(|| {
             Problem::unavailable("no_policy", "no policy bundle is published")
                 .with_remedy("start `chancery up` with --policy DIR")
@@ -156,19 +175,19 @@ impl Server {
     }
 
     /// Puts a published bundle in force.
-    pub(crate) async fn put_policy(
-        &self,
-        row: &PolicyRow,
-        bundle: Bundle,
-    ) -> Result<(), Problem> {
-        self.store.put_policy(row).await.map_err(|error| Problem::internal("store", &error))?;
+    pub(crate) async fn put_policy(&self, row: &PolicyRow, bundle: Bundle) -> Result<(), Problem> {
+        self.store
+            .put_policy(row)
+            .await
+            .map_err(|error| Problem::internal("store", &error))?;
         *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(bundle));
         Ok(())
     }
 
     /// Wakes whoever waits for a change.
     pub(crate) fn changed(&self) {
-        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+        self.changes
+            .send_modify(|count| *count = count.wrapping_add(1));
     }
 
     /// Asks `look` until it finds something or the time is over.
@@ -181,13 +200,17 @@ impl Server {
         F: Future<Output = Result<Option<T>, Problem>>,
     {
         let mut changes = self.changes.subscribe();
-        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(seconds.min(60));
+        let deadline =
+            tokio::time::Instant::now() + std::time::Duration::from_secs(seconds.min(60));
         loop {
             changes.mark_unchanged();
             if let Some(found) = look().await? {
                 return Ok(Some(found));
             }
-            if !matches!(tokio::time::timeout_at(deadline, changes.changed()).await, Ok(Ok(()))) {
+            if !matches!(
+                tokio::time::timeout_at(deadline, changes.changed()).await,
+                Ok(Ok(()))
+            ) {
                 return Ok(None);
             }
         }
@@ -203,9 +226,11 @@ impl Server {
         {
             return Ok(index.parse().unwrap_or(0));
         }
-        let signers = trust.signed().signatures.iter().filter_map(|one| {
-            chancery_types::Digest::from_base64url(&one.kid).ok()
-        });
+        let signers = trust
+            .signed()
+            .signatures
+            .iter()
+            .filter_map(|one| chancery_types::Digest::from_base64url(&one.kid).ok());
         let event = chancery_audit::TrustChange {
             version: trust.version,
             document: trust.digest(),
@@ -213,12 +238,18 @@ impl Server {
             previous: trust.previous,
         };
         let index = self.enrol(self.now()?, event).await?;
-        self.store.set_meta("trust", &format!("{index} {digest}")).await.map_err(internal)?;
+        self.store
+            .set_meta("trust", &format!("{index} {digest}"))
+            .await
+            .map_err(internal)?;
         Ok(index)
     }
 }
 
 /// A bundle's files as the policy crate takes them.
 pub(crate) fn bundle_files(files: &BTreeMap<String, String>) -> BTreeMap<String, Vec<u8>> {
-    files.iter().map(|(path, text)| (path.clone(), text.clone().into_bytes())).collect()
+    files
+        .iter()
+        .map(|(path, text)| (path.clone(), text.clone().into_bytes()))
+        .collect()
 }

@@ -2,9 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use chancery_crypto::{
-    KeyError, KeyFileError, SigningKey, create_private_file, read_private_file,
-};
+use chancery_crypto::{KeyError, KeyFileError, SigningKey, create_private_file, read_private_file};
 use chancery_types::Algorithm;
 
 /// The authorities' keys of one trust domain. Never printed.
@@ -82,8 +80,10 @@ pub fn create_key(
     (name, algorithm): (&str, Algorithm),
 ) -> Result<SigningKey, KeysError> {
     let path = folder.join(name);
-    let key = SigningKey::generate(algorithm)
-        .map_err(|source| KeysError::Key { path: path.clone(), source })?;
+    let key = SigningKey::generate(algorithm).map_err(|source| KeysError::Key {
+        path: path.clone(),
+        source,
+    })?;
     create_private_file(&path, key.pkcs8().expose())?;
     Ok(key)
 }

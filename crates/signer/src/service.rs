@@ -8,8 +8,8 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use chancery_api::server::TrustText;
 use chancery_api::signer::{
-    CheckpointSignature, Done, LastCheckpoint, SignCheckpoint, SignRoot, SignSnapshot, SignWit, SignX509, SignedCheckpoint,
-    SignedSnapshot, SignedToken, SignedX509,
+    CheckpointSignature, Done, LastCheckpoint, SignCheckpoint, SignRoot, SignSnapshot, SignWit,
+    SignX509, SignedCheckpoint, SignedSnapshot, SignedToken, SignedX509,
 };
 use chancery_api::{OwnerListener, Problem};
 use chancery_crypto::{AwsLc, replace_private_file};
@@ -87,7 +87,10 @@ impl Signer {
     }
 
     fn trust(&self) -> VerifiedTrust {
-        self.trust.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.trust
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -101,14 +104,26 @@ async fn sign_x509(
     State(signer): State<Arc<Signer>>,
     Json(request): Json<SignX509>,
 ) -> Answer<SignedX509> {
-    x509::sign(&signer.keys, &signer.trust_domain, &request, (signer.clock)()).map(Json)
+    x509::sign(
+        &signer.keys,
+        &signer.trust_domain,
+        &request,
+        (signer.clock)(),
+    )
+    .map(Json)
 }
 
 async fn sign_wit(
     State(signer): State<Arc<Signer>>,
     Json(request): Json<SignWit>,
 ) -> Answer<SignedToken> {
-    wit::sign(&signer.keys, &signer.trust_domain, &request, (signer.clock)()).map(Json)
+    wit::sign(
+        &signer.keys,
+        &signer.trust_domain,
+        &request,
+        (signer.clock)(),
+    )
+    .map(Json)
 }
 
 async fn sign_root(
@@ -119,9 +134,13 @@ async fn sign_root(
 }
 
 async fn last_checkpoint(State(signer): State<Arc<Signer>>) -> Answer<LastCheckpoint> {
-    let last =
-        signer.log.last_signed().map_err(|error| Problem::internal("checkpoint", &error))?;
-    Ok(Json(LastCheckpoint { text: last.map(|checkpoint| checkpoint.to_string()) }))
+    let last = signer
+        .log
+        .last_signed()
+        .map_err(|error| Problem::internal("checkpoint", &error))?;
+    Ok(Json(LastCheckpoint {
+        text: last.map(|checkpoint| checkpoint.to_string()),
+    }))
 }
 
 /// Signs a checkpoint that continues the last one; the disk is asked on a thread of its own.
@@ -144,7 +163,9 @@ async fn sign_checkpoint(
         key_id: base64url::encode(one.key_id()),
         signature: base64url::encode(one.signature()),
     });
-    Ok(Json(SignedCheckpoint { signatures: signatures.collect() }))
+    Ok(Json(SignedCheckpoint {
+        signatures: signatures.collect(),
+    }))
 }
 
 async fn sign_snapshot(
@@ -152,7 +173,10 @@ async fn sign_snapshot(
     Json(request): Json<SignSnapshot>,
 ) -> Answer<SignedSnapshot> {
     let now = (signer.clock)();
-    let mut ratchet = signer.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut ratchet = signer
+        .snapshots
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     ratchet.sign(&signer.keys, &request, now).map(Json)
 }
 
@@ -161,9 +185,7 @@ async fn install_trust(
     State(signer): State<Arc<Signer>>,
     Json(request): Json<TrustText>,
 ) -> Answer<Done> {
-    let refused = |error: &dyn std::error::Error| {
-        Problem::forbidden("trust", error.to_string())
-    };
+    let refused = |error: &dyn std::error::Error| Problem::forbidden("trust", error.to_string());
     let next = SignedTrust::parse(request.document.as_bytes()).map_err(|e| refused(&e))?;
     let mut trust = signer.trust.write().unwrap_or_else(PoisonError::into_inner);
     if next == *trust.signed() {

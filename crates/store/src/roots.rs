@@ -45,5 +45,4 @@ impl Store {
             .transpose()
             .map_err(|e| StoreError::row("roots", e))
     }
-
 }

@@ -1,5 +1,7 @@
 //! What every store must do.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 
 use chancery_store::{AgentRow, ApprovalRow, InstanceRow, PolicyRow, RootRow, Store, StoreError};

@@ -18,7 +18,12 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<String>> {
         let file = syn::parse_file(&super::read(&path)?).with_context(|| shown.clone())?;
         let mut visitor = Undocumented { names: Vec::new() };
         visitor.visit_file(&file);
-        findings.extend(visitor.names.iter().map(|name| format!("{shown}: {name} has no doc comment")));
+        findings.extend(
+            visitor
+                .names
+                .iter()
+                .map(|name| format!("{shown}: {name} has no doc comment")),
+        );
     }
     Ok(findings)
 }
@@ -30,7 +35,11 @@ struct Undocumented {
 impl Undocumented {
     fn note(&mut self, visibility: &Visibility, attributes: &[Attribute], name: &syn::Ident) {
         let public = matches!(visibility, Visibility::Public(_));
-        if public && !attributes.iter().any(|attribute| attribute.path().is_ident("doc")) {
+        if public
+            && !attributes
+                .iter()
+                .any(|attribute| attribute.path().is_ident("doc"))
+        {
             self.names.push(name.to_string());
         }
     }

@@ -36,11 +36,21 @@ struct MetadataDependency {
 /// The workspace's packages as cargo sees them.
 pub(crate) fn packages(root: &Path) -> anyhow::Result<Vec<Package>> {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--no-deps", "--format-version", "1", "--offline"])
+        .args([
+            "metadata",
+            "--no-deps",
+            "--format-version",
+            "1",
+            "--offline",
+        ])
         .current_dir(root)
         .output()
         .context("cargo metadata")?;
-    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    anyhow::ensure!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let metadata: Metadata = serde_json::from_slice(&output.stdout)?;
     let of = |package: MetadataPackage| Package {
         name: package.name,
@@ -58,14 +68,22 @@ pub(crate) fn packages(root: &Path) -> anyhow::Result<Vec<Package>> {
 pub(crate) fn check(root: &Path, packages: &[Package]) -> anyhow::Result<Vec<String>> {
     let table = table(&super::read(&root.join("ARCHITECTURE.md"))?)?;
     let mut findings = Vec::new();
-    let ours = packages.iter().filter_map(|p| Some((p.name.strip_prefix(PREFIX)?, p)));
+    let ours = packages
+        .iter()
+        .filter_map(|p| Some((p.name.strip_prefix(PREFIX)?, p)));
     let ours: BTreeMap<&str, &Package> = ours.collect();
     for (name, package) in &ours {
         let Some(reachable) = closure(&table, name) else {
-            findings.push(format!("ARCHITECTURE.md: crate {name} is not in the floors table"));
+            findings.push(format!(
+                "ARCHITECTURE.md: crate {name} is not in the floors table"
+            ));
             continue;
         };
-        for dependency in package.dependencies.iter().filter_map(|d| d.strip_prefix(PREFIX)) {
+        for dependency in package
+            .dependencies
+            .iter()
+            .filter_map(|d| d.strip_prefix(PREFIX))
+        {
             if !reachable.contains(dependency) {
                 findings.push(format!(
                     "crates/{name}/Cargo.toml: depends on {dependency}, which its floor does not reach"
@@ -73,12 +91,19 @@ pub(crate) fn check(root: &Path, packages: &[Package]) -> anyhow::Result<Vec<Str
             }
         }
     }
-    for name in table.keys().filter(|name| !ours.contains_key(name.as_str())) {
-        findings.push(format!("ARCHITECTURE.md: crate {name} is in the floors table and not in crates/"));
+    for name in table
+        .keys()
+        .filter(|name| !ours.contains_key(name.as_str()))
+    {
+        findings.push(format!(
+            "ARCHITECTURE.md: crate {name} is in the floors table and not in crates/"
+        ));
     }
     for data_plane in ["gateway", "node"] {
         if closure(&table, data_plane).is_some_and(|reachable| reachable.contains("server")) {
-            findings.push(format!("ARCHITECTURE.md: {data_plane} reaches server (invariant 1)"));
+            findings.push(format!(
+                "ARCHITECTURE.md: {data_plane} reaches server (invariant 1)"
+            ));
         }
     }
     if closure(&table, "policy").is_some_and(|reachable| reachable.contains("delegation")) {
@@ -91,13 +116,22 @@ type Table = BTreeMap<String, BTreeSet<String>>;
 
 fn table(text: &str) -> anyhow::Result<Table> {
     let mut lines = text.lines().skip_while(|line| *line != HEADING);
-    lines.next().with_context(|| format!("ARCHITECTURE.md: no table headed {HEADING:?}"))?;
+    lines
+        .next()
+        .with_context(|| format!("ARCHITECTURE.md: no table headed {HEADING:?}"))?;
     let mut table = Table::new();
     for line in lines.skip(1).take_while(|line| line.starts_with('|')) {
         let mut cells = line.split('|').map(str::trim).skip(1);
-        let name = cells.next().unwrap_or_default().trim_matches('`').to_owned();
+        let name = cells
+            .next()
+            .unwrap_or_default()
+            .trim_matches('`')
+            .to_owned();
         let edges = cells.next().unwrap_or_default();
-        let edges = edges.split(',').map(str::trim).filter(|edge| !matches!(*edge, "-" | ""));
+        let edges = edges
+            .split(',')
+            .map(str::trim)
+            .filter(|edge| !matches!(*edge, "-" | ""));
         table.insert(name, edges.map(str::to_owned).collect());
     }
     Ok(table)
@@ -124,7 +158,10 @@ mod tests {
     fn reads_the_table_and_closes_over_it() {
         let table = table(TEXT).unwrap();
         assert_eq!(table.len(), 3);
-        assert_eq!(closure(&table, "c").unwrap(), BTreeSet::from(["a".into(), "b".into()]));
+        assert_eq!(
+            closure(&table, "c").unwrap(),
+            BTreeSet::from(["a".into(), "b".into()])
+        );
         assert!(closure(&table, "d").is_none());
     }
 

@@ -26,7 +26,11 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<()> {
 fn changelog(root: &Path) -> anyhow::Result<Vec<String>> {
     let text = read(&root.join("CHANGELOG.md"))?;
     let kept = text.lines().any(|line| line == "## [Unreleased]");
-    Ok(if kept { vec![] } else { vec!["CHANGELOG.md: no section \"## [Unreleased]\"".into()] })
+    Ok(if kept {
+        vec![]
+    } else {
+        vec!["CHANGELOG.md: no section \"## [Unreleased]\"".into()]
+    })
 }
 
 /// Every Rust source file of ours, generated ones (`pb/`) left out.
@@ -37,7 +41,9 @@ fn sources(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
         for entry in std::fs::read_dir(&folder).context(folder.display().to_string())? {
             let path = entry?.path();
             if path.is_dir() {
-                let generated = path.file_name().is_some_and(|name| name == "pb" || name == "target");
+                let generated = path
+                    .file_name()
+                    .is_some_and(|name| name == "pb" || name == "target");
                 if !generated {
                     folders.push(path);
                 }

@@ -6,7 +6,14 @@ use super::floors::Package;
 
 /// The crates that a relying party needs, and nothing of which may reach the outside.
 const PURE: &[&str] = &[
-    "types", "identity", "policy", "tlog", "audit", "attestation", "delegation", "session",
+    "types",
+    "identity",
+    "policy",
+    "tlog",
+    "audit",
+    "attestation",
+    "delegation",
+    "session",
     "evidence",
 ];
 
@@ -18,13 +25,13 @@ const ALLOWED: &[&str] = &[
     "cedar-policy",
     "ciborium",
     "coset",
+    "miette",
     "rustls-pki-types",
     "rustls-webpki",
     "serde",
     "serde_json",
     "serde_json_canonicalizer",
     "sha2",
-    "smol_str",
     "subtle",
     "thiserror",
     "x509-parser",
@@ -35,16 +42,22 @@ const ALLOWED: &[&str] = &[
 pub(crate) fn check(root: &Path, packages: &[Package]) -> anyhow::Result<Vec<String>> {
     let mut findings = Vec::new();
     for package in packages {
-        let Some(name) = package.name.strip_prefix("chancery-") else { continue };
+        let Some(name) = package.name.strip_prefix("chancery-") else {
+            continue;
+        };
         let manifest = super::read(&root.join("crates").join(name).join("Cargo.toml"))?;
         if !manifest.contains("[lints]\nworkspace = true") {
-            findings.push(format!("crates/{name}/Cargo.toml: [lints] workspace = true is missing"));
+            findings.push(format!(
+                "crates/{name}/Cargo.toml: [lints] workspace = true is missing"
+            ));
         }
         if !PURE.contains(&name) {
             continue;
         }
         for dependency in &package.dependencies {
-            let pure = dependency.strip_prefix("chancery-").is_some_and(|d| PURE.contains(&d));
+            let pure = dependency
+                .strip_prefix("chancery-")
+                .is_some_and(|d| PURE.contains(&d));
             if !pure && !ALLOWED.contains(&dependency.as_str()) {
                 findings.push(format!(
                     "crates/{name}/Cargo.toml: {dependency} is not for a pure crate; pass what it does as an argument"
@@ -53,7 +66,9 @@ pub(crate) fn check(root: &Path, packages: &[Package]) -> anyhow::Result<Vec<Str
         }
         let lints = root.join("crates").join(name).join("clippy.toml");
         if !super::read(&lints)?.contains("std::time::SystemTime::now") {
-            findings.push(format!("crates/{name}/clippy.toml: disallowed-methods are missing"));
+            findings.push(format!(
+                "crates/{name}/clippy.toml: disallowed-methods are missing"
+            ));
         }
     }
     Ok(findings)

@@ -13,7 +13,10 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<String>> {
     let mut findings = Vec::new();
     for path in super::sources(root)? {
         let text = super::read(&path)?;
-        let lines = text.lines().take_while(|line| *line != "mod tests {").count();
+        let lines = text
+            .lines()
+            .take_while(|line| *line != "mod tests {")
+            .count();
         let shown = super::shown(root, &path).to_string();
         if lines > LIMIT && !KNOWN.contains(&shown.as_str()) {
             findings.push(format!("{shown}: {lines} lines; the limit is {LIMIT}"));

@@ -29,6 +29,15 @@ pub struct IssueCredentialResponse {
     /// The SPIFFE ID of the instance.
     #[prost(string, tag = "2")]
     pub spiffe_id: ::prost::alloc::string::String,
+    /// The signed manifest of the instance's agent: a COSE envelope.
+    #[prost(bytes = "vec", tag = "3")]
+    pub manifest: ::prost::alloc::vec::Vec<u8>,
+    /// Where the home gateway listens: an IP address and a port.
+    #[prost(string, tag = "4")]
+    pub gateway_address: ::prost::alloc::string::String,
+    /// The SPIFFE ID of the home gateway.
+    #[prost(string, tag = "5")]
+    pub gateway_spiffe_id: ::prost::alloc::string::String,
 }
 /// Asks for the instance's delegations.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -42,6 +51,12 @@ pub struct Delegation {
     /// The person's consent to the root, as JSON; empty where the root rests on none.
     #[prost(string, tag = "2")]
     pub consent: ::prost::alloc::string::String,
+    /// The mission document's exact bytes.
+    #[prost(bytes = "vec", tag = "3")]
+    pub mission: ::prost::alloc::vec::Vec<u8>,
+    /// What opens the principal's commitment in the log, as JSON.
+    #[prost(string, tag = "4")]
+    pub principal: ::prost::alloc::string::String,
 }
 /// Generated client implementations.
 pub mod agent_identity_client {

@@ -8,12 +8,3 @@
 )]
 #[rustfmt::skip]
 pub mod agent;
-
-/// The SPIFFE Workload API.
-#[expect(
-    clippy::allow_attributes,
-    clippy::allow_attributes_without_reason,
-    reason = "generated code carries attributes of its generator"
-)]
-#[rustfmt::skip]
-pub mod workload;

@@ -13,11 +13,10 @@ pub use approvals::{
 };
 pub use client::ServerClient;
 pub use instances::{
-    EndInstance, Instance, InstanceState, Instances, IssueService, IssueWit, IssueX509,
-    IssuedX509, LaunchedInstance, OpenInstance,
+    EndInstance, Instance, InstanceState, Instances, IssueService, IssueWit, IssueX509, IssuedX509,
+    LaunchedInstance, OpenInstance,
 };
 pub use roots::{DraftRoot, IssuedRoot, RootDraft, SubmitRoot};
 pub use state::{
-    EnrolCheckpoint, EnrolRecord, Enrolled, PolicyFiles, PublishPolicy, ServerStatus,
-    TrustText,
+    EnrolCheckpoint, EnrolRecord, Enrolled, PolicyFiles, PublishPolicy, ServerStatus, TrustText,
 };

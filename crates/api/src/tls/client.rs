@@ -12,7 +12,10 @@ use super::{TlsError, TlsIdentity, at, provider, verify_peer};
 
 /// A TLS 1.3 client that presents the identity's SVID and speaks only to `server`.
 pub fn client_config(identity: &TlsIdentity, server: SpiffeId) -> Result<ClientConfig, TlsError> {
-    let verifier = OneServer { identity: identity.clone(), server };
+    let verifier = OneServer {
+        identity: identity.clone(),
+        server,
+    };
     Ok(ClientConfig::builder_with_provider(Arc::new(provider()))
         .with_protocol_versions(&[&version::TLS13])
         .map_err(TlsError::Config)?
@@ -36,7 +39,10 @@ impl ServerCertVerifier for OneServer {
         _ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let chain: Vec<_> = std::iter::once(leaf).chain(intermediates).cloned().collect();
+        let chain: Vec<_> = std::iter::once(leaf)
+            .chain(intermediates)
+            .cloned()
+            .collect();
         let peer = verify_peer(&chain, &self.identity.bundle(), at(now))?;
         if *peer.spiffe_id() == self.server {
             Ok(ServerCertVerified::assertion())
@@ -66,6 +72,8 @@ impl ServerCertVerifier for OneServer {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        provider().signature_verification_algorithms.supported_schemes()
+        provider()
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

@@ -33,13 +33,12 @@ pub enum TlsError {
 
 impl TlsIdentity {
     /// Takes an SVID (leaf first, in DER), its PKCS#8 key and the authorities.
-    pub fn new(
-        chain: Vec<Vec<u8>>,
-        pkcs8: &Secret,
-        bundle: X509Bundle,
-    ) -> Result<Self, TlsError> {
+    pub fn new(chain: Vec<Vec<u8>>, pkcs8: &Secret, bundle: X509Bundle) -> Result<Self, TlsError> {
         let own = Arc::new(certified(chain, pkcs8)?);
-        Ok(Self(Arc::new(RwLock::new(State { own, bundle: Arc::new(bundle) }))))
+        Ok(Self(Arc::new(RwLock::new(State {
+            own,
+            bundle: Arc::new(bundle),
+        }))))
     }
 
     /// Replaces SVID and authorities: new connections use them at once.
@@ -51,7 +50,10 @@ impl TlsIdentity {
     ) -> Result<(), TlsError> {
         let own = Arc::new(certified(chain, pkcs8)?);
         let mut state = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        *state = State { own, bundle: Arc::new(bundle) };
+        *state = State {
+            own,
+            bundle: Arc::new(bundle),
+        };
         Ok(())
     }
 

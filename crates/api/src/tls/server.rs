@@ -13,7 +13,9 @@ use super::{TlsError, TlsIdentity, at, provider, verify_peer};
 /// A TLS 1.3 server that presents the identity's SVID and hears only peers with an SVID of the
 /// trust domain.
 pub fn server_config(identity: &TlsIdentity) -> Result<ServerConfig, TlsError> {
-    let verifier = AnySvid { identity: identity.clone() };
+    let verifier = AnySvid {
+        identity: identity.clone(),
+    };
     let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
         .with_protocol_versions(&[&version::TLS13])
         .map_err(TlsError::Config)?
@@ -39,7 +41,10 @@ impl ClientCertVerifier for AnySvid {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let chain: Vec<_> = std::iter::once(leaf).chain(intermediates).cloned().collect();
+        let chain: Vec<_> = std::iter::once(leaf)
+            .chain(intermediates)
+            .cloned()
+            .collect();
         verify_peer(&chain, &self.identity.bundle(), at(now))?;
         Ok(ClientCertVerified::assertion())
     }
@@ -65,6 +70,8 @@ impl ClientCertVerifier for AnySvid {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        provider().signature_verification_algorithms.supported_schemes()
+        provider()
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

@@ -9,6 +9,8 @@ pub enum Endpoint {
     McpPost,
     /// Ends an MCP transport session of the legacy era.
     McpDelete,
+    /// Hands out a nonce for one proof.
+    Challenge,
     /// Opens a session.
     SessionOpen,
     /// Shows a session to one of its instances.
@@ -45,6 +47,7 @@ const fn route(method: &'static Method, path: &'static str, endpoint: Endpoint) 
 pub const ROUTES: &[Route] = &[
     route(&Method::POST, "/mcp/{server}", Endpoint::McpPost),
     route(&Method::DELETE, "/mcp/{server}", Endpoint::McpDelete),
+    route(&Method::POST, "/v1/challenges", Endpoint::Challenge),
     route(&Method::POST, "/v1/sessions", Endpoint::SessionOpen),
     route(
         &Method::GET,

@@ -24,6 +24,7 @@ use crate::server_name::ServerName;
 
 const QUEUE: usize = 64;
 const DRAIN: Duration = Duration::from_secs(1);
+const LIST_CHANGED: &str = "notifications/tools/list_changed";
 const MAX_STDERR_LINE: u64 = 8192;
 
 /// A running tool server. Ends, with its whole process group, when nobody holds it any more.
@@ -42,6 +43,7 @@ impl Child {
         upstream: &Upstream,
         era: Era,
         limits: &Limits,
+        changes: watch::Sender<u64>,
     ) -> Result<Arc<Self>, UpstreamError> {
         let failed = |source| UpstreamError::Spawn {
             server: server.clone(),
@@ -63,6 +65,7 @@ impl Child {
             Arc::clone(&board),
             input.downgrade(),
             limits.response_bytes,
+            changes,
         ));
         tokio::spawn(
             Supervisor {
@@ -208,6 +211,7 @@ async fn read(
     board: Arc<Board>,
     input: mpsc::WeakSender<Vec<u8>>,
     limit: usize,
+    changes: watch::Sender<u64>,
 ) -> Ending {
     let mut reader = BufReader::with_capacity(64 << 10, stdout);
     loop {
@@ -226,6 +230,9 @@ async fn read(
                 continue;
             }
         };
+        if message.method() == Some(LIST_CHANGED) {
+            changes.send_modify(|count| *count = count.wrapping_add(1));
+        }
         match board.route(message) {
             Routed::Deliver(sender, delivery) => {
                 // Fails when the client went away, which whoever waits reports.

@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chancery_types::id::SessionId;
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::child::Child;
@@ -33,8 +34,10 @@ pub(crate) struct ChildKey {
 /// The tool servers of a gateway and their running children. No two seats share a child.
 #[derive(Debug)]
 pub struct Upstreams {
-    servers: BTreeMap<ServerName, Upstream>,
-    limits: Limits,
+    pub(super) servers: BTreeMap<ServerName, Upstream>,
+    pub(super) limits: Limits,
+    /// Rises whenever a child says that its tools have changed.
+    changes: watch::Sender<u64>,
     slots: Mutex<HashMap<(ChildKey, u8), Arc<Slot>>>,
 }
 
@@ -51,6 +54,7 @@ impl Upstreams {
         Self {
             servers,
             limits,
+            changes: watch::Sender::new(0),
             slots: Mutex::default(),
         }
     }
@@ -58,6 +62,16 @@ impl Upstreams {
     /// Whether a server of this name is configured.
     pub fn knows(&self, server: &ServerName) -> bool {
         self.servers.contains_key(server)
+    }
+
+    /// The names of the configured servers, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &ServerName> {
+        self.servers.keys()
+    }
+
+    /// Changes whenever a child says that its tools have changed.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     /// Ends all children of a session and waits until they have ended.
@@ -184,7 +198,8 @@ impl Upstreams {
             Some(_) => Era::Legacy,
             None => Era::Stateless,
         };
-        let child = Child::spawn(&key.server, upstream, era, &self.limits)?;
+        let changes = self.changes.clone();
+        let child = Child::spawn(&key.server, upstream, era, &self.limits, changes)?;
         let handshake = {
             let known = slot
                 .handshake

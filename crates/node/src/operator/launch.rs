@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use chancery_identity::{AgentId, InstanceSpiffeId, Isolation};
 use chancery_types::Timestamp;
 use chancery_types::id::{InstanceId, LaunchId};
@@ -18,6 +20,10 @@ pub struct RegisterLaunch {
     pub init_pid: Option<i32>,
     /// Whether the process has a pid namespace of its own.
     pub isolated: bool,
+    /// The file that is the agent's code, which the launched process is about to execute. Absent
+    /// where the process executes it already.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub program: Option<PathBuf>,
 }
 
 /// A launch that was registered.
@@ -88,6 +94,7 @@ impl From<RegisterLaunch> for LaunchRequest {
         Self {
             agent: request.agent_id,
             init_pid: request.init_pid,
+            program: request.program,
             isolation: if request.isolated {
                 Isolation::Isolated
             } else {

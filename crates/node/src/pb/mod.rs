@@ -1,14 +1,5 @@
 //! Generated from `proto/` by `cargo xtask gen`; never edited.
 
-/// Package `chancery.agent.v1`.
-#[expect(
-    clippy::allow_attributes,
-    clippy::allow_attributes_without_reason,
-    reason = "generated code carries attributes of its generator"
-)]
-#[rustfmt::skip]
-pub mod agent;
-
 /// The SPIFFE Workload API.
 #[expect(
     clippy::allow_attributes,

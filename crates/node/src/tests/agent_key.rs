@@ -9,8 +9,8 @@ use super::issuer::Mood;
 use super::{Serving, Sleeper};
 use crate::Delegation;
 use crate::clock::now;
-use crate::pb::agent::agent_identity_client::AgentIdentityClient;
-use crate::pb::agent::{
+use chancery_api::pb::agent::agent_identity_client::AgentIdentityClient;
+use chancery_api::pb::agent::{
     AwaitDelegationRequest, ChallengeRequest, IssueCredentialRequest, IssueCredentialResponse,
 };
 
@@ -172,6 +172,8 @@ async fn delegations_arrive_until_the_launch_ends() {
         let delegation = Delegation {
             chain: chain.to_owned(),
             consent: String::new(),
+            mission: Vec::new(),
+            principal: String::new(),
         };
         sender.send(delegation).unwrap();
         let received = stream.message().await.unwrap().unwrap();

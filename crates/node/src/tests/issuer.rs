@@ -16,7 +16,8 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use crate::clock::now;
 use crate::{
-    Delegation, Delegations, EndReason, Issuer, IssuerError, IssuerFuture, Launch, LaunchFacts,
+    AgentCredential, Delegation, Delegations, EndReason, Issuer, IssuerError, IssuerFuture, Launch,
+    LaunchFacts,
 };
 
 /// What the issuer does when it is asked.
@@ -178,8 +179,15 @@ impl Issuer for TestIssuer {
         &'a self,
         launch: &'a Launch,
         key: &'a ProvenKey,
-    ) -> IssuerFuture<'a, Result<String, IssuerError>> {
-        Box::pin(async { self.wit(launch, key) })
+    ) -> IssuerFuture<'a, Result<AgentCredential, IssuerError>> {
+        Box::pin(async {
+            Ok(AgentCredential {
+                token: self.wit(launch, key)?,
+                manifest: Vec::new(),
+                gateway_address: ([127, 0, 0, 1], 8443).into(),
+                gateway_spiffe_id: "spiffe://example.org/service/gateway".parse().unwrap(),
+            })
+        })
     }
 
     fn delegations(&self, _: &Launch) -> Delegations {

@@ -73,6 +73,7 @@ impl Serving {
             agent_id: AGENT.parse().unwrap(),
             init_pid: init.map(|pid| pid.try_into().unwrap()),
             isolated,
+            program: None,
         };
         match self.operator().post("/v1/launches", &request).await {
             Ok(launch) => Ok(launch),

@@ -11,8 +11,8 @@ use tonic::{Request, Response, Status};
 use super::spiffe_api::status;
 use super::{NO_IDENTITY, caller};
 use crate::Launches;
-use crate::pb::agent::agent_identity_server::AgentIdentity;
-use crate::pb::agent::{
+use chancery_api::pb::agent::agent_identity_server::AgentIdentity;
+use chancery_api::pb::agent::{
     AwaitDelegationRequest, ChallengeRequest, ChallengeResponse, Delegation,
     IssueCredentialRequest, IssueCredentialResponse,
 };
@@ -61,11 +61,14 @@ impl AgentIdentity for AgentApi {
             ));
         }
         let issued = self.launches.issuer().issue_wit(&launch, &key).await;
-        let token = issued.map_err(|error| status(&error))?;
+        let issued = issued.map_err(|error| status(&error))?;
         *bound = Some(*key.jwk());
         Ok(Response::new(IssueCredentialResponse {
-            token,
+            token: issued.token,
             spiffe_id: launch.instance().to_string(),
+            manifest: issued.manifest,
+            gateway_address: issued.gateway_address.to_string(),
+            gateway_spiffe_id: issued.gateway_spiffe_id.to_string(),
         }))
     }
 
@@ -86,6 +89,8 @@ impl AgentIdentity for AgentApi {
                         next.map(|delegation| Delegation {
                             chain: delegation.chain,
                             consent: delegation.consent,
+                            mission: delegation.mission,
+                            principal: delegation.principal,
                         })
                         .map_err(|error| status(&error))
                     }),

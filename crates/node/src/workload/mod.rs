@@ -22,9 +22,9 @@ use tonic::{Request, Status};
 
 use crate::Launches;
 use crate::launch::Launch;
-use crate::pb::agent::agent_identity_server::AgentIdentityServer;
 use crate::pb::workload::spiffe_workload_api_server::SpiffeWorkloadApiServer;
 use crate::peer::Peer;
+use chancery_api::pb::agent::agent_identity_server::AgentIdentityServer;
 
 /// What a caller without an identity is told; SPIFFE clients look for these words.
 const NO_IDENTITY: &str = "no identity issued";

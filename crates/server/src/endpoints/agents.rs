@@ -21,7 +21,9 @@ use crate::Server;
 
 pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Agents> {
     let rows = server.store.agents().await.map_err(stored)?;
-    Ok(Json(Agents { agents: rows.into_iter().map(shown).collect() }))
+    Ok(Json(Agents {
+        agents: rows.into_iter().map(shown).collect(),
+    }))
 }
 
 /// Registers an agent. The manifest's issuer must be one that the trust document names, and its
@@ -61,7 +63,11 @@ pub(super) async fn register(
         expires_at: manifest.expires_at(),
         log_index,
     };
-    server.store.put_agent(&row, &envelope).await.map_err(stored)?;
+    server
+        .store
+        .put_agent(&row, &envelope)
+        .await
+        .map_err(stored)?;
     Ok(Json(shown(row)))
 }
 
@@ -73,7 +79,9 @@ pub(super) async fn manifest(
     let envelope = envelope.ok_or_else(|| {
         Problem::not_found("manifest_unknown", format!("there is no manifest {digest}"))
     })?;
-    Ok(Json(Manifest { manifest: base64url::encode(envelope) }))
+    Ok(Json(Manifest {
+        manifest: base64url::encode(envelope),
+    }))
 }
 
 /// Refuses a process whose executable is not the code that the manifest names: no identity for
@@ -108,7 +116,10 @@ fn verify(
     let issuers: Vec<IssuerKey> = trust
         .manifest_issuers
         .iter()
-        .map(|known| IssuerKey { issuer: known.issuer.clone(), key: known.key })
+        .map(|known| IssuerKey {
+            issuer: known.issuer.clone(),
+            key: known.key,
+        })
         .collect();
     let context = ManifestContext {
         now,
@@ -124,7 +135,10 @@ fn verify(
 /// is no container.
 fn code(manifest: &VerifiedManifest) -> Result<Digest, Problem> {
     manifest.container_image().ok_or_else(|| {
-        Problem::bad_request("code", "the manifest names no code: supply_chain is missing")
+        Problem::bad_request(
+            "code",
+            "the manifest names no code: supply_chain is missing",
+        )
     })
 }
 

@@ -9,9 +9,7 @@ use chancery_api::server::{AnswerApproval, Approval, ApprovalState, Approvals, O
 use chancery_api::signer::Done;
 use chancery_audit::{ApprovalAnswer, Verdict};
 use chancery_crypto::AwsLc;
-use chancery_delegation::{
-    Answer as PersonAnswer, ApprovalStatement, Credential, verify_approval,
-};
+use chancery_delegation::{Answer as PersonAnswer, ApprovalStatement, Credential, verify_approval};
 use chancery_identity::trust::Role;
 use chancery_store::ApprovalRow;
 use chancery_types::id::ApprovalId;
@@ -60,7 +58,10 @@ pub(super) async fn open(
         document: document(&approval)?,
     };
     if !server.store.put_approval(&row).await.map_err(stored)? {
-        return Err(Problem::conflict("approval_exists", "the request exists already"));
+        return Err(Problem::conflict(
+            "approval_exists",
+            "the request exists already",
+        ));
     }
     server.changed();
     Ok(Json(Done {}))
@@ -76,10 +77,16 @@ pub(super) async fn answer(
     let now = server.now()?;
     let mut approval = load(&server, id).await?;
     if approval.state != ApprovalState::Pending {
-        return Err(Problem::conflict("approval_answered", "the request was answered already"));
+        return Err(Problem::conflict(
+            "approval_answered",
+            "the request was answered already",
+        ));
     }
     if approval.request.expires_at <= now {
-        return Err(Problem::conflict("approval_expired", "the request has expired"));
+        return Err(Problem::conflict(
+            "approval_expired",
+            "the request has expired",
+        ));
     }
     let refused = |message: &str| Problem::forbidden("approval", message.to_owned());
     let bytes = to_canonical(&request.statement).map_err(|_| refused("not a statement"))?;
@@ -130,10 +137,16 @@ pub(super) async fn answer(
     approval.state = state;
     approval.statement = Some(request.statement);
     approval.assertion = Some(request.assertion);
-    let stored_now =
-        server.store.answer_approval(id, &document(&approval)?).await.map_err(stored)?;
+    let stored_now = server
+        .store
+        .answer_approval(id, &document(&approval)?)
+        .await
+        .map_err(stored)?;
     if !stored_now {
-        return Err(Problem::conflict("approval_answered", "the request was answered already"));
+        return Err(Problem::conflict(
+            "approval_answered",
+            "the request was answered already",
+        ));
     }
     server.changed();
     Ok(Json(Done {}))
@@ -141,7 +154,9 @@ pub(super) async fn answer(
 
 fn approval_display(approval: &Approval) -> Result<Digest, Problem> {
     let display = to_canonical(&approval.request.subject);
-    display.map(Digest::of).map_err(|error| Problem::internal("display", &error))
+    display
+        .map(Digest::of)
+        .map_err(|error| Problem::internal("display", &error))
 }
 
 async fn load(server: &Server, id: ApprovalId) -> Result<Approval, Problem> {

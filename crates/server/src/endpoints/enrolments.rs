@@ -22,9 +22,8 @@ pub(super) async fn checkpoint(
     State(server): State<Arc<Server>>,
     Json(request): Json<EnrolCheckpoint>,
 ) -> Answer<Enrolled> {
-    let refused = |reason: &str, error: &dyn std::error::Error| {
-        Problem::forbidden(reason, error.to_string())
-    };
+    let refused =
+        |reason: &str, error: &dyn std::error::Error| Problem::forbidden(reason, error.to_string());
     let trust = server.trust();
     let origin = request.note.lines().next().unwrap_or_default();
     let known = trust
@@ -47,7 +46,11 @@ pub(super) async fn checkpoint(
         checkpoint: Digest::of(&request.note),
     };
     let log_index = server.enrol(server.now()?, event).await?;
-    server.store.set_meta(&place, &request.note).await.map_err(stored)?;
+    server
+        .store
+        .set_meta(&place, &request.note)
+        .await
+        .map_err(stored)?;
     Ok(Json(Enrolled { log_index }))
 }
 
@@ -66,7 +69,11 @@ fn check_growth(
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| Problem::bad_request("consistency", error.to_string()))?;
     next.verify_consistency(last, &proof).map_err(|error| {
-        tracing::error!(old = last.size(), new = next.size(), "a gateway's log forked");
+        tracing::error!(
+            old = last.size(),
+            new = next.size(),
+            "a gateway's log forked"
+        );
         Problem::forbidden("fork", format!("the log is not a continuation: {error}"))
     })
 }
@@ -86,10 +93,22 @@ pub(super) async fn record(
         .find(|reference| reference.rel == "evidence-index")
         .ok_or_else(|| Problem::bad_request("record", "no reference to the evidence index"))?;
     if evidence.id != request.session_id.to_string() {
-        return Err(Problem::bad_request("session", "the record is of another session"));
+        return Err(Problem::bad_request(
+            "session",
+            "the record is of another session",
+        ));
     }
-    if server.store.record(request.session_id).await.map_err(stored)?.is_some() {
-        return Err(Problem::conflict("record_exists", "the session has a Trust Record"));
+    if server
+        .store
+        .record(request.session_id)
+        .await
+        .map_err(stored)?
+        .is_some()
+    {
+        return Err(Problem::conflict(
+            "record_exists",
+            "the session has a Trust Record",
+        ));
     }
     let signer = Digest::from_base64url(&record.cnf.jwk.kid)
         .map_err(|error| Problem::bad_request("record", error.to_string()))?;

@@ -32,14 +32,18 @@ pub(super) async fn open(
     Json(request): Json<OpenInstance>,
 ) -> Answer<LaunchedInstance> {
     let now = server.now()?;
-    let agent_id: AgentId = request
-        .agent_id
-        .parse()
-        .map_err(|_| Problem::bad_request("agent_id", "agent_id is not the SPIFFE ID of an agent"))?;
-    let agent = server.store.agent(agent_id.as_str()).await.map_err(stored)?.ok_or_else(|| {
-        Problem::not_found("agent_unknown", format!("{agent_id} is not registered"))
-            .with_remedy("chancery agent register MANIFEST")
+    let agent_id: AgentId = request.agent_id.parse().map_err(|_| {
+        Problem::bad_request("agent_id", "agent_id is not the SPIFFE ID of an agent")
     })?;
+    let agent = server
+        .store
+        .agent(agent_id.as_str())
+        .await
+        .map_err(stored)?
+        .ok_or_else(|| {
+            Problem::not_found("agent_unknown", format!("{agent_id} is not registered"))
+                .with_remedy("chancery agent register MANIFEST")
+        })?;
     if agent.expires_at <= now {
         return Err(Problem::forbidden(
             "manifest_expired",
@@ -70,7 +74,10 @@ pub(super) async fn open(
     };
     server.store.put_instance(&row).await.map_err(stored)?;
     server.changed();
-    Ok(Json(LaunchedInstance { instance_id, spiffe_id }))
+    Ok(Json(LaunchedInstance {
+        instance_id,
+        spiffe_id,
+    }))
 }
 
 pub(super) async fn end(
@@ -100,7 +107,10 @@ pub(super) async fn running(server: &Server, id: InstanceId) -> Result<InstanceR
     if row.running {
         Ok(row)
     } else {
-        Err(Problem::conflict("instance_ended", format!("instance {id} has ended")))
+        Err(Problem::conflict(
+            "instance_ended",
+            format!("instance {id} has ended"),
+        ))
     }
 }
 
@@ -111,12 +121,19 @@ pub(super) fn evidence(row: &InstanceRow) -> Result<Evidence, Problem> {
 }
 
 fn shown(row: &InstanceRow) -> Instance {
-    let isolation = row.evidence.get("isolation").and_then(|value| value.as_str());
+    let isolation = row
+        .evidence
+        .get("isolation")
+        .and_then(|value| value.as_str());
     Instance {
         instance_id: row.instance_id,
         spiffe_id: row.spiffe_id.clone(),
         agent_id: row.agent_id.clone(),
-        state: if row.running { InstanceState::Running } else { InstanceState::Ended },
+        state: if row.running {
+            InstanceState::Running
+        } else {
+            InstanceState::Ended
+        },
         has_agent_key: row.agent_key.is_some(),
         opened_at: row.opened_at,
         isolation: isolation.unwrap_or("unisolated").to_owned(),

@@ -40,7 +40,9 @@ pub(super) async fn x509(
         key: key_digest(&request.spki)?,
         expires: now.plus_seconds(X509_LIFETIME_SECONDS),
     };
-    server.enrol(now, issued(&server, &instance, credential)?).await?;
+    server
+        .enrol(now, issued(&server, &instance, credential)?)
+        .await?;
     let request = SignX509 {
         spiffe_id: instance.spiffe_id,
         spki: request.spki,
@@ -58,7 +60,10 @@ pub(super) async fn service(
 ) -> Answer<IssuedX509> {
     let now = server.now()?;
     let trust = server.trust();
-    let spiffe_id = format!("spiffe://{}/service/{}", trust.trust_domain, request.service);
+    let spiffe_id = format!(
+        "spiffe://{}/service/{}",
+        trust.trust_domain, request.service
+    );
     let serial = random_bytes::<16>().map_err(random)?;
     let event = IdentityIssue {
         agent: label(&spiffe_id)?,
@@ -100,9 +105,15 @@ pub(super) async fn wit(
     if !AwsLc.is_valid_key(&request.key) {
         return Err(Problem::bad_request("key", "the agent key is not a key"));
     }
-    let kept = server.store.set_agent_key(request.instance_id, &request.key).await;
+    let kept = server
+        .store
+        .set_agent_key(request.instance_id, &request.key)
+        .await;
     if !kept.map_err(stored)? {
-        return Err(Problem::conflict("agent_key", "the instance has another agent key"));
+        return Err(Problem::conflict(
+            "agent_key",
+            "the instance has another agent key",
+        ));
     }
     let id: CredentialId = random_id().map_err(random)?;
     let expires = now.plus_seconds(WIT_LIFETIME_SECONDS);
@@ -112,7 +123,9 @@ pub(super) async fn wit(
         key: request.key.thumbprint(),
         expires,
     };
-    server.enrol(now, issued(&server, &instance, credential)?).await?;
+    server
+        .enrol(now, issued(&server, &instance, credential)?)
+        .await?;
     let attested = evidence(&instance)?;
     let sub: SpiffeId = instance
         .spiffe_id
@@ -142,7 +155,9 @@ fn issued(
     credential: Credential,
 ) -> Result<IdentityIssue, Problem> {
     let attested = evidence(instance)?;
-    let digest = attested.digest().map_err(|error| Problem::internal("evidence", &error))?;
+    let digest = attested
+        .digest()
+        .map_err(|error| Problem::internal("evidence", &error))?;
     let node = format!("spiffe://{}/service/node", server.trust().trust_domain);
     Ok(IdentityIssue {
         agent: label(&instance.agent_id)?,

@@ -91,5 +91,6 @@ fn random(error: chancery_crypto::RandomError) -> Problem {
 }
 
 fn label(text: &str) -> Result<chancery_audit::Label, Problem> {
-    text.parse().map_err(|_| Problem::bad_request("name", "a name is too long or not printable"))
+    text.parse()
+        .map_err(|_| Problem::bad_request("name", "a name is too long or not printable"))
 }

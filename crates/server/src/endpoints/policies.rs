@@ -22,7 +22,10 @@ pub(super) async fn show(
 ) -> Answer<PolicyFiles> {
     let row = server.store.policy(digest).await.map_err(stored)?;
     let row = row.ok_or_else(|| {
-        Problem::not_found("policy_unknown", format!("there is no policy bundle {digest}"))
+        Problem::not_found(
+            "policy_unknown",
+            format!("there is no policy bundle {digest}"),
+        )
     })?;
     Ok(Json(PolicyFiles { files: row.files }))
 }
@@ -39,12 +42,17 @@ pub(super) async fn publish(
     let current = server.store.current_policy().await.map_err(stored)?;
     if let Some(current) = &current {
         if current.digest == digest {
-            return Ok(Json(Enrolled { log_index: current.log_index }));
+            return Ok(Json(Enrolled {
+                log_index: current.log_index,
+            }));
         }
         if bundle.index().version() <= current.version {
             return Err(Problem::conflict(
                 "policy_version",
-                format!("version {} is in force; a later bundle has a higher one", current.version),
+                format!(
+                    "version {} is in force; a later bundle has a higher one",
+                    current.version
+                ),
             )
             .with_remedy("raise \"version\" in bundle.json"));
         }
@@ -58,7 +66,10 @@ pub(super) async fn publish(
         .iter()
         .find(|key| key.kid() == request.kid && AwsLc.verify(key, &statement, &signature))
         .ok_or_else(|| {
-            Problem::forbidden("policy_signer", "no policy signer of the trust document signed")
+            Problem::forbidden(
+                "policy_signer",
+                "no policy signer of the trust document signed",
+            )
         })?;
     let event = PolicyPublish {
         name: label(bundle.index().name())?,

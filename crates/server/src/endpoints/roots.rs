@@ -34,7 +34,10 @@ pub(super) async fn draft(
     let trust = server.trust();
     let instance = running(&server, request.instance_id).await?;
     let key = instance.agent_key.ok_or_else(|| {
-        Problem::conflict("no_agent_key", "the instance has not proven an agent key yet")
+        Problem::conflict(
+            "no_agent_key",
+            "the instance has not proven an agent key yet",
+        )
     })?;
     let person = trust
         .person(request.person_id)
@@ -43,21 +46,39 @@ pub(super) async fn draft(
             Problem::forbidden("person", "the trust document names no such principal")
                 .with_remedy("chancery trust enrol")
         })?;
-    let hardware = person.credentials.iter().all(|credential| credential.hardware);
+    let hardware = person
+        .credentials
+        .iter()
+        .all(|credential| credential.hardware);
     let authority = trust.delegation_authorities.first().ok_or_else(|| {
-        Problem::unavailable("authority", "the trust document names no delegation authority")
+        Problem::unavailable(
+            "authority",
+            "the trust document names no delegation authority",
+        )
     })?;
     if !(1..=MAX_LIFETIME_SECONDS).contains(&request.lifetime_seconds) {
-        return Err(Problem::bad_request("lifetime", "a root lives an hour at most"));
+        return Err(Problem::bad_request(
+            "lifetime",
+            "a root lives an hour at most",
+        ));
     }
     let mission = mission(&request.mission)?;
-    let entries = request.authorization_details.iter().enumerate().map(|(place, entry)| {
-        Entry::parse(entry).map_err(|reason| {
-            Problem::bad_request(reason.code(), format!("authorization_details[{place}]: {reason}"))
-        })
-    });
-    let subject: SpiffeId =
-        instance.spiffe_id.parse().map_err(|error| Problem::internal("spiffe_id", &error))?;
+    let entries = request
+        .authorization_details
+        .iter()
+        .enumerate()
+        .map(|(place, entry)| {
+            Entry::parse(entry).map_err(|reason| {
+                Problem::bad_request(
+                    reason.code(),
+                    format!("authorization_details[{place}]: {reason}"),
+                )
+            })
+        });
+    let subject: SpiffeId = instance
+        .spiffe_id
+        .parse()
+        .map_err(|error| Problem::internal("spiffe_id", &error))?;
     let jti: DelegationId = random_id().map_err(random)?;
     let session: SessionId = random_id().map_err(random)?;
     let issued_at = chancery_types::Timestamp::from_seconds(now.as_seconds());
@@ -87,7 +108,10 @@ pub(super) async fn draft(
         mission: mission.digest(),
     };
     let refused = |reason: chancery_delegation::Reason| {
-        Problem::bad_request(reason.code(), format!("the root would be refused: {reason}"))
+        Problem::bad_request(
+            reason.code(),
+            format!("the root would be refused: {reason}"),
+        )
     };
     let challenge = draft.challenge().map_err(refused)?;
     let claims = draft.to_claims().map_err(refused)?;
@@ -96,7 +120,10 @@ pub(super) async fn draft(
         .set_meta(&format!("mission {}", mission.digest()), &request.mission)
         .await
         .map_err(stored)?;
-    Ok(Json(Draft { claims, challenge: challenge.to_base64url() }))
+    Ok(Json(Draft {
+        claims,
+        challenge: challenge.to_base64url(),
+    }))
 }
 
 /// Takes a person's consent. The signer verifies it before it signs; the entry is in the log before
@@ -115,7 +142,10 @@ pub(super) async fn submit(
         .instance();
     let instance = running(&server, instance_id).await?;
     if instance.agent_key != Some(draft.terms.key) {
-        return Err(Problem::forbidden("agent_key", "the claims name another key"));
+        return Err(Problem::forbidden(
+            "agent_key",
+            "the claims name another key",
+        ));
     }
     let session: SessionId = draft
         .sid
@@ -127,19 +157,28 @@ pub(super) async fn submit(
         .await
         .map_err(stored)?
         .ok_or_else(|| Problem::bad_request("mission", "the mission was not drafted here"))?;
-    let manifest = server.store.manifest(instance.manifest_digest).await.map_err(stored)?;
+    let manifest = server
+        .store
+        .manifest(instance.manifest_digest)
+        .await
+        .map_err(stored)?;
     let manifest =
         manifest.ok_or_else(|| Problem::not_found("manifest_unknown", "no such manifest"))?;
     let signed = server
         .signer
-        .root(&SignRoot { claims: request.claims, consent: request.consent.clone() })
+        .root(&SignRoot {
+            claims: request.claims,
+            consent: request.consent.clone(),
+        })
         .await
         .map_err(|error| match error {
             chancery_api::ClientError::Refused(problem) => problem,
             other => Problem::unavailable("signer", other.to_string()),
         })?;
-    let artefact =
-        request.consent.to_bytes().map_err(|error| Problem::internal("consent", &error))?;
+    let artefact = request
+        .consent
+        .to_bytes()
+        .map_err(|error| Problem::internal("consent", &error))?;
     let consent = Digest::of(artefact);
     let person = Principal {
         issuer: draft.person.issuer.clone(),
@@ -176,7 +215,12 @@ pub(super) async fn submit(
     };
     let document =
         serde_json::to_value(&issued).map_err(|error| Problem::internal("root", &error))?;
-    let row = RootRow { jti: draft.terms.jti, instance_id, document, created_at: now };
+    let row = RootRow {
+        jti: draft.terms.jti,
+        instance_id,
+        document,
+        created_at: now,
+    };
     server.store.put_root(&row).await.map_err(stored)?;
     server.changed();
     Ok(Json(issued))

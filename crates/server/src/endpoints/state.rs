@@ -50,8 +50,14 @@ pub(super) async fn snapshot(State(server): State<Arc<Server>>) -> Answer<Signed
         String::from_utf8(canonical).map_err(|error| Problem::internal("snapshot", &error))?;
     let signed = server
         .signer
-        .snapshot(&SignSnapshot { snapshot: canonical })
+        .snapshot(&SignSnapshot {
+            snapshot: canonical,
+        })
         .await
         .map_err(|error| Problem::unavailable("signer", error.to_string()))?;
-    Ok(Json(SignedSnapshot { snapshot, kid: signed.kid, signature: signed.signature }))
+    Ok(Json(SignedSnapshot {
+        snapshot,
+        kid: signed.kid,
+        signature: signed.signature,
+    }))
 }

@@ -16,8 +16,7 @@ pub(super) async fn show(State(server): State<Arc<Server>>) -> Answer<TrustText>
         .signed()
         .to_bytes()
         .map_err(|error| Problem::internal("trust", &error))?;
-    let document =
-        String::from_utf8(bytes).map_err(|error| Problem::internal("trust", &error))?;
+    let document = String::from_utf8(bytes).map_err(|error| Problem::internal("trust", &error))?;
     Ok(Json(TrustText { document }))
 }
 

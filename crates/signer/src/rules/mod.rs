@@ -18,8 +18,10 @@ const MAX_SKEW_SECONDS: u64 = 60;
 pub(crate) fn check_now(asked: Timestamp, now: Timestamp) -> Result<(), Problem> {
     let skew = asked.micros_since(now).max(now.micros_since(asked));
     if skew > MAX_SKEW_SECONDS * 1_000_000 {
-        return Err(Problem::forbidden("clock_skew", "the time of issuance is not now")
-            .with_remedy("set the clocks of this machine and of the server"));
+        return Err(
+            Problem::forbidden("clock_skew", "the time of issuance is not now")
+                .with_remedy("set the clocks of this machine and of the server"),
+        );
     }
     Ok(())
 }

@@ -25,21 +25,35 @@ pub(crate) fn sign(
         .iter()
         .find(|known| known.key == *keys.delegation.public())
         .ok_or_else(|| {
-            Problem::forbidden("authority", "the trust document does not name this authority")
+            Problem::forbidden(
+                "authority",
+                "the trust document does not name this authority",
+            )
         })?;
     if draft.issuer != authority.issuer || draft.person.issuer != authority.issuer {
-        return Err(Problem::forbidden("issuer", "iss and prn.iss must be this authority's"));
+        return Err(Problem::forbidden(
+            "issuer",
+            "iss and prn.iss must be this authority's",
+        ));
     }
     let lifetime = draft.terms.expires_at.micros_since(draft.terms.issued_at) / 1_000_000;
     if lifetime > MAX_LIFETIME_SECONDS {
-        return Err(Problem::forbidden("lifetime", "a root lives an hour at most"));
+        return Err(Problem::forbidden(
+            "lifetime",
+            "a root lives an hour at most",
+        ));
     }
     if draft.terms.subject.trust_domain().as_str() != trust.trust_domain {
-        return Err(Problem::forbidden("sub", "a root is signed for own instances only"));
+        return Err(Problem::forbidden(
+            "sub",
+            "a root is signed for own instances only",
+        ));
     }
     let consent = consent(trust, &draft, request)?;
     draft
-        .sign(consent, keys.delegation.public(), &AwsLc, &|input| keys.delegation.sign(input))
+        .sign(consent, keys.delegation.public(), &AwsLc, &|input| {
+            keys.delegation.sign(input)
+        })
         .map(|token| SignedToken { token })
         .map_err(|error| Problem::bad_request("root", error.to_string()))
 }
@@ -60,7 +74,9 @@ fn consent(
     if !person.roles.contains(&Role::Principal) {
         return Err(refused("the person is no principal"));
     }
-    let challenge = draft.challenge().map_err(|_| refused("the claims have no challenge"))?;
+    let challenge = draft
+        .challenge()
+        .map_err(|_| refused("the claims have no challenge"))?;
     let credential = Credential {
         credential_id: &credential.credential_id,
         key: &credential.key,

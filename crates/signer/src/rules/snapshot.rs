@@ -50,12 +50,18 @@ impl SnapshotRatchet {
         let snapshot: Snapshot = serde_json::from_value(value).map_err(|_| malformed())?;
         check_now(snapshot.issued_at, now)?;
         if snapshot.sequence <= self.highest {
-            return Err(Problem::conflict("ratchet", "a later snapshot was signed already"));
+            return Err(Problem::conflict(
+                "ratchet",
+                "a later snapshot was signed already",
+            ));
         }
         let input = snapshot.signing_input().map_err(|_| malformed())?;
-        self.advance(snapshot.sequence).map_err(|error| Problem::internal("ratchet", &error))?;
-        let signature =
-            keys.snapshot.sign(&input).map_err(|error| Problem::internal("sign", &error))?;
+        self.advance(snapshot.sequence)
+            .map_err(|error| Problem::internal("ratchet", &error))?;
+        let signature = keys
+            .snapshot
+            .sign(&input)
+            .map_err(|error| Problem::internal("sign", &error))?;
         Ok(SignedSnapshot {
             kid: keys.snapshot.public().kid(),
             signature: base64url::encode(signature),

@@ -28,10 +28,16 @@ pub(crate) fn sign(
     check_now(Timestamp::from_seconds(claims.iat), now)?;
     let instance = claims.sub.as_str().parse::<InstanceSpiffeId>();
     if !instance.is_ok_and(|instance| instance.trust_domain() == trust_domain) {
-        return Err(Problem::forbidden("sub", "a token is signed for own instances only"));
+        return Err(Problem::forbidden(
+            "sub",
+            "a token is signed for own instances only",
+        ));
     }
     if claims.exp.saturating_sub(claims.iat) > MAX_LIFETIME_SECONDS {
-        return Err(Problem::forbidden("lifetime", "a token lives a day at most"));
+        return Err(Problem::forbidden(
+            "lifetime",
+            "a token lives a day at most",
+        ));
     }
     if !AwsLc.is_valid_key(&claims.cnf.jwk) {
         return Err(Problem::bad_request("key", "cnf.jwk is not a key"));
@@ -43,5 +49,7 @@ pub(crate) fn sign(
         .token
         .sign(input.as_bytes())
         .map_err(|error| Problem::internal("sign", &error))?;
-    Ok(SignedToken { token: assemble(&input, &signature) })
+    Ok(SignedToken {
+        token: assemble(&input, &signature),
+    })
 }

@@ -32,7 +32,10 @@ pub(crate) fn sign(
         ));
     }
     if !(1..=MAX_LIFETIME_SECONDS).contains(&request.lifetime_seconds) {
-        return Err(Problem::forbidden("lifetime", "an SVID lives an hour at most"));
+        return Err(Problem::forbidden(
+            "lifetime",
+            "an SVID lives an hour at most",
+        ));
     }
     let spki = base64url::decode(&request.spki)
         .map_err(|_| Problem::bad_request("spki", "spki is not base64url"))?;
@@ -52,5 +55,7 @@ pub(crate) fn sign(
         },
     )
     .map_err(|error| Problem::bad_request("certificate", error.to_string()))?;
-    Ok(SignedX509 { chain: vec![base64url::encode(leaf), base64url::encode(certificate)] })
+    Ok(SignedX509 {
+        chain: vec![base64url::encode(leaf), base64url::encode(certificate)],
+    })
 }

@@ -1,0 +1,181 @@
+//! The agent key and everything it signs.
+
+use std::fmt;
+
+use chancery_api::gateway::{SESSION_PROOF_TYP, SessionProof};
+use chancery_crypto::{AwsLc, KeyError, RandomError, SigningKey, random_id};
+use chancery_delegation::chain::ChainTip;
+use chancery_delegation::token::Call;
+use chancery_delegation::{DraftError, LinkDraft, ProofDraft};
+use chancery_identity::{SpiffeId, key_proof_signing_input};
+use chancery_types::id::{ExecutionKind, ProofKind};
+use chancery_types::jws::{Header, assemble, signing_input};
+use chancery_types::{Algorithm, CanonicalError, Digest, Jwk, Timestamp, to_canonical};
+use serde::Serialize;
+
+use crate::handover::{ACCEPT_TYP, Acceptance};
+
+/// The instance's second key (Ed25519). It is made in memory, stays there, and is neither printed
+/// nor written: whoever holds this value can sign, nobody can read the key from it.
+pub struct AgentKey(SigningKey);
+
+/// Why the agent key did not sign.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AgentKeyError {
+    /// The key could not be made or did not sign.
+    #[error("the agent key failed")]
+    Key(#[from] KeyError),
+    /// The operating system has no randomness.
+    #[error("no randomness for an identifier")]
+    Random(#[from] RandomError),
+    /// What was to be signed has no canonical form.
+    #[error("the claims have no canonical form")]
+    Canonical(#[from] CanonicalError),
+    /// A verifier would refuse what was to be signed.
+    #[error(transparent)]
+    Draft(#[from] DraftError<KeyError>),
+}
+
+impl AgentKey {
+    /// Draws a new key.
+    pub fn generate() -> Result<Self, AgentKeyError> {
+        Ok(Self(SigningKey::generate(Algorithm::Ed25519)?))
+    }
+
+    /// The public half.
+    pub const fn public(&self) -> &Jwk {
+        self.0.public()
+    }
+
+    /// Proves possession to the node that asked with `nonce`: what the credential is issued for.
+    pub fn prove_key(&self, nonce: &str) -> Result<String, AgentKeyError> {
+        let input = key_proof_signing_input(self.public(), nonce)?;
+        Ok(assemble(&input, &self.0.sign(input.as_bytes())?))
+    }
+
+    /// Answers the gateway's challenge to open or join a session with the chain of that `cth`.
+    pub fn prove_session(
+        &self,
+        gateway: &SpiffeId,
+        nonce: &str,
+        chain: Digest,
+        now: Timestamp,
+    ) -> Result<String, AgentKeyError> {
+        let claims = SessionProof {
+            aud: gateway.to_string(),
+            nonce: nonce.to_owned(),
+            cth: chain.to_base64url(),
+            iat: now.as_seconds(),
+        };
+        self.sign(SESSION_PROOF_TYP, &claims)
+    }
+
+    /// Proves one call under the chain of that `cth`. Proof and execution are named anew each time,
+    /// so that no two proofs are alike.
+    pub fn prove_call(
+        &self,
+        gateway: &SpiffeId,
+        chain: Digest,
+        call: Call<'_>,
+        now: Timestamp,
+    ) -> Result<String, AgentKeyError> {
+        let jti = random_id::<ProofKind>()?.to_string();
+        let draft = ProofDraft {
+            audience: gateway.as_str(),
+            issued_at: now,
+            jti: &jti,
+            chain,
+            call,
+            execution: Some(random_id::<ExecutionKind>()?),
+            step: None,
+        };
+        let sign = |message: &[u8]| self.0.sign(message);
+        Ok(draft.sign(self.public(), &sign)?)
+    }
+
+    /// Narrows the chain that ends at `tip` by one more link. Fails with the reason a verifier
+    /// would give.
+    pub fn narrow(&self, tip: &ChainTip, link: &LinkDraft) -> Result<String, AgentKeyError> {
+        let sign = |message: &[u8]| self.0.sign(message);
+        Ok(link.sign(tip, &AwsLc, &sign)?)
+    }
+
+    /// Accepts a parent's offer.
+    pub(crate) fn accept(&self, acceptance: &Acceptance) -> Result<String, AgentKeyError> {
+        self.sign(ACCEPT_TYP, acceptance)
+    }
+
+    fn sign(&self, typ: &str, claims: &impl Serialize) -> Result<String, AgentKeyError> {
+        let header = Header { algorithm: Algorithm::Ed25519, typ: typ.to_owned(), kid: None };
+        let input = signing_input(&header, &to_canonical(claims)?);
+        Ok(assemble(&input, &self.0.sign(input.as_bytes())?))
+    }
+}
+
+impl fmt::Debug for AgentKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AgentKey").field(&self.public().kid()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chancery_identity::verify_key_proof;
+    use chancery_types::jws::Compact;
+    use serde_json::{Map, Value};
+
+    use super::*;
+    use chancery_delegation::Target;
+
+    fn gateway() -> SpiffeId {
+        "spiffe://td/service/gateway".parse().unwrap()
+    }
+
+    #[test]
+    fn is_not_printed() {
+        let key = AgentKey::generate().unwrap();
+        assert_eq!(format!("{key:?}"), format!("AgentKey({:?})", key.public().kid()));
+    }
+
+    #[test]
+    fn a_key_proof_is_for_its_nonce_and_key() {
+        let (key, other) = (AgentKey::generate().unwrap(), AgentKey::generate().unwrap());
+        let proof = key.prove_key("n").unwrap();
+        assert!(verify_key_proof(&proof, key.public(), "n", &AwsLc).is_ok());
+        assert!(verify_key_proof(&proof, key.public(), "m", &AwsLc).is_err());
+        assert!(verify_key_proof(&proof, other.public(), "n", &AwsLc).is_err());
+    }
+
+    #[test]
+    fn a_session_proof_has_alg_and_typ_only() {
+        let key = AgentKey::generate().unwrap();
+        let now = Timestamp::from_seconds(7);
+        let proof = key.prove_session(&gateway(), "n", Digest::of("c"), now).unwrap();
+        let token = Compact::parse(&proof).unwrap();
+        assert_eq!(token.header.typ, SESSION_PROOF_TYP);
+        assert_eq!(token.header.kid, None);
+        assert!(token.verify(key.public(), &AwsLc));
+        let claims: SessionProof = serde_json::from_value(Value::Object(token.claims)).unwrap();
+        assert_eq!(claims.aud, gateway().as_str());
+        assert_eq!((claims.nonce.as_str(), claims.iat), ("n", 7));
+        assert_eq!(claims.cth, Digest::of("c").to_base64url());
+    }
+
+    #[test]
+    fn no_two_call_proofs_are_alike() {
+        let key = AgentKey::generate().unwrap();
+        let args = Map::new();
+        let call = Call { server: "s", target: Target::Tool("t"), args: &args };
+        let prove = || {
+            key.prove_call(&gateway(), Digest::of("c"), call, Timestamp::from_seconds(7)).unwrap()
+        };
+        let (one, two) = (prove(), prove());
+        let (one, two) = (Compact::parse(&one).unwrap(), Compact::parse(&two).unwrap());
+        assert!(one.verify(key.public(), &AwsLc));
+        for claim in ["jti", "exec"] {
+            assert_ne!(one.claims[claim], two.claims[claim]);
+        }
+        assert_eq!(one.claims["tool"], serde_json::json!(["s", "t"]));
+    }
+}

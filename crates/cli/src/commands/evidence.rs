@@ -1,0 +1,155 @@
+//! `chancery evidence`: copies a session's evidence into a folder.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use chancery_audit::{Entry, Event};
+use chancery_evidence::{EvidenceIndex, INDEX_PATH, TRUST_RECORD_PATH, object_path};
+use chancery_journal::Reader;
+use chancery_types::Digest;
+use chancery_types::id::SessionId;
+use serde::Serialize;
+
+use crate::args::{EvidenceArgs, Format};
+use crate::deployment::Layout;
+use crate::output;
+
+/// How long the server may take to publish what it enrolled.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What was copied.
+#[derive(Debug, Serialize)]
+pub(crate) struct Exported {
+    session: SessionId,
+    folder: String,
+    objects: usize,
+    gateway_entries: u64,
+    server_entries: u64,
+}
+
+pub(super) async fn run(format: Format, args: EvidenceArgs) -> anyhow::Result<ExitCode> {
+    let layout = super::layout(&args.data)?;
+    let exported = export(&layout, args.session, &args.out).await?;
+    output::result(format, &exported, || {
+        format!(
+            "{}: evidence of {}: {} objects, {} entries of the gateway's log, {} of the server's",
+            exported.folder,
+            exported.session,
+            exported.objects,
+            exported.gateway_entries,
+            exported.server_entries
+        )
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Copies a session's evidence into a folder that does not exist yet.
+pub(crate) async fn export(
+    layout: &Layout,
+    session: SessionId,
+    out: &Path,
+) -> anyhow::Result<Exported> {
+    ensure!(!out.exists(), "{}: exists already; evidence is never mixed", out.display());
+    let gateway = Reader::open(&layout.gateway_log())?;
+    let server = Reader::open(&layout.server_log())?;
+    let index_digest = index_of(&gateway, session)?;
+    let record_path = layout.gateway().join("records").join(format!("{session}.json"));
+    let record = std::fs::read(&record_path).with_context(|| {
+        format!("{}: the session has no Trust Record yet", record_path.display())
+    })?;
+    let (gateway_note, server_note) = settled(&gateway, &server, session, Digest::of(&record)).await?;
+    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let staging = tempfile::Builder::new()
+        .prefix(".evidence-")
+        .tempdir_in(parent.unwrap_or(Path::new(".")))
+        .with_context(|| out.display().to_string())?;
+    let folder = staging.path();
+    let objects = layout.gateway().join("objects");
+    let index_bytes = read(&objects.join(index_digest.to_hex()))?;
+    let index = EvidenceIndex::parse(&index_bytes)
+        .with_context(|| format!("object {index_digest}: not an evidence index"))?;
+    write(&folder.join(INDEX_PATH), &index_bytes)?;
+    write(&folder.join(TRUST_RECORD_PATH), &record)?;
+    for object in &index.objects {
+        let bytes = read(&objects.join(object.digest.to_hex()))?;
+        ensure!(
+            Digest::of(&bytes) == object.digest,
+            "{}: the object is damaged; restore the data folder from a copy",
+            objects.join(object.digest.to_hex()).display()
+        );
+        write(&folder.join(object_path(object.digest)), &bytes)?;
+    }
+    std::fs::create_dir(folder.join("log")).context("log")?;
+    let gateway = gateway.export(&gateway_note, &folder.join("log/gateway"))?;
+    let server = server.export(&server_note, &folder.join("log/server"))?;
+    let folder = staging.keep();
+    std::fs::rename(&folder, out).with_context(|| out.display().to_string())?;
+    Ok(Exported {
+        session,
+        folder: out.display().to_string(),
+        objects: index.objects.len(),
+        gateway_entries: gateway.checkpoint.size,
+        server_entries: server.checkpoint.size,
+    })
+}
+
+/// The digest of the session's evidence index, which its end entry names.
+fn index_of(gateway: &Reader, session: SessionId) -> anyhow::Result<Digest> {
+    for entry in gateway.entries(0..gateway.size()?)? {
+        if let Event::SessionEnd(end) = Entry::parse(&entry?)?.event
+            && end.session == session
+        {
+            return end.evidence.context("the session ended without an evidence index");
+        }
+    }
+    bail!("session {session} has not ended, or it is not of this gateway")
+}
+
+/// Checkpoints that cover everything: the record in the server's log, and that checkpoint of the
+/// gateway's log which the server has enrolled last.
+async fn settled(
+    gateway: &Reader,
+    server: &Reader,
+    session: SessionId,
+    record: Digest,
+) -> anyhow::Result<(String, String)> {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        if let Some((server_note, published)) = server.checkpoint()? {
+            let (mut recorded, mut enrolled) = (false, None);
+            for entry in server.entries(0..published.size)? {
+                match Entry::parse(&entry?)?.event {
+                    Event::RecordEnrol(enrol) => {
+                        recorded |= enrol.session == session && enrol.record == record;
+                    }
+                    Event::CheckpointEnrol(enrol) => enrolled = Some(enrol.checkpoint),
+                    _ => {}
+                }
+            }
+            if let Some((gateway_note, _)) = gateway.checkpoint()?
+                && recorded
+                && enrolled == Some(Digest::of(&gateway_note))
+            {
+                return Ok((gateway_note, server_note));
+            }
+        }
+        ensure!(
+            tokio::time::Instant::now() < deadline,
+            "the server has not published the session's Trust Record and the gateway's last \
+             checkpoint; is it running?"
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| path.display().to_string())
+}
+
+fn write(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+    let shown = || path.display().to_string();
+    std::fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).with_context(shown)?;
+    std::fs::write(path, content).with_context(shown)
+}

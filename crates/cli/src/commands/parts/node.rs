@@ -1,0 +1,33 @@
+use std::net::Ipv4Addr;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use chancery_node::{Home, Node, NodeConfig, ServerIssuer};
+
+use super::{prepare, until_stopped};
+use crate::deployment::Layout;
+use crate::gateway_config::GatewayFile;
+
+/// Runs the node.
+pub(in crate::commands) async fn node(layout: &Layout) -> anyhow::Result<ExitCode> {
+    prepare()?;
+    let trust = layout.trust()?;
+    let config = GatewayFile::read(&layout.gateway_config())?;
+    let home = Home {
+        trust_domain: trust.trust_domain.parse()?,
+        gateway_address: (Ipv4Addr::LOCALHOST, config.port).into(),
+        gateway_spiffe_id: format!("spiffe://{}/service/gateway", trust.trust_domain).parse()?,
+    };
+    let sockets = NodeConfig {
+        workload_socket: layout.workload_socket(),
+        operator_socket: layout.node_socket(),
+    };
+    let issuer = ServerIssuer::start(layout.server_client(), home);
+    let node = Node::bind(&sockets, issuer)?;
+    tracing::info!(socket = %sockets.workload_socket.display(), "node serves");
+    let stopped = async {
+        let _ = until_stopped().await;
+    };
+    node.serve(stopped).await.context("node")?;
+    Ok(ExitCode::SUCCESS)
+}

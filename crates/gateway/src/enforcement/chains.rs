@@ -1,0 +1,112 @@
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chancery_crypto::AwsLc;
+use chancery_delegation::{
+    Assertion, Consent, Credential, Refusal, VerifiedChain, verify_chain, verify_consent,
+};
+use chancery_identity::trust::{Role, VerifiedTrust};
+use chancery_types::{Digest, Timestamp};
+
+use super::in_force::InForce;
+use super::objects::Objects;
+
+/// Most chains that are remembered as verified.
+const MOST: usize = 4_096;
+
+/// A verified chain with the person's verified consent to its root.
+#[derive(Debug)]
+pub(crate) struct KnownChain {
+    pub(crate) chain: VerifiedChain,
+    pub(crate) consent: Consent,
+}
+
+/// Chains that were verified under what is in force now, by digest. Forgotten as a whole when
+/// anything changes that verification asks.
+#[derive(Debug, Default)]
+pub(crate) struct Chains(Mutex<HashMap<Digest, Arc<KnownChain>>>);
+
+/// Why a chain is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ChainFault {
+    pub(crate) code: &'static str,
+    pub(crate) link: Option<u64>,
+}
+
+impl From<Refusal> for ChainFault {
+    fn from(refusal: Refusal) -> Self {
+        Self { code: refusal.reason.code(), link: refusal.link.map(|link| link as u64) }
+    }
+}
+
+impl From<&'static str> for ChainFault {
+    fn from(code: &'static str) -> Self {
+        Self { code, link: None }
+    }
+}
+
+impl Chains {
+    /// A chain as verified now, its consent found among the objects by the digest that the root
+    /// names.
+    pub(crate) fn verify(
+        &self,
+        links: &[&str],
+        audience: &str,
+        in_force: &InForce,
+        objects: &Objects,
+        now: Timestamp,
+    ) -> Result<Arc<KnownChain>, ChainFault> {
+        let digest = Digest::of(links.join(","));
+        if let Some(known) = self.lock().get(&digest) {
+            in_force.standing(now, |standing| known.chain.recheck(&standing))?;
+            return Ok(Arc::clone(known));
+        }
+        let chain = in_force.chains(audience, now, |context| verify_chain(links, context))?;
+        let artefact = objects.get(chain.principal().consent).ok_or("consent_missing")?;
+        let consent = consent_to(&chain, &artefact, &in_force.trust)?;
+        let known = Arc::new(KnownChain { chain, consent });
+        let mut all = self.lock();
+        if all.len() >= MOST {
+            all.clear();
+        }
+        all.insert(digest, Arc::clone(&known));
+        Ok(known)
+    }
+
+    /// Forgets all.
+    pub(crate) fn forget(&self) {
+        self.lock().clear();
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Digest, Arc<KnownChain>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Verifies that `artefact` is the consent of the chain's own principal, with a credential that the
+/// trust document gives to that person.
+pub(crate) fn consent_to(
+    chain: &VerifiedChain,
+    artefact: &[u8],
+    trust: &VerifiedTrust,
+) -> Result<Consent, &'static str> {
+    const INVALID: &str = "consent_invalid";
+    let assertion = Assertion::parse(artefact).map_err(|_| INVALID)?;
+    let (person, credential) = trust.credential(&assertion.credential_id).ok_or(INVALID)?;
+    let is_principal = person.id.to_string() == chain.principal().subject
+        && person.roles.contains(&Role::Principal);
+    if !is_principal {
+        return Err(INVALID);
+    }
+    let credential = Credential {
+        credential_id: &credential.credential_id,
+        key: &credential.key,
+        rp_id: &credential.rp_id,
+        origin: &credential.origin,
+        last_counter: None,
+    };
+    verify_consent(chain, artefact, &credential, &AwsLc).map_err(|error| {
+        tracing::info!(%error, "a consent was refused");
+        INVALID
+    })
+}

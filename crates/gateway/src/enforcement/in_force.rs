@@ -1,0 +1,140 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use chancery_api::snapshot::VerifiedSnapshot;
+use chancery_crypto::AwsLc;
+use chancery_delegation::{ChainContext, IssuerKey, ManifestContext, Standing, TrustAnchor};
+use chancery_identity::trust::VerifiedTrust;
+use chancery_identity::{TrustDomain, WitBundle};
+use chancery_policy::Bundle;
+use chancery_types::{Digest, Timestamp};
+
+/// How old a snapshot may be for new sessions, new grants and irreversible calls.
+const FRESH_SECONDS: u64 = 10;
+
+/// How far ahead of our clock a snapshot may be dated.
+pub(crate) const MAX_AHEAD_SECONDS: u64 = 5;
+
+/// Everything that is in force at one moment: taken together, replaced together. Whoever decides
+/// holds one of these for the whole decision.
+#[derive(Debug)]
+pub(crate) struct InForce {
+    pub(crate) trust: Arc<VerifiedTrust>,
+    pub(crate) snapshot: VerifiedSnapshot,
+    pub(crate) policy: Policy,
+    anchors: Vec<TrustAnchor>,
+    issuers: Vec<IssuerKey>,
+    tokens: WitBundle,
+    revoked: BTreeSet<String>,
+}
+
+/// A loaded policy bundle and the object that holds its files.
+#[derive(Debug, Clone)]
+pub(crate) struct Policy {
+    pub(crate) bundle: Arc<Bundle>,
+    pub(crate) object: Digest,
+}
+
+/// What the age of the snapshot still lets happen (decision 10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Freshness {
+    /// Everything.
+    Fresh,
+    /// Calls of running sessions that can be taken back.
+    Stale,
+    /// Nothing.
+    Expired,
+}
+
+impl Freshness {
+    pub(crate) const STALE: &'static str = "snapshot_stale";
+    pub(crate) const EXPIRED: &'static str = "snapshot_expired";
+}
+
+impl InForce {
+    pub(crate) fn new(
+        trust: Arc<VerifiedTrust>,
+        snapshot: VerifiedSnapshot,
+        policy: Policy,
+        trust_domain: &TrustDomain,
+    ) -> Self {
+        let anchors = trust.delegation_authorities.iter();
+        let issuers = trust.manifest_issuers.iter();
+        let keys = trust.token_authorities.iter().copied();
+        Self {
+            anchors: anchors
+                .map(|known| TrustAnchor { issuer: known.issuer.clone(), key: known.key })
+                .collect(),
+            issuers: issuers
+                .map(|known| IssuerKey { issuer: known.issuer.clone(), key: known.key })
+                .collect(),
+            tokens: WitBundle::new(trust_domain.clone(), keys),
+            revoked: snapshot.revoked.iter().cloned().collect(),
+            trust,
+            snapshot,
+            policy,
+        }
+    }
+
+    pub(crate) fn freshness(&self, now: Timestamp, grace_seconds: u64) -> Freshness {
+        let issued = self.snapshot.issued_at;
+        if now <= issued.plus_seconds(FRESH_SECONDS) {
+            Freshness::Fresh
+        } else if now <= issued.plus_seconds(grace_seconds) {
+            Freshness::Stale
+        } else {
+            Freshness::Expired
+        }
+    }
+
+    pub(crate) const fn tokens(&self) -> &WitBundle {
+        &self.tokens
+    }
+
+    pub(crate) fn is_revoked(&self, name: &str) -> bool {
+        self.revoked.contains(name)
+    }
+
+    /// Calls `with` with what a chain is verified against.
+    pub(crate) fn chains<T>(
+        &self,
+        audience: &str,
+        now: Timestamp,
+        with: impl FnOnce(&ChainContext<'_>) -> T,
+    ) -> T {
+        with(&ChainContext {
+            now,
+            audience,
+            anchors: &self.anchors,
+            epoch: self.snapshot.epoch,
+            revoked: &|jti| self.is_revoked(jti),
+            verifier: &AwsLc,
+        })
+    }
+
+    /// Calls `with` with what may have changed since a chain was verified.
+    pub(crate) fn standing<T>(&self, now: Timestamp, with: impl FnOnce(Standing<'_>) -> T) -> T {
+        with(Standing { now, epoch: self.snapshot.epoch, revoked: &|jti| self.is_revoked(jti) })
+    }
+
+    /// Calls `with` with what a manifest is verified against.
+    pub(crate) fn manifests<T>(
+        &self,
+        now: Timestamp,
+        with: impl FnOnce(&ManifestContext<'_>) -> T,
+    ) -> T {
+        with(&ManifestContext {
+            now,
+            issuers: &self.issuers,
+            revoked: &|name| self.is_revoked(name),
+            verifier: &AwsLc,
+        })
+    }
+
+    /// Whether a chain that was verified under `before` need not be verified again.
+    pub(crate) fn continues(&self, before: &Self) -> bool {
+        self.trust.digest() == before.trust.digest()
+            && self.snapshot.epoch == before.snapshot.epoch
+            && self.revoked == before.revoked
+    }
+}

@@ -1,0 +1,236 @@
+//! The issuer that a deployment has: the server, over its socket.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chancery_api::ClientError;
+use chancery_api::server::{
+    EndInstance, IssueWit, IssueX509, IssuedRoot, OpenInstance, ServerClient,
+};
+use chancery_identity::{InstanceSpiffeId, ProvenKey, SpiffeId, TrustDomain, X509Bundle};
+use chancery_types::base64url;
+use futures_util::stream;
+use serde_json::json;
+use tokio::sync::watch;
+
+use crate::{
+    AgentCredential, Delegation, Delegations, EndReason, Issuer, IssuerError, IssuerFuture, Launch,
+    LaunchFacts,
+};
+
+/// How long one question for a delegation waits for its answer.
+const WAIT_SECONDS: u64 = 30;
+
+/// How often the authorities of the trust domain are asked for.
+const BUNDLE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Where the instances of this node are at home.
+#[derive(Debug, Clone)]
+pub struct Home {
+    /// The trust domain.
+    pub trust_domain: TrustDomain,
+    /// Where the gateway listens.
+    pub gateway_address: SocketAddr,
+    /// The gateway's SPIFFE ID.
+    pub gateway_spiffe_id: SpiffeId,
+}
+
+/// Issues through the server.
+#[derive(Debug)]
+pub struct ServerIssuer {
+    server: ServerClient,
+    home: Home,
+    bundle: watch::Receiver<Option<X509Bundle>>,
+}
+
+impl ServerIssuer {
+    /// An issuer over that server. Starts to follow the trust domain's authorities.
+    pub fn start(server: ServerClient, home: Home) -> Arc<Self> {
+        let (sender, bundle) = watch::channel(None);
+        tokio::spawn(follow(server.clone(), home.trust_domain.clone(), sender));
+        Arc::new(Self {
+            server,
+            home,
+            bundle,
+        })
+    }
+
+    async fn manifest(&self, launch: &Launch) -> Result<Vec<u8>, IssuerError> {
+        let agents = self.server.agents().await.map_err(failed)?.agents;
+        let agent_id = launch.instance().agent().as_str();
+        let agent = agents.into_iter().find(|agent| agent.agent_id == agent_id);
+        let agent = agent.ok_or_else(|| refused("agent_unknown"))?;
+        let manifest = self
+            .server
+            .manifest(agent.manifest_digest)
+            .await
+            .map_err(failed)?;
+        base64url::decode(&manifest.manifest).map_err(unavailable)
+    }
+}
+
+impl Issuer for ServerIssuer {
+    fn open<'a>(
+        &'a self,
+        facts: &'a LaunchFacts,
+    ) -> IssuerFuture<'a, Result<InstanceSpiffeId, IssuerError>> {
+        Box::pin(async move {
+            let request = OpenInstance {
+                agent_id: facts.agent().to_string(),
+                evidence: facts.to_evidence(),
+            };
+            let opened = self.server.open_instance(&request).await.map_err(failed)?;
+            opened.spiffe_id.parse().map_err(unavailable)
+        })
+    }
+
+    fn issue_x509<'a>(
+        &'a self,
+        launch: &'a Launch,
+        spki_der: &'a [u8],
+    ) -> IssuerFuture<'a, Result<Vec<Vec<u8>>, IssuerError>> {
+        Box::pin(async move {
+            let request = IssueX509 {
+                instance_id: launch.instance().instance(),
+                spki: base64url::encode(spki_der),
+            };
+            let issued = self.server.issue_x509(&request).await.map_err(failed)?;
+            let chain = issued
+                .chain
+                .iter()
+                .map(|der| base64url::decode(der).map_err(unavailable));
+            chain.collect()
+        })
+    }
+
+    fn issue_wit<'a>(
+        &'a self,
+        launch: &'a Launch,
+        key: &'a ProvenKey,
+    ) -> IssuerFuture<'a, Result<AgentCredential, IssuerError>> {
+        Box::pin(async move {
+            let request = IssueWit {
+                instance_id: launch.instance().instance(),
+                key: *key.jwk(),
+            };
+            let signed = self.server.issue_wit(&request).await.map_err(failed)?;
+            Ok(AgentCredential {
+                token: signed.token,
+                manifest: self.manifest(launch).await?,
+                gateway_address: self.home.gateway_address,
+                gateway_spiffe_id: self.home.gateway_spiffe_id.clone(),
+            })
+        })
+    }
+
+    fn delegations(&self, launch: &Launch) -> Delegations {
+        let server = self.server.clone();
+        let instance = launch.instance().instance();
+        Box::pin(stream::unfold(None::<String>, move |known| {
+            let server = server.clone();
+            async move {
+                loop {
+                    match server.root_of(instance, WAIT_SECONDS).await {
+                        Ok(Some(issued)) if known.as_deref() != Some(&issued.root) => {
+                            let root = issued.root.clone();
+                            return Some((delegation(issued), Some(root)));
+                        }
+                        Ok(Some(_)) => tokio::time::sleep(Duration::from_secs(1)).await,
+                        Ok(None) => {}
+                        Err(ClientError::Refused(problem)) => {
+                            return Some((Err(refused(&problem.reason)), known));
+                        }
+                        Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
+                    }
+                }
+            }
+        }))
+    }
+
+    fn x509_bundle(&self) -> watch::Receiver<Option<X509Bundle>> {
+        self.bundle.clone()
+    }
+
+    fn ended<'a>(&'a self, launch: &'a Launch, reason: EndReason) -> IssuerFuture<'a, ()> {
+        Box::pin(async move {
+            let request = EndInstance {
+                reason: reason.to_string(),
+            };
+            let instance = launch.instance().instance();
+            if let Err(error) = self.server.end_instance(instance, &request).await {
+                tracing::warn!(%instance, %error, "the server did not hear of the end");
+            }
+        })
+    }
+}
+
+fn delegation(issued: IssuedRoot) -> Result<Delegation, IssuerError> {
+    Ok(Delegation {
+        chain: json!([issued.root]).to_string(),
+        consent: serde_json::to_string(&issued.consent).map_err(unavailable)?,
+        mission: base64url::decode(&issued.mission).map_err(unavailable)?,
+        principal: serde_json::to_string(&issued.principal).map_err(unavailable)?,
+    })
+}
+
+/// Asks for the trust document's authorities until nobody listens any more.
+async fn follow(
+    server: ServerClient,
+    trust_domain: TrustDomain,
+    sender: watch::Sender<Option<X509Bundle>>,
+) {
+    loop {
+        let known = sender.borrow().is_some();
+        if let Some(bundle) = bundle(&server, &trust_domain).await {
+            sender.send_if_modified(|current| {
+                let changed = current.as_ref().map(X509Bundle::to_concatenated_der)
+                    != Some(bundle.to_concatenated_der());
+                if changed {
+                    *current = Some(bundle);
+                }
+                changed
+            });
+        }
+        let pause = if known {
+            BUNDLE_INTERVAL
+        } else {
+            Duration::from_millis(200)
+        };
+        tokio::select! {
+            () = sender.closed() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+async fn bundle(server: &ServerClient, trust_domain: &TrustDomain) -> Option<X509Bundle> {
+    let text = server.trust().await.ok()?;
+    let signed = chancery_identity::trust::SignedTrust::parse(text.document.as_bytes()).ok()?;
+    let trust = signed.verify(&chancery_crypto::AwsLc).ok()?;
+    let authorities = trust
+        .x509_authorities
+        .iter()
+        .filter_map(|der| base64url::decode(der).ok());
+    X509Bundle::new(trust_domain.clone(), authorities).ok()
+}
+
+fn failed(error: ClientError) -> IssuerError {
+    match error {
+        ClientError::Refused(problem) if problem.status < 500 => {
+            tracing::warn!(reason = problem.reason, "{}", problem.message);
+            refused(&problem.reason)
+        }
+        other => unavailable(other),
+    }
+}
+
+fn refused(reason: &str) -> IssuerError {
+    IssuerError::Refused {
+        reason: reason.to_owned(),
+    }
+}
+
+fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> IssuerError {
+    IssuerError::Unavailable(Box::new(error))
+}

@@ -1,0 +1,483 @@
+//! The signer's rules, over its socket: what it signs and, above all, what it does not.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use chancery_api::signer::{
+    SignCheckpoint, SignRoot, SignSnapshot, SignWit, SignX509, SignerClient,
+};
+use chancery_api::snapshot::Snapshot;
+use chancery_api::{ClientError, OwnerListener};
+use chancery_crypto::{AwsLc, SigningKey};
+use chancery_delegation::{
+    Assertion, Entry, PersonDraft, RootDraft, SoftwareAuthenticator, Target, Terms,
+};
+use chancery_identity::TrustDomain;
+use chancery_identity::trust::{
+    DelegationAuthority, Person, PersonCredential, Role, SignedTrust, TrustDocument, TrustFormat,
+    TrustSignature, VerifiedTrust,
+};
+use chancery_journal::LocalSigner;
+use chancery_signer::ca::{
+    IssuingAuthority, SerialNumber, Validity, intermediate_certificate, root_certificate,
+};
+use chancery_signer::{KeysError, Signer, SignerKeys};
+use chancery_types::id::PersonId;
+use chancery_types::{Algorithm, Digest, Timestamp, base64url, to_canonical};
+
+const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+const INSTANCE: &str = "spiffe://example.org/agent/clerk/instance/ins_7zzzzzzzzzzzzzzzzzzzzzzzzz";
+
+struct Bench {
+    _folder: tempfile::TempDir,
+    client: SignerClient,
+    person: SigningKey,
+    holder: SigningKey,
+}
+
+fn now() -> Timestamp {
+    NOW
+}
+
+fn person_id() -> PersonId {
+    PersonId::from_random([1; 16])
+}
+
+impl Bench {
+    async fn new(roles: &[Role]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let domain: TrustDomain = "example.org".parse().unwrap();
+        let root = SigningKey::generate(Algorithm::Es256).unwrap();
+        let serial = || SerialNumber::from_random([7; 16]);
+        let validity = Validity::from_now(NOW, 86_400 * 365);
+        let certificate = root_certificate(&root, &domain, validity, serial()).unwrap();
+        let keys = SignerKeys::create(folder.path(), |key| {
+            let authority = IssuingAuthority::new(&domain, certificate.clone(), &root).unwrap();
+            let made = intermediate_certificate(&authority, key, NOW, 86_400, serial());
+            Ok::<_, KeysError>(made.unwrap())
+        })
+        .unwrap();
+        let origin = "example.org/log/server".parse().unwrap();
+        let log = LocalSigner::open_or_create(&folder.path().join("log"), &origin).unwrap();
+        let person = SigningKey::generate(Algorithm::Es256).unwrap();
+        let trust = trust(&keys, &person, roles, base64url::encode(certificate));
+        let signer = Signer::new(keys, trust, log, folder.path(), now).unwrap();
+        let socket = folder.path().join("signer.sock");
+        let listener = OwnerListener::bind(&socket).unwrap();
+        tokio::spawn(signer.serve(listener));
+        let holder = SigningKey::generate(Algorithm::Ed25519).unwrap();
+        Self {
+            _folder: folder,
+            client: SignerClient::new(socket),
+            person,
+            holder,
+        }
+    }
+
+    fn draft(&self) -> RootDraft {
+        RootDraft {
+            issuer: "https://example.org/authority".into(),
+            terms: Terms {
+                subject: INSTANCE.parse().unwrap(),
+                key: *self.holder.public(),
+                audience: Some(vec!["spiffe://example.org/service/gateway".into()]),
+                issued_at: NOW,
+                not_before: NOW,
+                expires_at: NOW.plus_seconds(600),
+                jti: "del_1".into(),
+                max_depth: 1,
+                entries: vec![Entry::new("ledger", Target::Tool("list")).unwrap()],
+                forbid: vec![],
+                ask: vec![],
+            },
+            sid: "ses_1".into(),
+            epoch: 1,
+            person: PersonDraft {
+                issuer: "https://example.org/authority".into(),
+                subject: person_id().to_string(),
+                acr: "software-only".into(),
+                authenticated_at: NOW,
+            },
+            mission: Digest::of(b"mission"),
+        }
+    }
+
+    fn consent(&self, draft: &RootDraft) -> Assertion {
+        let mut software = SoftwareAuthenticator::new("cred", "localhost", "https://localhost", 0);
+        let challenge = draft.challenge().unwrap();
+        software
+            .assert(&challenge, |message| self.person.sign_der(message))
+            .unwrap()
+    }
+
+    async fn root(&self, draft: &RootDraft, consent: Assertion) -> Result<String, String> {
+        let request = SignRoot {
+            claims: draft.to_claims().unwrap(),
+            consent,
+        };
+        reason(self.client.root(&request).await).map(|signed| signed.token)
+    }
+}
+
+fn trust(
+    keys: &SignerKeys,
+    person: &SigningKey,
+    roles: &[Role],
+    certificate: String,
+) -> VerifiedTrust {
+    let root = SigningKey::generate(Algorithm::Ed25519).unwrap();
+    let trust = TrustDocument {
+        format: TrustFormat::V1,
+        version: 1,
+        trust_domain: "example.org".into(),
+        issued_at: NOW,
+        previous: None,
+        threshold: 1,
+        roots: vec![*root.public()],
+        x509_authorities: vec![certificate],
+        token_authorities: vec![*keys.token.public()],
+        delegation_authorities: vec![DelegationAuthority {
+            issuer: "https://example.org/authority".into(),
+            key: *keys.delegation.public(),
+        }],
+        manifest_issuers: vec![],
+        people: vec![Person {
+            id: person_id(),
+            roles: roles.to_vec(),
+            credentials: vec![PersonCredential {
+                credential_id: "cred".into(),
+                key: *person.public(),
+                rp_id: "localhost".into(),
+                origin: "https://localhost".into(),
+                hardware: false,
+                stand_in: true,
+            }],
+        }],
+        policy_signers: vec![],
+        snapshot_signers: vec![*keys.snapshot.public()],
+        record_signers: vec![],
+        log_origins: vec![],
+    };
+    let input = SignedTrust::signing_input(&trust).unwrap();
+    let signature = TrustSignature {
+        kid: root.public().kid(),
+        signature: base64url::encode(root.sign(&input).unwrap()),
+    };
+    SignedTrust {
+        signatures: vec![signature],
+        trust,
+    }
+    .verify(&AwsLc)
+    .unwrap()
+}
+
+fn reason<T>(answer: Result<T, ClientError>) -> Result<T, String> {
+    answer.map_err(|error| match error {
+        ClientError::Refused(problem) => problem.reason,
+        other => panic!("{other}"),
+    })
+}
+
+fn x509(spiffe_id: &str) -> SignX509 {
+    let key = SigningKey::generate(Algorithm::Es256).unwrap();
+    SignX509 {
+        spiffe_id: spiffe_id.into(),
+        spki: base64url::encode(chancery_identity::spki_der(key.public())),
+        now: NOW,
+        lifetime_seconds: 600,
+        serial: base64url::encode([9; 16]),
+    }
+}
+
+#[tokio::test]
+async fn an_svid_is_for_an_instance_or_a_service_of_the_own_domain() {
+    let bench = Bench::new(&[]).await;
+    for good in [INSTANCE, "spiffe://example.org/service/gateway"] {
+        let signed = bench.client.x509(&x509(good)).await.unwrap();
+        assert_eq!(signed.chain.len(), 2);
+    }
+    for bad in [
+        "spiffe://example.org",
+        "spiffe://example.org/agent/clerk",
+        "spiffe://example.org/service/signer",
+        "spiffe://example.com/service/gateway",
+        "spiffe://example.org/agent/clerk/instance/1",
+        "https://example.org/service/gateway",
+    ] {
+        assert_eq!(
+            reason(bench.client.x509(&x509(bad)).await).unwrap_err(),
+            "spiffe_id",
+            "{bad}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_svid_lives_an_hour_at_most_and_begins_now() {
+    let bench = Bench::new(&[]).await;
+    for (lifetime, ok) in [
+        (0, false),
+        (1, true),
+        (3_600, true),
+        (3_601, false),
+        (u64::MAX, false),
+    ] {
+        let request = SignX509 {
+            lifetime_seconds: lifetime,
+            ..x509(INSTANCE)
+        };
+        assert_eq!(bench.client.x509(&request).await.is_ok(), ok, "{lifetime}");
+    }
+    for now in [
+        NOW.minus_seconds(61),
+        NOW.plus_seconds(61),
+        Timestamp::from_micros(u64::MAX),
+    ] {
+        let request = SignX509 {
+            now,
+            ..x509(INSTANCE)
+        };
+        assert_eq!(
+            reason(bench.client.x509(&request).await).unwrap_err(),
+            "clock_skew"
+        );
+    }
+    let request = SignX509 {
+        spki: "AAAA".into(),
+        ..x509(INSTANCE)
+    };
+    assert_eq!(
+        reason(bench.client.x509(&request).await).unwrap_err(),
+        "certificate"
+    );
+    let request = SignX509 {
+        serial: "AAAA".into(),
+        ..x509(INSTANCE)
+    };
+    assert_eq!(
+        reason(bench.client.x509(&request).await).unwrap_err(),
+        "serial"
+    );
+}
+
+#[tokio::test]
+async fn a_token_is_for_an_own_instance_and_a_day_at_most() {
+    let bench = Bench::new(&[]).await;
+    let claims = |sub: &str, exp: u64| {
+        let claims = serde_json::json!({
+            "sub": sub, "cnf": {"jwk": bench.holder.public()}, "iat": 1_800_000_000_u64, "exp": exp,
+            "jti": "crd_7zzzzzzzzzzzzzzzzzzzzzzzzz", "manifest_digest": Digest::of(b"m"),
+            "attestation_level": "software-only/launch", "isolation": "isolated",
+        });
+        SignWit {
+            claims: String::from_utf8(to_canonical(&claims).unwrap()).unwrap(),
+        }
+    };
+    bench
+        .client
+        .wit(&claims(INSTANCE, 1_800_000_600))
+        .await
+        .unwrap();
+    for (sub, exp, code) in [
+        ("spiffe://example.org/agent/clerk", 1_800_000_600, "sub"),
+        ("spiffe://example.org/service/gateway", 1_800_000_600, "sub"),
+        (&*INSTANCE.replace(".org", ".com"), 1_800_000_600, "sub"),
+        (INSTANCE, 1_800_086_401, "lifetime"),
+        (INSTANCE, 1_800_000_000, "claims"),
+    ] {
+        assert_eq!(
+            reason(bench.client.wit(&claims(sub, exp)).await).unwrap_err(),
+            code,
+            "{sub}"
+        );
+    }
+    let spaced = SignWit {
+        claims: claims(INSTANCE, 1_800_000_600).claims.replace(':', ": "),
+    };
+    assert_eq!(
+        reason(bench.client.wit(&spaced).await).unwrap_err(),
+        "claims"
+    );
+}
+
+#[tokio::test]
+async fn a_root_needs_the_principals_own_consent_to_these_very_claims() {
+    let bench = Bench::new(&[Role::Principal]).await;
+    let draft = bench.draft();
+    let token = bench.root(&draft, bench.consent(&draft)).await.unwrap();
+    assert_eq!(token.split('.').count(), 3);
+
+    let mut wider = draft.clone();
+    wider
+        .terms
+        .entries
+        .push(Entry::new("ledger", Target::Tool("post")).unwrap());
+    assert_eq!(
+        bench.root(&wider, bench.consent(&draft)).await.unwrap_err(),
+        "consent"
+    );
+
+    let mut foreign = bench.consent(&draft);
+    foreign.credential_id = "other".into();
+    assert_eq!(bench.root(&draft, foreign).await.unwrap_err(), "consent");
+
+    let mut other_person = draft.clone();
+    other_person.person.subject = PersonId::from_random([2; 16]).to_string();
+    let consent = bench.consent(&other_person);
+    assert_eq!(
+        bench.root(&other_person, consent).await.unwrap_err(),
+        "consent"
+    );
+
+    let stranger = SigningKey::generate(Algorithm::Es256).unwrap();
+    let mut software = SoftwareAuthenticator::new("cred", "localhost", "https://localhost", 0);
+    let challenge = draft.challenge().unwrap();
+    let forged = software
+        .assert(&challenge, |message| stranger.sign_der(message))
+        .unwrap();
+    assert_eq!(bench.root(&draft, forged).await.unwrap_err(), "consent");
+}
+
+#[tokio::test]
+async fn an_approver_is_no_principal() {
+    let bench = Bench::new(&[Role::Approver]).await;
+    let draft = bench.draft();
+    assert_eq!(
+        bench.root(&draft, bench.consent(&draft)).await.unwrap_err(),
+        "consent"
+    );
+}
+
+#[tokio::test]
+async fn a_root_stays_within_the_authority() {
+    let bench = Bench::new(&[Role::Principal]).await;
+    let change = |change: fn(&mut RootDraft)| {
+        let mut draft = bench.draft();
+        change(&mut draft);
+        draft
+    };
+    for (draft, code) in [
+        (
+            change(|d| d.issuer = "https://example.com".into()),
+            "issuer",
+        ),
+        (
+            change(|d| d.person.issuer = "https://example.com".into()),
+            "issuer",
+        ),
+        (
+            change(|d| d.terms.expires_at = NOW.plus_seconds(3_601)),
+            "lifetime",
+        ),
+        (
+            change(|d| d.terms.issued_at = NOW.minus_seconds(120)),
+            "clock_skew",
+        ),
+        (
+            change(|d| d.terms.subject = "spiffe://example.com/agent/x".parse().unwrap()),
+            "sub",
+        ),
+    ] {
+        let consent = bench.consent(&draft);
+        assert_eq!(bench.root(&draft, consent).await.unwrap_err(), code);
+    }
+    let draft = bench.draft();
+    let request = SignRoot {
+        claims: draft.to_claims().unwrap().replace(":{", ": {"),
+        consent: bench.consent(&draft),
+    };
+    assert_eq!(
+        reason(bench.client.root(&request).await).unwrap_err(),
+        "malformed"
+    );
+}
+
+#[tokio::test]
+async fn snapshots_only_go_forward() {
+    let bench = Bench::new(&[]).await;
+    let snapshot = |sequence, issued_at| {
+        let snapshot = Snapshot {
+            sequence,
+            issued_at,
+            trust_version: 1,
+            trust_digest: Digest::of(b"t"),
+            policy_digest: Digest::of(b"p"),
+            epoch: 1,
+            revoked: vec![],
+        };
+        SignSnapshot {
+            snapshot: String::from_utf8(to_canonical(&snapshot).unwrap()).unwrap(),
+        }
+    };
+    bench.client.snapshot(&snapshot(5, NOW)).await.unwrap();
+    for sequence in [0, 4, 5] {
+        let refused = reason(bench.client.snapshot(&snapshot(sequence, NOW)).await);
+        assert_eq!(refused.unwrap_err(), "ratchet");
+    }
+    let late = snapshot(6, NOW.minus_seconds(120));
+    assert_eq!(
+        reason(bench.client.snapshot(&late).await).unwrap_err(),
+        "clock_skew"
+    );
+    let other = SignSnapshot {
+        snapshot: "{}".into(),
+    };
+    assert_eq!(
+        reason(bench.client.snapshot(&other).await).unwrap_err(),
+        "snapshot"
+    );
+}
+
+#[tokio::test]
+async fn checkpoints_only_go_forward_and_only_of_the_own_log() {
+    let bench = Bench::new(&[]).await;
+    let text = |origin: &str, size: u64| SignCheckpoint {
+        text: format!("{origin}\n{size}\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n"),
+        consistency: vec![],
+    };
+    assert_eq!(
+        bench
+            .client
+            .checkpoint(&text("example.org/log/server", 0))
+            .await
+            .unwrap()
+            .signatures
+            .len(),
+        2
+    );
+    for bad in [
+        text("example.org/log/gateway", 0),
+        text("example.com/log/server", 0),
+    ] {
+        assert_eq!(
+            reason(bench.client.checkpoint(&bad).await).unwrap_err(),
+            "ratchet"
+        );
+    }
+    let one = SignCheckpoint {
+        text: "example.org/log/server\n1\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n".into(),
+        consistency: vec![],
+    };
+    bench.client.checkpoint(&one).await.unwrap();
+    assert_eq!(
+        reason(
+            bench
+                .client
+                .checkpoint(&text("example.org/log/server", 0))
+                .await
+        )
+        .unwrap_err(),
+        "ratchet"
+    );
+    let fork = SignCheckpoint {
+        text: "example.org/log/server\n1\nAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\n".into(),
+        consistency: vec![],
+    };
+    assert_eq!(
+        reason(bench.client.checkpoint(&fork).await).unwrap_err(),
+        "ratchet"
+    );
+}
