@@ -14,10 +14,12 @@ mod held;
 mod identity;
 mod json;
 mod key;
+mod lines;
 mod local;
 mod node;
 mod peer;
 mod session;
+mod socket;
 mod svid;
 
 pub mod handover;

@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod demo;
 mod deployment;
 mod gateway_config;
 mod output;

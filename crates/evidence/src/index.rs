@@ -69,6 +69,28 @@ pub enum ObjectKind {
     Disclosure,
 }
 
+impl ObjectKind {
+    /// The word in the index.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Link => "link",
+            Self::Chain => "chain",
+            Self::Consent => "consent",
+            Self::Mission => "mission",
+            Self::Manifest => "manifest",
+            Self::Wit => "wit",
+            Self::Proof => "proof",
+            Self::SessionProof => "session-proof",
+            Self::Arguments => "arguments",
+            Self::Policy => "policy",
+            Self::Catalog => "catalog",
+            Self::Display => "display",
+            Self::Approval => "approval",
+            Self::Disclosure => "disclosure",
+        }
+    }
+}
+
 impl EvidenceIndex {
     /// Reads an index; its bytes must be the canonical form and its objects sorted.
     pub fn parse(bytes: &[u8]) -> Option<Self> {

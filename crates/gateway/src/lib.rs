@@ -8,10 +8,12 @@
 //! [`Outcome`], whether the child answered, crashed, or the client went away.
 
 mod call;
+mod enforcement;
 mod enforcer;
 mod envelope;
 mod era;
 mod front;
+mod gateway;
 mod json;
 mod limits;
 mod listing;
@@ -24,11 +26,13 @@ mod transport_id;
 mod upstream;
 
 pub use call::{Call, Visit};
+pub use enforcement::{REASONS, RestoreError, TrustStoreError};
 pub use enforcer::{Answer, ControlReply, ControlRequest, Enforcer, Verdict};
 pub use enforcer::{Outcome, Pending, Permit, Refusal, Seat, Status};
 pub use envelope::{EnvelopeError, Kind, Message};
 pub use era::Era;
 pub use front::{Endpoint, Front, Hosts, ROUTES, Route};
+pub use gateway::{Gateway, GatewayConfig, GatewayError};
 pub use limits::Limits;
 pub use listing::{Entry, Listing, ListingError, ListingKind};
 pub use method::{Method, MethodClass};
@@ -37,4 +41,4 @@ pub use reply::code;
 pub use request_id::RequestId;
 pub use server_name::{ServerName, ServerNameError};
 pub use transport_id::TransportId;
-pub use upstream::{Upstream, UpstreamError, Upstreams};
+pub use upstream::{SurveyError, Upstream, UpstreamError, Upstreams};

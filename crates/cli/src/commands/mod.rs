@@ -1,33 +1,51 @@
 //! What each command does, one file for each.
 
-mod agent;
-mod approvals;
-mod delegate;
+pub(crate) mod agent;
+pub(crate) mod approvals;
+mod connect;
+pub(crate) mod delegate;
+pub(crate) mod evidence;
 mod log;
 mod parts;
+mod run;
+mod spawn;
 mod trust;
 mod up;
+pub(crate) mod verify;
+pub(crate) mod why;
 
 use std::process::ExitCode;
 
 use crate::args::{Cli, Command, DataArgs};
+use crate::demo;
 use crate::deployment::Layout;
 
 /// Runs a command.
 pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let format = cli.global.format;
     match cli.command {
+        Command::Demo(args) => demo::run(format, args).await,
         Command::Up(args) => up::run(format, args).await,
         Command::Trust(args) => trust::run(format, args).await,
         Command::Agent(args) => agent::run(format, args).await,
         Command::Delegate(args) => delegate::run(format, args).await,
+        Command::Run(args) => run::run(args).await,
+        Command::Connect(args) => connect::run(args).await,
+        Command::Spawn(args) => spawn::run(format, args).await,
         Command::Approvals(args) => approvals::run(format, args).await,
+        Command::Evidence(args) => evidence::run(format, args).await,
+        Command::Why(args) => why::run(format, &args),
+        Command::Verify(args) => verify::run(format, &args),
         Command::Log(args) => log::run(format, args),
         Command::Ledger(args) => parts::ledger(args).await,
         Command::Signer(args) => parts::signer(&layout(&args.data)?).await,
         Command::Server(args) => parts::server(&layout(&args.data)?).await,
         Command::Node(args) => parts::node(&layout(&args.data)?).await,
         Command::Gateway(args) => parts::gateway(&layout(&args.data)?).await,
+        Command::DemoAgent { args } => demo::run_agent(&args).await,
+        Command::SandboxShim { .. } => {
+            anyhow::bail!("sandbox-shim is the inner half of `run` and must be the first argument")
+        }
     }
 }
 

@@ -5,6 +5,6 @@ mod signed;
 
 pub use record::{
     Appraisal, AppraisalStatus, BuildProvenance, Confirmation, ConfirmationKey, EnforcementMode,
-    Model, Platform, Policy, Profile, Reference, Runtime, ToolTranscript, TrustRecord,
+    Model, Platform, Policy, Profile, Reference, Runtime, ToolTranscript, TrustRecord, transcript_hash,
 };
 pub use signed::{TrustRecordError, VerifiedTrustRecord};

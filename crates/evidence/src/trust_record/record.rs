@@ -178,3 +178,10 @@ impl ConfirmationKey {
         })
     }
 }
+
+/// The digest of a transcript: over the leaf hashes of the session's decisions and outcomes, in the
+/// order of the log, one after the other.
+pub fn transcript_hash(leaves: impl IntoIterator<Item = Digest>) -> Digest {
+    let leaves: Vec<Digest> = leaves.into_iter().collect();
+    Digest::of_parts(leaves.iter().map(|leaf| &leaf.as_bytes()[..]))
+}

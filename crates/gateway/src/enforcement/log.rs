@@ -27,10 +27,6 @@ impl Log {
         &self.journal
     }
 
-    pub(crate) const fn origin(&self) -> &Label {
-        &self.origin
-    }
-
     /// Writes an entry; durable when this returns.
     pub(crate) async fn enrol(
         &self,

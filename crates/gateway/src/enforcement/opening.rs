@@ -64,7 +64,7 @@ impl Enforcement {
         let (now, in_force, catalog) = self.circumstances().await?;
         let presented = self.verify_presentation(peer, body, &in_force, &catalog, now)?;
         let session = presented.session;
-        let seen = Seen { session: Some(session), ..Seen::default() };
+        let seen = presented.seen.clone();
         let fail = |code| Refused { code, seen: seen.clone() };
         let disclosures = disclosures(&presented, self.trust_domain.as_str()).map_err(fail)?;
         let [principal, operator] = &disclosures;
@@ -112,7 +112,7 @@ impl Enforcement {
         let (now, in_force, catalog) = self.circumstances().await?;
         let mut presented = self.verify_presentation(peer, body, &in_force, &catalog, now)?;
         let session = presented.session;
-        let seen = Seen { session: Some(session), ..Seen::default() };
+        let seen = presented.seen.clone();
         let fail = |code| Refused { code, seen: seen.clone() };
         if id.parse() != Ok(session) {
             return Err(fail("wrong_session"));
@@ -163,17 +163,31 @@ impl Enforcement {
         }
         let instance = Label::or_digest(presented.member.instance().as_str());
         live.dossier.members.insert(instance, presented.member_objects.clone());
-        let policy = PolicyObject {
-            object: in_force.policy.object,
-            version: in_force.policy.bundle.index().version(),
-        };
         let digest = in_force.policy.bundle.digest().to_string();
-        live.dossier.policies.insert(digest, policy);
+        live.dossier.policies.insert(digest, policy_object(in_force));
         let stored = self.objects.put(objects).await;
         let kept = self.dossiers.keep(live.session().id(), &live.dossier).await;
         stored.and(kept).map_err(|error| {
             tracing::error!(%error, "evidence was not stored");
             FAILED
+        })
+    }
+
+    /// Notes which object holds the policy in force, before a decision names it.
+    pub(crate) async fn keep_policy(
+        &self,
+        live: &mut Live,
+        in_force: &InForce,
+    ) -> Result<(), &'static str> {
+        let digest = in_force.policy.bundle.digest().to_string();
+        if live.dossier.policies.contains_key(&digest) {
+            return Ok(());
+        }
+        live.dossier.policies.insert(digest, policy_object(in_force));
+        let kept = self.dossiers.keep(live.session().id(), &live.dossier).await;
+        kept.map_err(|error| {
+            tracing::error!(%error, "evidence was not stored");
+            "object_store"
         })
     }
 
@@ -226,6 +240,13 @@ impl Enforcement {
         let live = home.lock().await;
         let known = live.joined().any(|name| *name == *peer.name().as_ref());
         self.view(&live).filter(|_| known).ok_or(unknown)
+    }
+}
+
+fn policy_object(in_force: &InForce) -> PolicyObject {
+    PolicyObject {
+        object: in_force.policy.object,
+        version: in_force.policy.bundle.index().version(),
     }
 }
 

@@ -32,6 +32,8 @@ pub(crate) struct Presented {
     pub(crate) member_objects: MemberObjects,
     /// Everything that evidence needs of it.
     pub(crate) objects: Vec<Vec<u8>>,
+    /// What a refusal for another reason names.
+    pub(crate) seen: Seen,
 }
 
 /// A refused presentation: why, and what of it could be read.
@@ -44,13 +46,18 @@ pub(crate) struct Refused {
 /// What could be read of a presentation.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Seen {
-    pub(crate) session: Option<SessionId>,
+    session: Option<SessionId>,
     chain: Option<Digest>,
     manifest: Option<Digest>,
     link: Option<u64>,
 }
 
 impl Seen {
+    /// What could be read of a call.
+    pub(crate) const fn of_call(session: Option<SessionId>, chain: Digest) -> Self {
+        Self { session, chain: Some(chain), manifest: None, link: None }
+    }
+
     /// The entry that says so.
     pub(crate) fn refusal(&self, code: &str, instance: &str) -> SessionRefuse {
         SessionRefuse {
@@ -172,6 +179,7 @@ impl Enforcement {
             disclosure: presentation.principal,
             member_objects,
             objects,
+            seen: seen.clone(),
         })
     }
 
@@ -220,7 +228,7 @@ fn check_person(disclosure: &Disclosure, chain: &VerifiedChain) -> Result<(), &'
     }
 }
 
-fn refused(code: &'static str, error: &dyn std::error::Error) -> ChainFault {
+fn refused(code: &'static str, error: &(dyn std::error::Error + 'static)) -> ChainFault {
     tracing::info!(code, error, "a presentation was refused");
     code.into()
 }

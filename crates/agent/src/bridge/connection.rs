@@ -1,0 +1,72 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::UnixStream;
+use tokio::net::unix::OwnedWriteHalf;
+use tokio::time::timeout;
+
+use super::fault::{Fault, code, line};
+use super::opening::{MOST_BYTES, Opening};
+use super::{Context, SpawnRequest, mcp};
+use crate::lines::{LineError, Lines};
+use crate::session::SessionError;
+
+const FIRST_LINE: Duration = Duration::from_secs(10);
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Serves one connection of an admitted peer.
+pub(super) async fn serve(stream: UnixStream, context: Context) {
+    let (reader, mut writer) = stream.into_split();
+    let mut lines = Lines::new(reader);
+    let first = match timeout(FIRST_LINE, lines.next(MOST_BYTES)).await {
+        Ok(Ok(Some(first))) => first,
+        Ok(Ok(None) | Err(LineError::Broken(_))) => return,
+        Ok(Err(LineError::TooLong | LineError::NotText)) => {
+            let fault = Fault::new(code::INVALID_REQUEST, "malformed", "the first line is no line");
+            return say(&mut writer, fault.to_line()).await;
+        }
+        Err(_) => {
+            let fault = Fault::new(code::INVALID_REQUEST, "timeout", "no first line in time");
+            return say(&mut writer, fault.to_line()).await;
+        }
+    };
+    let instance = Arc::clone(&context.instance);
+    let answer = match Opening::parse(&first) {
+        Ok(Opening::Connect(server)) => return mcp::serve(server, lines, writer, context).await,
+        Ok(Opening::End) => document("ended", instance.end_session().await),
+        Ok(Opening::View) => document("view", instance.view_session().await),
+        Ok(Opening::Spawn(request)) => tokio::select! {
+            answer = spawn(&context, request) => answer,
+            // Nothing is due any more: a line or the end says that the one who asked gave up.
+            _ = lines.next(MOST_BYTES) => return,
+        },
+        Err(error) => Fault::from(error).to_line(),
+    };
+    say(&mut writer, answer).await;
+}
+
+async fn spawn(context: &Context, request: SpawnRequest) -> String {
+    let Some(spawner) = &context.spawner else {
+        let text = "nothing can be started through this bridge";
+        return Fault::new(code::DENIED, "no_spawner", text).to_line();
+    };
+    match spawner.spawn(request).await {
+        Ok(end) => line(&end),
+        Err(error) => Fault::from(error).to_line(),
+    }
+}
+
+fn document<D: Serialize>(name: &str, outcome: Result<D, SessionError>) -> String {
+    match outcome {
+        Ok(document) => line(&std::collections::BTreeMap::from([(name, document)])),
+        Err(error) => Fault::from(&error).to_line(),
+    }
+}
+
+async fn say(writer: &mut OwnedWriteHalf, mut text: String) {
+    text.push('\n');
+    // Fails when the client is gone, which ends the connection as well.
+    let _ = timeout(FAREWELL, writer.write_all(text.as_bytes())).await;
+}

@@ -1,0 +1,143 @@
+use chancery_types::parse_strict;
+use serde_json::{Map, Value};
+
+use super::SpawnRequest;
+
+/// Most bytes of a first line.
+pub(super) const MOST_BYTES: usize = 64 << 10;
+
+const MOST_NAME_BYTES: usize = 64;
+
+/// What a connection is for: its first line.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Opening {
+    /// MCP with a tool server from here on.
+    Connect(String),
+    /// A child is to be started.
+    Spawn(SpawnRequest),
+    /// The session is to be ended.
+    End,
+    /// The session is to be shown.
+    View,
+}
+
+/// Why a first line is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum OpeningError {
+    #[error("the first line is not a JSON object of a known form")]
+    Malformed,
+    #[error("the first line is of another version of this protocol")]
+    Version,
+    #[error("the tool server's name is not 1 to 64 lower-case letters, digits, dots, dashes or underscores")]
+    Server,
+    #[error("a command to start is missing")]
+    NoCommand,
+}
+
+impl OpeningError {
+    pub(super) const fn reason(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Version => "version",
+            Self::Server => "bad_server",
+            Self::NoCommand => "no_command",
+        }
+    }
+}
+
+impl Opening {
+    pub(super) fn parse(line: &str) -> Result<Self, OpeningError> {
+        let Ok(Value::Object(mut members)) = parse_strict(line.as_bytes()) else {
+            return Err(OpeningError::Malformed);
+        };
+        match members.remove("chancery") {
+            Some(version) if version == 1 => {}
+            Some(_) => return Err(OpeningError::Version),
+            None => return Err(OpeningError::Malformed),
+        }
+        match only(members) {
+            Some(("connect", Value::String(server))) if is_server_name(&server) => {
+                Ok(Self::Connect(server))
+            }
+            Some(("connect", Value::String(_))) => Err(OpeningError::Server),
+            Some(("session", Value::String(ask))) if ask == "end" => Ok(Self::End),
+            Some(("session", Value::String(ask))) if ask == "view" => Ok(Self::View),
+            Some(("spawn", request)) => {
+                let request: SpawnRequest =
+                    serde_json::from_value(request).map_err(|_| OpeningError::Malformed)?;
+                if request.argv.first().is_none_or(String::is_empty) {
+                    return Err(OpeningError::NoCommand);
+                }
+                Ok(Self::Spawn(request))
+            }
+            _ => Err(OpeningError::Malformed),
+        }
+    }
+}
+
+/// The one member, if its name is known and there is no other.
+fn only(members: Map<String, Value>) -> Option<(&'static str, Value)> {
+    let mut members = members.into_iter();
+    let (name, value) = members.next()?;
+    let known = ["connect", "session", "spawn"].into_iter().find(|known| *known == name)?;
+    members.next().is_none().then_some((known, value))
+}
+
+/// A name that is one segment of a path and nothing else.
+fn is_server_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    (1..=MOST_NAME_BYTES).contains(&name.len())
+        && name.bytes().next().is_some_and(plain)
+        && name.bytes().all(|byte| plain(byte) || b"._-".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_a_connection_is_for() {
+        let parse = |line| Opening::parse(line).unwrap();
+        let server = parse(r#"{"chancery":1,"connect":"fs-1"}"#);
+        assert_eq!(server, Opening::Connect("fs-1".to_owned()));
+        assert_eq!(parse(r#"{"session":"end","chancery":1}"#), Opening::End);
+        assert_eq!(parse(r#"{"chancery":1,"session":"view"}"#), Opening::View);
+        let spawn = parse(r#"{"chancery":1,"spawn":{"agent":"a","allow":["s/t"],"argv":["x"]}}"#);
+        assert!(matches!(spawn, Opening::Spawn(request) if request.argv == ["x"]));
+    }
+
+    #[test]
+    fn refuses_everything_else() {
+        for (line, error) in [
+            ("", OpeningError::Malformed),
+            ("hello", OpeningError::Malformed),
+            ("[]", OpeningError::Malformed),
+            (r#"{"connect":"a"}"#, OpeningError::Malformed),
+            (r#"{"chancery":1}"#, OpeningError::Malformed),
+            (r#"{"chancery":2,"connect":"a"}"#, OpeningError::Version),
+            (r#"{"chancery":"1","connect":"a"}"#, OpeningError::Version),
+            (r#"{"chancery":1,"chancery":1,"connect":"a"}"#, OpeningError::Malformed),
+            (r#"{"chancery":1,"connect":"a","x":1}"#, OpeningError::Malformed),
+            (r#"{"chancery":1,"connect":"a","session":"end"}"#, OpeningError::Malformed),
+            (r#"{"chancery":1,"connect":["a"]}"#, OpeningError::Malformed),
+            (r#"{"chancery":1,"present":{}}"#, OpeningError::Malformed),
+            (r#"{"chancery":1,"session":"open"}"#, OpeningError::Malformed),
+            (r#"{"chancery":1,"connect":""}"#, OpeningError::Server),
+            (r#"{"chancery":1,"connect":"../v1/sessions"}"#, OpeningError::Server),
+            (r#"{"chancery":1,"connect":"a/b"}"#, OpeningError::Server),
+            (r#"{"chancery":1,"connect":"a?b"}"#, OpeningError::Server),
+            (r#"{"chancery":1,"connect":"."}"#, OpeningError::Server),
+            (r#"{"chancery":1,"spawn":{"agent":"a","argv":["x"]}}"#, OpeningError::Malformed),
+            (
+                r#"{"chancery":1,"spawn":{"agent":"a","allow":[],"argv":[]}}"#,
+                OpeningError::NoCommand,
+            ),
+            (
+                r#"{"chancery":1,"spawn":{"agent":"a","allow":[],"argv":["x"],"env":{}}}"#,
+                OpeningError::Malformed,
+            ),
+        ] {
+            assert_eq!(Opening::parse(line), Err(error), "{line}");
+        }
+    }
+}

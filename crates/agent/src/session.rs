@@ -1,0 +1,269 @@
+//! An instance in its session.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chancery_api::gateway::{EndedSession, SessionView};
+use chancery_delegation::token::Call;
+use http::StatusCode;
+use tokio::sync::{Mutex, watch};
+use tokio::time::{sleep, timeout};
+
+use crate::clock::now;
+use crate::gateway::{GatewayClient, GatewayError};
+use crate::held::Held;
+use crate::identity::{NodeError, NodeIdentity};
+use crate::key::{AgentKey, AgentKeyError};
+
+const NODE_PAUSE: Duration = Duration::from_secs(1);
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// One instance: its key, its node, its gateway, and, once it was delegated, its authority.
+pub struct Instance {
+    key: AgentKey,
+    node: Arc<dyn NodeIdentity>,
+    gateway: GatewayClient,
+    held: watch::Sender<Option<Arc<Held>>>,
+    joined: Mutex<Option<Arc<Joined>>>,
+}
+
+/// A session that the instance joined, with the authority it joined by.
+#[derive(Debug)]
+pub(crate) struct Joined {
+    held: Arc<Held>,
+    /// The chain as a JSON array.
+    chain: String,
+}
+
+/// Why an instance cannot act.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// Nobody delegated anything to the instance.
+    #[error("nothing was delegated to this instance within {seconds} seconds")]
+    NoDelegation {
+        /// How long it waited.
+        seconds: u64,
+    },
+    /// The delegation is for another key.
+    #[error("the delegation is for another agent key than this instance's")]
+    OtherKey,
+    /// The instance has not joined a session.
+    #[error("this instance has not joined a session")]
+    NotJoined,
+    /// The node gave no credential.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// The gateway refused or is away.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+    /// The agent key failed.
+    #[error(transparent)]
+    Key(#[from] AgentKeyError),
+}
+
+impl SessionError {
+    /// A stable code, one for each cause.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::NoDelegation { .. } => "no_delegation",
+            Self::OtherKey => "other_key",
+            Self::NotJoined => "not_joined",
+            Self::Node(_) => "no_credential",
+            Self::Gateway(error) => error.reason(),
+            Self::Key(_) => "agent_key",
+        }
+    }
+
+    /// What helps, where something is known to.
+    pub fn remedy(&self) -> Option<&str> {
+        match self {
+            Self::NoDelegation { .. } => {
+                Some("delegate to this instance with `chancery delegate`, then repeat the call")
+            }
+            Self::OtherKey => Some("start the instance again and delegate to the new one"),
+            Self::NotJoined => Some("make a call first: the first call joins the session"),
+            Self::Node(_) => Some("start the process with `chancery run` or `chancery connect`"),
+            Self::Gateway(GatewayError::Refused(problem)) => problem.remedy.as_deref(),
+            Self::Gateway(_) => Some("see that `chancery up` is running, then repeat the call"),
+            Self::Key(_) => None,
+        }
+    }
+}
+
+impl Instance {
+    /// An instance that holds nothing yet. `key` is the one that `node` knows it by.
+    pub fn new(key: AgentKey, node: Arc<dyn NodeIdentity>, gateway: GatewayClient) -> Self {
+        Self {
+            key,
+            node,
+            gateway,
+            held: watch::Sender::new(None),
+            joined: Mutex::new(None),
+        }
+    }
+
+    /// The agent key.
+    pub const fn key(&self) -> &AgentKey {
+        &self.key
+    }
+
+    /// The client of the gateway.
+    pub const fn gateway(&self) -> &GatewayClient {
+        &self.gateway
+    }
+
+    /// Takes a delegation that came another way than from the node: from a parent. Refuses one that
+    /// is for another key.
+    pub fn hold(&self, held: Held) -> Result<(), SessionError> {
+        if !held.is_for(self.key.public()) {
+            return Err(SessionError::OtherKey);
+        }
+        self.held.send_replace(Some(Arc::new(held)));
+        Ok(())
+    }
+
+    /// The delegation, once there is one; waits for it as long as it is told.
+    pub async fn held(&self, wait: Duration) -> Result<Arc<Held>, SessionError> {
+        let mut receiver = self.held.subscribe();
+        let held = timeout(wait, receiver.wait_for(Option::is_some)).await;
+        let held = held.ok().and_then(Result::ok).and_then(|held| held.clone());
+        held.ok_or(SessionError::NoDelegation { seconds: wait.as_secs() })
+    }
+
+    /// Waits until the node has a delegation for this instance, asking again while the node is
+    /// away. Returns at once when the instance holds one.
+    pub(crate) async fn await_delegation(&self) {
+        while self.held.borrow().is_none() {
+            let error = match self.node.await_delegation().await {
+                Ok(held) => match self.hold(held) {
+                    Ok(()) => return,
+                    Err(error) => error,
+                },
+                Err(error) => SessionError::Node(error),
+            };
+            tracing::warn!(%error, "no delegation yet");
+            sleep(NODE_PAUSE).await;
+        }
+    }
+
+    /// The session, opened or joined at the first need.
+    pub(crate) async fn joined(&self, wait: Duration) -> Result<Arc<Joined>, SessionError> {
+        let held = self.held(wait).await?;
+        let mut joined = self.joined.lock().await;
+        if let Some(joined) = &*joined {
+            return Ok(Arc::clone(joined));
+        }
+        self.enter(&held).await?;
+        let fresh = Arc::new(Joined::new(held));
+        *joined = Some(Arc::clone(&fresh));
+        Ok(fresh)
+    }
+
+    /// The session, if it was joined and is not just being joined.
+    pub(crate) fn joined_now(&self) -> Option<Arc<Joined>> {
+        self.joined.try_lock().ok().and_then(|joined| joined.clone())
+    }
+
+    /// The gateway does not know of `joined` any more: the next call joins again.
+    pub(crate) async fn forget(&self, joined: &Arc<Joined>) {
+        let mut known = self.joined.lock().await;
+        if known.as_ref().is_some_and(|known| Arc::ptr_eq(known, joined)) {
+            *known = None;
+        }
+    }
+
+    /// The proof and the chain for one call, as members of `_meta`.
+    pub(crate) fn authority(
+        &self,
+        joined: &Joined,
+        call: Call<'_>,
+    ) -> Result<String, AgentKeyError> {
+        let gateway = &self.gateway.gateway().spiffe_id;
+        let proof = self.key.prove_call(gateway, joined.held.digest(), call, now())?;
+        // A compact JWS holds nothing that JSON escapes.
+        Ok(format!(
+            r#""io.chancery/delegation":{},"io.chancery/proof":"{proof}""#,
+            joined.chain
+        ))
+    }
+
+    /// The session as the gateway sees it.
+    pub async fn view_session(&self) -> Result<SessionView, SessionError> {
+        let session = self.session().await?;
+        Ok(self.gateway.view(session).await?)
+    }
+
+    /// Ends the session for everybody in it.
+    pub async fn end_session(&self) -> Result<EndedSession, SessionError> {
+        let session = self.session().await?;
+        Ok(self.gateway.end(session).await?)
+    }
+
+    /// Leaves the session; nothing where none was joined. Does not wait for a gateway that is away.
+    pub async fn leave_session(&self) {
+        let Some(joined) = self.joined.lock().await.take() else {
+            return;
+        };
+        match timeout(FAREWELL, self.gateway.leave(joined.held.session())).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::info!(%error, "the session was not left"),
+            Err(_) => tracing::info!("the session was not left in time"),
+        }
+    }
+
+    async fn session(&self) -> Result<chancery_types::id::SessionId, SessionError> {
+        let joined = self.joined.lock().await;
+        joined.as_ref().map(|joined| joined.held.session()).ok_or(SessionError::NotJoined)
+    }
+
+    /// The holder of the root opens the session; everybody else, and it too when it comes again,
+    /// joins.
+    async fn enter(&self, held: &Held) -> Result<SessionView, SessionError> {
+        if held.is_root() {
+            match self.present(held, Entrance::Open).await {
+                Err(SessionError::Gateway(GatewayError::Refused(problem)))
+                    if problem.status == StatusCode::CONFLICT.as_u16() => {}
+                outcome => return outcome,
+            }
+        }
+        self.present(held, Entrance::Join).await
+    }
+
+    async fn present(&self, held: &Held, entrance: Entrance) -> Result<SessionView, SessionError> {
+        let credential = self.node.credential(&self.key).await?;
+        let challenge = self.gateway.challenge().await?;
+        let gateway = &self.gateway.gateway().spiffe_id;
+        let proof = self.key.prove_session(gateway, &challenge.nonce, held.digest(), now())?;
+        let presentation = held.present(&credential, proof);
+        Ok(match entrance {
+            Entrance::Open => self.gateway.open(&presentation).await?,
+            Entrance::Join => self.gateway.join(held.session(), &presentation).await?,
+        })
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Entrance {
+    Open,
+    Join,
+}
+
+impl Joined {
+    fn new(held: Arc<Held>) -> Self {
+        // Compact JWS hold nothing that JSON escapes.
+        let chain = format!(r#"["{}"]"#, held.chain().join(r#"",""#));
+        Self { held, chain }
+    }
+}
+
+impl fmt::Debug for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Instance")
+            .field("key", &self.key)
+            .field("gateway", self.gateway.gateway())
+            .field("held", &*self.held.borrow())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,81 @@
+//! `chancery connect`: standard input and output on one side, the bridge on the other.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use chancery_agent::{Bridge, LocalClient, Patience, PeerProcess};
+use chancery_api::UnixClient;
+use chancery_node::{RegisterLaunch, RegisteredLaunch};
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::oneshot;
+
+use super::run::{Member, agent_id};
+use crate::args::ConnectArgs;
+use crate::demo::BRIDGE_VARIABLE;
+use crate::output;
+
+pub(super) async fn run(args: ConnectArgs) -> anyhow::Result<ExitCode> {
+    if let Some(bridge) = std::env::var_os(BRIDGE_VARIABLE) {
+        pipe(Path::new(&bridge), &args.server).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let agent = args.agent.as_deref().context(
+        "outside of `chancery run` an instance must be named: chancery connect SERVER --agent AGENT",
+    )?;
+    let layout = super::layout(&args.data)?;
+    let request = RegisterLaunch {
+        agent_id: agent_id(&layout, agent)?,
+        init_pid: None,
+        isolated: false,
+        program: None,
+    };
+    let launch: RegisteredLaunch =
+        UnixClient::new(layout.node_socket()).post("/v1/launches", &request).await?;
+    output::say(format_args!("{} (unisolated)", launch.spiffe_id));
+    let member = Member::new(&layout).await?;
+    let folder = tempfile::Builder::new().prefix("chancery-connect-").tempdir()?;
+    let socket = folder.path().join("bridge.sock");
+    let listener = std::os::unix::net::UnixListener::bind(&socket)?;
+    let own = i32::try_from(std::process::id()).context("pid")?;
+    let patience = Patience {
+        delegation: Duration::from_secs(args.wait_delegation),
+        ..Patience::default()
+    };
+    let bridge = Bridge::on(
+        listener,
+        &socket,
+        None,
+        patience,
+        Arc::clone(&member.instance),
+        Arc::new(move |peer: &PeerProcess| peer.pid() == own),
+        None,
+    )?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = tokio::spawn(bridge.serve(async {
+        let _ = stopped.await;
+    }));
+    let piped = pipe(&socket, &args.server).await;
+    drop(stop);
+    serving.await.context("bridge")?;
+    piped?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Copies both ways until the client or the bridge is done.
+async fn pipe(bridge: &Path, server: &str) -> anyhow::Result<()> {
+    let client = LocalClient::new(bridge);
+    let (mut from_bridge, mut to_bridge) = client.mcp(server).await?;
+    let sending = tokio::spawn(async move {
+        let copied = tokio::io::copy(&mut tokio::io::stdin(), &mut to_bridge).await;
+        let _ = to_bridge.shutdown().await;
+        copied
+    });
+    let mut out = tokio::io::stdout();
+    let received = tokio::io::copy(&mut from_bridge, &mut out).await;
+    out.flush().await.context("standard output")?;
+    sending.abort();
+    received.context("bridge").map(drop)
+}

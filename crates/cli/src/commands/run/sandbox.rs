@@ -1,0 +1,95 @@
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use chancery_node::sandbox::{Bind, Held, Launcher, Network, SocketBind, Spec};
+
+use super::Program;
+use crate::args::{IsolationMode, NetworkMode, RunArgs};
+use crate::demo::BRIDGE_VARIABLE;
+use crate::deployment::Layout;
+
+/// Where this very program is found inside.
+const INSIDE: &str = "/opt/chancery/bin";
+
+/// Folders that every sandbox shows already.
+const SHOWN: [&str; 5] = ["/usr", "/bin", "/sbin", "/lib", "/lib64"];
+
+/// Starts the command's sandbox; the command itself waits for its identity.
+pub(super) async fn spawn(
+    layout: &Layout,
+    args: &RunArgs,
+    program: &Program,
+    bridge: &Path,
+) -> anyhow::Result<Held> {
+    let own = std::env::current_exe().and_then(|path| path.canonicalize()).context("own program")?;
+    let mut argv: Vec<OsString> = args.command.iter().map(OsString::from).collect();
+    let mut readable = Spec::new(Vec::<OsString>::new()).readable;
+    readable.push(Bind {
+        host: own,
+        inside: Path::new(INSIDE).join("chancery"),
+        required: true,
+    });
+    if let Some(first) = argv.first_mut() {
+        *first = shown(&program.executable, &mut readable).into();
+    }
+    if program.code != program.executable
+        && let Some(script) = argv.get_mut(1)
+    {
+        *script = shown(&program.code, &mut readable).into();
+    }
+    for path in &args.read {
+        let path = path.canonicalize().with_context(|| path.display().to_string())?;
+        readable.push(Bind::same(path));
+    }
+    let workload = SocketBind {
+        host: layout.workload_socket(),
+        name: "workload.sock".to_owned(),
+        owned: false,
+        variable: None,
+    };
+    let bridge = SocketBind {
+        host: bridge.to_owned(),
+        name: "bridge.sock".to_owned(),
+        owned: true,
+        variable: Some(BRIDGE_VARIABLE.into()),
+    };
+    let mut env = inherited();
+    let endpoint = format!("unix://{}", workload.path(true).display());
+    env.push(("SPIFFE_ENDPOINT_SOCKET".into(), endpoint.into()));
+    env.push(("PATH".into(), format!("{INSIDE}:/usr/local/bin:/usr/bin:/bin").into()));
+    let spec = Spec {
+        env,
+        readable,
+        sockets: vec![workload, bridge],
+        network: match args.network {
+            NetworkMode::None => Network::None,
+            NetworkMode::Host => Network::Host,
+        },
+        allow_unisolated: args.isolation == IsolationMode::BestEffort,
+        ..Spec::new(argv)
+    };
+    let held = tokio::task::spawn_blocking(move || Launcher::default().spawn(spec)).await?;
+    held.context("the command cannot be isolated; --isolation best-effort runs it all the same")
+}
+
+/// Where a file is seen inside; bound there unless it is shown already.
+fn shown(path: &Path, readable: &mut Vec<Bind>) -> PathBuf {
+    if SHOWN.iter().any(|folder| path.starts_with(folder)) {
+        return path.to_owned();
+    }
+    let name = path.file_name().map(PathBuf::from).unwrap_or_default();
+    let inside = Path::new("/opt/agent").join(name);
+    if !readable.iter().any(|bind| bind.inside == inside) {
+        readable.push(Bind { host: path.to_owned(), inside: inside.clone(), required: true });
+    }
+    inside
+}
+
+/// What the command keeps of this process's environment: how to show text, and nothing else.
+fn inherited() -> Vec<(OsString, OsString)> {
+    ["LANG", "LC_ALL", "TERM", "TZ"]
+        .into_iter()
+        .filter_map(|name| Some((name.into(), std::env::var_os(name)?)))
+        .collect()
+}

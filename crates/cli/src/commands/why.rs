@@ -1,0 +1,39 @@
+//! `chancery why`.
+
+use std::process::ExitCode;
+
+use chancery_crypto::AwsLc;
+use chancery_evidence::{Files, Story, why};
+use chancery_identity::trust::VerifiedTrust;
+use chancery_server::Clock;
+use chancery_types::id::ExecutionId;
+
+use super::verify::read_evidence;
+use crate::args::{Format, WhyArgs};
+use crate::deployment::read_trust;
+use crate::output;
+
+pub(super) fn run(format: Format, args: &WhyArgs) -> anyhow::Result<ExitCode> {
+    let files = read_evidence(&args.evidence)?;
+    let trust = args.trust.as_deref().map(read_trust).transpose()?;
+    let story = story(&files, trust.as_ref(), args.action)?;
+    output::result(format, &story, || story.to_string())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn story(
+    files: &Files,
+    trust: Option<&VerifiedTrust>,
+    execution: ExecutionId,
+) -> anyhow::Result<Story> {
+    Ok(why(files, trust, &AwsLc, Clock::machine(), execution)?)
+}
+
+/// The whole story of one action, for people.
+pub(crate) fn text(
+    files: &Files,
+    trust: Option<&VerifiedTrust>,
+    execution: ExecutionId,
+) -> anyhow::Result<String> {
+    Ok(story(files, trust, execution)?.to_string())
+}

@@ -1,0 +1,128 @@
+//! What all steps of one verification share.
+
+use chancery_audit::{Event, SessionOpen};
+use chancery_delegation::{ChainContext, IssuerKey, TrustAnchor};
+use chancery_identity::trust::VerifiedTrust;
+use chancery_identity::{TrustDomain, WitBundle};
+use chancery_types::id::SessionId;
+use chancery_types::{SignatureVerifier, Timestamp};
+
+use super::objects::Objects;
+use super::roll::{Logged, Roll};
+use crate::report::{Found, Place};
+
+/// How far the clocks of two writers may differ.
+const SKEW_SECONDS: u64 = 5;
+
+/// What is given and never changes.
+pub(crate) struct Case<'a> {
+    pub(crate) trust: &'a VerifiedTrust,
+    pub(crate) verifier: &'a dyn SignatureVerifier,
+    pub(crate) session: SessionId,
+    pub(crate) gateway: Roll,
+    pub(crate) server: Roll,
+    pub(crate) anchors: Vec<TrustAnchor>,
+    pub(crate) issuers: Vec<IssuerKey>,
+    pub(crate) tokens: Option<WitBundle>,
+    pub(crate) epoch: u64,
+}
+
+/// What changes while verification goes on.
+pub(crate) struct Desk<'a> {
+    pub(crate) found: Found,
+    pub(crate) objects: Objects<'a>,
+}
+
+impl<'a> Case<'a> {
+    pub(crate) fn new(
+        trust: &'a VerifiedTrust,
+        verifier: &'a dyn SignatureVerifier,
+        session: SessionId,
+        gateway: Roll,
+        server: Roll,
+    ) -> Self {
+        let anchors = trust.delegation_authorities.iter();
+        let issuers = trust.manifest_issuers.iter();
+        let keys = trust.token_authorities.iter().copied();
+        let domain: Option<TrustDomain> = trust.trust_domain.parse().ok();
+        let mut case = Self {
+            anchors: anchors
+                .map(|known| TrustAnchor { issuer: known.issuer.clone(), key: known.key })
+                .collect(),
+            issuers: issuers
+                .map(|known| IssuerKey { issuer: known.issuer.clone(), key: known.key })
+                .collect(),
+            tokens: domain.map(|domain| WitBundle::new(domain, keys)),
+            trust,
+            verifier,
+            session,
+            gateway,
+            server,
+            epoch: 0,
+        };
+        case.epoch = case.enrolled_epoch();
+        case
+    }
+
+    /// The epoch in which the authority signed the root that the session was opened with.
+    fn enrolled_epoch(&self) -> u64 {
+        let opened = self.opened().map(|(_, open)| &open.root);
+        let mut roots = self.server.entries.iter().filter_map(|logged| match &logged.entry.event {
+            Event::DelegationRoot(root) if root.session == self.session => Some(root),
+            _ => None,
+        });
+        let root = roots.find(|root| opened.is_none_or(|jti| *jti == root.delegation));
+        root.map_or(0, |root| root.epoch)
+    }
+
+    /// The session's own entries in the gateway's log.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Logged> {
+        let session = self.session;
+        let entries = self.gateway.entries.iter();
+        entries.filter(move |logged| logged.entry.event.session() == Some(session))
+    }
+
+    /// The entry that opened the session.
+    pub(crate) fn opened(&self) -> Option<(&Logged, &SessionOpen)> {
+        self.entries().find_map(|logged| match &logged.entry.event {
+            Event::SessionOpen(open) => Some((logged, open)),
+            _ => None,
+        })
+    }
+
+    /// The gateway, as proofs and chains name it.
+    pub(crate) fn audience(&self) -> &str {
+        self.opened().map_or("", |(_, open)| open.gateway.as_str())
+    }
+
+    /// The place of an entry of the gateway.
+    pub(crate) fn place(&self, logged: &Logged) -> Place {
+        self.gateway.place(logged)
+    }
+
+    /// Whether an entry of the server's log stands before one of the gateway's: by the clocks, and
+    /// by the first checkpoint of the gateway's log with that entry, which the server enrolled.
+    pub(crate) fn is_before(&self, server: &Logged, gateway: &Logged) -> bool {
+        let enrolled = self.server.entries.iter().find(|logged| match &logged.entry.event {
+            Event::CheckpointEnrol(enrol) => {
+                enrol.log == self.gateway.origin && enrol.size > gateway.leaf.index
+            }
+            _ => false,
+        });
+        server.entry.at <= gateway.entry.at.plus_seconds(SKEW_SECONDS)
+            && enrolled.is_none_or(|enrolled| server.leaf.index < enrolled.leaf.index)
+    }
+
+    /// Calls `with` with what a chain is verified against at that time. Revocations are not in
+    /// evidence.
+    pub(crate) fn chains<T>(&self, now: Timestamp, with: impl FnOnce(&ChainContext<'_>) -> T) -> T {
+        with(&ChainContext {
+            now,
+            audience: self.audience(),
+            anchors: &self.anchors,
+            epoch: self.epoch,
+            revoked: &|_| false,
+            verifier: self.verifier,
+        })
+    }
+}

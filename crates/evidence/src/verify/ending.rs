@@ -1,0 +1,79 @@
+//! Nothing is missing: one beginning, one end, an outcome for everything that was allowed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chancery_audit::{Event, Ruling};
+use chancery_types::id::ExecutionId;
+
+use super::case::{Case, Desk};
+use super::roll::Logged;
+use crate::INDEX_PATH;
+use crate::report::{Axis, Place};
+
+pub(super) fn check_ending(case: &Case<'_>, desk: &mut Desk<'_>) {
+    let count = |is: fn(&Event) -> bool| {
+        case.entries().filter(|logged| is(&logged.entry.event)).count()
+    };
+    let opened = count(|event| matches!(event, Event::SessionOpen(_)));
+    let ended = count(|event| matches!(event, Event::SessionEnd(_)));
+    for (count, reason, name) in
+        [(opened, "session_open", "session.open"), (ended, "session_end", "session.end")]
+    {
+        if count != 1 {
+            let text = format!("the session has {count} entries {name} where there is one");
+            desk.found.add(Axis::Completeness, Place::Whole, reason, text);
+        }
+    }
+    check_index(case, desk);
+    check_outcomes(case, desk);
+}
+
+/// The end names the index.
+fn check_index(case: &Case<'_>, desk: &mut Desk<'_>) {
+    let digest = desk.objects.index_digest();
+    for logged in case.entries() {
+        let Event::SessionEnd(end) = &logged.entry.event else {
+            continue;
+        };
+        if end.evidence != Some(digest) {
+            let place = Place::File(INDEX_PATH.to_owned());
+            let text = "not the index that the session's end names";
+            desk.found.add(Axis::Integrity, place, "index_differs", text);
+        }
+    }
+}
+
+/// Outcomes belong to allowed decisions, one each.
+fn check_outcomes(case: &Case<'_>, desk: &mut Desk<'_>) {
+    let mut decided: BTreeMap<ExecutionId, (&Logged, Ruling)> = BTreeMap::new();
+    let mut ended = BTreeSet::new();
+    for logged in case.entries() {
+        let place = case.place(logged);
+        match &logged.entry.event {
+            Event::Decision(decision) => {
+                let known = decided.insert(decision.execution, (logged, decision.outcome));
+                let text = "the execution was decided before";
+                let axis = Axis::Completeness;
+                desk.found.require(known.is_none(), axis, &place, "decided_twice", text);
+            }
+            Event::Outcome(outcome) => {
+                let allowed = decided.get(&outcome.execution).is_some_and(|(logged, ruling)| {
+                    *ruling == Ruling::Allow && logged.leaf.index == outcome.decision
+                });
+                let text = "an outcome of what was not allowed";
+                let axis = Axis::Completeness;
+                desk.found.require(allowed, axis, &place, "outcome_without_leave", text);
+                let once = ended.insert(outcome.execution);
+                let text = "the execution ended before";
+                desk.found.require(once, axis, &place, "ended_twice", text);
+            }
+            _ => {}
+        }
+    }
+    for (execution, (logged, ruling)) in decided {
+        if ruling == Ruling::Allow && !ended.contains(&execution) {
+            let text = format!("{execution} was allowed and has no outcome");
+            desk.found.add(Axis::Completeness, case.place(logged), "dangling", text);
+        }
+    }
+}

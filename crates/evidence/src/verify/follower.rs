@@ -1,0 +1,325 @@
+//! Follows a session through its log, entry by entry, in the state that stood before each.
+
+use std::collections::BTreeMap;
+
+use chancery_audit::{
+    Disclosure, Event as Enrolled, InstanceChains, LeafRef, OutcomeStatus, SessionJoin,
+    SessionOpen,
+};
+use chancery_session::{Budgets, Event, Joining, Opening, PRINCIPAL, Session};
+use chancery_types::{parse_strict, to_canonical};
+
+use super::answers::Answers;
+use super::case::{Case, Desk};
+use super::chains::{Chains, Presented};
+use super::decisions::Replay;
+use super::members::{Members, check_alive};
+use super::policies::Policies;
+use super::proofs::Memory;
+use super::roll::Logged;
+use crate::report::{Axis, NoteValue, Place};
+use crate::{Catalog, ObjectKind, object_path};
+
+/// Most entries that do not follow before the rest is no longer followed.
+const MAX_FAULTS: usize = 16;
+
+/// A session while it is followed.
+pub(crate) struct Follower<'c, 'a> {
+    pub(super) case: &'c Case<'a>,
+    pub(super) desk: &'c mut Desk<'a>,
+    pub(super) session: Session,
+    pub(super) memory: Memory,
+    pub(super) chains: Chains,
+    pub(super) members: Members,
+    pub(super) policies: Policies,
+    pub(super) answers: Answers,
+    pub(super) catalog: Option<Catalog>,
+    pub(super) principal: Option<Disclosure>,
+    disclosures: Vec<Disclosure>,
+    taken: Vec<(LeafRef, usize)>,
+    faults: usize,
+    /// The replay of each decision, by its index.
+    pub(super) replays: BTreeMap<u64, Replay>,
+}
+
+/// What was learnt from following.
+pub(crate) struct Followed {
+    pub(crate) session: Session,
+    pub(crate) chains: Chains,
+    pub(crate) members: Members,
+    pub(crate) policies: Policies,
+    pub(crate) disclosures: Vec<Disclosure>,
+    pub(crate) principal: Option<Disclosure>,
+    pub(crate) replays: BTreeMap<u64, Replay>,
+}
+
+/// Follows the whole session.
+pub(crate) fn follow<'a>(case: &Case<'a>, desk: &mut Desk<'a>) -> Followed {
+    let members = Members::read(case, desk);
+    let policies = Policies::read(desk);
+    let mut follower = Follower {
+        case,
+        session: Session::new(case.session),
+        memory: Memory::default(),
+        chains: Chains::default(),
+        members,
+        policies,
+        answers: Answers::default(),
+        catalog: None,
+        principal: None,
+        disclosures: Vec::new(),
+        taken: Vec::new(),
+        faults: 0,
+        replays: BTreeMap::new(),
+        desk,
+    };
+    follower.read_disclosures();
+    follower.check_instance_chains();
+    for (at, logged) in case.gateway.entries.iter().enumerate() {
+        if logged.entry.event.session() == Some(case.session) {
+            follower.entry(at, logged);
+        }
+    }
+    follower.chains.check_enrolled(case, follower.desk);
+    Followed {
+        session: follower.session,
+        chains: follower.chains,
+        members: follower.members,
+        policies: follower.policies,
+        disclosures: follower.disclosures,
+        principal: follower.principal,
+        replays: follower.replays,
+    }
+}
+
+impl Follower<'_, '_> {
+    fn read_disclosures(&mut self) {
+        for (digest, bytes) in self.desk.objects.of_kind(ObjectKind::Disclosure) {
+            let read = parse_strict(bytes).ok();
+            let read = read.and_then(|value| serde_json::from_value::<Disclosure>(value).ok());
+            let read = read.filter(|read| to_canonical(read).is_ok_and(|again| again == bytes));
+            let Some(disclosure) = read else {
+                let place = Place::File(object_path(digest));
+                let text = "not a disclosure in canonical form";
+                self.desk.found.add(Axis::Integrity, place, "disclosure_malformed", text);
+                continue;
+            };
+            let commitment = disclosure.commitment();
+            let opens = |logged: &Logged| match &logged.entry.event {
+                Enrolled::SessionOpen(open) => {
+                    open.principal == commitment || open.operator == commitment
+                }
+                Enrolled::DelegationRoot(root) => root.principal == commitment,
+                _ => false,
+            };
+            let case = self.case;
+            if case.entries().chain(&case.server.entries).any(opens) {
+                self.desk.objects.take(digest, ObjectKind::Disclosure);
+                self.disclosures.push(disclosure);
+            }
+        }
+    }
+
+    fn check_instance_chains(&mut self) {
+        let mut chains = InstanceChains::default();
+        for logged in &self.case.gateway.entries {
+            if let Err(error) = chains.take(&logged.leaf, &logged.entry.event) {
+                let place = self.case.place(logged);
+                self.desk.found.add(Axis::Completeness, place, "chain_broken", error.to_string());
+            }
+        }
+        for (_, instance) in chains.open().filter(|(session, _)| *session == self.case.session) {
+            let text = format!("{instance} never left");
+            self.desk.found.add(Axis::Completeness, Place::Whole, "chain_open", text);
+        }
+    }
+
+    fn entry(&mut self, at: usize, logged: &Logged) {
+        match &logged.entry.event {
+            Enrolled::SessionOpen(open) => self.replay_open(logged, open),
+            Enrolled::SessionJoin(join) => self.replay_join(logged, join),
+            Enrolled::Decision(decision) => {
+                check_alive(self.case, self.desk, &self.members, &decision.instance, logged);
+                let replay = self.replay_decision(logged, decision);
+                self.replays.insert(logged.leaf.index, replay);
+                self.answers.decided(decision);
+            }
+            Enrolled::ApprovalRequest(request) => self.replay_request(logged, request),
+            Enrolled::ApprovalGrant(grant) => self.replay_grant(logged, grant),
+            Enrolled::Outcome(outcome) if outcome.status == OutcomeStatus::Unknown => {
+                self.desk.found.note(NoteValue::UnknownOutcome, outcome.execution.to_string());
+            }
+            _ => {}
+        }
+        self.fold(at, logged);
+    }
+
+    /// Takes the entry into the state, where it follows from it.
+    fn fold(&mut self, at: usize, logged: &Logged) {
+        if self.faults >= MAX_FAULTS {
+            return;
+        }
+        let session = std::mem::replace(&mut self.session, Session::new(self.case.session));
+        match session.fold(&logged.leaf, &logged.entry) {
+            Ok(session) => {
+                self.session = session;
+                self.taken.push((logged.leaf.clone(), at));
+            }
+            Err(error) => {
+                let place = self.case.place(logged);
+                let text = error.fault.to_string();
+                self.desk.found.add(Axis::Completeness, place, "does_not_follow", text);
+                self.faults = self.faults.saturating_add(1);
+                // The state before comes back from what was taken so far.
+                let entries = self.taken.iter().filter_map(|(leaf, at)| {
+                    Some((leaf, &self.case.gateway.entries.get(*at)?.entry))
+                });
+                if let Ok(session) = Session::replay(self.case.session, entries) {
+                    self.session = session;
+                }
+            }
+        }
+    }
+
+    /// The session would have enrolled exactly this entry.
+    pub(super) fn compare_step(&mut self, logged: &Logged, event: Event, reason: &'static str) {
+        let problem = self.difference(logged, event);
+        if let Some(text) = problem {
+            let place = self.case.place(logged);
+            self.desk.found.add(Axis::Scope, place, reason, text);
+        }
+    }
+
+    fn difference(&self, logged: &Logged, event: Event) -> Option<String> {
+        match self.session.clone().step(logged.entry.at, event) {
+            Ok((_, effects)) => {
+                let mut entries =
+                    effects.iter().filter_map(|effect| effect.entry(&logged.entry.origin));
+                let same = entries.any(|entry| entry == logged.entry);
+                let text = "what was presented gives another entry";
+                (!same).then(|| text.to_owned())
+            }
+            Err(refused) => Some(format!("the session would refuse it: {}", refused.fault())),
+        }
+    }
+
+    fn replay_open(&mut self, logged: &Logged, open: &SessionOpen) {
+        let (case, place) = (self.case, self.case.place(logged));
+        self.read_catalog(open, &place);
+        self.read_principal(open, &place);
+        let (found, objects) = (&mut self.desk.found, &mut self.desk.objects);
+        objects.demand(open.mission, ObjectKind::Mission, found, &place);
+        let known = case.server.entries.iter().any(|known| match &known.entry.event {
+            Enrolled::TrustChange(change) => change.version == open.trust,
+            _ => false,
+        });
+        let text = "the server's log has no trust document of that version";
+        found.require(known, Axis::Freshness, &place, "trust_unknown", text);
+        self.policies.in_force(case, self.desk, open.policy, logged);
+        let Some(chain) = self.verified_chain(logged, open.chain, &place) else {
+            return;
+        };
+        let consent = self.chains.consent(case, self.desk, &chain, &place);
+        if consent.is_none() {
+            self.desk.found.note(NoteValue::Asserted, chain.root().jti());
+        }
+        let join = case.entries().find_map(|logged| match &logged.entry.event {
+            Enrolled::SessionJoin(join) if join.instance == open.instance => Some(join),
+            _ => None,
+        });
+        let (Some(join), Some(principal)) = (join, self.principal.clone()) else {
+            let text = "who opened the session is not in it, or not known";
+            self.desk.found.add(Axis::Completeness, place, "opener_unknown", text);
+            return;
+        };
+        let found = self.members.find(case, self.desk, join, self.catalog.as_ref(), logged);
+        let openings = found.into_iter().map(|member| Opening {
+            gateway: open.gateway.clone(),
+            member,
+            chain: (*chain).clone(),
+            consent: consent.clone(),
+            principal: principal.clone(),
+            operator: open.operator,
+            policy: open.policy,
+            catalog: open.catalog,
+            trust: open.trust,
+            expires: open.expires,
+            budgets: Budgets {
+                max_calls: open.max_calls,
+                max_cost_micros: open.max_cost_micros,
+            },
+        });
+        let events = openings.map(|opening| Event::Open(Box::new(opening))).collect();
+        self.compare_any(logged, events, "open_differs");
+    }
+
+    fn replay_join(&mut self, logged: &Logged, join: &SessionJoin) {
+        let (case, place) = (self.case, self.case.place(logged));
+        let members = self.members.find(case, self.desk, join, self.catalog.as_ref(), logged);
+        self.members.joined(self.desk, join);
+        let chain = self.verified_chain(logged, join.chain, &place);
+        let (Some(chain), Some(principal)) = (chain, self.principal.clone()) else {
+            return;
+        };
+        self.chains.consent(case, self.desk, &chain, &place);
+        let events = members
+            .into_iter()
+            .map(|member| {
+                let (chain, principal) = ((*chain).clone(), principal.clone());
+                Event::Join(Box::new(Joining { member, chain, principal }))
+            })
+            .collect();
+        self.compare_any(logged, events, "join_differs");
+    }
+
+    /// One of the readings gives this entry. Without any there is a finding already.
+    fn compare_any(&mut self, logged: &Logged, events: Vec<Event>, reason: &'static str) {
+        let mut problem = None;
+        for event in events {
+            problem = self.difference(logged, event);
+            if problem.is_none() {
+                return;
+            }
+        }
+        if let Some(text) = problem {
+            self.desk.found.add(Axis::Scope, self.case.place(logged), reason, text);
+        }
+    }
+
+    fn verified_chain(
+        &mut self,
+        logged: &Logged,
+        digest: chancery_types::Digest,
+        place: &Place,
+    ) -> Option<Box<chancery_delegation::VerifiedChain>> {
+        match self.chains.present(self.case, self.desk, digest, logged) {
+            Presented::Verified(chain) => Some(chain),
+            Presented::Missing => None,
+            Presented::Refused(refusal) => {
+                let text = format!("the chain does not verify: {refusal}");
+                self.desk.found.add(Axis::Authenticity, place.clone(), "chain_refused", text);
+                None
+            }
+        }
+    }
+
+    fn read_catalog(&mut self, open: &SessionOpen, place: &Place) {
+        let (found, objects) = (&mut self.desk.found, &mut self.desk.objects);
+        let Some(bytes) = objects.demand(open.catalog, ObjectKind::Catalog, found, place) else {
+            return;
+        };
+        self.catalog = Catalog::parse(bytes);
+        let text = "not a tool catalog in canonical form";
+        let file = Place::File(object_path(open.catalog));
+        found.require(self.catalog.is_some(), Axis::Scope, &file, "catalog_malformed", text);
+    }
+
+    fn read_principal(&mut self, open: &SessionOpen, place: &Place) {
+        let mut disclosures = self.disclosures.iter();
+        let opens = |known: &&Disclosure| known.open(PRINCIPAL, &open.principal).is_ok();
+        self.principal = disclosures.find(opens).cloned();
+        let text = "no object opens the commitment to the principal";
+        let (axis, holds) = (Axis::Completeness, self.principal.is_some());
+        self.desk.found.require(holds, axis, place, "principal_undisclosed", text);
+    }
+}

@@ -1,0 +1,161 @@
+//! The Trust Record says what the log says.
+
+use std::collections::BTreeSet;
+
+use chancery_audit::Event;
+use chancery_types::Digest;
+
+use super::case::{Case, Desk};
+use super::follower::Followed;
+use super::policies::Policies;
+use crate::log::said;
+use crate::report::{Axis, Found, NoteValue, Place};
+use crate::trust_record::{Reference, VerifiedTrustRecord, transcript_hash};
+use crate::{Files, TRUST_RECORD_PATH};
+
+fn file() -> Place {
+    Place::File(TRUST_RECORD_PATH.to_owned())
+}
+
+/// Verifies the record's signature by a key of the trust document.
+pub(super) fn read(
+    files: &Files,
+    trust: &chancery_identity::trust::VerifiedTrust,
+    verifier: &dyn chancery_types::SignatureVerifier,
+    found: &mut Found,
+) -> Option<VerifiedTrustRecord> {
+    let Some(bytes) = files.get(TRUST_RECORD_PATH) else {
+        found.add(Axis::Completeness, file(), "file_missing", "the file is missing");
+        return None;
+    };
+    match VerifiedTrustRecord::verify(bytes, &trust.record_signers, verifier) {
+        Ok(record) => Some(record),
+        Err(error) => {
+            found.add(Axis::Authenticity, file(), "record_refused", said(&error));
+            None
+        }
+    }
+}
+
+/// Holds every member of the record against the log.
+pub(super) fn check(
+    case: &Case<'_>,
+    desk: &mut Desk<'_>,
+    record: &VerifiedTrustRecord,
+    followed: &Followed,
+) {
+    check_enrolled(case, desk, record);
+    let leaves = case.entries().filter_map(|logged| match &logged.entry.event {
+        Event::Decision(_) | Event::Outcome(_) => Some(logged.leaf.hash),
+        _ => None,
+    });
+    let transcript = transcript_hash(leaves);
+    let calls = case.entries().filter(|logged| matches!(logged.entry.event, Event::Decision(_)));
+    let calls = calls.count() as u64;
+    let ended = case.entries().find(|logged| matches!(logged.entry.event, Event::SessionEnd(_)));
+    let Some((opened, open)) = case.opened() else {
+        return;
+    };
+    let subject = followed.chains.known(open.chain).map(|chain| chain.root().subject().to_string());
+    let own = record.transparency == case.gateway.origin.as_str();
+    let whole_second = |logged: &super::roll::Logged| logged.entry.at.as_seconds();
+    let not_before = ended.map_or(whole_second(opened), whole_second);
+    let checks = [
+        (Some(&record.subject) == subject.as_ref(), "subject"),
+        (record.policy.bundle_hash == open.policy, "policy.bundle_hash"),
+        (is_version(&followed.policies, open.policy, &record.policy.version), "policy.version"),
+        (record.tool_transcript.hash == transcript, "tool_transcript.hash"),
+        (record.tool_transcript.call_count == calls, "tool_transcript.call_count"),
+        (own, "transparency"),
+        (record.iat >= not_before, "iat"),
+        (is_measured(case, followed, record.runtime.measurement), "runtime.measurement"),
+        (is_measured(case, followed, record.build_provenance.digest), "build_provenance.digest"),
+        (record.build_provenance.slsa_level == 0, "build_provenance.slsa_level"),
+    ];
+    for (holds, member) in checks {
+        if !holds {
+            let text = format!("{member} is not what the log says");
+            desk.found.add(Axis::Integrity, file(), "record_differs", text);
+        }
+    }
+    for member in ["model", "data_class"] {
+        desk.found.note(NoteValue::Unproven, format!("{member} of the Trust Record"));
+    }
+    check_references(case, desk, &record.references, followed);
+}
+
+fn check_enrolled(case: &Case<'_>, desk: &mut Desk<'_>, record: &VerifiedTrustRecord) {
+    let mut enrolled = false;
+    for logged in &case.server.entries {
+        let Event::RecordEnrol(enrol) = &logged.entry.event else {
+            continue;
+        };
+        if enrol.session != case.session {
+            continue;
+        }
+        let signer = Digest::from_base64url(&record.cnf.jwk.kid).ok();
+        let same = enrol.record == record.digest()
+            && Some(enrol.signer) == signer
+            && enrol.evidence == desk.objects.index_digest();
+        let text = "the server enrolled another Trust Record or evidence of this session";
+        let place = case.server.place(logged);
+        desk.found.require(same, Axis::Integrity, &place, "record_differs", text);
+        enrolled |= same;
+    }
+    let text = "the server's log does not have this Trust Record";
+    desk.found.require(enrolled, Axis::Completeness, &file(), "record_not_enrolled", text);
+}
+
+fn is_version(policies: &Policies, digest: Digest, version: &str) -> bool {
+    let bundle = policies.bundles.get(&digest);
+    bundle.is_some_and(|bundle| bundle.index().version().to_string() == version)
+}
+
+/// Whether a digest is the code of an agent in the session: as its manifest binds it, or as the
+/// server's log says that an instance executes it.
+fn is_measured(case: &Case<'_>, followed: &Followed, digest: Digest) -> bool {
+    let mut manifests = followed.members.manifests.values();
+    let bound = manifests.any(|manifest| {
+        manifest.container_image() == Some(digest) || manifest.payload_digest() == digest
+    });
+    let mut issued = case.server.entries.iter();
+    bound
+        || issued.any(|logged| match &logged.entry.event {
+            Event::IdentityIssue(issue) => {
+                issue.executable == digest && followed.members.expires.contains_key(&issue.instance)
+            }
+            _ => false,
+        })
+}
+
+/// Every reference is to something of this session, and the index is among them.
+fn check_references(
+    case: &Case<'_>,
+    desk: &mut Desk<'_>,
+    references: &[Reference],
+    followed: &Followed,
+) {
+    let index = desk.objects.index_digest();
+    let named = references.iter().any(|reference| {
+        reference.rel == "evidence-index"
+            && reference.digest == index
+            && reference.id == case.session.to_string()
+    });
+    let text = "does not refer to the index of this evidence";
+    desk.found.require(named, Axis::Integrity, &file(), "record_differs", text);
+    let mut known: BTreeSet<Digest> = desk.objects.digests().collect();
+    known.extend([index, case.trust.digest()]);
+    known.extend(followed.members.manifests.keys());
+    known.extend(followed.policies.bundles.keys());
+    known.extend(case.entries().map(|logged| logged.leaf.hash));
+    known.extend(case.server.entries.iter().filter_map(|logged| match &logged.entry.event {
+        Event::TrustChange(change) => Some(change.document),
+        _ => None,
+    }));
+    for reference in references {
+        if !known.contains(&reference.digest) {
+            let text = format!("refers to a {} that is nothing of this session", reference.rel);
+            desk.found.add(Axis::Integrity, file(), "record_reference", text);
+        }
+    }
+}

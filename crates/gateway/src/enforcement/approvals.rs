@@ -1,0 +1,282 @@
+use std::time::Duration;
+
+use chancery_api::server::{AnswerApproval, Approval, ApprovalState, ApprovalSubject, OpenApproval};
+use chancery_crypto::{AwsLc, random_id};
+use chancery_delegation::{Answer, ApprovalStatement, Credential, verify_approval};
+use chancery_identity::trust::{Role, VerifiedTrust};
+use chancery_session::{Answered, ApprovalQuestion, Effect, Event};
+use chancery_types::id::{ApprovalId, ExecutionId, SessionId};
+use chancery_types::{Digest, Timestamp, parse_strict, to_canonical};
+use tokio::time::timeout;
+
+use super::Enforcement;
+use super::chains::KnownChain;
+use super::in_force::{Freshness, InForce};
+use super::live::{Asked, Live};
+use super::material::Material;
+use super::opening::code_of;
+use super::sessions::Home;
+
+/// How long a question waits for a person.
+const LIFETIME_SECONDS: u64 = 600;
+
+/// How long a repeated call waits for the answer.
+const WAIT_SECONDS: u64 = 20;
+
+/// Longest wait for the server to take a question.
+const POST: Duration = Duration::from_secs(3);
+
+/// A question that waits for a person.
+#[derive(Debug, Clone)]
+pub(crate) struct Question {
+    pub(crate) approval: ApprovalId,
+    pub(crate) asked: Asked,
+    session: SessionId,
+    displayed: Digest,
+    policy: Digest,
+}
+
+/// What came of waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Settled {
+    /// A person answered; the answer is enrolled.
+    Answered,
+    /// Nobody has answered yet.
+    Waits,
+    /// The call is denied for that.
+    Refused(&'static str),
+}
+
+impl Enforcement {
+    /// What a person will see.
+    pub(crate) fn subject(
+        &self,
+        live: &Live,
+        chain: &KnownChain,
+        material: &Material,
+        policies: Vec<String>,
+    ) -> ApprovalSubject {
+        let counts = live.open().map(|open| open.counts().allowed);
+        ApprovalSubject {
+            instance: chain.chain.leaf_subject().to_string(),
+            principal: chain.chain.principal().subject.clone(),
+            server: material.server.clone(),
+            tool: material.name.clone(),
+            arguments: String::from_utf8_lossy(&material.canonical).into_owned(),
+            mission_s256: chain.chain.mission().to_string(),
+            policies,
+            session_calls: counts.unwrap_or_default(),
+        }
+    }
+
+    /// Puts an escalated execution before people: stored, enrolled, then handed to the server.
+    pub(crate) async fn ask(
+        &self,
+        live: &mut Live,
+        execution: ExecutionId,
+        subject: &ApprovalSubject,
+        now: Timestamp,
+    ) -> Result<Question, &'static str> {
+        // The very bytes that the server digests and the person signs for.
+        let display = to_canonical(subject).map_err(|_| "malformed")?;
+        let displayed = Digest::of(&display);
+        self.objects.put(vec![display]).await.map_err(|_| "object_store")?;
+        let approval = random_id().map_err(|_| "random_unavailable")?;
+        let asked = ApprovalQuestion {
+            execution,
+            approval,
+            displayed,
+            expires: now.plus_seconds(LIFETIME_SECONDS),
+            requester: None,
+        };
+        let effects = live.step(&self.log, now, Event::Ask(asked)).await;
+        let effects = effects.map_err(|error| code_of(&error))?;
+        if !effects.contains(&Effect::Notify(approval)) {
+            return Err("refused");
+        }
+        let action = live.asked(approval).map(|asked| asked.action).ok_or("refused")?;
+        let question = self.question(live, action, now).ok_or("refused")?;
+        if self.post(&question).await {
+            live.posted(approval);
+        }
+        Ok(question)
+    }
+
+    /// The question that waits about an action.
+    pub(crate) fn question(&self, live: &Live, action: Digest, now: Timestamp) -> Option<Question> {
+        let open = live.open()?;
+        let approval = open.pending_for(action, now)?;
+        let (_, pending) = open.pending().find(|(id, _)| *id == approval)?;
+        Some(Question {
+            approval,
+            asked: live.asked(approval)?,
+            session: open.id(),
+            displayed: pending.displayed,
+            policy: pending.policy,
+        })
+    }
+
+    /// Waits for a person's answer, verifies it and enrols what it grants. No grant is taken while
+    /// revocations are not known.
+    pub(crate) async fn settle(
+        &self,
+        home: &Home,
+        question: &Question,
+        in_force: &InForce,
+    ) -> Settled {
+        if !question.asked.posted {
+            if !self.post(question).await {
+                return Settled::Waits;
+            }
+            home.lock().await.posted(question.approval);
+        }
+        let wait = Duration::from_secs(WAIT_SECONDS + 1);
+        let asked = self.server.approval(question.approval, WAIT_SECONDS);
+        let approval = match timeout(wait, asked).await {
+            Ok(Ok(approval)) => approval,
+            Ok(Err(error)) => {
+                tracing::warn!(approval = %question.approval, %error, "the server does not say");
+                return Settled::Waits;
+            }
+            Err(_) => return Settled::Waits,
+        };
+        match approval.state {
+            ApprovalState::Pending => Settled::Waits,
+            ApprovalState::Expired => self.lapse(home, question).await,
+            ApprovalState::Approved | ApprovalState::Denied => {
+                self.take_answer(home, question, approval, in_force).await
+            }
+        }
+    }
+
+    async fn lapse(&self, home: &Home, question: &Question) -> Settled {
+        let Ok(now) = self.clock.now() else {
+            return Settled::Refused("clock_stepped_back");
+        };
+        // Our own clock says when the question is over; the server's word alone ends nothing.
+        if now < question.asked.expires {
+            return Settled::Waits;
+        }
+        home.lock().await.lapsed(question.asked.action, now);
+        Settled::Refused("approval_expired")
+    }
+
+    async fn take_answer(
+        &self,
+        home: &Home,
+        question: &Question,
+        approval: Approval,
+        in_force: &InForce,
+    ) -> Settled {
+        let mut live = home.lock().await;
+        let Ok(now) = self.clock.now() else {
+            return Settled::Refused("clock_stepped_back");
+        };
+        if now >= question.asked.expires {
+            live.lapsed(question.asked.action, now);
+            return Settled::Refused("approval_expired");
+        }
+        let current = self.in_force();
+        let in_force = current.as_deref().unwrap_or(in_force);
+        if in_force.freshness(now, self.grace_seconds) != Freshness::Fresh {
+            return Settled::Waits;
+        }
+        let waits = live.open().is_some_and(|open| {
+            open.pending().any(|(id, _)| id == question.approval)
+        });
+        if !waits {
+            return Settled::Answered;
+        }
+        let (answered, evidence) = match verify_answer(approval, &in_force.trust, now) {
+            Ok(verified) => verified,
+            Err(error) => {
+                tracing::warn!(approval = %question.approval, error, "an answer was refused");
+                return Settled::Refused("approval_invalid");
+            }
+        };
+        if self.objects.put(vec![evidence]).await.is_err() {
+            return Settled::Refused("object_store");
+        }
+        let denied = matches!(answered.answer, Answer::Denied(_));
+        match live.step(&self.log, now, Event::Answer(Box::new(answered))).await {
+            Ok(_) if denied => Settled::Refused("approval_denied"),
+            Ok(_) => Settled::Answered,
+            Err(error) => {
+                tracing::warn!(approval = %question.approval, %error, "an answer was refused");
+                Settled::Refused("approval_invalid")
+            }
+        }
+    }
+
+    /// Hands a question to the server. False where the server is away; the next repetition of the
+    /// call tries again.
+    async fn post(&self, question: &Question) -> bool {
+        let Some(subject) = self.displayed(question.displayed) else {
+            return false;
+        };
+        let request = OpenApproval {
+            approval_id: question.approval,
+            session_id: question.session,
+            execution_id: question.asked.execution,
+            action_digest: question.asked.action,
+            policy_digest: question.policy,
+            expires_at: question.asked.expires,
+            subject,
+        };
+        match timeout(POST, self.server.open_approval(&request)).await {
+            Ok(Ok(_)) => true,
+            Ok(Err(chancery_api::ClientError::Refused(problem)))
+                if problem.reason == "approval_exists" =>
+            {
+                true
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(approval = %question.approval, %error, "a question waits here");
+                false
+            }
+            Err(_) => false,
+        }
+    }
+
+    fn displayed(&self, digest: Digest) -> Option<ApprovalSubject> {
+        let bytes = self.objects.get(digest)?;
+        serde_json::from_value(parse_strict(&bytes).ok()?).ok()
+    }
+}
+
+/// Verifies a relayed answer: by a credential of an approver in the trust document. Whether it
+/// answers the question is the session's to say.
+fn verify_answer(
+    approval: Approval,
+    trust: &VerifiedTrust,
+    now: Timestamp,
+) -> Result<(Answered, Vec<u8>), &'static str> {
+    let (Some(statement), Some(assertion)) = (approval.statement, approval.assertion) else {
+        return Err("the answer has no statement");
+    };
+    let bytes = to_canonical(&statement).map_err(|_| "the statement has no canonical form")?;
+    let parsed = ApprovalStatement::parse(&bytes).map_err(|_| "not an approval statement")?;
+    let (person, credential) = trust
+        .credential(&assertion.credential_id)
+        .filter(|(person, _)| person.roles.contains(&Role::Approver))
+        .ok_or("the trust document names no approver with this credential")?;
+    let key = credential.key.thumbprint();
+    let credential = Credential {
+        credential_id: &credential.credential_id,
+        key: &credential.key,
+        rp_id: &credential.rp_id,
+        origin: &credential.origin,
+        last_counter: None,
+    };
+    let answer = verify_approval(parsed, &assertion, &credential, now, &AwsLc)
+        .map_err(|_| "the assertion does not stand")?;
+    let signed = to_canonical(&AnswerApproval { statement, assertion })
+        .map_err(|_| "the answer has no canonical form")?;
+    let answered = Answered {
+        answer,
+        approver: person.id,
+        approver_key: key,
+        evidence: Digest::of(&signed),
+    };
+    Ok((answered, signed))
+}

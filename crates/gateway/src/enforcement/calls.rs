@@ -1,0 +1,395 @@
+use std::sync::{Arc, PoisonError};
+
+use chancery_audit::{CallKind, Label};
+use chancery_crypto::{AwsLc, random_id};
+use chancery_delegation::{ProofContext, VerifiedProof, verify_proof};
+use chancery_identity::SpiffeId;
+use chancery_policy::Annotations;
+use chancery_session::{Action, CallInput, CatalogFacts, Effect, Event};
+use chancery_types::id::{ExecutionId, SessionId};
+use chancery_types::{Digest, Timestamp};
+
+use super::Enforcement;
+use super::approvals::{Question, Settled};
+use super::catalog::Catalog;
+use super::chains::KnownChain;
+use super::in_force::{Freshness, InForce};
+use super::live::{Denied, Live};
+use super::material::Material;
+use super::opening::code_of;
+use super::presentation::Seen;
+use super::reasons::said;
+use super::sessions::Home;
+use crate::call::Call;
+use crate::enforcer::{Pending, Permit, Refusal, Seat, Verdict};
+use crate::peer::Peer;
+
+/// When repeating a call that waits for a person makes sense.
+const RETRY_AFTER_SECONDS: u64 = 1;
+
+/// A call whose chain and proof were verified for this peer, this gateway and now.
+struct Examined {
+    in_force: Arc<InForce>,
+    chain: Arc<KnownChain>,
+    proof: VerifiedProof,
+    catalog: Arc<Catalog>,
+    annotations: Option<Annotations>,
+}
+
+/// What a look at the session gave.
+enum Looked {
+    Decided(Verdict),
+    /// The same action waits for a person.
+    Waits(Question),
+}
+
+impl Enforcement {
+    /// Decides one call: verify, judge, enrol; in this order.
+    pub(crate) async fn decide_call(&self, peer: &Peer, call: &Call) -> Verdict {
+        let material = Material::read(call);
+        let Ok(fresh) = random_id::<chancery_types::id::ExecutionKind>() else {
+            return denied("random_unavailable", None);
+        };
+        let examined = self.examine(peer, &material).await;
+        let execution = examined.as_ref().ok().and_then(|known| known.proof.execution());
+        let execution = execution.unwrap_or(fresh);
+        let Some((session, home)) = self.home_of(peer, &examined, &material) else {
+            let code = examined.err().unwrap_or("not_joined");
+            return self.refuse_stranger(peer, &material, code).await;
+        };
+        let mut objects = material.objects();
+        if let Ok(examined) = &examined {
+            objects.push(examined.catalog.bytes.clone());
+        }
+        if let Err(error) = self.objects.put(objects).await {
+            tracing::error!(%error, "evidence was not stored");
+            return denied("object_store", None);
+        }
+        match examined {
+            Ok(examined) => {
+                self.decide_in(session, &home, peer, &material, execution, &examined).await
+            }
+            Err(code) => {
+                let mut live = home.lock().await;
+                self.deny_in(&mut live, peer, &material, execution, code).await
+            }
+        }
+    }
+
+    /// Everything that is asked before the session is.
+    async fn examine(&self, peer: &Peer, material: &Material) -> Result<Examined, &'static str> {
+        let now = self.clock.now().map_err(|_| "clock_stepped_back")?;
+        let tls = self.tls().ok_or("certificate_invalid")?;
+        let peer_id = self
+            .peers
+            .verify(peer.certificates(), &tls, now)
+            .map_err(|_| "certificate_invalid")?;
+        let in_force = self.in_force().ok_or("snapshot_missing")?;
+        let freshness = in_force.freshness(now, self.grace_seconds);
+        if freshness == Freshness::Expired {
+            return Err(Freshness::EXPIRED);
+        }
+        if let Some(fault) = material.fault {
+            return Err(fault);
+        }
+        let links: Vec<_> = material.links.iter().map(String::as_str).collect();
+        let chain = self
+            .chains
+            .verify(&links, self.own.as_str(), &in_force, &self.objects, now)
+            .map_err(|fault| fault.code)?;
+        if *chain.chain.leaf_subject() != peer_id {
+            return Err("holder_mismatch");
+        }
+        let proof = self.verify_call_proof(&chain, &peer_id, material, now)?;
+        let catalog = self.catalog().await.ok_or("catalog_unavailable")?;
+        let annotations = annotations(&catalog, material);
+        if freshness == Freshness::Stale && annotations.is_none_or(|hints| hints.destructive) {
+            return Err(Freshness::STALE);
+        }
+        let tool = catalog.tool(&material.server, &material.name);
+        let tool = tool.filter(|_| material.kind() == CallKind::Tool);
+        if tool.is_some_and(|tool| material.arguments.keys().any(|name| !tool.admits(name))) {
+            return Err("unknown_argument");
+        }
+        Ok(Examined { in_force, chain, proof, catalog, annotations })
+    }
+
+    fn verify_call_proof(
+        &self,
+        chain: &KnownChain,
+        peer: &SpiffeId,
+        material: &Material,
+        now: Timestamp,
+    ) -> Result<VerifiedProof, &'static str> {
+        let context = ProofContext {
+            now,
+            audience: self.own.as_str(),
+            verifier: &AwsLc,
+            started_at: self.started_at,
+            peer,
+            call: material.call(),
+        };
+        let mut replay = self.replay.lock().unwrap_or_else(PoisonError::into_inner);
+        verify_proof(material.proof.as_deref(), &chain.chain, &context, &mut *replay)
+            .map_err(|refusal| refusal.reason.code())
+    }
+
+    /// The session that the call, or its denial, belongs to: the one that the chain names when the
+    /// peer is in it, else the only one that the peer is in.
+    fn home_of(
+        &self,
+        peer: &Peer,
+        examined: &Result<Examined, &'static str>,
+        material: &Material,
+    ) -> Option<(SessionId, Home)> {
+        let named = match examined {
+            Ok(examined) => examined.chain.chain.sid().parse().ok(),
+            Err(_) => claimed_session(material),
+        };
+        let session = match named.filter(|session| self.sessions.is_in(peer.name(), *session)) {
+            Some(session) => session,
+            None => match self.sessions.of(peer.name()).as_slice() {
+                [only] => *only,
+                _ => return None,
+            },
+        };
+        self.sessions.get(session).map(|home| (session, home))
+    }
+
+    async fn decide_in(
+        &self,
+        session: SessionId,
+        home: &Home,
+        peer: &Peer,
+        material: &Material,
+        execution: ExecutionId,
+        examined: &Examined,
+    ) -> Verdict {
+        let action = Action {
+            session,
+            instance: Label::or_digest(peer.name()),
+            server: Label::or_digest(&material.server),
+            kind: material.kind(),
+            name: Label::or_digest(&material.name),
+            args_digest: material.args_digest(),
+        };
+        let Ok(action) = action.digest() else {
+            return denied("malformed", None);
+        };
+        let mut waited = false;
+        loop {
+            let mut live = home.lock().await;
+            let looked =
+                self.look(&mut live, peer, material, execution, examined, action).await;
+            drop(live);
+            let question = match looked {
+                Looked::Decided(verdict) => return verdict,
+                Looked::Waits(question) => question,
+            };
+            if waited {
+                return pending(&question);
+            }
+            waited = true;
+            match self.settle(home, &question, &examined.in_force).await {
+                Settled::Answered => {}
+                Settled::Waits => return pending(&question),
+                Settled::Refused(code) => {
+                    let mut live = home.lock().await;
+                    return self.deny_in(&mut live, peer, material, execution, code).await;
+                }
+            }
+        }
+    }
+
+    /// Judges under the session's lock, once nothing else waits about the same action.
+    async fn look(
+        &self,
+        live: &mut Live,
+        peer: &Peer,
+        material: &Material,
+        execution: ExecutionId,
+        examined: &Examined,
+        action: Digest,
+    ) -> Looked {
+        let policy = examined.in_force.policy.bundle.digest();
+        let checked = self.check_seat(live, peer).and_then(|(seat, now)| {
+            if live.is_refused(action, policy) {
+                return Err("approval_denied");
+            }
+            if live.lapsed(action, now).is_some() {
+                return Err("approval_expired");
+            }
+            Ok((seat, now))
+        });
+        let (seat, now) = match checked {
+            Ok(checked) => checked,
+            Err(code) => {
+                let denied = self.deny_in(live, peer, material, execution, code).await;
+                return Looked::Decided(denied);
+            }
+        };
+        if let Some(question) = self.question(live, action, now) {
+            return Looked::Waits(question);
+        }
+        let judged = self.judge(live, seat, material, execution, examined, now).await;
+        Looked::Decided(match judged {
+            Ok(verdict) => verdict,
+            Err(code) => self.deny_in(live, peer, material, execution, code).await,
+        })
+    }
+
+    /// That the session still takes calls and the instance still has a seat and a credential.
+    fn check_seat(&self, live: &Live, peer: &Peer) -> Result<(Seat, Timestamp), &'static str> {
+        let now = self.clock.now().map_err(|_| "clock_stepped_back")?;
+        let open = live.open().ok_or("session_ended")?;
+        if live.ending.is_some() {
+            return Err("session_ending");
+        }
+        let seated = live.seated(peer.name()).ok_or("not_joined")?;
+        if now >= seated.expires {
+            return Err("credential_expired");
+        }
+        Ok((Seat { session: open.id(), instance: seated.id }, now))
+    }
+
+    async fn judge(
+        &self,
+        live: &mut Live,
+        seat: Seat,
+        material: &Material,
+        execution: ExecutionId,
+        examined: &Examined,
+        now: Timestamp,
+    ) -> Result<Verdict, &'static str> {
+        self.keep_policy(live, &examined.in_force).await?;
+        let judgement = examined.in_force.standing(now, |standing| {
+            live.session().judge(&CallInput {
+                execution,
+                standing,
+                chain: &examined.chain.chain,
+                proof: &examined.proof,
+                consent: Some(&examined.chain.consent),
+                principal: &live.dossier.principal,
+                call: material.call(),
+                policy: &examined.in_force.policy.bundle,
+                catalog: CatalogFacts {
+                    digest: examined.catalog.digest,
+                    annotations: examined.annotations,
+                },
+            })
+        });
+        let reason = judgement.reason().code();
+        let determining: Vec<_> = judgement.determining().iter().map(ToString::to_string).collect();
+        let effects = live.step(&self.log, now, Event::Decide(Box::new(judgement))).await;
+        let effects = effects.map_err(|error| {
+            tracing::error!(%error, "a decision was not enrolled");
+            code_of(&error)
+        })?;
+        for effect in effects {
+            match effect {
+                Effect::Forward(permit) => {
+                    return Ok(Verdict::Forward(Permit::new(permit.execution(), seat)));
+                }
+                Effect::Refuse(execution) => return Ok(denied(reason, Some(execution))),
+                Effect::Escalate(execution) => {
+                    let subject = self.subject(live, &examined.chain, material, determining);
+                    let asked = self.ask(live, execution, &subject, now).await;
+                    return Ok(match asked {
+                        Ok(question) => pending(&question),
+                        Err(code) => denied(code, Some(execution)),
+                    });
+                }
+                _ => {}
+            }
+        }
+        // Who is not in the session is refused without a decision of its own.
+        Ok(denied(reason, None))
+    }
+
+    /// Enrols the denial of a call that was not judged, as the presenting instance's decision.
+    async fn deny_in(
+        &self,
+        live: &mut Live,
+        peer: &Peer,
+        material: &Material,
+        execution: ExecutionId,
+        code: &'static str,
+    ) -> Verdict {
+        let policy = self.in_force().map(|in_force| in_force.policy.bundle.digest());
+        let opened = live.open().map(|open| open.opened().entry.policy);
+        let (Some(policy), true) = (policy.or(opened), live.seated(peer.name()).is_some()) else {
+            return self.refuse_stranger(peer, material, code).await;
+        };
+        if let Some(in_force) = self.in_force()
+            && let Err(code) = self.keep_policy(live, &in_force).await
+        {
+            return denied(code, None);
+        }
+        let entry = Denied {
+            instance: Label::or_digest(peer.name()),
+            execution,
+            chain: material.chain,
+            leaf: leaf_of(material),
+            proof: material.proof_digest(),
+            request: material.record(),
+            policy,
+            reason: code,
+        };
+        match live.deny(&self.log, self.clock.latest(), entry).await {
+            Ok(()) => denied(code, Some(execution)),
+            Err(error) => {
+                tracing::error!(%error, "a denial was not enrolled");
+                denied(code, None)
+            }
+        }
+    }
+
+    /// Enrols that somebody without a seat was refused.
+    async fn refuse_stranger(&self, peer: &Peer, material: &Material, code: &'static str) -> Verdict {
+        let seen = Seen::of_call(claimed_session(material), material.chain);
+        let refusal = seen.refusal(code, peer.name());
+        if let Err(error) = self.log.enrol(self.clock.latest(), refusal.into()).await {
+            tracing::error!(%error, "a refusal was not enrolled");
+        }
+        denied(code, None)
+    }
+}
+
+/// What the catalog says of a target; what is read by its name changes nothing.
+fn annotations(catalog: &Catalog, material: &Material) -> Option<Annotations> {
+    match material.kind() {
+        CallKind::Tool => {
+            catalog.tool(&material.server, &material.name).map(super::catalog::Tool::annotations)
+        }
+        CallKind::Resource | CallKind::Prompt => {
+            Some(Annotations { read_only: true, destructive: false })
+        }
+    }
+}
+
+/// The session that a chain says it is for; verified by nobody, so good for choosing a log only.
+fn claimed_session(material: &Material) -> Option<SessionId> {
+    let root = chancery_types::jws::Compact::parse(material.links.first()?).ok()?;
+    root.claims.get("sid")?.as_str()?.parse().ok()
+}
+
+/// The leaf's `jti` as it was presented.
+fn leaf_of(material: &Material) -> Label {
+    let leaf = material.links.last().and_then(|link| chancery_types::jws::Compact::parse(link).ok());
+    let jti = leaf.as_ref().and_then(|leaf| leaf.claims.get("jti")?.as_str());
+    Label::or_digest(jti.unwrap_or("unreadable"))
+}
+
+pub(crate) fn denied(code: &'static str, execution: Option<ExecutionId>) -> Verdict {
+    Verdict::Deny(Refusal { reason: code, text: said(code).to_owned(), execution })
+}
+
+fn pending(question: &Question) -> Verdict {
+    Verdict::Pending(Pending {
+        execution: question.asked.execution,
+        approval: question.approval,
+        text: "a person is asked to approve this action; repeat the same call to learn the answer"
+            .to_owned(),
+        retry_after_seconds: RETRY_AFTER_SECONDS,
+    })
+}

@@ -1,0 +1,239 @@
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use chancery_api::tls::TlsIdentity;
+use chancery_audit::EndReason;
+use chancery_session::Session;
+use chancery_types::Timestamp;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use super::Enforcement;
+use super::catalog::Catalog;
+use super::ending::running;
+use super::svid::{OwnSvid, SvidError, x509_bundle};
+
+const SNAPSHOTS: Duration = Duration::from_secs(2);
+const CHECKPOINTS: Duration = Duration::from_secs(60);
+const WATCH: Duration = Duration::from_secs(1);
+const RETRY: Duration = Duration::from_secs(2);
+
+/// How long a session that ended without being shown its record is still known.
+const FAREWELL_SECONDS: u64 = 600;
+
+impl Enforcement {
+    /// Makes ready to serve: an SVID, a first snapshot, the tools of every server. Waits for the
+    /// server as long as it is away. Then takes up the sessions that a former run left.
+    pub(crate) async fn prepare(&self) {
+        while let Err(error) = self.renew_svid().await {
+            said("no X.509-SVID yet: is the server running?", &error);
+            sleep(RETRY).await;
+        }
+        while let Err(error) = self.refresh().await {
+            said("no snapshot yet: is the server running and a policy published?", &error);
+            sleep(RETRY).await;
+        }
+        while !self.pin_catalog().await {
+            sleep(RETRY).await;
+        }
+        self.take_up().await;
+    }
+
+    /// Everything that goes on beside serving.
+    pub(crate) fn spawn_tasks(self: &Arc<Self>) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(Arc::clone(self).poll_snapshots());
+        tasks.spawn(Arc::clone(self).renew_svids());
+        tasks.spawn(Arc::clone(self).watch_catalog());
+        tasks.spawn(Arc::clone(self).watch_sessions());
+        tasks.spawn(Arc::clone(self).enrol_periodically());
+        tasks
+    }
+
+    /// Calls that were decided and have no outcome get one that says that nothing is known.
+    /// Sessions that ended without a Trust Record get theirs.
+    async fn take_up(&self) {
+        for (session, home) in self.sessions.all() {
+            let mut live = home.lock().await;
+            let open = running(&live, None);
+            if !open.is_empty() {
+                tracing::warn!(%session, count = open.len(), "outcomes are unknown after a restart");
+            }
+            for execution in open {
+                self.end_unknown(&mut live, execution).await;
+            }
+            let ended = matches!(live.session(), Session::Ended(_));
+            drop(live);
+            if ended {
+                self.finish(&home).await;
+            }
+        }
+    }
+
+    async fn poll_snapshots(self: Arc<Self>) {
+        let mut tick = ticks(SNAPSHOTS);
+        let mut away = false;
+        loop {
+            tick.tick().await;
+            let refreshed = self.refresh().await;
+            match (&refreshed, away) {
+                (Err(error), false) => said("running sessions go on without the server", error),
+                (Ok(()), true) => tracing::info!("snapshots are fresh again"),
+                _ => {}
+            }
+            away = refreshed.is_err();
+        }
+    }
+
+    async fn renew_svids(self: Arc<Self>) {
+        loop {
+            sleep(WATCH).await;
+            let due = {
+                let svid = self.svid.read().unwrap_or_else(PoisonError::into_inner);
+                svid.as_ref().is_none_or(|(_, own)| self.clock.latest() >= own.renew_at)
+            };
+            if due && let Err(error) = self.renew_svid().await {
+                let ends = self.svid_ends().map(|ends| ends.to_string());
+                tracing::warn!(%error, ends, "the own X.509-SVID is not renewed");
+                sleep(RETRY).await;
+            }
+        }
+    }
+
+    async fn renew_svid(&self) -> Result<(), SvidError> {
+        let bundle = x509_bundle(&self.trust.current(), &self.trust_domain)?;
+        let now = self.clock.latest();
+        let own = OwnSvid::obtain(&self.server, &self.own, &bundle, now).await?;
+        let unusable = |_| SvidError::Unacceptable("not usable with TLS");
+        let mut svid = self.svid.write().unwrap_or_else(PoisonError::into_inner);
+        let tls = match svid.take() {
+            Some((tls, _)) => {
+                tls.replace(own.chain.clone(), &own.key, bundle).map_err(unusable)?;
+                tls
+            }
+            None => TlsIdentity::new(own.chain.clone(), &own.key, bundle).map_err(unusable)?,
+        };
+        *svid = Some((tls, own));
+        Ok(())
+    }
+
+    async fn watch_catalog(self: Arc<Self>) {
+        let mut changes = self.upstreams.changes();
+        // What was announced before this subscription is looked at as well.
+        changes.mark_changed();
+        while changes.changed().await.is_ok() {
+            let announced = *changes.borrow_and_update();
+            while self.catalog.current(announced).is_none() && !self.pin_catalog().await {
+                sleep(RETRY).await;
+            }
+        }
+    }
+
+    /// Lists the tools of all servers and pins them. False where a server does not say.
+    async fn pin_catalog(&self) -> bool {
+        let announced = *self.upstreams.changes().borrow();
+        match Catalog::survey(&self.upstreams, &self.trust_domain).await {
+            Ok(catalog) => {
+                tracing::info!(root = %catalog.root, "tools pinned");
+                self.catalog.pin(announced, catalog);
+                self.pinned.notify_waiters();
+                true
+            }
+            Err(error) => {
+                said("the tools are not known: nothing is decided", &error);
+                false
+            }
+        }
+    }
+
+    async fn watch_sessions(self: Arc<Self>) {
+        let mut tick = ticks(WATCH);
+        loop {
+            tick.tick().await;
+            let Ok(now) = self.clock.now() else {
+                continue;
+            };
+            for (session, home) in self.sessions.all() {
+                let Some(due) = self.due(&home, now).await else {
+                    continue;
+                };
+                match due {
+                    Due::Forget => self.sessions.withdraw(session),
+                    Due::End(reason) => {
+                        if let Err(code) = self.end_session(session, &home, reason).await {
+                            tracing::error!(%session, code, "the session did not end");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    async fn due(&self, home: &super::sessions::Home, now: Timestamp) -> Option<Due> {
+        let live = home.lock().await;
+        if let Session::Ended(ended) = live.session() {
+            let over = now >= ended.at.plus_seconds(FAREWELL_SECONDS);
+            let kept = self.records.knows(ended.entry.session);
+            return (over && kept).then_some(Due::Forget);
+        }
+        let open = live.open()?;
+        if live.ending.is_some() {
+            return None;
+        }
+        let entry = &open.opened().entry;
+        let revoked = self.in_force().is_some_and(|one| one.is_revoked(entry.root.as_str()));
+        let abandoned = live
+            .empty_since
+            .is_some_and(|since| now >= since.plus_seconds(self.abandon_seconds));
+        if now >= entry.expires {
+            Some(Due::End(EndReason::Expired))
+        } else if revoked {
+            Some(Due::End(EndReason::Revoked))
+        } else if abandoned {
+            Some(Due::End(EndReason::Abandoned))
+        } else {
+            None
+        }
+    }
+
+    async fn enrol_periodically(self: Arc<Self>) {
+        self.enrol_records().await;
+        let mut checkpoints = ticks(CHECKPOINTS);
+        let mut retries = ticks(RETRY);
+        loop {
+            tokio::select! {
+                () = self.ended.notified() => self.enrol_records().await,
+                _ = retries.tick() => self.enrol_records().await,
+                _ = checkpoints.tick() => {
+                    // Records name checkpoints of their own, which come first.
+                    self.enrol_records().await;
+                    self.enrol_checkpoint().await;
+                }
+            }
+        }
+    }
+}
+
+/// What is to be done about a session.
+enum Due {
+    End(EndReason),
+    Forget,
+}
+
+fn ticks(period: Duration) -> tokio::time::Interval {
+    let mut tick = interval(period);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tick
+}
+
+/// Logs an error with its causes.
+fn said(what: &str, error: &dyn std::error::Error) {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text.push_str(": ");
+        text.push_str(&next.to_string());
+        cause = next.source();
+    }
+    tracing::warn!(error = text, "{what}");
+}
