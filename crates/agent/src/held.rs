@@ -56,14 +56,23 @@ impl Held {
         let root = links.first().and_then(|root| Compact::parse(root).ok());
         let claims = root.map(|root| root.claims).unwrap_or_default();
         let claim = |name: &str| claims.get(name).and_then(serde_json::Value::as_str);
-        let session = claim("sid").and_then(|sid| sid.parse().ok()).ok_or(HeldError::Session)?;
+        let session = claim("sid")
+            .and_then(|sid| sid.parse().ok())
+            .ok_or(HeldError::Session)?;
         if !(1..=MAX_MISSION_BYTES).contains(&mission.len()) {
             return Err(HeldError::Mission);
         }
         if claim("mission_s256") != Some(&Digest::of(&mission).to_base64url()) {
             return Err(HeldError::OtherMission);
         }
-        Ok(Self { chain, consent, mission, principal, tip, session })
+        Ok(Self {
+            chain,
+            consent,
+            mission,
+            principal,
+            tip,
+            session,
+        })
     }
 
     /// The links, root first.

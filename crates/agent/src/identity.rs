@@ -49,7 +49,9 @@ pub struct Gateway {
 #[non_exhaustive]
 pub enum NodeError {
     /// The node is not there.
-    #[error("{endpoint}: the node cannot be reached; is `chancery up` running with this data folder?")]
+    #[error(
+        "{endpoint}: the node cannot be reached; is `chancery up` running with this data folder?"
+    )]
     Unreachable {
         /// Where it was looked for.
         endpoint: String,

@@ -107,7 +107,11 @@ impl AgentKey {
     }
 
     fn sign(&self, typ: &str, claims: &impl Serialize) -> Result<String, AgentKeyError> {
-        let header = Header { algorithm: Algorithm::Ed25519, typ: typ.to_owned(), kid: None };
+        let header = Header {
+            algorithm: Algorithm::Ed25519,
+            typ: typ.to_owned(),
+            kid: None,
+        };
         let input = signing_input(&header, &to_canonical(claims)?);
         Ok(assemble(&input, &self.0.sign(input.as_bytes())?))
     }
@@ -115,7 +119,9 @@ impl AgentKey {
 
 impl fmt::Debug for AgentKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("AgentKey").field(&self.public().kid()).finish()
+        f.debug_tuple("AgentKey")
+            .field(&self.public().kid())
+            .finish()
     }
 }
 
@@ -135,7 +141,10 @@ mod tests {
     #[test]
     fn is_not_printed() {
         let key = AgentKey::generate().unwrap();
-        assert_eq!(format!("{key:?}"), format!("AgentKey({:?})", key.public().kid()));
+        assert_eq!(
+            format!("{key:?}"),
+            format!("AgentKey({:?})", key.public().kid())
+        );
     }
 
     #[test]
@@ -151,7 +160,9 @@ mod tests {
     fn a_session_proof_has_alg_and_typ_only() {
         let key = AgentKey::generate().unwrap();
         let now = Timestamp::from_seconds(7);
-        let proof = key.prove_session(&gateway(), "n", Digest::of("c"), now).unwrap();
+        let proof = key
+            .prove_session(&gateway(), "n", Digest::of("c"), now)
+            .unwrap();
         let token = Compact::parse(&proof).unwrap();
         assert_eq!(token.header.typ, SESSION_PROOF_TYP);
         assert_eq!(token.header.kid, None);
@@ -166,9 +177,19 @@ mod tests {
     fn no_two_call_proofs_are_alike() {
         let key = AgentKey::generate().unwrap();
         let args = Map::new();
-        let call = Call { server: "s", target: Target::Tool("t"), args: &args };
+        let call = Call {
+            server: "s",
+            target: Target::Tool("t"),
+            args: &args,
+        };
         let prove = || {
-            key.prove_call(&gateway(), Digest::of("c"), call, Timestamp::from_seconds(7)).unwrap()
+            key.prove_call(
+                &gateway(),
+                Digest::of("c"),
+                call,
+                Timestamp::from_seconds(7),
+            )
+            .unwrap()
         };
         let (one, two) = (prove(), prove());
         let (one, two) = (Compact::parse(&one).unwrap(), Compact::parse(&two).unwrap());

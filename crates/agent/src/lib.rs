@@ -24,7 +24,9 @@ mod svid;
 
 pub mod handover;
 
-pub use bridge::{Admit, Bridge, BridgeConfig, Patience, SpawnEnd, SpawnError, SpawnRequest, Spawner};
+pub use bridge::{
+    Admit, Bridge, BridgeConfig, Patience, SpawnEnd, SpawnError, SpawnRequest, Spawner,
+};
 pub use gateway::{GatewayClient, GatewayError, McpHeaders, Messages, Reply};
 pub use held::{Held, HeldError};
 pub use identity::{Answer, Credential, Gateway, NodeError, NodeIdentity};

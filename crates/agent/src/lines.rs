@@ -24,7 +24,10 @@ pub(crate) enum LineError {
 
 impl<R: AsyncRead + Unpin> Lines<R> {
     pub(crate) fn new(reader: R) -> Self {
-        Self { reader: BufReader::new(reader), begun: Vec::new() }
+        Self {
+            reader: BufReader::new(reader),
+            begun: Vec::new(),
+        }
     }
 
     /// The next line without its end; `None` at the end. What follows the last line end counts as a
@@ -53,7 +56,9 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             if line.last() == Some(&b'\r') {
                 line.pop();
             }
-            return String::from_utf8(line).map(Some).map_err(|_| LineError::NotText);
+            return String::from_utf8(line)
+                .map(Some)
+                .map_err(|_| LineError::NotText);
         }
     }
 }
@@ -73,7 +78,10 @@ mod tests {
 
     #[tokio::test]
     async fn reads_lines_up_to_the_limit() {
-        assert_eq!(all(b"ab\r\n\nabcd\ncd").await.unwrap(), ["ab", "", "abcd", "cd"]);
+        assert_eq!(
+            all(b"ab\r\n\nabcd\ncd").await.unwrap(),
+            ["ab", "", "abcd", "cd"]
+        );
         assert!(all(b"").await.unwrap().is_empty());
     }
 

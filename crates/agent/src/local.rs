@@ -61,7 +61,9 @@ pub enum LocalError {
 impl LocalClient {
     /// A client of the bridge on that socket.
     pub fn new(socket: impl Into<PathBuf>) -> Self {
-        Self { socket: socket.into() }
+        Self {
+            socket: socket.into(),
+        }
     }
 
     /// The socket.
@@ -71,30 +73,60 @@ impl LocalClient {
 
     /// A connection with a tool server: MCP messages, one a line, both ways.
     pub async fn mcp(&self, server: &str) -> Result<(OwnedReadHalf, OwnedWriteHalf), LocalError> {
-        Ok(self.open(&json!({"chancery": 1, "connect": server})).await?.into_split())
+        Ok(self
+            .open(&json!({"chancery": 1, "connect": server}))
+            .await?
+            .into_split())
+    }
+
+    /// As [`LocalClient::mcp`], but presents these links in place of the own chain: an instance may
+    /// hold more than one.
+    pub async fn mcp_with_chain(
+        &self,
+        server: &str,
+        chain: &[String],
+    ) -> Result<(OwnedReadHalf, OwnedWriteHalf), LocalError> {
+        let first = json!({"chancery": 1, "connect": server, "chain": chain});
+        Ok(self.open(&first).await?.into_split())
+    }
+
+    /// The links of the own chain, root first.
+    pub async fn chain(&self) -> Result<Vec<String>, LocalError> {
+        self.ask(&json!({"chancery": 1, "session": "chain"}), Some("chain"))
+            .await
     }
 
     /// Starts a child instance and waits for its end.
     pub async fn spawn(&self, request: &SpawnRequest) -> Result<SpawnEnd, LocalError> {
-        self.ask(&json!({"chancery": 1, "spawn": request}), None).await
+        self.ask(&json!({"chancery": 1, "spawn": request}), None)
+            .await
     }
 
     /// Ends the session for everybody in it.
     pub async fn end_session(&self) -> Result<EndedSession, LocalError> {
-        self.ask(&json!({"chancery": 1, "session": "end"}), Some("ended")).await
+        self.ask(&json!({"chancery": 1, "session": "end"}), Some("ended"))
+            .await
     }
 
     /// The session as the gateway sees it.
     pub async fn view_session(&self) -> Result<SessionView, LocalError> {
-        self.ask(&json!({"chancery": 1, "session": "view"}), Some("view")).await
+        self.ask(&json!({"chancery": 1, "session": "view"}), Some("view"))
+            .await
     }
 
     async fn open(&self, first: &Value) -> Result<UnixStream, LocalError> {
-        let unreachable =
-            |source| LocalError::Unreachable { socket: self.socket.clone(), source };
-        let mut stream = UnixStream::connect(&self.socket).await.map_err(unreachable)?;
+        let unreachable = |source| LocalError::Unreachable {
+            socket: self.socket.clone(),
+            source,
+        };
+        let mut stream = UnixStream::connect(&self.socket)
+            .await
+            .map_err(unreachable)?;
         let line = format!("{first}\n");
-        stream.write_all(line.as_bytes()).await.map_err(unreachable)?;
+        stream
+            .write_all(line.as_bytes())
+            .await
+            .map_err(unreachable)?;
         Ok(stream)
     }
 
@@ -107,11 +139,15 @@ impl LocalClient {
         // The writing side stays open: closing it would say that the answer is not wanted.
         let (reader, _writer) = self.open(question).await?.into_split();
         let line = Lines::new(reader).next(ANSWER_BYTES).await;
-        let unreadable = || LocalError::Answer { socket: self.socket.clone() };
+        let unreadable = || LocalError::Answer {
+            socket: self.socket.clone(),
+        };
         let line = match line {
             Ok(Some(line)) => line,
             Ok(None) | Err(LineError::Broken(_)) => {
-                return Err(LocalError::HungUp { socket: self.socket.clone() });
+                return Err(LocalError::HungUp {
+                    socket: self.socket.clone(),
+                });
             }
             Err(_) => return Err(unreadable()),
         };
@@ -125,7 +161,10 @@ impl LocalClient {
             });
         }
         let document = match name {
-            Some(name) => answer.get_mut(name).map(Value::take).ok_or_else(unreadable)?,
+            Some(name) => answer
+                .get_mut(name)
+                .map(Value::take)
+                .ok_or_else(unreadable)?,
             None => answer,
         };
         serde_json::from_value(document).map_err(|_| unreadable())

@@ -39,8 +39,16 @@ impl NodeClient {
             source: source.into(),
         };
         let builder = Endpoint::from_shared(endpoint.clone()).map_err(unreachable)?;
-        let channel = builder.connect_timeout(CONNECT).connect().await.map_err(unreachable)?;
-        Ok(Self { endpoint, channel, proving: Mutex::default() })
+        let channel = builder
+            .connect_timeout(CONNECT)
+            .connect()
+            .await
+            .map_err(unreachable)?;
+        Ok(Self {
+            endpoint,
+            channel,
+            proving: Mutex::default(),
+        })
     }
 
     fn client(&self) -> AgentIdentityClient<Channel> {
@@ -50,9 +58,14 @@ impl NodeClient {
     fn error(&self, status: Status) -> NodeError {
         if status.code() == Code::Unavailable {
             let source = Box::new(status);
-            return NodeError::Unreachable { endpoint: self.endpoint.clone(), source };
+            return NodeError::Unreachable {
+                endpoint: self.endpoint.clone(),
+                source,
+            };
         }
-        NodeError::Refused { message: status.message().to_owned() }
+        NodeError::Refused {
+            message: status.message().to_owned(),
+        }
     }
 
     async fn issue(&self, key: &AgentKey) -> Result<Credential, NodeError> {
@@ -63,14 +76,23 @@ impl NodeClient {
         let challenge = client.challenge(ChallengeRequest {}).await;
         let challenge = challenge.map_err(|status| self.error(status))?.into_inner();
         let proof = key.prove_key(&challenge.nonce)?;
-        let issued = client.issue_credential(IssueCredentialRequest { jwk, proof }).await;
+        let issued = client
+            .issue_credential(IssueCredentialRequest { jwk, proof })
+            .await;
         credential(issued.map_err(|status| self.error(status))?.into_inner())
     }
 
     async fn first_delegation(&self) -> Result<Held, NodeError> {
-        let stream = self.client().await_delegation(AwaitDelegationRequest {}).await;
+        let stream = self
+            .client()
+            .await_delegation(AwaitDelegationRequest {})
+            .await;
         let mut stream = stream.map_err(|status| self.error(status))?.into_inner();
-        match stream.message().await.map_err(|status| self.error(status))? {
+        match stream
+            .message()
+            .await
+            .map_err(|status| self.error(status))?
+        {
             Some(delegation) => held(delegation),
             None => Err(NodeError::Ended),
         }
@@ -101,7 +123,10 @@ fn credential(issued: IssueCredentialResponse) -> Result<Credential, NodeError> 
         wit: issued.token,
         manifest: issued.manifest,
         gateway: Gateway {
-            address: issued.gateway_address.parse().map_err(|_| wrong("gateway_address"))?,
+            address: issued
+                .gateway_address
+                .parse()
+                .map_err(|_| wrong("gateway_address"))?,
             spiffe_id: gateway_id.map_err(|_| wrong("gateway_spiffe_id"))?,
         },
     })
@@ -135,18 +160,26 @@ mod tests {
     #[test]
     fn every_field_of_a_credential_is_needed() {
         assert_eq!(credential(issued()).unwrap().gateway.address.port(), 1);
-        let changes: [(&str, fn(&mut IssueCredentialResponse)); 5] = [
+        type Change = fn(&mut IssueCredentialResponse);
+        let changes: [(&str, Change); 5] = [
             ("token", |answer| answer.token.clear()),
             ("spiffe_id", |answer| answer.spiffe_id.clear()),
             ("manifest", |answer| answer.manifest.clear()),
-            ("gateway_address", |answer| "localhost:1".clone_into(&mut answer.gateway_address)),
-            ("gateway_spiffe_id", |answer| answer.gateway_spiffe_id.clear()),
+            ("gateway_address", |answer| {
+                "localhost:1".clone_into(&mut answer.gateway_address)
+            }),
+            ("gateway_spiffe_id", |answer| {
+                answer.gateway_spiffe_id.clear()
+            }),
         ];
         for (name, change) in changes {
             let mut answer = issued();
             change(&mut answer);
             let refusal = credential(answer).unwrap_err();
-            assert!(matches!(refusal, NodeError::Answer { field } if field == name), "{name}");
+            assert!(
+                matches!(refusal, NodeError::Answer { field } if field == name),
+                "{name}"
+            );
         }
     }
 
@@ -160,7 +193,8 @@ mod tests {
                 principal: principal.to_owned(),
             })
         };
-        let consent = r#"{"credential_id":"","client_data_json":"","authenticator_data":"","signature":""}"#;
+        let consent =
+            r#"{"credential_id":"","client_data_json":"","authenticator_data":"","signature":""}"#;
         for (chain, consent, field) in [
             ("", consent, "chain"),
             ("{}", consent, "chain"),
@@ -170,14 +204,19 @@ mod tests {
             (r#"["a"]"#, consent, "principal"),
         ] {
             let refusal = good(chain, consent, "").unwrap_err();
-            assert!(matches!(refusal, NodeError::Answer { field: f } if f == field), "{field}");
+            assert!(
+                matches!(refusal, NodeError::Answer { field: f } if f == field),
+                "{field}"
+            );
         }
     }
 
     #[tokio::test]
     async fn a_node_that_is_away_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let refusal = NodeClient::connect(&folder.path().join("none.sock")).await.unwrap_err();
+        let refusal = NodeClient::connect(&folder.path().join("none.sock"))
+            .await
+            .unwrap_err();
         assert!(refusal.to_string().contains("none.sock"), "{refusal}");
     }
 }

@@ -33,9 +33,15 @@ impl PeerProcess {
             return Err(io::Error::other("the peer's process id was used again"));
         }
         if peer.pid() <= 0 {
-            return Err(io::Error::other("the peer is not visible from this pid namespace"));
+            return Err(io::Error::other(
+                "the peer is not visible from this pid namespace",
+            ));
         }
-        Ok(Self { pid: peer.pid(), uid: peer.uid(), pidfd })
+        Ok(Self {
+            pid: peer.pid(),
+            uid: peer.uid(),
+            pidfd,
+        })
     }
 
     /// Its process id, as seen from here.
@@ -69,7 +75,9 @@ impl PeerProcess {
 
 fn pid_of(pidfd: &OwnedFd) -> io::Result<i32> {
     let information = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))?;
-    let pid = information.lines().find_map(|line| line.strip_prefix("Pid:"));
+    let pid = information
+        .lines()
+        .find_map(|line| line.strip_prefix("Pid:"));
     pid.and_then(|pid| pid.trim().parse().ok())
         .ok_or_else(|| io::Error::other("the kernel does not say whose pidfd it is"))
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use chancery_api::gateway::{EndedSession, SessionView};
 use chancery_delegation::token::Call;
+use chancery_types::Digest;
 use http::StatusCode;
+use serde_json::Value;
 use tokio::sync::{Mutex, watch};
 use tokio::time::{sleep, timeout};
 
@@ -32,8 +34,27 @@ pub struct Instance {
 #[derive(Debug)]
 pub(crate) struct Joined {
     held: Arc<Held>,
-    /// The chain as a JSON array.
-    chain: String,
+    own: Presented,
+}
+
+/// A chain as it goes with a call.
+#[derive(Debug)]
+pub(crate) struct Presented {
+    /// `cth`: the digest of the links joined by commas.
+    digest: Digest,
+    /// The links as a JSON array.
+    json: String,
+}
+
+impl Presented {
+    /// The chain of these links. Whether they are one is for the gateway to say.
+    pub(crate) fn new(links: Vec<String>) -> Self {
+        let digest = Digest::of(links.join(","));
+        Self {
+            digest,
+            json: Value::from(links).to_string(),
+        }
+    }
 }
 
 /// Why an instance cannot act.
@@ -129,7 +150,9 @@ impl Instance {
         let mut receiver = self.held.subscribe();
         let held = timeout(wait, receiver.wait_for(Option::is_some)).await;
         let held = held.ok().and_then(Result::ok).and_then(|held| held.clone());
-        held.ok_or(SessionError::NoDelegation { seconds: wait.as_secs() })
+        held.ok_or(SessionError::NoDelegation {
+            seconds: wait.as_secs(),
+        })
     }
 
     /// Waits until the node has a delegation for this instance, asking again while the node is
@@ -163,29 +186,37 @@ impl Instance {
 
     /// The session, if it was joined and is not just being joined.
     pub(crate) fn joined_now(&self) -> Option<Arc<Joined>> {
-        self.joined.try_lock().ok().and_then(|joined| joined.clone())
+        self.joined
+            .try_lock()
+            .ok()
+            .and_then(|joined| joined.clone())
     }
 
     /// The gateway does not know of `joined` any more: the next call joins again.
     pub(crate) async fn forget(&self, joined: &Arc<Joined>) {
         let mut known = self.joined.lock().await;
-        if known.as_ref().is_some_and(|known| Arc::ptr_eq(known, joined)) {
+        if known
+            .as_ref()
+            .is_some_and(|known| Arc::ptr_eq(known, joined))
+        {
             *known = None;
         }
     }
 
-    /// The proof and the chain for one call, as members of `_meta`.
+    /// The proof and the chain for one call, as members of `_meta`: the own chain, unless another
+    /// one is to be presented.
     pub(crate) fn authority(
         &self,
         joined: &Joined,
+        presented: Option<&Presented>,
         call: Call<'_>,
     ) -> Result<String, AgentKeyError> {
         let gateway = &self.gateway.gateway().spiffe_id;
-        let proof = self.key.prove_call(gateway, joined.held.digest(), call, now())?;
+        let Presented { digest, json } = presented.unwrap_or(&joined.own);
+        let proof = self.key.prove_call(gateway, *digest, call, now())?;
         // A compact JWS holds nothing that JSON escapes.
         Ok(format!(
-            r#""io.chancery/delegation":{},"io.chancery/proof":"{proof}""#,
-            joined.chain
+            r#""io.chancery/delegation":{json},"io.chancery/proof":"{proof}""#
         ))
     }
 
@@ -215,7 +246,10 @@ impl Instance {
 
     async fn session(&self) -> Result<chancery_types::id::SessionId, SessionError> {
         let joined = self.joined.lock().await;
-        joined.as_ref().map(|joined| joined.held.session()).ok_or(SessionError::NotJoined)
+        joined
+            .as_ref()
+            .map(|joined| joined.held.session())
+            .ok_or(SessionError::NotJoined)
     }
 
     /// The holder of the root opens the session; everybody else, and it too when it comes again,
@@ -235,7 +269,9 @@ impl Instance {
         let credential = self.node.credential(&self.key).await?;
         let challenge = self.gateway.challenge().await?;
         let gateway = &self.gateway.gateway().spiffe_id;
-        let proof = self.key.prove_session(gateway, &challenge.nonce, held.digest(), now())?;
+        let proof = self
+            .key
+            .prove_session(gateway, &challenge.nonce, held.digest(), now())?;
         let presentation = held.present(&credential, proof);
         Ok(match entrance {
             Entrance::Open => self.gateway.open(&presentation).await?,
@@ -252,9 +288,8 @@ enum Entrance {
 
 impl Joined {
     fn new(held: Arc<Held>) -> Self {
-        // Compact JWS hold nothing that JSON escapes.
-        let chain = format!(r#"["{}"]"#, held.chain().join(r#"",""#));
-        Self { held, chain }
+        let own = Presented::new(held.chain().to_vec());
+        Self { held, own }
     }
 }
 

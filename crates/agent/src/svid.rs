@@ -66,7 +66,11 @@ pub enum SvidError {
 impl OwnSvid {
     /// An identity that somebody else keeps fresh: call [`OwnSvid::renewed`] after replacing it.
     pub fn new(identity: TlsIdentity) -> Self {
-        Self { identity, generation: Arc::default(), following: None }
+        Self {
+            identity,
+            generation: Arc::default(),
+            following: None,
+        }
     }
 
     /// The SVID of the Workload API on that socket. Renewals replace it until the last copy of this
@@ -76,7 +80,12 @@ impl OwnSvid {
         let building = X509SourceBuilder::new().endpoint(&endpoint).build();
         let source = match timeout(FIRST, building).await {
             Ok(Ok(source)) => source,
-            Ok(Err(source)) => return Err(SvidError::Source { endpoint, source: Box::new(source) }),
+            Ok(Err(source)) => {
+                return Err(SvidError::Source {
+                    endpoint,
+                    source: Box::new(source),
+                });
+            }
             Err(_) => return Err(SvidError::Silent { endpoint }),
         };
         let (chain, key, bundle) = read(&source, &endpoint)?;
@@ -105,7 +114,9 @@ impl OwnSvid {
         let mut updates = source.updated();
         while updates.changed().await.is_ok() {
             let replaced = read(source, endpoint).and_then(|(chain, key, bundle)| {
-                self.identity.replace(chain, &key, bundle).map_err(SvidError::Tls)
+                self.identity
+                    .replace(chain, &key, bundle)
+                    .map_err(SvidError::Tls)
             });
             match replaced {
                 Ok(()) => self.renewed(),
@@ -125,11 +136,20 @@ fn read(source: &X509Source, endpoint: &str) -> Result<Parts, SvidError> {
     };
     let svid = source.svid().map_err(failed)?;
     let name = svid.spiffe_id().trust_domain();
-    let trusted = source.try_bundle_for_trust_domain(name).ok_or(SvidError::NoBundle)?;
+    let trusted = source
+        .try_bundle_for_trust_domain(name)
+        .ok_or(SvidError::NoBundle)?;
     let trust_domain: TrustDomain = name.as_str().parse().map_err(|_| SvidError::NoBundle)?;
-    let authorities = trusted.authorities().iter().map(|one| one.as_bytes().to_vec());
+    let authorities = trusted
+        .authorities()
+        .iter()
+        .map(|one| one.as_bytes().to_vec());
     let bundle = X509Bundle::new(trust_domain, authorities)?;
-    let chain = svid.cert_chain().iter().map(|one| one.as_bytes().to_vec()).collect();
+    let chain = svid
+        .cert_chain()
+        .iter()
+        .map(|one| one.as_bytes().to_vec())
+        .collect();
     let key = Secret::new(svid.private_key().as_bytes().to_vec());
     Ok((chain, key, bundle))
 }

@@ -34,7 +34,10 @@ impl GatewayFile {
     }
 
     pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
-        Ok(replace_private_file(path, &serde_json::to_vec_pretty(self)?)?)
+        Ok(replace_private_file(
+            path,
+            &serde_json::to_vec_pretty(self)?,
+        )?)
     }
 
     /// Takes over what `--tool-server` says: `NAME=COMMAND ARGS`.
@@ -48,9 +51,18 @@ impl GatewayFile {
             "--tool-server {text}: a name has letters, digits, dots, dashes and underscores"
         );
         let mut words = words(command).with_context(|| format!("--tool-server {text}"))?;
-        ensure!(!words.is_empty(), "--tool-server {text}: the command is empty");
+        ensure!(
+            !words.is_empty(),
+            "--tool-server {text}: the command is empty"
+        );
         let command = words.remove(0);
-        self.tool_servers.insert(name.to_owned(), ToolServer { command, args: words });
+        self.tool_servers.insert(
+            name.to_owned(),
+            ToolServer {
+                command,
+                args: words,
+            },
+        );
         Ok(())
     }
 }
@@ -106,7 +118,15 @@ mod tests {
 
     #[test]
     fn what_cannot_be_run_is_refused() {
-        for bad in ["", "ledger", "=x", "a/b=x", "ledger=", "ledger= ", "ledger=x 'y"] {
+        for bad in [
+            "",
+            "ledger",
+            "=x",
+            "a/b=x",
+            "ledger=",
+            "ledger= ",
+            "ledger=x 'y",
+        ] {
             assert!(GatewayFile::default().add(bad).is_err(), "{bad:?}");
         }
     }

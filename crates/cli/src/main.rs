@@ -33,7 +33,9 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_target(false)
         .init();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
     let outcome = runtime
         .map_err(anyhow::Error::from)
         .and_then(|runtime| runtime.block_on(commands::run(cli)));
@@ -41,9 +43,9 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             output::say(format_args!("error: {error:#}"));
-            let out_of_reach = error.downcast_ref::<ClientError>().is_some_and(|error| {
-                !matches!(error, ClientError::Refused(_))
-            });
+            let out_of_reach = error
+                .downcast_ref::<ClientError>()
+                .is_some_and(|error| !matches!(error, ClientError::Refused(_)));
             ExitCode::from(if out_of_reach { UNREACHABLE } else { FAILED })
         }
     }

@@ -23,7 +23,11 @@ pub(crate) fn result<T: Serialize>(
         Format::Text => {
             let text = text();
             out.write_all(text.as_bytes()).and_then(|()| {
-                if text.ends_with('\n') || text.is_empty() { Ok(()) } else { writeln!(out) }
+                if text.ends_with('\n') || text.is_empty() {
+                    Ok(())
+                } else {
+                    writeln!(out)
+                }
             })
         }
     }
@@ -42,7 +46,7 @@ pub(crate) fn table<const N: usize>(
 ) -> String {
     let mut table = Table::new();
     table
-        .load_preset(presets::UTF8_HORIZONTAL_ONLY)
+        .load_style(presets::UTF8_HORIZONTAL_ONLY)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(header);
     for row in rows {
@@ -59,8 +63,12 @@ pub(crate) fn confirm(question: &str) -> anyhow::Result<bool> {
         "a person must answer on a terminal; with a stand-in authenticator, --yes answers for one"
     );
     let mut err = std::io::stderr().lock();
-    write!(err, "{question} [yes/no] ").and_then(|()| err.flush()).context("terminal")?;
+    write!(err, "{question} [yes/no] ")
+        .and_then(|()| err.flush())
+        .context("terminal")?;
     let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).context("terminal")?;
+    std::io::stdin()
+        .read_line(&mut answer)
+        .context("terminal")?;
     Ok(answer.trim() == "yes")
 }

@@ -2,13 +2,25 @@
 //! replay of every decision from the bytes that were presented.
 //!
 //! Pure: files are handed in, trust comes from outside. Nothing here believes what evidence says of
-//! itself.
+//! itself. [`verify`] answers whether evidence holds, [`why`] tells the five facts of one action,
+//! [`actions`] lists what was done.
 
+pub mod catalog;
 pub mod files;
 pub mod index;
 pub mod log;
+pub mod report;
+pub mod story;
 pub mod trust_record;
 
+mod actions;
+mod verify;
+
+pub use actions::{ActionLine, actions};
+pub use catalog::Catalog;
 pub use files::{Files, INDEX_PATH, TRUST_RECORD_PATH, object_path};
 pub use index::{EvidenceIndex, IndexFormat, Object, ObjectKind};
 pub use log::{LogProblem, VerifiedLog};
+pub use report::{Axis, AxisVerdict, Finding, Note, NoteValue, Place, Report, ReportOutcome};
+pub use story::{Story, WhyError, why};
+pub use verify::{Replay, verify};

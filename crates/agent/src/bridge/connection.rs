@@ -11,7 +11,7 @@ use super::fault::{Fault, code, line};
 use super::opening::{MOST_BYTES, Opening};
 use super::{Context, SpawnRequest, mcp};
 use crate::lines::{LineError, Lines};
-use crate::session::SessionError;
+use crate::session::{Presented, SessionError};
 
 const FIRST_LINE: Duration = Duration::from_secs(10);
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -24,7 +24,11 @@ pub(super) async fn serve(stream: UnixStream, context: Context) {
         Ok(Ok(Some(first))) => first,
         Ok(Ok(None) | Err(LineError::Broken(_))) => return,
         Ok(Err(LineError::TooLong | LineError::NotText)) => {
-            let fault = Fault::new(code::INVALID_REQUEST, "malformed", "the first line is no line");
+            let fault = Fault::new(
+                code::INVALID_REQUEST,
+                "malformed",
+                "the first line is no line",
+            );
             return say(&mut writer, fault.to_line()).await;
         }
         Err(_) => {
@@ -34,7 +38,14 @@ pub(super) async fn serve(stream: UnixStream, context: Context) {
     };
     let instance = Arc::clone(&context.instance);
     let answer = match Opening::parse(&first) {
-        Ok(Opening::Connect(server)) => return mcp::serve(server, lines, writer, context).await,
+        Ok(Opening::Connect(server, chain)) => {
+            let presented = chain.map(Presented::new);
+            return mcp::serve(server, presented, lines, writer, context).await;
+        }
+        Ok(Opening::Chain) => {
+            let held = instance.held(Duration::ZERO).await;
+            document("chain", held.map(|held| held.chain().to_vec()))
+        }
         Ok(Opening::End) => document("ended", instance.end_session().await),
         Ok(Opening::View) => document("view", instance.view_session().await),
         Ok(Opening::Spawn(request)) => tokio::select! {

@@ -95,7 +95,9 @@ fn plain(text: &str) -> Option<String> {
 fn is_plain(text: &str) -> bool {
     !text.is_empty()
         && text.trim() == text
-        && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
+        && text
+            .bytes()
+            .all(|byte| byte == b' ' || byte.is_ascii_graphic())
 }
 
 /// A value as a header can carry it: what is not plain ASCII, or looks as if it were encoded, is
@@ -113,7 +115,10 @@ mod tests {
     use super::*;
 
     fn message(method: &str, params: &str) -> Message {
-        Message::parse(format!(r#"{{"id":1,"method":"{method}","params":{{{params}}}}}"#)).unwrap()
+        Message::parse(format!(
+            r#"{{"id":1,"method":"{method}","params":{{{params}}}}}"#
+        ))
+        .unwrap()
     }
 
     #[test]

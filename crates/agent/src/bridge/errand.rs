@@ -92,7 +92,10 @@ impl Errand {
             };
             match (stop, REACH.get(self.attempts)) {
                 // Nothing was sent.
-                (Stop::Session(SessionError::Gateway(GatewayError::Unreachable { .. })), Some(pause)) => {
+                (
+                    Stop::Session(SessionError::Gateway(GatewayError::Unreachable { .. })),
+                    Some(pause),
+                ) => {
                     self.attempts = self.attempts.saturating_add(1);
                     sleep(*pause).await;
                 }
@@ -138,7 +141,8 @@ impl Errand {
         let server = &self.conversation.server;
         let proven = match &self.acting {
             Some(acting) => {
-                let added = instance.authority(joined, acting.call(server));
+                let presented = self.conversation.presented.as_ref();
+                let added = instance.authority(joined, presented, acting.call(server));
                 self.message.with_meta(&added.map_err(unproven)?)
             }
             None => None,
@@ -153,7 +157,11 @@ impl Errand {
         {
             let handshake = self.message.text().to_owned();
             let version = response.version.clone();
-            self.conversation.dialect.set_legacy(Legacy { session, version, handshake });
+            self.conversation.dialect.set_legacy(Legacy {
+                session,
+                version,
+                handshake,
+            });
         }
         Ok(response)
     }
@@ -201,17 +209,22 @@ impl Errand {
             return Ok(());
         }
         let gateway = conversation.context.instance.gateway();
-        let headers =
-            McpHeaders { method: Some("initialize".to_owned()), ..McpHeaders::default() };
-        let mut reply =
-            gateway.call(&conversation.server, legacy.handshake.clone(), &headers).await?;
+        let headers = McpHeaders {
+            method: Some("initialize".to_owned()),
+            ..McpHeaders::default()
+        };
+        let mut reply = gateway
+            .call(&conversation.server, legacy.handshake.clone(), &headers)
+            .await?;
         while let Some(line) = reply.messages.next().await {
             line?;
         }
         let Some(session) = reply.session.filter(|_| reply.status.is_success()) else {
             return Ok(());
         };
-        conversation.dialect.set_legacy(Legacy { session, ..legacy });
+        conversation
+            .dialect
+            .set_legacy(Legacy { session, ..legacy });
         let told = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#.to_owned();
         if let Ok(message) = Message::parse(told.clone()) {
             let headers = conversation.dialect.headers(&message);
@@ -242,11 +255,18 @@ impl Response {
             _ => return None,
         };
         let error = error.map(|error| {
-            let unreadable = RpcError { code: 0, data: Value::Null };
+            let unreadable = RpcError {
+                code: 0,
+                data: Value::Null,
+            };
             serde_json::from_str(&error).unwrap_or(unreadable)
         });
         let version = result.and_then(|result| version(part(line, &result)));
-        Some(Self { text, error, version })
+        Some(Self {
+            text,
+            error,
+            version,
+        })
     }
 }
 
@@ -256,12 +276,15 @@ fn version(result: &str) -> Option<String> {
     struct Initialized {
         protocol_version: String,
     }
-    serde_json::from_str::<Initialized>(result).ok().map(|result| result.protocol_version)
+    serde_json::from_str::<Initialized>(result)
+        .ok()
+        .map(|result| result.protocol_version)
 }
 
 /// How long the gateway says the answer will take.
 fn pause(data: &Value) -> Duration {
-    let seconds = data.get("retryAfter").and_then(Value::as_u64).unwrap_or(PAUSE_SECONDS);
+    let seconds = data.get("retryAfter").or_else(|| data.get("retry_after"));
+    let seconds = seconds.and_then(Value::as_u64).unwrap_or(PAUSE_SECONDS);
     Duration::from_secs(seconds).clamp(LEAST_PAUSE, MOST_PAUSE)
 }
 
@@ -312,7 +335,11 @@ mod tests {
 
     #[test]
     fn pauses_are_bounded() {
-        for (seconds, pause_) in [(0, LEAST_PAUSE), (7, Duration::from_secs(7)), (9999, MOST_PAUSE)] {
+        for (seconds, pause_) in [
+            (0, LEAST_PAUSE),
+            (7, Duration::from_secs(7)),
+            (9999, MOST_PAUSE),
+        ] {
             assert_eq!(pause(&serde_json::json!({ "retryAfter": seconds })), pause_);
         }
         assert_eq!(pause(&Value::Null), Duration::from_secs(PAUSE_SECONDS));

@@ -61,7 +61,12 @@ struct Plain<'a> {
 
 impl Fault {
     pub(super) fn new(code: i64, reason: &str, message: impl Into<String>) -> Self {
-        Self { code, reason: reason.to_owned(), message: message.into(), remedy: None }
+        Self {
+            code,
+            reason: reason.to_owned(),
+            message: message.into(),
+            remedy: None,
+        }
     }
 
     pub(super) fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
@@ -74,16 +79,29 @@ impl Fault {
         let error = RpcError {
             code: self.code,
             message: &self.message,
-            data: Details { reason: &self.reason, remedy: self.remedy.as_deref() },
+            data: Details {
+                reason: &self.reason,
+                remedy: self.remedy.as_deref(),
+            },
         };
         let id = id.and_then(|id| serde_json::from_str(id).ok());
-        line(&Response { jsonrpc: "2.0", id, error })
+        line(&Response {
+            jsonrpc: "2.0",
+            id,
+            error,
+        })
     }
 
     /// As the answer to a first line that was no MCP.
     pub(super) fn to_line(&self) -> String {
         let (reason, message) = (self.reason.as_str(), self.message.as_str());
-        line(&Refusal { error: Plain { reason, message, remedy: self.remedy.as_deref() } })
+        line(&Refusal {
+            error: Plain {
+                reason,
+                message,
+                remedy: self.remedy.as_deref(),
+            },
+        })
     }
 }
 
@@ -113,7 +131,10 @@ impl From<&SessionError> for Fault {
             _ => code::UNAVAILABLE,
         };
         let fault = Self::new(code, error.reason(), chained(error));
-        Self { remedy: error.remedy().map(str::to_owned), ..fault }
+        Self {
+            remedy: error.remedy().map(str::to_owned),
+            ..fault
+        }
     }
 }
 
@@ -133,6 +154,9 @@ impl From<OpeningError> for Fault {
 impl From<SpawnError> for Fault {
     fn from(error: SpawnError) -> Self {
         let fault = Self::new(code::DENIED, &error.reason, error.message);
-        Self { remedy: error.remedy, ..fault }
+        Self {
+            remedy: error.remedy,
+            ..fault
+        }
     }
 }

@@ -14,6 +14,7 @@ use super::errand::Errand;
 use super::fault::{Fault, code};
 use super::message::{Message, id_key};
 use crate::lines::{LineError, Lines};
+use crate::session::Presented;
 
 /// Most bytes of a client's message: what a gateway takes, less what is added to it.
 const MESSAGE_BYTES: usize = (4 << 20) - (64 << 10);
@@ -28,6 +29,8 @@ pub(super) struct Conversation(Arc<Shared>);
 
 pub(super) struct Shared {
     pub(super) server: String,
+    /// The chain that goes with the calls, where it is another than the instance's own.
+    pub(super) presented: Option<Presented>,
     pub(super) context: Context,
     pub(super) dialect: Dialect,
     /// Held by whoever opens the legacy session again.
@@ -61,6 +64,7 @@ struct Flights {
 /// clients that only close their side, and are withdrawn after that.
 pub(super) async fn serve(
     server: String,
+    presented: Option<Presented>,
     mut lines: Lines<OwnedReadHalf>,
     writer: OwnedWriteHalf,
     context: Context,
@@ -69,6 +73,7 @@ pub(super) async fn serve(
     let writing = tokio::spawn(write(queue, writer));
     let conversation = Conversation(Arc::new(Shared {
         server,
+        presented,
         context,
         dialect: Dialect::default(),
         renewing: Mutex::default(),
@@ -143,7 +148,9 @@ async fn tell(conversation: &Conversation, message: &Message) {
     }
     let headers = conversation.dialect.headers(message);
     let text = message.text().to_owned();
-    let telling = instance.gateway().call(&conversation.server, text, &headers);
+    let telling = instance
+        .gateway()
+        .call(&conversation.server, text, &headers);
     match timeout(TOLD, telling).await {
         Ok(Ok(reply)) if reply.status.is_success() => {}
         Ok(Ok(reply)) => {

@@ -50,8 +50,15 @@ impl Message {
                 _ => {}
             }
         }
-        let mut message =
-            Self { id, method, params, meta: None, version: None, reserved: false, text };
+        let mut message = Self {
+            id,
+            method,
+            params,
+            meta: None,
+            version: None,
+            reserved: false,
+            text,
+        };
         message.meta = message.param("_meta")?;
         if let Some(meta) = &message.meta
             && part(&message.text, meta).starts_with('{')
@@ -129,7 +136,11 @@ impl Message {
         let Value::Object(args) = args else {
             return None;
         };
-        Some(Acting { kind, target: self.param_text(name)?, args })
+        Some(Acting {
+            kind,
+            target: self.param_text(name)?,
+            args,
+        })
     }
 
     /// The message with these members in `params._meta`, which is made where there is none. Every
@@ -152,7 +163,9 @@ impl Message {
             return Ok(None);
         }
         let mut members = members(&self.text, params)?.into_iter();
-        Ok(members.find(|member| member.name == name).map(|member| member.value))
+        Ok(members
+            .find(|member| member.name == name)
+            .map(|member| member.value))
     }
 }
 
@@ -163,7 +176,11 @@ impl Acting {
             Kind::Resource => Target::Resource(&self.target),
             Kind::Prompt => Target::Prompt(&self.target),
         };
-        Call { server, target, args: &self.args }
+        Call {
+            server,
+            target,
+            args: &self.args,
+        }
     }
 }
 
@@ -195,11 +212,16 @@ mod tests {
                 r#"{"name":"t", "_meta" : { "a\u0062":0.0 } }"#,
                 r#"{"name":"t", "_meta" : {"x":1, "a\u0062":0.0 } }"#,
             ),
-            (r#"{"name":"t","_meta":{ }}"#, r#"{"name":"t","_meta":{"x":1 }}"#),
+            (
+                r#"{"name":"t","_meta":{ }}"#,
+                r#"{"name":"t","_meta":{"x":1 }}"#,
+            ),
             ("{}", r#"{"_meta":{"x":1}}"#),
         ] {
             let around = |params| {
-                format!(r#" {{"future":[1.0],"jsonrpc":"2.0","method":"tools/call","params":{params} ,"id":"é"}} "#)
+                format!(
+                    r#" {{"future":[1.0],"jsonrpc":"2.0","method":"tools/call","params":{params} ,"id":"é"}} "#
+                )
             };
             let message = parse(&around(params));
             assert_eq!(message.with_meta(added).unwrap(), around(expected));
@@ -208,7 +230,12 @@ mod tests {
 
     #[test]
     fn what_has_no_object_to_add_to_stays_alone() {
-        for params in [r#""params":[1],"#, r#""params":{"_meta":[]},"#, r#""params":null,"#, ""] {
+        for params in [
+            r#""params":[1],"#,
+            r#""params":{"_meta":[]},"#,
+            r#""params":null,"#,
+            "",
+        ] {
             let message = parse(&format!(r#"{{{params}"id":1,"method":"tools/call"}}"#));
             assert_eq!(message.with_meta(r#""x":1"#), None, "{params}");
             assert!(message.acting().is_none(), "{params}");
@@ -258,7 +285,9 @@ mod tests {
     #[test]
     fn sees_what_only_the_bridge_may_write() {
         let with = |meta: &str| {
-            parse(&format!(r#"{{"id":1,"method":"ping","params":{{"_meta":{{{meta}}}}}}}"#))
+            parse(&format!(
+                r#"{{"id":1,"method":"ping","params":{{"_meta":{{{meta}}}}}}}"#
+            ))
         };
         assert!(with(r#""io.chancery/proof":"x""#).has_reserved());
         assert!(with(r#""io.chancery\/delegation":[]"#).has_reserved());

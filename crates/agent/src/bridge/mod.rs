@@ -53,7 +53,10 @@ pub struct Patience {
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { delegation: Duration::from_secs(120), approval: Duration::from_secs(900) }
+        Self {
+            delegation: Duration::from_secs(120),
+            approval: Duration::from_secs(900),
+        }
     }
 }
 
@@ -81,13 +84,47 @@ impl Bridge {
         spawner: Option<Arc<dyn Spawner>>,
     ) -> io::Result<Self> {
         let socket = PrivateSocket::bind(&config.socket, config.owner)?;
-        let context = Context { instance, spawner, patience: config.patience };
-        Ok(Self { socket, context, admit })
+        let context = Context {
+            instance,
+            spawner,
+            patience: config.patience,
+        };
+        Ok(Self {
+            socket,
+            context,
+            admit,
+        })
+    }
+
+    /// As [`Bridge::bind`], on a socket that is bound already: a sandbox shows only sockets that were
+    /// there before it.
+    pub fn on(
+        listener: std::os::unix::net::UnixListener,
+        config: &BridgeConfig,
+        instance: Arc<Instance>,
+        admit: Admit,
+        spawner: Option<Arc<dyn Spawner>>,
+    ) -> io::Result<Self> {
+        let socket = PrivateSocket::adopt(listener, &config.socket, config.owner)?;
+        let context = Context {
+            instance,
+            spawner,
+            patience: config.patience,
+        };
+        Ok(Self {
+            socket,
+            context,
+            admit,
+        })
     }
 
     /// Serves until `stop` is ready; then open calls are withdrawn and the session is left.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
-        let Self { socket, context, admit } = self;
+        let Self {
+            socket,
+            context,
+            admit,
+        } = self;
         let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
         let mut tasks = JoinSet::new();
         let instance = Arc::clone(&context.instance);

@@ -11,14 +11,17 @@ const MOST_NAME_BYTES: usize = 64;
 /// What a connection is for: its first line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Opening {
-    /// MCP with a tool server from here on.
-    Connect(String),
+    /// MCP with a tool server from here on; with another chain than the own one where the client
+    /// names it.
+    Connect(String, Option<Vec<String>>),
     /// A child is to be started.
     Spawn(SpawnRequest),
     /// The session is to be ended.
     End,
     /// The session is to be shown.
     View,
+    /// The own delegation chain is to be shown. A chain is good for nobody but its holder.
+    Chain,
 }
 
 /// Why a first line is refused.
@@ -28,7 +31,9 @@ pub(super) enum OpeningError {
     Malformed,
     #[error("the first line is of another version of this protocol")]
     Version,
-    #[error("the tool server's name is not 1 to 64 lower-case letters, digits, dots, dashes or underscores")]
+    #[error(
+        "the tool server's name is not 1 to 64 lower-case letters, digits, dots, dashes or underscores"
+    )]
     Server,
     #[error("a command to start is missing")]
     NoCommand,
@@ -55,13 +60,22 @@ impl Opening {
             Some(_) => return Err(OpeningError::Version),
             None => return Err(OpeningError::Malformed),
         }
+        let chain = members.remove("chain");
+        if chain.is_some() && !members.contains_key("connect") {
+            return Err(OpeningError::Malformed);
+        }
+        let chain: Option<Vec<String>> = chain
+            .map(serde_json::from_value)
+            .transpose()
+            .map_err(|_| OpeningError::Malformed)?;
         match only(members) {
             Some(("connect", Value::String(server))) if is_server_name(&server) => {
-                Ok(Self::Connect(server))
+                Ok(Self::Connect(server, chain))
             }
             Some(("connect", Value::String(_))) => Err(OpeningError::Server),
             Some(("session", Value::String(ask))) if ask == "end" => Ok(Self::End),
             Some(("session", Value::String(ask))) if ask == "view" => Ok(Self::View),
+            Some(("session", Value::String(ask))) if ask == "chain" => Ok(Self::Chain),
             Some(("spawn", request)) => {
                 let request: SpawnRequest =
                     serde_json::from_value(request).map_err(|_| OpeningError::Malformed)?;
@@ -79,7 +93,9 @@ impl Opening {
 fn only(members: Map<String, Value>) -> Option<(&'static str, Value)> {
     let mut members = members.into_iter();
     let (name, value) = members.next()?;
-    let known = ["connect", "session", "spawn"].into_iter().find(|known| *known == name)?;
+    let known = ["connect", "session", "spawn"]
+        .into_iter()
+        .find(|known| *known == name)?;
     members.next().is_none().then_some((known, value))
 }
 
@@ -88,7 +104,9 @@ fn is_server_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     (1..=MOST_NAME_BYTES).contains(&name.len())
         && name.bytes().next().is_some_and(plain)
-        && name.bytes().all(|byte| plain(byte) || b"._-".contains(&byte))
+        && name
+            .bytes()
+            .all(|byte| plain(byte) || b"._-".contains(&byte))
 }
 
 #[cfg(test)]
@@ -99,7 +117,12 @@ mod tests {
     fn reads_what_a_connection_is_for() {
         let parse = |line| Opening::parse(line).unwrap();
         let server = parse(r#"{"chancery":1,"connect":"fs-1"}"#);
-        assert_eq!(server, Opening::Connect("fs-1".to_owned()));
+        assert_eq!(server, Opening::Connect("fs-1".to_owned(), None));
+        let other = parse(r#"{"chancery":1,"connect":"fs","chain":["a"]}"#);
+        assert_eq!(
+            other,
+            Opening::Connect("fs".to_owned(), Some(vec!["a".to_owned()]))
+        );
         assert_eq!(parse(r#"{"session":"end","chancery":1}"#), Opening::End);
         assert_eq!(parse(r#"{"chancery":1,"session":"view"}"#), Opening::View);
         let spawn = parse(r#"{"chancery":1,"spawn":{"agent":"a","allow":["s/t"],"argv":["x"]}}"#);
@@ -116,18 +139,49 @@ mod tests {
             (r#"{"chancery":1}"#, OpeningError::Malformed),
             (r#"{"chancery":2,"connect":"a"}"#, OpeningError::Version),
             (r#"{"chancery":"1","connect":"a"}"#, OpeningError::Version),
-            (r#"{"chancery":1,"chancery":1,"connect":"a"}"#, OpeningError::Malformed),
-            (r#"{"chancery":1,"connect":"a","x":1}"#, OpeningError::Malformed),
-            (r#"{"chancery":1,"connect":"a","session":"end"}"#, OpeningError::Malformed),
+            (
+                r#"{"chancery":1,"chancery":1,"connect":"a"}"#,
+                OpeningError::Malformed,
+            ),
+            (
+                r#"{"chancery":1,"connect":"a","x":1}"#,
+                OpeningError::Malformed,
+            ),
+            (
+                r#"{"chancery":1,"connect":"a","session":"end"}"#,
+                OpeningError::Malformed,
+            ),
             (r#"{"chancery":1,"connect":["a"]}"#, OpeningError::Malformed),
             (r#"{"chancery":1,"present":{}}"#, OpeningError::Malformed),
-            (r#"{"chancery":1,"session":"open"}"#, OpeningError::Malformed),
+            (
+                r#"{"chancery":1,"session":"open"}"#,
+                OpeningError::Malformed,
+            ),
+            (
+                r#"{"chancery":1,"connect":"a","chain":"x"}"#,
+                OpeningError::Malformed,
+            ),
+            (
+                r#"{"chancery":1,"connect":"a","chain":[1]}"#,
+                OpeningError::Malformed,
+            ),
+            (
+                r#"{"chancery":1,"session":"end","chain":[]}"#,
+                OpeningError::Malformed,
+            ),
+            (r#"{"chancery":1,"chain":[]}"#, OpeningError::Malformed),
             (r#"{"chancery":1,"connect":""}"#, OpeningError::Server),
-            (r#"{"chancery":1,"connect":"../v1/sessions"}"#, OpeningError::Server),
+            (
+                r#"{"chancery":1,"connect":"../v1/sessions"}"#,
+                OpeningError::Server,
+            ),
             (r#"{"chancery":1,"connect":"a/b"}"#, OpeningError::Server),
             (r#"{"chancery":1,"connect":"a?b"}"#, OpeningError::Server),
             (r#"{"chancery":1,"connect":"."}"#, OpeningError::Server),
-            (r#"{"chancery":1,"spawn":{"agent":"a","argv":["x"]}}"#, OpeningError::Malformed),
+            (
+                r#"{"chancery":1,"spawn":{"agent":"a","argv":["x"]}}"#,
+                OpeningError::Malformed,
+            ),
             (
                 r#"{"chancery":1,"spawn":{"agent":"a","allow":[],"argv":[]}}"#,
                 OpeningError::NoCommand,

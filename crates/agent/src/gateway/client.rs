@@ -49,12 +49,14 @@ impl GatewayClient {
 
     /// A nonce for one session proof.
     pub async fn challenge(&self) -> Result<Challenge, GatewayError> {
-        self.control(Method::POST, "/v1/challenges", Bytes::new()).await
+        self.control(Method::POST, "/v1/challenges", Bytes::new())
+            .await
     }
 
     /// Opens the session of the presented root.
     pub async fn open(&self, presentation: &Presentation) -> Result<SessionView, GatewayError> {
-        self.control(Method::POST, "/v1/sessions", self.json(presentation)?).await
+        self.control(Method::POST, "/v1/sessions", self.json(presentation)?)
+            .await
     }
 
     /// Joins a session that its root's holder opened.
@@ -64,13 +66,16 @@ impl GatewayClient {
         presentation: &Presentation,
     ) -> Result<SessionView, GatewayError> {
         let path = format!("/v1/sessions/{session}/join");
-        self.control(Method::POST, &path, self.json(presentation)?).await
+        self.control(Method::POST, &path, self.json(presentation)?)
+            .await
     }
 
     /// Leaves a session; it goes on for the others.
     pub async fn leave(&self, session: SessionId) -> Result<(), GatewayError> {
         let path = format!("/v1/sessions/{session}/leave");
-        self.exchange(Method::POST, &path, Bytes::new()).await.map(drop)
+        self.exchange(Method::POST, &path, Bytes::new())
+            .await
+            .map(drop)
     }
 
     /// Ends a session for everybody.
@@ -138,14 +143,19 @@ impl GatewayClient {
         let request: Request<_> = self.request(method, path).body(Full::new(body))?;
         let response = self.0.send(request).await?;
         let status = response.status();
-        let body = Limited::new(response.into_body(), ANSWER_BYTES).collect().await;
+        let body = Limited::new(response.into_body(), ANSWER_BYTES)
+            .collect()
+            .await;
         let body = body.map_err(|error| self.0.broken(error))?.to_bytes();
         if status.is_success() {
             return Ok(body);
         }
         match serde_json::from_slice::<Problem>(&body) {
             Ok(problem) => Err(GatewayError::Refused(problem)),
-            Err(_) => Err(GatewayError::Unexpected { address: self.0.gateway.address, status }),
+            Err(_) => Err(GatewayError::Unexpected {
+                address: self.0.gateway.address,
+                status,
+            }),
         }
     }
 
@@ -158,6 +168,8 @@ impl GatewayClient {
     }
 
     fn json(&self, value: &impl serde::Serialize) -> Result<Bytes, GatewayError> {
-        serde_json::to_vec(value).map(Bytes::from).map_err(|error| self.0.broken(error))
+        serde_json::to_vec(value)
+            .map(Bytes::from)
+            .map_err(|error| self.0.broken(error))
     }
 }

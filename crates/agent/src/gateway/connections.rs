@@ -38,7 +38,11 @@ struct Connection {
 
 impl Connections {
     pub(super) fn new(gateway: Gateway, svid: OwnSvid) -> Self {
-        Self { gateway, svid, kept: Mutex::default() }
+        Self {
+            gateway,
+            svid,
+            kept: Mutex::default(),
+        }
     }
 
     /// Sends one request. It is sent again on another connection only when it certainly was not
@@ -63,7 +67,11 @@ impl Connections {
                     Some(unsent) if !fresh => request = unsent,
                     _ => return Err(self.broken(error.into_error())),
                 },
-                Err(_) => return Err(GatewayError::Silent { address: self.gateway.address }),
+                Err(_) => {
+                    return Err(GatewayError::Silent {
+                        address: self.gateway.address,
+                    });
+                }
             }
         }
     }
@@ -72,7 +80,10 @@ impl Connections {
         &self,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> GatewayError {
-        GatewayError::Broken { address: self.gateway.address, source: source.into() }
+        GatewayError::Broken {
+            address: self.gateway.address,
+            source: source.into(),
+        }
     }
 
     async fn connect(&self) -> Result<Connection, GatewayError> {
@@ -86,12 +97,16 @@ impl Connections {
             .and_then(|stream| stream.set_nodelay(true).map(|()| stream))
             .map_err(|source| GatewayError::Unreachable { address, source })?;
         let name = ServerName::IpAddress(address.ip().into());
-        let stream = timeout(CONNECT, TlsConnector::from(Arc::new(config)).connect(name, stream))
+        let stream = timeout(
+            CONNECT,
+            TlsConnector::from(Arc::new(config)).connect(name, stream),
+        )
+        .await
+        .map_err(silent)?
+        .map_err(|source| GatewayError::Handshake { address, source })?;
+        let (sender, connection) = handshake(TokioIo::new(stream))
             .await
-            .map_err(silent)?
-            .map_err(|source| GatewayError::Handshake { address, source })?;
-        let (sender, connection) =
-            handshake(TokioIo::new(stream)).await.map_err(|error| self.broken(error))?;
+            .map_err(|error| self.broken(error))?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "connection to the gateway ended");

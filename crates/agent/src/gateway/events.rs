@@ -71,7 +71,9 @@ mod tests {
         let mut found = Vec::new();
         for chunk in chunks {
             events
-                .feed(chunk.as_bytes(), 64, |event| found.push(String::from_utf8(event).unwrap()))
+                .feed(chunk.as_bytes(), 64, |event| {
+                    found.push(String::from_utf8(event).unwrap())
+                })
                 .unwrap();
         }
         found
@@ -79,7 +81,8 @@ mod tests {
 
     #[test]
     fn reads_data_however_it_is_cut() {
-        let text = ": alive\n\nevent: message\ndata: {\"a\":1}\n\ndata:b\r\ndata\r\ndata:  c\r\n\r\n";
+        let text =
+            ": alive\n\nevent: message\ndata: {\"a\":1}\n\ndata:b\r\ndata\r\ndata:  c\r\n\r\n";
         let expected = ["{\"a\":1}".to_owned(), "b\n\n c".to_owned()];
         assert_eq!(read(&[text]), expected);
         for at in 0..text.len() {
@@ -90,7 +93,13 @@ mod tests {
 
     #[test]
     fn an_event_without_its_end_is_none() {
-        for text in ["data: a", "data: a\n", "database: a\n\n", ":data: a\n\n", "\n\n\n"] {
+        for text in [
+            "data: a",
+            "data: a\n",
+            "database: a\n\n",
+            ":data: a\n\n",
+            "\n\n\n",
+        ] {
             assert!(read(&[text]).is_empty(), "{text:?}");
         }
     }

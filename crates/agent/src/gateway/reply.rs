@@ -49,7 +49,10 @@ enum Form {
 impl Reply {
     pub(super) fn new(address: SocketAddr, response: Response<Incoming>) -> Self {
         let (head, body) = response.into_parts();
-        let session = head.headers.get("mcp-session-id").and_then(|value| value.to_str().ok());
+        let session = head
+            .headers
+            .get("mcp-session-id")
+            .and_then(|value| value.to_str().ok());
         Self {
             status: head.status,
             session: session.map(str::to_owned),
@@ -66,7 +69,9 @@ impl Reply {
 
 impl Form {
     fn of(headers: &HeaderMap) -> Self {
-        let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let kind = headers
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok());
         let essence = kind.and_then(|kind| kind.split(';').next()).map(str::trim);
         match essence {
             Some(kind) if kind.eq_ignore_ascii_case("text/event-stream") => {
@@ -109,8 +114,10 @@ impl Messages {
             }
             return Ok(());
         };
-        let frame =
-            frame.map_err(|source| GatewayError::Broken { address, source: source.into() })?;
+        let frame = frame.map_err(|source| GatewayError::Broken {
+            address,
+            source: source.into(),
+        })?;
         let Ok(data) = frame.into_data() else {
             return Ok(());
         };
@@ -135,9 +142,17 @@ impl Messages {
     /// Line ends between the tokens of a message become spaces: a line is one message.
     fn line(&self, message: Vec<u8>) -> Result<String, GatewayError> {
         let address = self.address;
-        let text = String::from_utf8(message)
-            .map_err(|source| GatewayError::Broken { address, source: source.into() })?;
-        let blank = |letter: char| if matches!(letter, '\n' | '\r') { ' ' } else { letter };
+        let text = String::from_utf8(message).map_err(|source| GatewayError::Broken {
+            address,
+            source: source.into(),
+        })?;
+        let blank = |letter: char| {
+            if matches!(letter, '\n' | '\r') {
+                ' '
+            } else {
+                letter
+            }
+        };
         Ok(text.chars().map(blank).collect())
     }
 }

@@ -40,17 +40,24 @@ pub async fn receive<S: AsyncRead + AsyncWrite>(
     parent: &SpiffeId,
 ) -> Result<Held, HandoverError> {
     let mut conversation = Conversation::new(stream);
-    let hello = Hello { wit: credential.wit.clone() };
+    let hello = Hello {
+        wit: credential.wit.clone(),
+    };
     conversation.say(&FromChild::Hello(hello)).await?;
     let offer = match conversation.hear(MOST_BYTES).await? {
         FromParent::Offer(offer) => offer,
         FromParent::Refused(refused) => return Err(refused.into()),
         FromParent::Link(_) => return Err(HandoverError::Malformed),
     };
-    let acceptance =
-        Acceptance { aud: parent.to_string(), cth: offer.cth.clone(), nonce: offer.nonce };
+    let acceptance = Acceptance {
+        aud: parent.to_string(),
+        cth: offer.cth.clone(),
+        nonce: offer.nonce,
+    };
     let proof = key.accept(&acceptance)?;
-    conversation.say(&FromChild::Accept(Accept { proof })).await?;
+    conversation
+        .say(&FromChild::Accept(Accept { proof }))
+        .await?;
     match conversation.hear(MOST_BYTES).await? {
         FromParent::Link(link) => check(*link, &offer.cth, key, credential, parent),
         FromParent::Refused(refused) => Err(refused.into()),
@@ -85,6 +92,8 @@ fn check(
 
 impl From<super::wire::Refused> for HandoverError {
     fn from(refused: super::wire::Refused) -> Self {
-        Self::Refused { reason: refused.reason }
+        Self::Refused {
+            reason: refused.reason,
+        }
     }
 }

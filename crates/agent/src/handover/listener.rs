@@ -28,8 +28,12 @@ impl HandoverListener {
     ) -> Result<Given, HandoverError> {
         let deadline = Instant::now() + wait;
         let accepting = self.0.accept(|peer| peer.pid() == child);
-        let stream = timeout_at(deadline, accepting).await.map_err(|_| HandoverError::Timeout)??;
+        let stream = timeout_at(deadline, accepting)
+            .await
+            .map_err(|_| HandoverError::Timeout)??;
         let giving = give(stream, delegator, grant);
-        timeout_at(deadline, giving).await.map_err(|_| HandoverError::Timeout)?
+        timeout_at(deadline, giving)
+            .await
+            .map_err(|_| HandoverError::Timeout)?
     }
 }

@@ -64,7 +64,9 @@ pub async fn give<S: AsyncRead + AsyncWrite>(
     let mut conversation = Conversation::new(stream);
     let outcome = converse(&mut conversation, delegator, grant).await;
     if let Err(error) = &outcome {
-        let refused = Refused { reason: error.reason().to_owned() };
+        let refused = Refused {
+            reason: error.reason().to_owned(),
+        };
         // The child may be gone already.
         let _ = conversation.say(&FromParent::Refused(refused)).await;
     }
@@ -79,8 +81,8 @@ async fn converse<S: AsyncRead + AsyncWrite>(
     let FromChild::Hello(hello) = conversation.hear(MOST_BYTES).await? else {
         return Err(HandoverError::Malformed);
     };
-    let wit = verify_wit(&hello.wit, delegator.wits, now(), &AwsLc)
-        .map_err(HandoverError::Credential)?;
+    let wit =
+        verify_wit(&hello.wit, delegator.wits, now(), &AwsLc).map_err(HandoverError::Credential)?;
     let child = InstanceSpiffeId::try_from(wit.spiffe_id());
     let child = child.map_err(|_| HandoverError::WrongAgent)?;
     if *child.agent() != grant.agent {
@@ -89,12 +91,19 @@ async fn converse<S: AsyncRead + AsyncWrite>(
     let nonce = random_bytes::<32>().map_err(AgentKeyError::from)?;
     let nonce = base64url::encode(nonce);
     let cth = delegator.held.digest().to_base64url();
-    let offer = Offer { nonce: nonce.clone(), cth: cth.clone() };
+    let offer = Offer {
+        nonce: nonce.clone(),
+        cth: cth.clone(),
+    };
     conversation.say(&FromParent::Offer(offer)).await?;
     let FromChild::Accept(accept) = conversation.hear(MOST_BYTES).await? else {
         return Err(HandoverError::Malformed);
     };
-    let expected = Acceptance { aud: delegator.spiffe_id.to_string(), cth, nonce };
+    let expected = Acceptance {
+        aud: delegator.spiffe_id.to_string(),
+        cth,
+        nonce,
+    };
     check(&accept, &wit, &expected)?;
     let (link, jti) = narrow(delegator, grant, &wit, now())?;
     let held = delegator.held;
@@ -112,7 +121,11 @@ async fn converse<S: AsyncRead + AsyncWrite>(
         principal: held.principal().clone(),
     };
     conversation.say(&FromParent::Link(Box::new(link))).await?;
-    Ok(Given { child, jti, chain: made.digest() })
+    Ok(Given {
+        child,
+        jti,
+        chain: made.digest(),
+    })
 }
 
 fn check(accept: &Accept, wit: &VerifiedWit, expected: &Acceptance) -> Result<(), HandoverError> {
@@ -145,26 +158,39 @@ fn narrow(
     let own = delegator.held.tip().grant();
     let depth = own.depth.saturating_add(1);
     let end = own.expires_at;
-    let end = grant.lifetime_seconds.map_or(end, |seconds| end.min(now.plus_seconds(seconds)));
+    let end = grant
+        .lifetime_seconds
+        .map_or(end, |seconds| end.min(now.plus_seconds(seconds)));
     if now.as_seconds() >= end.as_seconds() {
         return Err(HandoverError::Expired);
     }
-    let jti = random_id::<DelegationKind>().map_err(AgentKeyError::from)?.to_string();
+    let jti = random_id::<DelegationKind>()
+        .map_err(AgentKeyError::from)?
+        .to_string();
     let draft = LinkDraft {
         terms: Terms {
             subject: wit.spiffe_id().clone(),
             key: *wit.agent_key(),
             audience: None,
             issued_at: now,
-            not_before: own.not_before.max(Timestamp::from_seconds(now.as_seconds())),
+            not_before: own
+                .not_before
+                .max(Timestamp::from_seconds(now.as_seconds())),
             expires_at: end,
             jti: jti.clone(),
-            max_depth: if grant.may_delegate { own.max_depth } else { depth },
+            max_depth: if grant.may_delegate {
+                own.max_depth
+            } else {
+                depth
+            },
             entries: grant.entries.clone(),
             forbid: Vec::new(),
             ask: Vec::new(),
         },
     };
-    let link = delegator.key.narrow(delegator.held.tip(), &draft).map_err(HandoverError::Link)?;
+    let link = delegator
+        .key
+        .narrow(delegator.held.tip(), &draft)
+        .map_err(HandoverError::Link)?;
     Ok((link, jti))
 }

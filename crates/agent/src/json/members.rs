@@ -28,7 +28,9 @@ pub(crate) fn part<'t>(text: &'t str, span: &Span) -> &'t str {
 /// The members of the object at `object`, in order. Values are skipped over, not read.
 pub(crate) fn members<'t>(text: &'t str, object: &Span) -> Result<Vec<Member<'t>>, NotAnObject> {
     let mut deserializer = serde_json::Deserializer::from_str(part(text, object));
-    let raw = deserializer.deserialize_map(Members).map_err(|_| NotAnObject)?;
+    let raw = deserializer
+        .deserialize_map(Members)
+        .map_err(|_| NotAnObject)?;
     deserializer.end().map_err(|_| NotAnObject)?;
     let member = |(Name(name), value): (Name<'t>, &'t RawValue)| Member {
         name,
@@ -78,7 +80,10 @@ mod tests {
     fn finds_where_values_stand() {
         let text = r#" {"a" : 1.50 ,"\u0062":{"a":[ ]} } "#;
         let found = members(text, &(0..text.len())).unwrap();
-        let found: Vec<_> = found.iter().map(|m| (m.name.as_ref(), part(text, &m.value))).collect();
+        let found: Vec<_> = found
+            .iter()
+            .map(|m| (m.name.as_ref(), part(text, &m.value)))
+            .collect();
         assert_eq!(found, [("a", "1.50"), ("b", r#"{"a":[ ]}"#)]);
     }
 
@@ -95,7 +100,11 @@ mod tests {
             r#"{"a":1,"\u0061":2}"#,
             r#"{"a":01}"#,
         ] {
-            assert_eq!(members(bad, &(0..bad.len())).unwrap_err(), NotAnObject, "{bad}");
+            assert_eq!(
+                members(bad, &(0..bad.len())).unwrap_err(),
+                NotAnObject,
+                "{bad}"
+            );
         }
     }
 }

@@ -6,7 +6,11 @@ pub(crate) fn insert_first(text: &str, object: &Span, members: &str) -> Option<S
     let inner = part(text, object).strip_prefix('{')?;
     let at = object.start.checked_add(1)?;
     let (before, after) = text.split_at_checked(at)?;
-    let comma = if inner.trim_start().starts_with('}') { "" } else { "," };
+    let comma = if inner.trim_start().starts_with('}') {
+        ""
+    } else {
+        ","
+    };
     Some([before, members, comma, after].concat())
 }
 
@@ -22,7 +26,10 @@ mod tests {
             (r#"{ "a" : 1.0 }"#, r#"{"x":1, "a" : 1.0 }"#),
             (r#"{"}":"{"}"#, r#"{"x":1,"}":"{"}"#),
         ] {
-            assert_eq!(insert_first(text, &(0..text.len()), r#""x":1"#).unwrap(), expected);
+            assert_eq!(
+                insert_first(text, &(0..text.len()), r#""x":1"#).unwrap(),
+                expected
+            );
         }
     }
 

@@ -12,7 +12,7 @@ mod run;
 mod trust;
 mod up;
 
-pub(crate) use agent::{AgentArgs, AgentCommand, ManifestArgs, RegisterArgs};
+pub(crate) use agent::{AgentArgs, AgentCommand, ManifestArgs};
 pub(crate) use connect::ConnectArgs;
 pub(crate) use delegate::DelegateArgs;
 pub(crate) use demo::DemoArgs;
@@ -63,7 +63,12 @@ pub(crate) enum Format {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DataArgs {
     /// The data folder of the deployment.
-    #[arg(long, env = "CHANCERY_DATA", value_name = "DIR", default_value = "chancery-data")]
+    #[arg(
+        long,
+        env = "CHANCERY_DATA",
+        value_name = "DIR",
+        default_value = "chancery-data"
+    )]
     pub(crate) data: PathBuf,
 }
 

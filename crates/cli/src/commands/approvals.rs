@@ -29,7 +29,9 @@ pub(super) async fn run(format: Format, args: ApprovalsArgs) -> anyhow::Result<E
 async fn list(format: Format, server: &ServerClient, all: bool) -> anyhow::Result<()> {
     let mut approvals = server.approvals().await?;
     if !all {
-        approvals.approvals.retain(|approval| approval.state == ApprovalState::Pending);
+        approvals
+            .approvals
+            .retain(|approval| approval.state == ApprovalState::Pending);
     }
     output::result(format, &approvals, || {
         let rows = approvals.approvals.iter().map(|approval| {
@@ -110,7 +112,12 @@ async fn answer(
     server.answer_approval(args.id, &answer).await?;
     let approval = server.approval(args.id, 0).await?;
     output::result(format, &approval, || {
-        format!("request {}: {} ({})", args.id, state(&approval), authenticator.marks())
+        format!(
+            "request {}: {} ({})",
+            args.id,
+            state(&approval),
+            authenticator.marks()
+        )
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -132,5 +139,8 @@ pub(crate) fn sign(
         expires_at: request.expires_at,
     };
     let assertion = authenticator.assert(&statement.challenge()?)?;
-    Ok(AnswerApproval { statement: serde_json::to_value(&statement)?, assertion })
+    Ok(AnswerApproval {
+        statement: serde_json::to_value(&statement)?,
+        assertion,
+    })
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use chancery_agent::{Bridge, LocalClient, Patience, PeerProcess};
+use chancery_agent::{Bridge, BridgeConfig, LocalClient, Patience, PeerProcess};
 use chancery_api::UnixClient;
 use chancery_node::{RegisterLaunch, RegisteredLaunch};
 use tokio::io::AsyncWriteExt as _;
@@ -32,11 +32,14 @@ pub(super) async fn run(args: ConnectArgs) -> anyhow::Result<ExitCode> {
         isolated: false,
         program: None,
     };
-    let launch: RegisteredLaunch =
-        UnixClient::new(layout.node_socket()).post("/v1/launches", &request).await?;
+    let launch: RegisteredLaunch = UnixClient::new(layout.node_socket())
+        .post("/v1/launches", &request)
+        .await?;
     output::say(format_args!("{} (unisolated)", launch.spiffe_id));
     let member = Member::new(&layout).await?;
-    let folder = tempfile::Builder::new().prefix("chancery-connect-").tempdir()?;
+    let folder = tempfile::Builder::new()
+        .prefix("chancery-connect-")
+        .tempdir()?;
     let socket = folder.path().join("bridge.sock");
     let listener = std::os::unix::net::UnixListener::bind(&socket)?;
     let own = i32::try_from(std::process::id()).context("pid")?;
@@ -44,15 +47,13 @@ pub(super) async fn run(args: ConnectArgs) -> anyhow::Result<ExitCode> {
         delegation: Duration::from_secs(args.wait_delegation),
         ..Patience::default()
     };
-    let bridge = Bridge::on(
-        listener,
-        &socket,
-        None,
+    let config = BridgeConfig {
+        socket: socket.clone(),
+        owner: None,
         patience,
-        Arc::clone(&member.instance),
-        Arc::new(move |peer: &PeerProcess| peer.pid() == own),
-        None,
-    )?;
+    };
+    let admit = Arc::new(move |peer: &PeerProcess| peer.pid() == own);
+    let bridge = Bridge::on(listener, &config, Arc::clone(&member.instance), admit, None)?;
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = tokio::spawn(bridge.serve(async {
         let _ = stopped.await;

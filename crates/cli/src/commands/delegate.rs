@@ -28,9 +28,13 @@ struct Delegated {
 pub(super) async fn run(format: Format, args: DelegateArgs) -> anyhow::Result<ExitCode> {
     let server = super::layout(&args.data)?.server_client();
     let authenticator = Authenticator::open(&args.authenticator)?;
-    let mission = std::fs::read(&args.mission)
-        .with_context(|| args.mission.display().to_string())?;
-    let grants = args.allow.iter().map(|text| grant(text)).collect::<anyhow::Result<_>>()?;
+    let mission =
+        std::fs::read(&args.mission).with_context(|| args.mission.display().to_string())?;
+    let grants = args
+        .allow
+        .iter()
+        .map(|text| grant(text))
+        .collect::<anyhow::Result<_>>()?;
     let instance = find(&server, &args.to, args.wait).await?;
     let request = DraftRoot {
         instance_id: instance.instance_id,
@@ -45,7 +49,13 @@ pub(super) async fn run(format: Format, args: DelegateArgs) -> anyhow::Result<Ex
         return Ok(ExitCode::FAILURE);
     };
     let claims = claims_of(&issued.root)?;
-    let text = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text = |name: &str| {
+        claims
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
     let delegated = Delegated {
         instance: instance.instance_id,
         session: text("sid"),
@@ -90,7 +100,14 @@ pub(crate) async fn consent(
     }
     let challenge = Digest::from_base64url(&draft.challenge).context("draft")?;
     let consent = authenticator.assert(&challenge)?;
-    Ok(Some(server.submit_root(&SubmitRoot { claims: draft.claims, consent }).await?))
+    Ok(Some(
+        server
+            .submit_root(&SubmitRoot {
+                claims: draft.claims,
+                consent,
+            })
+            .await?,
+    ))
 }
 
 /// A grant: `SERVER/TOOL`, or the JSON object of an entry.

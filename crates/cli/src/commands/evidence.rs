@@ -51,15 +51,26 @@ pub(crate) async fn export(
     session: SessionId,
     out: &Path,
 ) -> anyhow::Result<Exported> {
-    ensure!(!out.exists(), "{}: exists already; evidence is never mixed", out.display());
+    ensure!(
+        !out.exists(),
+        "{}: exists already; evidence is never mixed",
+        out.display()
+    );
     let gateway = Reader::open(&layout.gateway_log())?;
     let server = Reader::open(&layout.server_log())?;
     let index_digest = index_of(&gateway, session)?;
-    let record_path = layout.gateway().join("records").join(format!("{session}.json"));
+    let record_path = layout
+        .gateway()
+        .join("records")
+        .join(format!("{session}.json"));
     let record = std::fs::read(&record_path).with_context(|| {
-        format!("{}: the session has no Trust Record yet", record_path.display())
+        format!(
+            "{}: the session has no Trust Record yet",
+            record_path.display()
+        )
     })?;
-    let (gateway_note, server_note) = settled(&gateway, &server, session, Digest::of(&record)).await?;
+    let (gateway_note, server_note) =
+        settled(&gateway, &server, session, Digest::of(&record)).await?;
     let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty());
     let staging = tempfile::Builder::new()
         .prefix(".evidence-")
@@ -98,10 +109,12 @@ pub(crate) async fn export(
 /// The digest of the session's evidence index, which its end entry names.
 fn index_of(gateway: &Reader, session: SessionId) -> anyhow::Result<Digest> {
     for entry in gateway.entries(0..gateway.size()?)? {
-        if let Event::SessionEnd(end) = Entry::parse(&entry?)?.event
+        if let Event::SessionEnd(end) = Entry::parse(&entry?.1)?.event
             && end.session == session
         {
-            return end.evidence.context("the session ended without an evidence index");
+            return end
+                .evidence
+                .context("the session ended without an evidence index");
         }
     }
     bail!("session {session} has not ended, or it is not of this gateway")
@@ -120,7 +133,7 @@ async fn settled(
         if let Some((server_note, published)) = server.checkpoint()? {
             let (mut recorded, mut enrolled) = (false, None);
             for entry in server.entries(0..published.size)? {
-                match Entry::parse(&entry?)?.event {
+                match Entry::parse(&entry?.1)?.event {
                     Event::RecordEnrol(enrol) => {
                         recorded |= enrol.session == session && enrol.record == record;
                     }

@@ -71,15 +71,28 @@ struct Listed {
 fn entries(format: Format, reader: &Reader, from: u64, count: u64) -> anyhow::Result<()> {
     let end = from.saturating_add(count).min(reader.size()?);
     let mut listed = Vec::new();
-    for (index, entry) in (from..end).zip(reader.entries(from.min(end)..end)?) {
-        let bytes = entry?;
+    for entry in reader.entries(from.min(end)..end)? {
+        let (index, bytes) = entry?;
         let entry = serde_json::from_slice(&bytes).with_context(|| format!("entry {index}"))?;
-        listed.push(Listed { index, leaf: leaf_hash(&bytes), entry });
+        listed.push(Listed {
+            index,
+            leaf: leaf_hash(&bytes),
+            entry,
+        });
     }
     output::result(format, &listed, || {
         let rows = listed.iter().map(|line| {
-            let text = |name: &str| line.entry.get(name).map(Value::to_string).unwrap_or_default();
-            let at = line.entry.get("at").and_then(Value::as_u64).unwrap_or_default();
+            let text = |name: &str| {
+                line.entry
+                    .get(name)
+                    .map(Value::to_string)
+                    .unwrap_or_default()
+            };
+            let at = line
+                .entry
+                .get("at")
+                .and_then(Value::as_u64)
+                .unwrap_or_default();
             [
                 line.index.to_string(),
                 chancery_types::Timestamp::from_micros(at).to_string(),
@@ -101,26 +114,24 @@ struct Checked {
 }
 
 /// Recomputes the log; with a trust document, verifies who signed it.
-fn check(
-    format: Format,
-    reader: &Reader,
-    dir: &Path,
-    trust: Option<&Path>,
-) -> anyhow::Result<()> {
+fn check(format: Format, reader: &Reader, dir: &Path, trust: Option<&Path>) -> anyhow::Result<()> {
     reader.audit()?;
     let Some((note, checkpoint)) = reader.checkpoint()? else {
         bail!("{}: no checkpoint is published yet", dir.display());
     };
-    for (index, entry) in (0..).zip(reader.entries(0..checkpoint.size)?) {
-        Entry::parse(&entry?).with_context(|| format!("{}: entry {index}", dir.display()))?;
+    for entry in reader.entries(0..checkpoint.size)? {
+        let (index, bytes) = entry?;
+        Entry::parse(&bytes).with_context(|| format!("{}: entry {index}", dir.display()))?;
     }
     let signatures = match trust {
         None => "not checked: self-asserted without --trust",
         Some(file) => {
             let trust = read_trust(file)?;
-            let origin = trust.log_origin(checkpoint.origin.as_str()).with_context(|| {
-                format!("{}: names no log {}", file.display(), checkpoint.origin)
-            })?;
+            let origin = trust
+                .log_origin(checkpoint.origin.as_str())
+                .with_context(|| {
+                    format!("{}: names no log {}", file.display(), checkpoint.origin)
+                })?;
             verify_checkpoint_exact(note.as_bytes(), &log_keys(origin)?, &AwsLc)
                 .with_context(|| dir.join("checkpoint").display().to_string())?;
             "Ed25519 and ML-DSA-44 verified"

@@ -12,7 +12,11 @@ use crate::output;
 pub(super) async fn run(format: Format, args: SpawnArgs) -> anyhow::Result<ExitCode> {
     let bridge = std::env::var_os(BRIDGE_VARIABLE)
         .context("no bridge: `spawn` works inside of `chancery run`")?;
-    let request = SpawnRequest { agent: args.agent, allow: args.allow, argv: args.command };
+    let request = SpawnRequest {
+        agent: args.agent,
+        allow: args.allow,
+        argv: args.command,
+    };
     let ended = LocalClient::new(bridge).spawn(&request).await?;
     let code = u8::try_from(ended.exit_code).unwrap_or(1);
     output::result(format, &ended, || ended.stdout.clone())?;

@@ -35,11 +35,20 @@ fn show(format: Format, trust: &VerifiedTrust) -> anyhow::Result<()> {
             ],
         ];
         for log in &trust.log_origins {
-            rows.push(["log".to_owned(), format!("{}, written by {}", log.origin, log.writer)]);
+            rows.push([
+                "log".to_owned(),
+                format!("{}, written by {}", log.origin, log.writer),
+            ]);
         }
         for person in &trust.people {
-            let hardware = person.credentials.iter().all(|credential| credential.hardware);
-            let stand_in = person.credentials.iter().any(|credential| credential.stand_in);
+            let hardware = person
+                .credentials
+                .iter()
+                .all(|credential| credential.hardware);
+            let stand_in = person
+                .credentials
+                .iter()
+                .any(|credential| credential.stand_in);
             let mark = match (hardware, stand_in) {
                 (_, true) => "stand-in, software-only",
                 (true, false) => "hardware",
@@ -62,9 +71,18 @@ struct Exported<'a> {
 pub(super) fn export(format: Format, trust: &VerifiedTrust, file: &Path) -> anyhow::Result<()> {
     let bytes = trust.signed().to_bytes()?;
     std::fs::write(file, bytes).with_context(|| file.display().to_string())?;
-    let exported = Exported { file, version: trust.version, digest: trust.digest() };
+    let exported = Exported {
+        file,
+        version: trust.version,
+        digest: trust.digest(),
+    };
     output::result(format, &exported, || {
-        format!("{}: trust document, version {}, {}", file.display(), trust.version, trust.digest())
+        format!(
+            "{}: trust document, version {}, {}",
+            file.display(),
+            trust.version,
+            trust.digest()
+        )
     })
 }
 
@@ -85,7 +103,10 @@ async fn enrol_person(format: Format, layout: &Layout, args: EnrolArgs) -> anyho
     layout.use_enrol_code(&args.code)?;
     let (authenticator, trust) = enrol(layout, &args.authenticator, args.stand_in)?;
     let document = String::from_utf8(trust).context("trust document")?;
-    layout.server_client().install_trust(&TrustText { document }).await?;
+    layout
+        .server_client()
+        .install_trust(&TrustText { document })
+        .await?;
     let enrolled = Enrolled {
         person: authenticator.person_id(),
         authenticator: &args.authenticator,

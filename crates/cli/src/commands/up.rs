@@ -53,7 +53,12 @@ pub(super) async fn run(format: Format, args: UpArgs) -> anyhow::Result<ExitCode
     }
     let policy = match &args.policy {
         Some(folder) => Some(publish(&layout, folder).await?),
-        None => layout.server_client().status().await.ok().map(|status| status.policy_digest),
+        None => layout
+            .server_client()
+            .status()
+            .await
+            .ok()
+            .map(|status| status.policy_digest),
     };
     for part in [Part::Node, Part::Gateway] {
         supervisor.start(part);
@@ -109,7 +114,11 @@ fn prepare(layout: &Layout, trust_domain: &TrustDomain) -> anyhow::Result<Option
 
 fn configure(layout: &Layout, args: &UpArgs) -> anyhow::Result<GatewayFile> {
     let path = layout.gateway_config();
-    let mut config = if path.exists() { GatewayFile::read(&path)? } else { GatewayFile::default() };
+    let mut config = if path.exists() {
+        GatewayFile::read(&path)?
+    } else {
+        GatewayFile::default()
+    };
     config.port = args.gateway_port;
     for server in &args.tool_servers {
         config.add(server)?;
@@ -120,18 +129,27 @@ fn configure(layout: &Layout, args: &UpArgs) -> anyhow::Result<GatewayFile> {
 
 /// Says that a port is taken before anything is started.
 fn check_port(port: u16) -> anyhow::Result<()> {
-    std::net::TcpListener::bind(("127.0.0.1", port)).map(drop).with_context(|| {
-        format!("127.0.0.1:{port} cannot be opened; choose another with --gateway-port")
-    })
+    std::net::TcpListener::bind(("127.0.0.1", port))
+        .map(drop)
+        .with_context(|| {
+            format!("127.0.0.1:{port} cannot be opened; choose another with --gateway-port")
+        })
 }
 
 /// Signs and publishes the bundle in a folder.
 pub(crate) async fn publish(layout: &Layout, folder: &Path) -> anyhow::Result<Digest> {
     let files = read_bundle(folder)?;
-    let bytes = files.iter().map(|(path, text)| (path.clone(), text.clone().into_bytes())).collect();
+    let bytes = files
+        .iter()
+        .map(|(path, text)| (path.clone(), text.clone().into_bytes()))
+        .collect();
     let bundle = Bundle::load(&bytes).with_context(|| folder.display().to_string())?;
     let key = layout.policy_key()?;
-    let statement = [b"chancery/policy/v1\0", bundle.digest().to_string().as_bytes()].concat();
+    let statement = [
+        b"chancery/policy/v1\0",
+        bundle.digest().to_string().as_bytes(),
+    ]
+    .concat();
     let request = PublishPolicy {
         files,
         kid: key.public().kid(),
@@ -147,32 +165,53 @@ fn read_bundle(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
     let mut files = BTreeMap::new();
     for entry in std::fs::read_dir(folder).with_context(shown)? {
         let path = entry.with_context(shown)?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default()
+            .to_owned();
         let known = name == "bundle.json"
             || name == "schema.cedarschema"
-            || path.extension().is_some_and(|extension| extension == "cedar");
+            || path
+                .extension()
+                .is_some_and(|extension| extension == "cedar");
         if known {
             let text =
                 std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
             files.insert(name, text);
         }
     }
-    anyhow::ensure!(!files.is_empty(), "{}: no policy bundle here", folder.display());
+    anyhow::ensure!(
+        !files.is_empty(),
+        "{}: no policy bundle here",
+        folder.display()
+    );
     Ok(files)
 }
 
 fn shown(opened: &Opened) -> String {
-    let policy = opened.policy.map_or("none".to_owned(), |policy| policy.to_string());
-    let processes = opened.processes.iter().map(|(part, pid)| format!("{part} {pid}"));
+    let policy = opened
+        .policy
+        .map_or("none".to_owned(), |policy| policy.to_string());
+    let processes = opened
+        .processes
+        .iter()
+        .map(|(part, pid)| format!("{part} {pid}"));
     let mut rows = vec![
         ["trust domain".to_owned(), opened.trust_domain.clone()],
         ["data folder".to_owned(), opened.data.clone()],
-        ["trust document".to_owned(), format!("version {}", opened.trust_version)],
+        [
+            "trust document".to_owned(),
+            format!("version {}", opened.trust_version),
+        ],
         ["policy".to_owned(), policy],
         ["gateway".to_owned(), opened.gateway.clone()],
         ["workload API".to_owned(), opened.workload_api.clone()],
         ["tool servers".to_owned(), opened.tool_servers.join(", ")],
-        ["processes".to_owned(), processes.collect::<Vec<_>>().join(", ")],
+        [
+            "processes".to_owned(),
+            processes.collect::<Vec<_>>().join(", "),
+        ],
     ];
     if let Some(code) = &opened.enrol_code {
         rows.push([

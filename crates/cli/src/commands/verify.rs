@@ -5,10 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
 use chancery_crypto::AwsLc;
-use chancery_evidence::{Files, Report, ReportOutcome, verify};
+use chancery_evidence::{AxisVerdict, Files, Report, ReportOutcome, verify};
 use chancery_identity::trust::VerifiedTrust;
 use chancery_server::Clock;
-use chancery_types::id::ExecutionId;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::args::{Format, VerifyArgs};
@@ -23,7 +22,11 @@ pub(super) fn run(format: Format, args: &VerifyArgs) -> anyhow::Result<ExitCode>
     let trust = args.trust.as_deref().map(read_trust).transpose()?;
     let report = check(&files, trust.as_ref());
     output::result(format, &report, || shown(&report))?;
-    Ok(if report.is_verified() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.is_verified() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// Verifies evidence now.
@@ -40,21 +43,40 @@ pub(crate) fn shown(report: &Report) -> String {
     };
     let mut text = format!("{outcome}\n\n");
     let axes = report.axes.iter().map(|axis| {
-        let findings = report.findings.iter().filter(|finding| finding.axis == axis.axis).count();
-        [axis.axis.to_string(), axis.verdict.to_string(), findings.to_string()]
+        let findings = report
+            .findings
+            .iter()
+            .filter(|finding| finding.axis == axis.axis)
+            .count();
+        let verdict = match axis.verdict {
+            AxisVerdict::Holds => "holds",
+            AxisVerdict::Fails => "FAILS",
+            AxisVerdict::Unproven => "unproven",
+        };
+        [
+            axis.axis.to_string(),
+            verdict.to_owned(),
+            findings.to_string(),
+        ]
     });
     text.push_str(&output::table(["axis", "", "findings"], axes));
     text.push('\n');
     if !report.findings.is_empty() {
         let rows = report.findings.iter().map(|finding| {
-            [finding.place.to_string(), finding.reason.to_owned(), finding.text.clone()]
+            [
+                finding.place.to_string(),
+                finding.reason.to_owned(),
+                finding.text.clone(),
+            ]
         });
         text.push_str(&output::table(["what broke", "reason", "why"], rows));
         text.push('\n');
     }
     if !report.notes.is_empty() {
-        let rows =
-            report.notes.iter().map(|note| [note.value.name().to_owned(), note.about.clone()]);
+        let rows = report
+            .notes
+            .iter()
+            .map(|note| [note.value.name().to_owned(), note.about.clone()]);
         text.push_str(&output::table(["rests on less than proof", "about"], rows));
         text.push('\n');
     }
@@ -63,7 +85,11 @@ pub(crate) fn shown(report: &Report) -> String {
 
 /// Reads a folder of evidence. Symbolic links and special files are refused.
 pub(crate) fn read_evidence(folder: &Path) -> anyhow::Result<Files> {
-    ensure!(folder.is_dir(), "{}: not a folder of evidence", folder.display());
+    ensure!(
+        folder.is_dir(),
+        "{}: not a folder of evidence",
+        folder.display()
+    );
     let bar = ProgressBar::new_spinner();
     bar.set_style(ProgressStyle::with_template("{spinner} {pos} files read")?);
     let mut files = Files::new();
@@ -78,26 +104,26 @@ pub(crate) fn read_evidence(folder: &Path) -> anyhow::Result<Files> {
                 folders.push(path);
                 continue;
             }
-            ensure!(kind.is_file(), "{}: neither a file nor a folder", path.display());
+            ensure!(
+                kind.is_file(),
+                "{}: neither a file nor a folder",
+                path.display()
+            );
             let size = entry.metadata().with_context(shown)?.len();
-            ensure!(size <= MAX_FILE_BYTES, "{}: too large for evidence", path.display());
-            let name = path.strip_prefix(folder)?.to_str().with_context(shown)?.to_owned();
+            ensure!(
+                size <= MAX_FILE_BYTES,
+                "{}: too large for evidence",
+                path.display()
+            );
+            let name = path
+                .strip_prefix(folder)?
+                .to_str()
+                .with_context(shown)?
+                .to_owned();
             files.insert(name, std::fs::read(&path).with_context(shown)?);
             bar.inc(1);
         }
     }
     bar.finish_and_clear();
     Ok(files)
-}
-
-/// One decision of a session, for reports.
-#[derive(Debug, Clone)]
-pub(crate) struct ActionLine {
-    pub(crate) index: u64,
-    pub(crate) execution: ExecutionId,
-    pub(crate) instance: String,
-    pub(crate) tool: String,
-    pub(crate) ruling: String,
-    pub(crate) reason: String,
-    pub(crate) outcome: String,
 }

@@ -26,7 +26,7 @@ fn story(
     trust: Option<&VerifiedTrust>,
     execution: ExecutionId,
 ) -> anyhow::Result<Story> {
-    Ok(why(files, trust, &AwsLc, Clock::machine(), execution)?)
+    Ok(why(files, trust, &AwsLc, execution, Clock::machine())?)
 }
 
 /// The whole story of one action, for people.

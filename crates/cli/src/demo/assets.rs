@@ -6,16 +6,34 @@ use anyhow::Context as _;
 
 /// The books, as `demo/generate.py` made them.
 const BOOKS: [(&str, &str); 3] = [
-    ("accounts.csv", include_str!("../../../../demo/accounts.csv")),
-    ("invoices.csv", include_str!("../../../../demo/invoices.csv")),
-    ("payments.csv", include_str!("../../../../demo/payments.csv")),
+    (
+        "accounts.csv",
+        include_str!("../../../../demo/accounts.csv"),
+    ),
+    (
+        "invoices.csv",
+        include_str!("../../../../demo/invoices.csv"),
+    ),
+    (
+        "payments.csv",
+        include_str!("../../../../demo/payments.csv"),
+    ),
 ];
 
 /// The policy bundle.
 const POLICY: [(&str, &str); 3] = [
-    ("bundle.json", include_str!("../../../../demo/policy/bundle.json")),
-    ("ledger.cedar", include_str!("../../../../demo/policy/ledger.cedar")),
-    ("schema.cedarschema", include_str!("../../../../demo/policy/schema.cedarschema")),
+    (
+        "bundle.json",
+        include_str!("../../../../demo/policy/bundle.json"),
+    ),
+    (
+        "ledger.cedar",
+        include_str!("../../../../demo/policy/ledger.cedar"),
+    ),
+    (
+        "schema.cedarschema",
+        include_str!("../../../../demo/policy/schema.cedarschema"),
+    ),
 ];
 
 /// What the person consents to.
@@ -49,7 +67,9 @@ mod tests {
 
     #[test]
     fn the_policy_is_a_valid_bundle() {
-        let files = POLICY.iter().map(|(name, text)| ((*name).into(), text.as_bytes().to_vec()));
+        let files = POLICY
+            .iter()
+            .map(|(name, text)| ((*name).into(), text.as_bytes().to_vec()));
         let bundle = Bundle::load(&files.collect()).unwrap();
         assert!(bundle.is_ask("large-postings-need-a-person"));
     }

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use chancery_api::server::{DraftRoot, Instance, InstanceState, TrustText};
+use chancery_audit::Ruling;
+use chancery_evidence::actions;
 use chancery_types::id::{ExecutionId, SessionId};
 use chancery_types::{Digest, base64url};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -35,7 +37,9 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// Runs the demo.
 pub(crate) async fn run(format: Format, args: DemoArgs) -> anyhow::Result<ExitCode> {
     let bar = ProgressBar::new(9);
-    bar.set_style(ProgressStyle::with_template("{prefix:>12} {bar:30} {pos}/{len} {msg}")?);
+    bar.set_style(ProgressStyle::with_template(
+        "{prefix:>12} {bar:30} {pos}/{len} {msg}",
+    )?);
     bar.set_prefix("demo");
     bar.enable_steady_tick(Duration::from_millis(200));
     let run = RunFolder::create(&args.out)?;
@@ -50,8 +54,16 @@ pub(crate) async fn run(format: Format, args: DemoArgs) -> anyhow::Result<ExitCo
     bar.inc(1);
     bar.set_message("signer, server, node and gateway start");
     let office = Office::start(&run, plan.server, &tools).await?;
-    let processes = office.opened.get("processes").map(Value::to_string).unwrap_or_default();
-    story.tell("signer, server, node and gateway run as processes of their own", true, processes);
+    let processes = office
+        .opened
+        .get("processes")
+        .map(Value::to_string)
+        .unwrap_or_default();
+    story.tell(
+        "signer, server, node and gateway run as processes of their own",
+        true,
+        processes,
+    );
     bar.inc(1);
     bar.set_message("a person is enrolled, agents are registered");
     let authenticator = enrol_person(&office, &run).await?;
@@ -83,8 +95,13 @@ pub(crate) async fn run(format: Format, args: DemoArgs) -> anyhow::Result<ExitCo
     story.tell(
         "a person consents to the mission and to exactly this authority",
         true,
-        format!("{} signs for {} ({}), entry {} of the server's log", authenticator.person_id(),
-            instance.instance_id, authenticator.marks(), issued.log_index),
+        format!(
+            "{} signs for {} ({}), entry {} of the server's log",
+            authenticator.person_id(),
+            instance.instance_id,
+            authenticator.marks(),
+            issued.log_index
+        ),
     );
     bar.inc(1);
     bar.set_message("three workers, one after another; the gateway decides each call");
@@ -112,7 +129,11 @@ pub(crate) async fn run(format: Format, args: DemoArgs) -> anyhow::Result<ExitCo
     bar.inc(1);
     bar.set_message("everything stops");
     office.stop().await?;
-    story.tell("every process of Chancery has stopped", true, "what follows is offline");
+    story.tell(
+        "every process of Chancery has stopped",
+        true,
+        "what follows is offline",
+    );
     bar.inc(1);
     bar.set_message("why, and verify, from the evidence alone");
     let (why_text, verification, actions) = prove(&mut story, &run, &authenticator).await?;
@@ -121,9 +142,18 @@ pub(crate) async fn run(format: Format, args: DemoArgs) -> anyhow::Result<ExitCo
     bar.inc(1);
     bar.finish_and_clear();
     output::result(format, &story, || {
-        format!("{}\n{}\nreport          {}\n", story.to_text(), why_text, run.report().display())
+        format!(
+            "{}\n{}\nreport          {}\n",
+            story.to_text(),
+            why_text,
+            run.report().display()
+        )
     })?;
-    Ok(if story.went_well() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if story.went_well() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 async fn prepare(run: &RunFolder, args: &DemoArgs) -> anyhow::Result<(ToolServer, Plan)> {
@@ -141,7 +171,10 @@ async fn prepare(run: &RunFolder, args: &DemoArgs) -> anyhow::Result<(ToolServer
         };
         return Ok((tools, Plan::ledger(run)?));
     };
-    let tools = ToolServer { command: command.clone(), args: rest.to_vec() };
+    let tools = ToolServer {
+        command: command.clone(),
+        args: rest.to_vec(),
+    };
     let listed = list_tools(&tools).await.with_context(|| tools.shown())?;
     Ok((tools, Plan::other(run, &listed, &args.tool_command)?))
 }
@@ -150,7 +183,11 @@ async fn enrol_person(office: &Office, run: &RunFolder) -> anyhow::Result<Authen
     office.layout.use_enrol_code(&office.enrol_code)?;
     let (authenticator, trust) = enrol(&office.layout, &run.authenticator(), true)?;
     let document = String::from_utf8(trust).context("trust document")?;
-    office.layout.server_client().install_trust(&TrustText { document }).await?;
+    office
+        .layout
+        .server_client()
+        .install_trust(&TrustText { document })
+        .await?;
     Ok(authenticator)
 }
 
@@ -167,7 +204,10 @@ async fn register_agents(
     let key = office.layout.manifest_key()?;
     let mut seen = Vec::new();
     for (name, intent) in [
-        ("orchestrator", "Closes the month: hands each book to one worker and checks the result."),
+        (
+            "orchestrator",
+            "Closes the month: hands each book to one worker and checks the result.",
+        ),
         ("worker", "Reconciles the one book that it was handed."),
     ] {
         let draft = ManifestDraft {
@@ -184,7 +224,11 @@ async fn register_agents(
         let agent = register(&server, &path).await?;
         seen.push(format!("{} {}", agent.agent_id, agent.manifest_digest));
     }
-    story.tell("two agents are registered by signed manifests", true, seen.join("; "));
+    story.tell(
+        "two agents are registered by signed manifests",
+        true,
+        seen.join("; "),
+    );
     Ok(())
 }
 
@@ -195,6 +239,7 @@ fn start_orchestrator(
 ) -> anyhow::Result<tokio::process::Child> {
     let program = own_program()?;
     let orders = Orders {
+        server: plan.server.to_owned(),
         agent: format!("spiffe://{TRUST_DOMAIN}/agent/worker"),
         program: program.display().to_string(),
         workers: plan.workers.clone(),
@@ -203,7 +248,13 @@ fn start_orchestrator(
         .arg("run")
         .arg("--data")
         .arg(office.layout.data())
-        .args(["--agent", "orchestrator", "--isolation", "best-effort", "--"])
+        .args([
+            "--agent",
+            "orchestrator",
+            "--isolation",
+            "best-effort",
+            "--",
+        ])
         .arg(&program)
         .args(["demo-agent", "orchestrator"])
         .arg(serde_json::to_string(&orders)?)
@@ -226,7 +277,10 @@ async fn waiting_instance(office: &Office) -> anyhow::Result<Instance> {
         if let Some(instance) = instances.into_iter().find(ready) {
             return Ok(instance);
         }
-        ensure!(tokio::time::Instant::now() < deadline, "the orchestrator does not start");
+        ensure!(
+            tokio::time::Instant::now() < deadline,
+            "the orchestrator does not start"
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -234,7 +288,9 @@ async fn waiting_instance(office: &Office) -> anyhow::Result<Instance> {
 fn read_told(stdout: &[u8]) -> anyhow::Result<Vec<Told>> {
     let text = std::str::from_utf8(stdout).context("what the orchestrator told")?;
     let lines = text.lines().map(|line| serde_json::from_str(line));
-    lines.collect::<Result<_, _>>().context("what the orchestrator told")
+    lines
+        .collect::<Result<_, _>>()
+        .context("what the orchestrator told")
 }
 
 /// Tells what the workers did; returns the session.
@@ -243,8 +299,11 @@ fn tell_workers(story: &mut Story, told: &[Told], plan: &Plan) -> anyhow::Result
     let (mut session, mut well) = (None, 0);
     for report in told {
         match report {
+            Told::Tools { .. } => {}
             Told::Ended { session: ended } => session = Some(ended.parse()?),
-            Told::Worker { exit_code, told, .. } => {
+            Told::Worker {
+                exit_code, told, ..
+            } => {
                 well += usize::from(*exit_code == 0);
                 for event in told {
                     match event {
@@ -254,7 +313,12 @@ fn tell_workers(story: &mut Story, told: &[Told], plan: &Plan) -> anyhow::Result
                         WorkerTold::Call { purpose, result } => {
                             refusals.push((purpose.clone(), result.clone()));
                         }
-                        WorkerTold::Balanced { book, balance, reconciled, posted } => {
+                        WorkerTold::Balanced {
+                            book,
+                            balance,
+                            reconciled,
+                            posted,
+                        } => {
                             balances.push((book.clone(), balance.clone(), *reconciled, *posted));
                         }
                         WorkerTold::Chain { .. } | WorkerTold::Tools { .. } => {}
@@ -269,7 +333,11 @@ fn tell_workers(story: &mut Story, told: &[Told], plan: &Plan) -> anyhow::Result
         identities.into_iter().collect::<Vec<_>>().join("; "),
     );
     for (purpose, title, expected) in [
-        (OUT_OF_SCOPE, "a call outside of the delegated scope is denied", &["not_in_scope"][..]),
+        (
+            OUT_OF_SCOPE,
+            "a call outside of the delegated scope is denied",
+            &["not_in_scope"][..],
+        ),
         (
             FOREIGN_CHAIN,
             "a worker that presents another worker's delegation is refused",
@@ -304,7 +372,11 @@ fn tell_balances(story: &mut Story, balances: &[Closing]) -> anyhow::Result<()> 
         well &= accounts.is_some_and(|accounts| !accounts.is_empty());
         seen.push(format!("{book}: {reconciled} matched, {posted} posted"));
     }
-    story.tell("the books balance as computed independently", well, seen.join("; "));
+    story.tell(
+        "the books balance as computed independently",
+        well,
+        seen.join("; "),
+    );
     Ok(())
 }
 
@@ -313,16 +385,26 @@ fn tell_deaths(story: &mut Story, told: &[Told], instances: &[Instance]) {
         .iter()
         .filter_map(|report| match report {
             Told::Worker { instance, .. } => Some(instance.as_str()),
-            Told::Ended { .. } => None,
+            Told::Tools { .. } | Told::Ended { .. } => None,
         })
         .collect();
     let dead = instances.iter().filter(|instance| {
         workers.contains(&instance.spiffe_id.as_str()) && instance.state == InstanceState::Ended
     });
-    let dead: Vec<String> = dead.map(|instance| instance.instance_id.to_string()).collect();
-    story.tell("the workers are dead", dead.len() == workers.len(), dead.join("; "));
-    let isolated = instances.iter().all(|instance| instance.isolation == "isolated");
-    story.marks.push(if isolated { "isolated" } else { "unisolated" }.to_owned());
+    let dead: Vec<String> = dead
+        .map(|instance| instance.instance_id.to_string())
+        .collect();
+    story.tell(
+        "the workers are dead",
+        dead.len() == workers.len(),
+        dead.join("; "),
+    );
+    let isolated = instances
+        .iter()
+        .all(|instance| instance.isolation == "isolated");
+    story
+        .marks
+        .push(if isolated { "isolated" } else { "unisolated" }.to_owned());
 }
 
 /// Everything that is shown from the evidence alone.
@@ -333,34 +415,45 @@ async fn prove(
 ) -> anyhow::Result<(String, String, Vec<ActionRow>)> {
     let files = verify::read_evidence(&run.evidence())?;
     let trust = read_trust(&run.trust())?;
-    let actions = verify::actions(&files);
-    let count = |ruling: &str| actions.iter().filter(|action| action.ruling == ruling).count();
+    let actions = actions(&files);
+    let count = |ruling| {
+        actions
+            .iter()
+            .filter(|action| action.ruling == ruling)
+            .count()
+    };
     let approved = actions.iter().find(|action| action.reason == "approved");
     story.tell(
         "calls within scope and policy are allowed",
-        count("allow") > 0,
-        format!("{} allowed, each decision durable before the call went out", count("allow")),
+        count(Ruling::Allow) > 0,
+        format!(
+            "{} allowed, each decision durable before the call went out",
+            count(Ruling::Allow)
+        ),
     );
     story.tell(
         "a call above the limit escalates, waits for a person and resumes",
-        count("escalate") > 0 && approved.is_some(),
+        count(Ruling::Escalate) > 0 && approved.is_some(),
         format!(
             "{} escalated; {} approved it ({})",
-            count("escalate"),
+            count(Ruling::Escalate),
             authenticator.person_id(),
             authenticator.marks()
         ),
     );
     story.marks.push(authenticator.marks().to_owned());
     story.marks.push("unwitnessed".to_owned());
-    let action = approved.or_else(|| actions.iter().find(|action| action.ruling == "allow"));
+    let action = approved.or_else(|| actions.iter().find(|action| action.ruling == Ruling::Allow));
     let action = action.context("the log holds no allowed action")?;
     let execution: ExecutionId = action.execution;
     let why_text = why::text(&files, Some(&trust), execution)?;
     story.tell(
         "from the log alone, `why` gives the five facts about an action of a dead worker",
         true,
-        format!("chancery why {execution} --evidence {}", run.evidence().display()),
+        format!(
+            "chancery why {execution} --evidence {}",
+            run.evidence().display()
+        ),
     );
     let verified = verify_by_command(&run.evidence(), Some(&run.trust())).await?;
     story.tell(
@@ -377,21 +470,33 @@ async fn prove(
     let rows = actions.iter().map(|action| ActionRow {
         index: action.index,
         instance: action.instance.clone(),
-        tool: action.tool.clone(),
-        ruling: action.ruling.clone(),
+        tool: format!("{}/{}", action.server, action.name),
+        ruling: word(action.ruling),
         reason: action.reason.clone(),
-        outcome: action.outcome.clone(),
+        outcome: action.outcome.map(word).unwrap_or_default(),
     });
     Ok((why_text, verified.1, rows.collect()))
 }
 
+/// A word of the log.
+fn word(value: impl serde::Serialize) -> String {
+    let value = serde_json::to_value(value).unwrap_or_default();
+    value.as_str().unwrap_or_default().to_owned()
+}
+
 /// Runs the verifier as anybody would: whether it exits with 0, and what it prints.
-async fn verify_by_command(evidence: &Path, trust: Option<&Path>) -> anyhow::Result<(bool, String)> {
+async fn verify_by_command(
+    evidence: &Path,
+    trust: Option<&Path>,
+) -> anyhow::Result<(bool, String)> {
     let mut command = Command::new(own_program()?);
     command.arg("verify").arg(evidence).stdin(Stdio::null());
     if let Some(trust) = trust {
         command.arg("--trust").arg(trust);
     }
     let output = command.output().await.context("chancery verify")?;
-    Ok((output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned()))
+    Ok((
+        output.status.success(),
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+    ))
 }

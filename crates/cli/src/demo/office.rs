@@ -57,8 +57,15 @@ impl Office {
             .with_context(|| format!("`chancery up` says nothing; see {}", run.log_path("up")))?
             .with_context(|| format!("`chancery up` failed; see {}", run.log_path("up")))?;
         let code = opened.get("enrol_code").and_then(Value::as_str);
-        let enrol_code = code.context("`chancery up` printed no one-time code")?.to_owned();
-        Ok(Self { process, layout: Layout::open(&run.data())?, enrol_code, opened })
+        let enrol_code = code
+            .context("`chancery up` printed no one-time code")?
+            .to_owned();
+        Ok(Self {
+            process,
+            layout: Layout::open(&run.data())?,
+            enrol_code,
+            opened,
+        })
     }
 
     /// Stops everything and waits for the end.
@@ -74,7 +81,9 @@ impl Office {
 
 /// This very program.
 pub(super) fn own_program() -> anyhow::Result<PathBuf> {
-    std::env::current_exe().and_then(|path| path.canonicalize()).context("own program")
+    std::env::current_exe()
+        .and_then(|path| path.canonicalize())
+        .context("own program")
 }
 
 async fn first_document(process: &mut Child) -> anyhow::Result<Value> {
@@ -97,6 +106,8 @@ fn free_port() -> anyhow::Result<u16> {
 
 fn quoted(tools: &ToolServer) -> String {
     let words = std::iter::once(&tools.command).chain(&tools.args);
-    words.map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" ")
+    words
+        .map(|word| format!("'{word}'"))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
-

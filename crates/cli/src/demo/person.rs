@@ -28,7 +28,9 @@ pub(super) fn answer_requests(
     tokio::spawn(async move {
         loop {
             tokio::time::sleep(Duration::from_millis(200)).await;
-            let Ok(listed) = server.approvals().await else { continue };
+            let Ok(listed) = server.approvals().await else {
+                continue;
+            };
             for approval in listed.approvals {
                 if approval.state != ApprovalState::Pending {
                     continue;
@@ -38,12 +40,18 @@ pub(super) fn answer_requests(
                     let asked = tokio::task::spawn_blocking(|| {
                         output::confirm("Approve exactly this, once?")
                     });
-                    if asked.await?? { Verdict::Approve } else { Verdict::Deny }
+                    if asked.await?? {
+                        Verdict::Approve
+                    } else {
+                        Verdict::Deny
+                    }
                 } else {
                     Verdict::Approve
                 };
                 let answer = approvals::sign(&approval, verdict, &authenticator)?;
-                server.answer_approval(approval.request.approval_id, &answer).await?;
+                server
+                    .answer_approval(approval.request.approval_id, &answer)
+                    .await?;
             }
         }
     })

@@ -38,9 +38,7 @@ impl Plan {
         assets::write_policy(&run.policy())?;
         let tools = ["list", "read", "reconcile", "post", "balance"];
         let books = ["north", "south", "west"];
-        let grant = |tool: &str, book: Value| {
-            json!({"type": "mcp_tool", "server": "ledger", "tool": tool, "args": {"book": book}})
-        };
+        let grant = |tool: &str, book: Value| json!({"type": "mcp_tool", "server": "ledger", "tool": tool, "args": {"book": book}});
         let worker = |place: usize, book: &str| {
             let mut calls = Vec::new();
             if place == 0 {
@@ -50,7 +48,9 @@ impl Plan {
                 calls.push(planned(FOREIGN_CHAIN, "list", json!({"book": "south"})));
             }
             PlannedWorker {
-                allow: tools.map(|tool| grant(tool, json!({"exact": book}))).to_vec(),
+                allow: tools
+                    .map(|tool| grant(tool, json!({"exact": book})))
+                    .to_vec(),
                 task: Task {
                     server: "ledger".to_owned(),
                     book: Some(book.to_owned()),
@@ -62,8 +62,14 @@ impl Plan {
         };
         Ok(Self {
             server: "ledger",
-            grants: tools.map(|tool| grant(tool, json!({"one_of": books}))).to_vec(),
-            workers: books.iter().enumerate().map(|(place, book)| worker(place, book)).collect(),
+            grants: tools
+                .map(|tool| grant(tool, json!({"one_of": books})))
+                .to_vec(),
+            workers: books
+                .iter()
+                .enumerate()
+                .map(|(place, book)| worker(place, book))
+                .collect(),
         })
     }
 
@@ -83,9 +89,8 @@ impl Plan {
             );
         };
         write_policy(&run.policy(), tools, &asked.name)?;
-        let grant = |tool: &ListedTool| {
-            json!({"type": "mcp_tool", "server": "tools", "tool": tool.name})
-        };
+        let grant =
+            |tool: &ListedTool| json!({"type": "mcp_tool", "server": "tools", "tool": tool.name});
         let call = |purpose: &str, tool: &ListedTool| {
             planned(purpose, &tool.name, arguments(tool, command))
         };
@@ -106,22 +111,39 @@ impl Plan {
             workers: vec![
                 worker(&[free], first, 0),
                 worker(&[free, asked], vec![call(ESCALATED, asked)], 1),
-                worker(&[free], vec![call(FOREIGN_CHAIN, free), call(ALLOWED, free)], 2),
+                worker(
+                    &[free],
+                    vec![call(FOREIGN_CHAIN, free), call(ALLOWED, free)],
+                    2,
+                ),
             ],
         })
     }
 }
 
 fn planned(purpose: &str, tool: &str, arguments: Value) -> PlannedCall {
-    PlannedCall { purpose: purpose.to_owned(), tool: tool.to_owned(), arguments, chain: None }
+    PlannedCall {
+        purpose: purpose.to_owned(),
+        tool: tool.to_owned(),
+        arguments,
+        chain: None,
+    }
 }
 
 /// A policy that permits every tool of the server and asks for one.
 fn write_policy(folder: &Path, tools: &[ListedTool], asked: &str) -> anyhow::Result<()> {
-    let plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"');
-    ensure!(tools.iter().all(|tool| plain(&tool.name)), "a tool has a name that policy cannot hold");
-    let declared: BTreeMap<String, Value> =
-        tools.iter().map(|tool| (format!("tools/{}", tool.name), json!({}))).collect();
+    let plain = |name: &str| {
+        name.bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b'"')
+    };
+    ensure!(
+        tools.iter().all(|tool| plain(&tool.name)),
+        "a tool has a name that policy cannot hold"
+    );
+    let declared: BTreeMap<String, Value> = tools
+        .iter()
+        .map(|tool| (format!("tools/{}", tool.name), json!({})))
+        .collect();
     let index = json!({"name": "tools-demo", "version": 1, "tools": declared});
     let files = BTreeMap::from([("bundle.json".to_owned(), index.to_string().into_bytes())]);
     let schema = chancery_policy::schema_text(&chancery_policy::Index::parse(&files)?);
@@ -145,12 +167,19 @@ fn write_policy(folder: &Path, tools: &[ListedTool], asked: &str) -> anyhow::Res
 
 fn required(tool: &ListedTool) -> Vec<&str> {
     let names = tool.input_schema.get("required").and_then(Value::as_array);
-    names.into_iter().flatten().filter_map(Value::as_str).collect()
+    names
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect()
 }
 
 /// Arguments that fit a tool's schema: paths are the last existing path of the server's command.
 fn arguments(tool: &ListedTool, command: &[String]) -> Value {
-    let path = command.iter().rev().find(|word| Path::new(word).is_absolute());
+    let path = command
+        .iter()
+        .rev()
+        .find(|word| Path::new(word).is_absolute());
     let path = path.map_or("/", String::as_str);
     let members: Map<String, Value> = required(tool)
         .into_iter()
@@ -164,7 +193,11 @@ fn arguments(tool: &ListedTool, command: &[String]) -> Value {
 }
 
 fn example(schema: &Value, path: &str) -> Value {
-    if let Some(first) = schema.get("enum").and_then(Value::as_array).and_then(|all| all.first()) {
+    if let Some(first) = schema
+        .get("enum")
+        .and_then(Value::as_array)
+        .and_then(|all| all.first())
+    {
         return first.clone();
     }
     match schema.get("type").and_then(Value::as_str) {

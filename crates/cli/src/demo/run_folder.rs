@@ -24,7 +24,11 @@ impl RunFolder {
             .filter(|letter| letter.is_ascii_digit() || *letter == 'T')
             .collect();
         for attempt in 0..100 {
-            let name = if attempt == 0 { format!("run-{stamp}") } else { format!("run-{stamp}-{attempt}") };
+            let name = if attempt == 0 {
+                format!("run-{stamp}")
+            } else {
+                format!("run-{stamp}-{attempt}")
+            };
             let folder = out.join(name);
             match std::fs::create_dir(&folder) {
                 Ok(()) => {
@@ -81,7 +85,11 @@ impl RunFolder {
     }
 
     pub(super) fn log_path(&self, name: &str) -> String {
-        self.folder.join("logs").join(format!("{name}.log")).display().to_string()
+        self.folder
+            .join("logs")
+            .join(format!("{name}.log"))
+            .display()
+            .to_string()
     }
 
     pub(super) fn log(&self, name: &str) -> anyhow::Result<File> {

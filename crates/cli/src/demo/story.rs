@@ -30,7 +30,11 @@ pub(crate) struct Story {
 
 impl Story {
     pub(crate) fn tell(&mut self, title: &str, ok: bool, seen: impl Into<String>) {
-        self.steps.push(Step { title: title.to_owned(), seen: seen.into(), ok });
+        self.steps.push(Step {
+            title: title.to_owned(),
+            seen: seen.into(),
+            ok,
+        });
     }
 
     /// Whether every step went as it must.
@@ -41,8 +45,17 @@ impl Story {
     /// As a table for people.
     pub(crate) fn to_text(&self) -> String {
         let rows = self.steps.iter().enumerate().map(|(place, step)| {
-            let mark = if step.ok { "as it must" } else { "NOT AS IT MUST" };
-            [(place + 1).to_string(), step.title.clone(), step.seen.clone(), mark.to_owned()]
+            let mark = if step.ok {
+                "as it must"
+            } else {
+                "NOT AS IT MUST"
+            };
+            [
+                (place + 1).to_string(),
+                step.title.clone(),
+                step.seen.clone(),
+                mark.to_owned(),
+            ]
         });
         let table = output::table(["", "step", "seen", ""], rows);
         format!(

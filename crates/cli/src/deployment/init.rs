@@ -16,7 +16,7 @@ use chancery_signer::ca::{
 use chancery_signer::keys::{create_key, open_key};
 use chancery_signer::{KeysError, SignerKeys};
 use chancery_tlog::LogKeys;
-use chancery_types::{Algorithm, Digest, Timestamp, base64url};
+use chancery_types::{Algorithm, Digest, base64url};
 
 use super::{Layout, VERSION};
 
@@ -73,10 +73,22 @@ pub(crate) fn create(layout: &Layout, trust_domain: &TrustDomain) -> anyhow::Res
     let signer = SignerKeys::create(&layout.signer(), |key| -> anyhow::Result<Vec<u8>> {
         let authority = IssuingAuthority::new(trust_domain, certificate.clone(), &x509_root)?;
         let serial = SerialNumber::from_random(random_bytes()?);
-        Ok(intermediate_certificate(&authority, key, now, 365 * DAY_SECONDS, serial)?)
+        Ok(intermediate_certificate(
+            &authority,
+            key,
+            now,
+            365 * DAY_SECONDS,
+            serial,
+        )?)
     })?;
-    let server_log = log_keys(&layout.signer_log_key(), &format!("{trust_domain}/log/server"))?;
-    let gateway_log = log_keys(&layout.gateway_log_key(), &format!("{trust_domain}/log/gateway"))?;
+    let server_log = log_keys(
+        &layout.signer_log_key(),
+        &format!("{trust_domain}/log/server"),
+    )?;
+    let gateway_log = log_keys(
+        &layout.gateway_log_key(),
+        &format!("{trust_domain}/log/gateway"),
+    )?;
     let trust = TrustDocument {
         format: TrustFormat::V1,
         version: 1,
@@ -100,8 +112,14 @@ pub(crate) fn create(layout: &Layout, trust_domain: &TrustDomain) -> anyhow::Res
         snapshot_signers: vec![*signer.snapshot.public()],
         record_signers: vec![*record.public()],
         log_origins: vec![
-            origin(&server_log, format!("spiffe://{trust_domain}/service/server")),
-            origin(&gateway_log, format!("spiffe://{trust_domain}/service/gateway")),
+            origin(
+                &server_log,
+                format!("spiffe://{trust_domain}/service/server"),
+            ),
+            origin(
+                &gateway_log,
+                format!("spiffe://{trust_domain}/service/gateway"),
+            ),
         ],
     };
     create_private_file(&layout.trust_file(), &sign_trust(&trust_root, trust)?)?;
@@ -120,7 +138,11 @@ fn sign_trust(root: &SigningKey, trust: TrustDocument) -> anyhow::Result<Vec<u8>
         kid: root.public().kid(),
         signature: base64url::encode(root.sign(&input)?),
     };
-    let verified = SignedTrust { signatures: vec![signature], trust }.verify(&AwsLc)?;
+    let verified = SignedTrust {
+        signatures: vec![signature],
+        trust,
+    }
+    .verify(&AwsLc)?;
     Ok(verified.signed().to_bytes()?)
 }
 
@@ -149,9 +171,9 @@ impl Layout {
         open_key(&self.root(), MANIFEST)
     }
 
-    /// The gateway's key for Trust Records.
-    pub(crate) fn record_key(&self) -> Result<SigningKey, KeysError> {
-        open_key(&self.gateway(), RECORD)
+    /// The file of the gateway's key for Trust Records.
+    pub(crate) fn record_key_file(&self) -> std::path::PathBuf {
+        self.gateway().join(RECORD.0)
     }
 
     /// Uses the one-time code up; fails when it is another or was used.
@@ -159,21 +181,23 @@ impl Layout {
         let path = self.root().join(ENROL_CODE);
         let expected = match chancery_crypto::read_private_file(&path) {
             Ok(expected) => expected,
-            Err(_) => anyhow::bail!("no one-time code is open: it was used, or `up` never made one"),
+            Err(_) => {
+                anyhow::bail!("no one-time code is open: it was used, or `up` never made one")
+            }
         };
         let given = Digest::of(code.trim().to_ascii_lowercase()).to_string();
-        anyhow::ensure!(expected.ct_eq(given.as_bytes()), "the one-time code is another");
+        anyhow::ensure!(
+            expected.ct_eq(given.as_bytes()),
+            "the one-time code is another"
+        );
         std::fs::remove_file(&path).context(path.display().to_string())
-    }
-
-    /// When the last entry of the server's log was written.
-    pub(crate) fn last_server_time(entry: &[u8]) -> Timestamp {
-        chancery_audit::Entry::parse(entry).map_or(Timestamp::from_micros(0), |entry| entry.at)
     }
 }
 
 fn log_keys(folder: &std::path::Path, origin: &str) -> anyhow::Result<LogKeys> {
-    Ok(LocalSigner::open_or_create(folder, &origin.parse()?)?.keys().clone())
+    Ok(LocalSigner::open_or_create(folder, &origin.parse()?)?
+        .keys()
+        .clone())
 }
 
 fn origin(keys: &LogKeys, writer: String) -> LogOrigin {
@@ -194,7 +218,10 @@ fn enrol_code() -> anyhow::Result<String> {
         if place > 0 && place % 4 == 0 {
             code.push('-');
         }
-        let letter = ALPHABET.get(usize::from(byte % 32)).copied().unwrap_or(b'0');
+        let letter = ALPHABET
+            .get(usize::from(byte % 32))
+            .copied()
+            .unwrap_or(b'0');
         code.push(letter.into());
     }
     Ok(code)

@@ -7,8 +7,8 @@ mod people;
 mod ready;
 mod supervisor;
 
-pub(crate) use init::{Created, create};
-pub(crate) use layout::{Layout, VERSION};
+pub(crate) use init::create;
+pub(crate) use layout::{Layout, VERSION, read_trust};
 pub(crate) use lock::DataLock;
 pub(crate) use people::{Authenticator, enrol};
 pub(crate) use ready::wait_until_ready;

@@ -1,7 +1,9 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use chancery_crypto::{SigningKey, create_private_file, random_bytes, random_id, read_private_file};
+use chancery_crypto::{
+    SigningKey, create_private_file, random_bytes, random_id, read_private_file,
+};
 use chancery_delegation::{Assertion, SoftwareAuthenticator};
 use chancery_identity::trust::{Person, PersonCredential, Role};
 use chancery_types::id::PersonId;
@@ -58,15 +60,15 @@ impl Authenticator {
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
         let shown = || format!("{}: not a software authenticator", path.display());
         let bytes = read_private_file(path)?;
-        let file: AuthenticatorFile =
-            serde_json::from_slice(bytes.expose()).with_context(shown)?;
+        let file: AuthenticatorFile = serde_json::from_slice(bytes.expose()).with_context(shown)?;
         anyhow::ensure!(file.format == FORMAT, "{}", shown());
         let pkcs8 = base64url::decode(&file.pkcs8).with_context(shown)?;
         Ok(Self {
             person_id: file.person_id,
             credential_id: file.credential_id,
             stand_in: file.stand_in,
-            key: SigningKey::from_pkcs8(Algorithm::Es256, Secret::new(pkcs8)).with_context(shown)?,
+            key: SigningKey::from_pkcs8(Algorithm::Es256, Secret::new(pkcs8))
+                .with_context(shown)?,
         })
     }
 
@@ -77,7 +79,11 @@ impl Authenticator {
 
     /// What every output that rests on it says.
     pub(crate) const fn marks(&self) -> &'static str {
-        if self.stand_in { "stand-in, software-only" } else { "software-only" }
+        if self.stand_in {
+            "stand-in, software-only"
+        } else {
+            "software-only"
+        }
     }
 
     /// Whether it stands in for a person.
@@ -88,7 +94,7 @@ impl Authenticator {
     /// Signs a challenge, as a person's touch would.
     pub(crate) fn assert(&self, challenge: &Digest) -> anyhow::Result<Assertion> {
         let mut software = SoftwareAuthenticator::new(&self.credential_id, RP_ID, ORIGIN, 0);
-        Ok(software.assert(challenge, &|message| self.key.sign_der(message))?)
+        Ok(software.assert(challenge, |message| self.key.sign_der(message))?)
     }
 
     fn credential(&self) -> PersonCredential {

@@ -23,17 +23,25 @@ pub(crate) async fn wait_until_ready(
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    bail!("the {part} does not answer after {} s; its messages are above", PATIENCE.as_secs())
+    bail!(
+        "the {part} does not answer after {} s; its messages are above",
+        PATIENCE.as_secs()
+    )
 }
 
 async fn answers(layout: &Layout, part: Part, gateway_port: u16) -> bool {
     match part {
-        Part::Signer => SignerClient::new(layout.signer_socket()).ready().await.is_ok(),
+        Part::Signer => SignerClient::new(layout.signer_socket())
+            .ready()
+            .await
+            .is_ok(),
         Part::Server => layout.server_client().trust().await.is_ok(),
         Part::Node => {
             let node = UnixClient::new(layout.node_socket());
             node.get::<serde_json::Value>("/v1/launches").await.is_ok()
         }
-        Part::Gateway => TcpStream::connect(("127.0.0.1", gateway_port)).await.is_ok(),
+        Part::Gateway => TcpStream::connect(("127.0.0.1", gateway_port))
+            .await
+            .is_ok(),
     }
 }

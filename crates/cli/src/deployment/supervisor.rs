@@ -57,7 +57,11 @@ const GRACE: Duration = Duration::from_secs(10);
 
 impl Supervisor {
     pub(crate) fn new(layout: &Layout) -> Self {
-        Self { layout: layout.clone(), stop: watch::Sender::new(false), parts: Vec::new() }
+        Self {
+            layout: layout.clone(),
+            stop: watch::Sender::new(false),
+            parts: Vec::new(),
+        }
     }
 
     /// Starts a part and keeps it running.

@@ -30,6 +30,8 @@ pub(crate) enum Presented {
     Verified(Box<VerifiedChain>),
     /// It was refused.
     Refused(Refusal),
+    /// None was presented.
+    Absent,
     /// It is not there, which is a finding already.
     Missing,
 }
@@ -48,6 +50,9 @@ impl Chains {
         let Some(text) = desk.objects.demand(digest, ObjectKind::Chain, found, &place) else {
             return Presented::Missing;
         };
+        if text.is_empty() {
+            return Presented::Absent;
+        }
         // What is no text is refused like what is no chain.
         let text = std::str::from_utf8(text).unwrap_or_default();
         let links: Vec<&str> = text.split(',').collect();

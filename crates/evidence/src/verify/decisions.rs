@@ -34,6 +34,8 @@ enum Derived {
     Judged(Box<Judgement>),
     /// Refused before it could be judged.
     Refused(&'static str),
+    /// The arguments could not be read when they came, and were not kept.
+    Unread,
     /// Something that was presented is not there, which is a finding already.
     Nothing,
 }
@@ -62,7 +64,10 @@ impl<'a> Follower<'_, 'a> {
             Derived::Refused(code) if is_bare(decision) && decision.reason == *code => {
                 (Replay::Rederived, String::new())
             }
-            Derived::Judged(_) | Derived::Refused(_) => {
+            Derived::Unread if is_bare(decision) => {
+                (Replay::Unproven, format!("{}: the arguments were not kept", decision.reason))
+            }
+            Derived::Judged(_) | Derived::Refused(_) | Derived::Unread => {
                 match self.denied_by_gateway(decision, logged) {
                     Some(replay) => (replay, decision.reason.to_string()),
                     None => (Replay::Differs, difference(&derived, decision)),
@@ -113,10 +118,11 @@ impl<'a> Follower<'_, 'a> {
             return Derived::Nothing;
         };
         let Some(material) = material else {
-            return Derived::Refused(Reason::Malformed.code());
+            return Derived::Unread;
         };
         let chain = match presented {
             Presented::Missing => return Derived::Nothing,
+            Presented::Absent => return Derived::Refused(reasons::DELEGATION_MISSING),
             Presented::Verified(chain) => chain,
             // A gateway remembers chains: of one that is over by now, the session says so.
             Presented::Refused(refusal) => match self.chains.known(decision.chain) {
@@ -268,6 +274,7 @@ fn difference(derived: &Derived, decision: &Decision) -> String {
             judged.ruling().name(),
             judged.reason()
         ),
+        Derived::Unread => format!("{said}; the arguments are no JSON object in RFC 8785 form"),
         Derived::Nothing => said,
     }
 }

@@ -3,14 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chancery_audit::{Event, Ruling};
+use chancery_session::Session;
 use chancery_types::id::ExecutionId;
 
 use super::case::{Case, Desk};
+use super::follower::Followed;
 use super::roll::Logged;
 use crate::INDEX_PATH;
 use crate::report::{Axis, Place};
 
-pub(super) fn check_ending(case: &Case<'_>, desk: &mut Desk<'_>) {
+pub(super) fn check_ending(case: &Case<'_>, followed: &Followed, desk: &mut Desk<'_>) {
+    if !matches!(followed.session, Session::Ended(_)) {
+        let text = "the session's entries do not lead to its end";
+        desk.found.add(Axis::Completeness, Place::Whole, "not_ended", text);
+    }
     let count = |is: fn(&Event) -> bool| {
         case.entries().filter(|logged| is(&logged.entry.event)).count()
     };

@@ -295,6 +295,11 @@ impl Follower<'_, '_> {
         match self.chains.present(self.case, self.desk, digest, logged) {
             Presented::Verified(chain) => Some(chain),
             Presented::Missing => None,
+            Presented::Absent => {
+                let text = "no chain was presented";
+                self.desk.found.add(Axis::Authenticity, place.clone(), "chain_refused", text);
+                None
+            }
             Presented::Refused(refusal) => {
                 let text = format!("the chain does not verify: {refusal}");
                 self.desk.found.add(Axis::Authenticity, place.clone(), "chain_refused", text);

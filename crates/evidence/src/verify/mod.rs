@@ -84,7 +84,7 @@ pub(crate) fn examine<'a>(
     let note = files.get(&format!("{}/checkpoint", case.gateway.folder)).unwrap_or_default();
     trust::check_checkpoints(&case, Digest::of(note), &mut desk);
     let followed = follower::follow(&case, &mut desk);
-    ending::check_ending(&case, &mut desk);
+    ending::check_ending(&case, &followed, &mut desk);
     if let Some(record) = &record {
         record::check(&case, &mut desk, record, &followed);
     }

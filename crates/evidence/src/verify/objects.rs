@@ -69,11 +69,6 @@ impl<'a> Objects<'a> {
         self.index.objects.iter().map(|object| object_path(object.digest))
     }
 
-    /// The digests of all objects.
-    pub(crate) fn digests(&self) -> impl Iterator<Item = Digest> + '_ {
-        self.index.objects.iter().map(|object| object.digest)
-    }
-
     /// The object that an entry names by its digest, as what the entry takes it for.
     pub(crate) fn take(&mut self, digest: Digest, role: ObjectKind) -> Option<&'a [u8]> {
         let bytes = self.bytes.get(&digest).copied()?;

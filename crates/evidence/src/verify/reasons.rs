@@ -11,6 +11,9 @@ pub(super) const APPROVAL_DENIED: &str = "approval_denied";
 /// Nobody answered in time.
 pub(super) const APPROVAL_EXPIRED: &str = "approval_expired";
 
+/// The call came without a chain.
+pub(super) const DELEGATION_MISSING: &str = "delegation_missing";
+
 /// What only the session machine finds: it would have come out again.
 const JUDGED: [Reason; 27] = [
     Reason::NotOpen,

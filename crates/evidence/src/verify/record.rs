@@ -1,7 +1,5 @@
 //! The Trust Record says what the log says.
 
-use std::collections::BTreeSet;
-
 use chancery_audit::Event;
 use chancery_types::Digest;
 
@@ -12,6 +10,9 @@ use crate::log::said;
 use crate::report::{Axis, Found, NoteValue, Place};
 use crate::trust_record::{Reference, VerifiedTrustRecord, transcript_hash};
 use crate::{Files, TRUST_RECORD_PATH};
+
+/// How many things a record refers to.
+const REFERENCES: usize = 4;
 
 fn file() -> Place {
     Place::File(TRUST_RECORD_PATH.to_owned())
@@ -57,7 +58,7 @@ pub(super) fn check(
         return;
     };
     let subject = followed.chains.known(open.chain).map(|chain| chain.root().subject().to_string());
-    let own = record.transparency == case.gateway.origin.as_str();
+    let own = record.transparency == format!("https://{}", case.gateway.origin);
     let whole_second = |logged: &super::roll::Logged| logged.entry.at.as_seconds();
     let not_before = ended.map_or(whole_second(opened), whole_second);
     let checks = [
@@ -128,34 +129,65 @@ fn is_measured(case: &Case<'_>, followed: &Followed, digest: Digest) -> bool {
         })
 }
 
-/// Every reference is to something of this session, and the index is among them.
+/// Every reference is to what it says, and none of them is missing.
 fn check_references(
     case: &Case<'_>,
     desk: &mut Desk<'_>,
     references: &[Reference],
     followed: &Followed,
 ) {
-    let index = desk.objects.index_digest();
-    let named = references.iter().any(|reference| {
-        reference.rel == "evidence-index"
-            && reference.digest == index
-            && reference.id == case.session.to_string()
-    });
-    let text = "does not refer to the index of this evidence";
-    desk.found.require(named, Axis::Integrity, &file(), "record_differs", text);
-    let mut known: BTreeSet<Digest> = desk.objects.digests().collect();
-    known.extend([index, case.trust.digest()]);
-    known.extend(followed.members.manifests.keys());
-    known.extend(followed.policies.bundles.keys());
-    known.extend(case.entries().map(|logged| logged.leaf.hash));
-    known.extend(case.server.entries.iter().filter_map(|logged| match &logged.entry.event {
-        Event::TrustChange(change) => Some(change.document),
-        _ => None,
-    }));
-    for reference in references {
-        if !known.contains(&reference.digest) {
+    let Some((_, open)) = case.opened() else {
+        return;
+    };
+    let manifest = followed.members.manifests.get(&open.manifest);
+    let root = followed.chains.known(open.chain).map(|chain| chain.root());
+    let expected = [
+        ("agent-manifest", manifest.map(|it| (it.manifest_id().to_owned(), open.manifest))),
+        ("evidence-index", Some((case.session.to_string(), desk.objects.index_digest()))),
+        ("delegation-root", root.map(|root| (root.jti().to_owned(), root.token_digest()))),
+    ];
+    for (rel, thing) in expected {
+        let named = references.iter().any(|reference| {
+            reference.rel == rel
+                && thing.as_ref().is_some_and(|(id, digest)| {
+                    reference.id == *id && reference.digest == *digest
+                })
+        });
+        if !named {
+            let text = format!("does not refer to the {rel} of this session");
+            desk.found.add(Axis::Integrity, file(), "record_differs", text);
+        }
+    }
+    let known = |reference: &&Reference| {
+        let mut expected = ["agent-manifest", "evidence-index", "delegation-root"].into_iter();
+        expected.any(|rel| rel == reference.rel)
+    };
+    let mut covered = false;
+    for reference in references.iter().filter(|reference| !known(reference)) {
+        let holds = reference.rel == "log-checkpoint" && is_checkpoint(case, reference);
+        covered |= holds;
+        if !holds {
             let text = format!("refers to a {} that is nothing of this session", reference.rel);
             desk.found.add(Axis::Integrity, file(), "record_reference", text);
         }
     }
+    let once = references.len() == REFERENCES;
+    let text = "does not refer once to each thing that it stands on";
+    desk.found.require(covered && once, Axis::Integrity, &file(), "record_differs", text);
+}
+
+/// Whether the server enrolled that checkpoint of the gateway's log, and it covers the session's
+/// end.
+fn is_checkpoint(case: &Case<'_>, reference: &Reference) -> bool {
+    let end = case.entries().find(|logged| matches!(logged.entry.event, Event::SessionEnd(_)));
+    let end = end.map_or(u64::MAX, |logged| logged.leaf.index);
+    case.server.entries.iter().any(|logged| match &logged.entry.event {
+        Event::CheckpointEnrol(enrol) => {
+            enrol.log == case.gateway.origin
+                && enrol.checkpoint == reference.digest
+                && enrol.size > end
+                && reference.id == case.gateway.origin.as_str()
+        }
+        _ => false,
+    })
 }

@@ -64,7 +64,7 @@ impl Enforcement {
         let (now, in_force, catalog) = self.circumstances().await?;
         let presented = self.verify_presentation(peer, body, &in_force, &catalog, now)?;
         let session = presented.session;
-        let seen = presented.seen.clone();
+        let seen = Box::new(presented.seen.clone());
         let fail = |code| Refused { code, seen: seen.clone() };
         let disclosures = disclosures(&presented, self.trust_domain.as_str()).map_err(fail)?;
         let [principal, operator] = &disclosures;
@@ -112,7 +112,7 @@ impl Enforcement {
         let (now, in_force, catalog) = self.circumstances().await?;
         let mut presented = self.verify_presentation(peer, body, &in_force, &catalog, now)?;
         let session = presented.session;
-        let seen = presented.seen.clone();
+        let seen = Box::new(presented.seen.clone());
         let fail = |code| Refused { code, seen: seen.clone() };
         if id.parse() != Ok(session) {
             return Err(fail("wrong_session"));
@@ -139,7 +139,7 @@ impl Enforcement {
 
     /// Everything that a presentation is judged by.
     async fn circumstances(&self) -> Result<(Timestamp, Arc<InForce>, Arc<Catalog>), Refused> {
-        let fail = |code| Refused { code, seen: Seen::default() };
+        let fail = |code| Refused { code, seen: Box::new(Seen::default()) };
         let catalog = self.catalog().await.ok_or_else(|| fail("catalog_unavailable"))?;
         let in_force = self.in_force().ok_or_else(|| fail("snapshot_missing"))?;
         let now = self.clock.now().map_err(|_| fail("clock_stepped_back"))?;

@@ -40,7 +40,7 @@ pub(crate) struct Presented {
 #[derive(Debug)]
 pub(crate) struct Refused {
     pub(crate) code: &'static str,
-    pub(crate) seen: Seen,
+    pub(crate) seen: Box<Seen>,
 }
 
 /// What could be read of a presentation.
@@ -86,7 +86,7 @@ impl Enforcement {
         let verified = self.verify_parts(peer, body, in_force, catalog, now, &mut seen);
         verified.map_err(|fault| {
             seen.link = fault.link;
-            Refused { code: fault.code, seen }
+            Refused { code: fault.code, seen: Box::new(seen) }
         })
     }
 

@@ -38,7 +38,10 @@ impl Catalog {
                 .with_context(|| format!("tool server {server}: {}", command.shown()))?;
             tools.extend(listed.into_iter().map(|tool| (server.clone(), tool)));
         }
-        Ok(Self { trust_domain: trust_domain.to_owned(), tools })
+        Ok(Self {
+            trust_domain: trust_domain.to_owned(),
+            tools,
+        })
     }
 
     /// The tools with their servers.
@@ -73,7 +76,10 @@ pub(crate) async fn list_tools(server: &ToolServer) -> anyhow::Result<Vec<Listed
         .spawn()
         .context("cannot be started")?;
     let client = ().serve(transport).await.context("does not speak MCP")?;
-    let tools = client.list_all_tools().await.context("does not list its tools")?;
+    let tools = client
+        .list_all_tools()
+        .await
+        .context("does not list its tools")?;
     let _ = client.cancel().await;
     tools
         .into_iter()
@@ -83,7 +89,9 @@ pub(crate) async fn list_tools(server: &ToolServer) -> anyhow::Result<Vec<Listed
                 name: tool.name.to_string(),
                 description: tool.description.as_deref().unwrap_or_default().to_owned(),
                 input_schema: Value::Object(tool.input_schema.as_ref().clone()),
-                read_only: annotations.and_then(|hints| hints.read_only_hint).unwrap_or(false),
+                read_only: annotations
+                    .and_then(|hints| hints.read_only_hint)
+                    .unwrap_or(false),
             })
         })
         .collect()

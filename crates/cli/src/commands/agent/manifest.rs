@@ -121,5 +121,12 @@ fn uuid_v7(now: Timestamp) -> anyhow::Result<String> {
         | 0x0000_0000_0000_7000_8000_0000_0000_0000;
     let hex = format!("{bits:032x}");
     let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
-    Ok([part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-"))
+    Ok([
+        part(0, 8),
+        part(8, 12),
+        part(12, 16),
+        part(16, 20),
+        part(20, 32),
+    ]
+    .join("-"))
 }

@@ -3,7 +3,7 @@
 mod catalog;
 mod manifest;
 
-pub(crate) use catalog::{Catalog, list_tools};
+pub(crate) use catalog::{Catalog, ListedTool, list_tools};
 pub(crate) use manifest::{ManifestDraft, sign};
 
 use std::path::Path;
@@ -72,8 +72,13 @@ pub(super) async fn run(format: Format, args: AgentArgs) -> anyhow::Result<ExitC
 /// Registers an agent by the envelope in a file.
 pub(crate) async fn register(server: &ServerClient, manifest: &Path) -> anyhow::Result<Agent> {
     let envelope = std::fs::read(manifest).with_context(|| manifest.display().to_string())?;
-    let request = RegisterAgent { manifest: base64url::encode(envelope) };
-    server.register_agent(&request).await.with_context(|| manifest.display().to_string())
+    let request = RegisterAgent {
+        manifest: base64url::encode(envelope),
+    };
+    server
+        .register_agent(&request)
+        .await
+        .with_context(|| manifest.display().to_string())
 }
 
 #[derive(Serialize)]
@@ -121,6 +126,10 @@ async fn make(
         catalog: draft.catalog.root()?,
     };
     output::result(format, &made, || {
-        format!("{}: signed manifest of {}", args.out.display(), made.agent_id)
+        format!(
+            "{}: signed manifest of {}",
+            args.out.display(),
+            made.agent_id
+        )
     })
 }

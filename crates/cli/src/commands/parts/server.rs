@@ -67,5 +67,7 @@ fn last_time(journal: &Journal) -> anyhow::Result<Timestamp> {
         return Ok(Timestamp::from_micros(0));
     };
     let entry = journal.read_entry(last).context("the server's log")?;
-    Ok(Entry::parse(&entry).context("the last entry of the server's log")?.at)
+    Ok(Entry::parse(&entry)
+        .context("the last entry of the server's log")?
+        .at)
 }

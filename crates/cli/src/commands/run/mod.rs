@@ -13,8 +13,8 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use chancery_agent::handover::receive_from;
 use chancery_agent::{
-    Admit, AgentKey, Bridge, Credential, GatewayClient, Instance, NodeClient, NodeIdentity as _,
-    OwnSvid, Patience, PeerProcess, Spawner,
+    Admit, AgentKey, Bridge, BridgeConfig, Credential, GatewayClient, Instance, NodeClient,
+    NodeIdentity as _, OwnSvid, Patience, PeerProcess, Spawner,
 };
 use chancery_api::UnixClient;
 use chancery_identity::SpiffeId;
@@ -57,7 +57,12 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     if let Some(parent) = &args.parent {
         member.take_from(parent).await?;
     }
-    let spawner = ChildSpawner::new(&layout, &args, Arc::clone(&member.instance), &member.credential)?;
+    let spawner = ChildSpawner::new(
+        &layout,
+        &args,
+        Arc::clone(&member.instance),
+        &member.credential,
+    )?;
     let patience = Patience {
         delegation: Duration::from_secs(args.wait_delegation),
         approval: APPROVAL_PATIENCE,
@@ -68,11 +73,14 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     };
     let admit = admit(&held)?;
     let spawner: Arc<dyn Spawner> = Arc::new(spawner);
-    let bridge = Bridge::on(
-        listener,
-        &socket,
+    let config = BridgeConfig {
+        socket,
         owner,
         patience,
+    };
+    let bridge = Bridge::on(
+        listener,
+        &config,
         Arc::clone(&member.instance),
         admit,
         Some(spawner),
@@ -107,7 +115,10 @@ impl Member {
         let svid = OwnSvid::follow(&socket).await?;
         let gateway = GatewayClient::new(credential.gateway.clone(), svid);
         let instance = Arc::new(Instance::new(key, Arc::new(node), gateway));
-        Ok(Self { instance, credential })
+        Ok(Self {
+            instance,
+            credential,
+        })
     }
 
     async fn take_from(&self, parent: &Path) -> anyhow::Result<()> {
@@ -131,7 +142,9 @@ async fn register(
         isolated,
         program: Some(code.to_owned()),
     };
-    Ok(UnixClient::new(layout.node_socket()).post("/v1/launches", &request).await?)
+    Ok(UnixClient::new(layout.node_socket())
+        .post("/v1/launches", &request)
+        .await?)
 }
 
 /// Only processes of the launch may use its bridge: those in its pid namespace, or, where it has
@@ -143,7 +156,9 @@ fn admit(held: &HeldProcess) -> anyhow::Result<Admit> {
         })),
         None => {
             let root = i32::try_from(held.pid()).context("pid")?;
-            Ok(Arc::new(move |peer: &PeerProcess| descends(peer.pid(), root)))
+            Ok(Arc::new(move |peer: &PeerProcess| {
+                descends(peer.pid(), root)
+            }))
         }
     }
 }
@@ -154,7 +169,9 @@ fn descends(mut pid: i32, ancestor: i32) -> bool {
         if pid == ancestor {
             return true;
         }
-        let Some(parent) = parent_of(pid) else { return false };
+        let Some(parent) = parent_of(pid) else {
+            return false;
+        };
         pid = parent;
     }
     false

@@ -7,8 +7,9 @@ use super::{Program, named};
 use crate::deployment::Layout;
 
 /// Names of programs that run what their first argument says.
-const INTERPRETERS: [&str; 9] =
-    ["python", "node", "bash", "sh", "dash", "perl", "ruby", "deno", "bun"];
+const INTERPRETERS: [&str; 9] = [
+    "python", "node", "bash", "sh", "dash", "perl", "ruby", "deno", "bun",
+];
 
 /// Finds a command as a shell would, and the file that is the agent's code.
 pub(super) fn find(command: &[String]) -> anyhow::Result<Program> {
@@ -22,20 +23,27 @@ pub(super) fn find(command: &[String]) -> anyhow::Result<Program> {
             .find(|candidate| candidate.is_file())
             .with_context(|| format!("{name}: no such command in PATH"))?
     };
-    let executable =
-        executable.canonicalize().with_context(|| executable.display().to_string())?;
-    let script = command.get(1).map(Path::new).filter(|script| script.is_file());
+    let executable = executable
+        .canonicalize()
+        .with_context(|| executable.display().to_string())?;
+    let script = command
+        .get(1)
+        .map(Path::new)
+        .filter(|script| script.is_file());
     let code = match script {
-        Some(script) if is_interpreter(&executable) => {
-            script.canonicalize().with_context(|| script.display().to_string())?
-        }
+        Some(script) if is_interpreter(&executable) => script
+            .canonicalize()
+            .with_context(|| script.display().to_string())?,
         _ => executable.clone(),
     };
     Ok(Program { executable, code })
 }
 
 fn is_interpreter(program: &Path) -> bool {
-    let name = program.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let name = program
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
     let plain = name.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '.');
     INTERPRETERS.contains(&plain)
 }
@@ -46,5 +54,7 @@ pub(crate) fn agent_id(layout: &Layout, text: &str) -> anyhow::Result<AgentId> {
         return text.parse().with_context(|| format!("--agent {text}"));
     }
     let domain = layout.trust()?.trust_domain.clone();
-    format!("spiffe://{domain}/agent/{text}").parse().with_context(|| format!("--agent {text}"))
+    format!("spiffe://{domain}/agent/{text}")
+        .parse()
+        .with_context(|| format!("--agent {text}"))
 }

@@ -22,7 +22,9 @@ pub(super) async fn spawn(
     program: &Program,
     bridge: &Path,
 ) -> anyhow::Result<Held> {
-    let own = std::env::current_exe().and_then(|path| path.canonicalize()).context("own program")?;
+    let own = std::env::current_exe()
+        .and_then(|path| path.canonicalize())
+        .context("own program")?;
     let mut argv: Vec<OsString> = args.command.iter().map(OsString::from).collect();
     let mut readable = Spec::new(Vec::<OsString>::new()).readable;
     readable.push(Bind {
@@ -39,7 +41,9 @@ pub(super) async fn spawn(
         *script = shown(&program.code, &mut readable).into();
     }
     for path in &args.read {
-        let path = path.canonicalize().with_context(|| path.display().to_string())?;
+        let path = path
+            .canonicalize()
+            .with_context(|| path.display().to_string())?;
         readable.push(Bind::same(path));
     }
     let workload = SocketBind {
@@ -57,7 +61,10 @@ pub(super) async fn spawn(
     let mut env = inherited();
     let endpoint = format!("unix://{}", workload.path(true).display());
     env.push(("SPIFFE_ENDPOINT_SOCKET".into(), endpoint.into()));
-    env.push(("PATH".into(), format!("{INSIDE}:/usr/local/bin:/usr/bin:/bin").into()));
+    env.push((
+        "PATH".into(),
+        format!("{INSIDE}:/usr/local/bin:/usr/bin:/bin").into(),
+    ));
     let spec = Spec {
         env,
         readable,
@@ -81,7 +88,11 @@ fn shown(path: &Path, readable: &mut Vec<Bind>) -> PathBuf {
     let name = path.file_name().map(PathBuf::from).unwrap_or_default();
     let inside = Path::new("/opt/agent").join(name);
     if !readable.iter().any(|bind| bind.inside == inside) {
-        readable.push(Bind { host: path.to_owned(), inside: inside.clone(), required: true });
+        readable.push(Bind {
+            host: path.to_owned(),
+            inside: inside.clone(),
+            required: true,
+        });
     }
     inside
 }

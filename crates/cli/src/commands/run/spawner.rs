@@ -15,6 +15,9 @@ use crate::args::{IsolationMode, NetworkMode, RunArgs};
 use crate::commands::delegate::grant;
 use crate::deployment::Layout;
 
+/// How long a child may take until it asks for its delegation.
+const START: Duration = Duration::from_secs(60);
+
 /// Tells a child its parent's SPIFFE ID.
 pub(super) const PARENT_VARIABLE: &str = "CHANCERY_PARENT";
 
@@ -63,10 +66,15 @@ impl ChildSpawner {
             may_delegate: false,
         };
         let held = self.instance.held(Duration::from_secs(120)).await?;
-        let folder = tempfile::Builder::new().prefix("chancery-child-").tempdir()?;
+        let folder = tempfile::Builder::new()
+            .prefix("chancery-child-")
+            .tempdir()?;
         let socket = folder.path().join("parent.sock");
         let listener = HandoverListener::bind(&socket, None)?;
-        let child = self.command(&request, &socket).spawn().context("chancery run")?;
+        let child = self
+            .command(&request, &socket)
+            .spawn()
+            .context("chancery run")?;
         let pid = i32::try_from(child.id().context("the child has ended")?)?;
         let delegator = Delegator {
             key: self.instance.key(),
@@ -74,7 +82,7 @@ impl ChildSpawner {
             held: &held,
             wits: &self.wits,
         };
-        let given = listener.give(pid, &delegator, &grant).await?;
+        let given = listener.give(pid, &delegator, &grant, START).await?;
         let output = child.wait_with_output().await.context("the child")?;
         Ok(SpawnEnd {
             instance: given.child.to_string(),

@@ -18,7 +18,10 @@ pub(crate) async fn run(args: &[String]) -> anyhow::Result<ExitCode> {
     match (role.as_str(), rest) {
         ("orchestrator", [plan]) => orchestrator::run(plan).await?,
         ("worker", [task]) => worker::run(task).await?,
-        _ => bail!("the demo has no agent {role:?} with {} arguments", rest.len()),
+        _ => bail!(
+            "the demo has no agent {role:?} with {} arguments",
+            rest.len()
+        ),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -27,18 +30,27 @@ pub(crate) async fn run(args: &[String]) -> anyhow::Result<ExitCode> {
 fn tell(event: &impl Serialize) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     serde_json::to_writer(&mut out, event)?;
-    writeln!(out).and_then(|()| out.flush()).context("standard output")
+    writeln!(out)
+        .and_then(|()| out.flush())
+        .context("standard output")
 }
 
 /// The socket of the own bridge.
 fn bridge_socket() -> anyhow::Result<std::path::PathBuf> {
     let path = std::env::var_os(super::BRIDGE_VARIABLE);
-    path.map(Into::into).context("no bridge: this program is started by `chancery run`")
+    path.map(Into::into)
+        .context("no bridge: this program is started by `chancery run`")
 }
 
 /// The error code and reason of a refused call.
 fn refusal(error: &rmcp::ServiceError) -> Option<(i32, String)> {
-    let rmcp::ServiceError::McpError(error) = error else { return None };
-    let reason = error.data.as_ref().and_then(|data| data.get("reason")).and_then(Value::as_str);
+    let rmcp::ServiceError::McpError(error) = error else {
+        return None;
+    };
+    let reason = error
+        .data
+        .as_ref()
+        .and_then(|data| data.get("reason"))
+        .and_then(Value::as_str);
     Some((error.code.0, reason.unwrap_or_default().to_owned()))
 }

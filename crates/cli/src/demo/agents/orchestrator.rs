@@ -5,6 +5,7 @@ use chancery_agent::{LocalClient, SpawnRequest};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::tools::Tools;
 use super::worker::{Task, Told};
 use super::{bridge_socket, tell};
 
@@ -12,6 +13,8 @@ use super::{bridge_socket, tell};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Plan {
+    /// The tool server.
+    pub(crate) server: String,
     /// The agent that workers are instances of.
     pub(crate) agent: String,
     /// The program of the workers.
@@ -37,6 +40,11 @@ pub(crate) struct PlannedWorker {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "event", deny_unknown_fields)]
 pub(crate) enum Report {
+    /// What it may call.
+    Tools {
+        /// The names.
+        names: Vec<String>,
+    },
     /// A worker has ended.
     Worker {
         /// Its place in the plan.
@@ -61,18 +69,30 @@ pub(crate) const FOREIGN_CHAIN: &str = "foreign-chain";
 pub(super) async fn run(plan: &str) -> anyhow::Result<()> {
     let plan: Plan = serde_json::from_str(plan).context("plan")?;
     let bridge = LocalClient::new(bridge_socket()?);
-    let mut chains: Vec<Option<Value>> = Vec::new();
+    let tools = Tools::connect(&bridge, &plan.server).await?;
+    tell(&Report::Tools {
+        names: tools.names().await?,
+    })?;
+    let mut chains: Vec<Option<Vec<String>>> = Vec::new();
     for (place, worker) in plan.workers.iter().enumerate() {
         let mut task = worker.task.clone();
         if let Some(other) = worker.foreign_chain_of {
-            let chain = chains.get(other).cloned().flatten().context("no chain was told")?;
-            for call in task.calls.iter_mut().filter(|call| call.purpose == FOREIGN_CHAIN) {
+            let chain = chains
+                .get(other)
+                .cloned()
+                .flatten()
+                .context("no chain was told")?;
+            for call in task
+                .calls
+                .iter_mut()
+                .filter(|call| call.purpose == FOREIGN_CHAIN)
+            {
                 call.chain = Some(chain.clone());
             }
         }
         let request = SpawnRequest {
             agent: plan.agent.clone(),
-            allow: worker.allow.clone(),
+            allow: worker.allow.iter().map(Value::to_string).collect(),
             argv: vec![
                 plan.program.clone(),
                 "demo-agent".to_owned(),
@@ -97,6 +117,9 @@ pub(super) async fn run(plan: &str) -> anyhow::Result<()> {
             told,
         })?;
     }
+    tools.close().await;
     let session = bridge.end_session().await.context("end")?;
-    tell(&Report::Ended { session: session.session.to_string() })
+    tell(&Report::Ended {
+        session: session.session.to_string(),
+    })
 }

@@ -14,7 +14,28 @@ pub(super) struct Tools(RunningService<RoleClient, ()>);
 impl Tools {
     pub(super) async fn connect(bridge: &LocalClient, server: &str) -> anyhow::Result<Self> {
         let streams = bridge.mcp(server).await.context("bridge")?;
-        Ok(Self(().serve(streams).await.context("the tool server does not answer")?))
+        Ok(Self(
+            ().serve(streams)
+                .await
+                .context("the tool server does not answer")?,
+        ))
+    }
+
+    /// A connection whose calls present another chain than the own one.
+    pub(super) async fn connect_with_chain(
+        bridge: &LocalClient,
+        server: &str,
+        chain: &[String],
+    ) -> anyhow::Result<Self> {
+        let streams = bridge
+            .mcp_with_chain(server, chain)
+            .await
+            .context("bridge")?;
+        Ok(Self(
+            ().serve(streams)
+                .await
+                .context("the tool server does not answer")?,
+        ))
     }
 
     /// Calls a tool.
@@ -23,35 +44,11 @@ impl Tools {
         tool: &str,
         arguments: Value,
     ) -> Result<CallToolResult, ServiceError> {
-        self.request(tool, arguments, None).await
-    }
-
-    /// Calls a tool with a delegation chain of the caller's choice.
-    pub(super) async fn call_with_chain(
-        &self,
-        tool: &str,
-        arguments: Value,
-        chain: Value,
-    ) -> Result<CallToolResult, ServiceError> {
-        self.request(tool, arguments, Some(chain)).await
-    }
-
-    async fn request(
-        &self,
-        tool: &str,
-        arguments: Value,
-        chain: Option<Value>,
-    ) -> Result<CallToolResult, ServiceError> {
         let arguments = match arguments {
             Value::Object(arguments) => arguments,
             _ => Map::new(),
         };
-        let mut request = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments);
-        if let Some(chain) = chain {
-            let mut meta = rmcp::model::Meta::new();
-            meta.0.insert("io.chancery/delegation".to_owned(), chain);
-            request.meta = Some(meta);
-        }
+        let request = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments);
         self.0.call_tool(request).await
     }
 
@@ -61,16 +58,28 @@ impl Tools {
         tool: &str,
         arguments: Value,
     ) -> anyhow::Result<T> {
-        let result = self.call(tool, arguments).await.with_context(|| tool.to_owned())?;
-        anyhow::ensure!(result.is_error != Some(true), "{tool}: {:?}", result.content);
-        let answer = result.structured_content.with_context(|| format!("{tool}: no answer"))?;
+        let result = self
+            .call(tool, arguments)
+            .await
+            .with_context(|| tool.to_owned())?;
+        anyhow::ensure!(
+            result.is_error != Some(true),
+            "{tool}: {:?}",
+            result.content
+        );
+        let answer = result
+            .structured_content
+            .with_context(|| format!("{tool}: no answer"))?;
         serde_json::from_value(answer).with_context(|| tool.to_owned())
     }
 
     /// The names of the tools that this client may call.
     pub(super) async fn names(&self) -> anyhow::Result<Vec<String>> {
         let tools = self.0.list_all_tools().await.context("tools/list")?;
-        Ok(tools.into_iter().map(|tool| tool.name.to_string()).collect())
+        Ok(tools
+            .into_iter()
+            .map(|tool| tool.name.to_string())
+            .collect())
     }
 
     pub(super) async fn close(self) {

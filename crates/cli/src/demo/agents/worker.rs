@@ -37,7 +37,7 @@ pub(crate) struct PlannedCall {
     pub(crate) arguments: Value,
     /// Another holder's chain to present with it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(crate) chain: Option<Value>,
+    pub(crate) chain: Option<Vec<String>>,
 }
 
 /// What a worker tells.
@@ -54,7 +54,7 @@ pub(crate) enum Told {
     /// Its chain.
     Chain {
         /// The links.
-        chain: Value,
+        chain: Vec<String>,
     },
     /// What it may call.
     Tools {
@@ -83,7 +83,9 @@ pub(crate) enum Told {
 
 pub(super) async fn run(task: &str) -> anyhow::Result<()> {
     let task: Task = serde_json::from_str(task).context("task")?;
-    let source = spiffe::X509Source::new().await.context("SPIFFE Workload API")?;
+    let source = spiffe::X509Source::new()
+        .await
+        .context("SPIFFE Workload API")?;
     let svid = source.svid().context("SPIFFE Workload API")?;
     tell(&Told::Identity {
         spiffe_id: svid.spiffe_id().to_string(),
@@ -91,16 +93,22 @@ pub(super) async fn run(task: &str) -> anyhow::Result<()> {
     })?;
     let bridge = LocalClient::new(bridge_socket()?);
     let tools = Tools::connect(&bridge, &task.server).await?;
-    tell(&Told::Tools { names: tools.names().await? })?;
+    tell(&Told::Tools {
+        names: tools.names().await?,
+    })?;
     if task.tell_chain {
-        let chain = serde_json::to_value(bridge.chain().await.context("bridge")?)?;
-        tell(&Told::Chain { chain })?;
+        tell(&Told::Chain {
+            chain: bridge.chain().await.context("bridge")?,
+        })?;
     }
     for call in &task.calls {
         let result = match &call.chain {
             None => tools.call(&call.tool, call.arguments.clone()).await,
             Some(chain) => {
-                tools.call_with_chain(&call.tool, call.arguments.clone(), chain.clone()).await
+                let other = Tools::connect_with_chain(&bridge, &task.server, chain).await?;
+                let result = other.call(&call.tool, call.arguments.clone()).await;
+                other.close().await;
+                result
             }
         };
         let result = match result {
@@ -108,7 +116,10 @@ pub(super) async fn run(task: &str) -> anyhow::Result<()> {
             Ok(_) => "ok".to_owned(),
             Err(error) => refusal(&error).map(|(_, reason)| reason).ok_or(error)?,
         };
-        tell(&Told::Call { purpose: call.purpose.clone(), result })?;
+        tell(&Told::Call {
+            purpose: call.purpose.clone(),
+            result,
+        })?;
     }
     if let Some(book) = &task.book {
         reconcile(&tools, book).await?;
@@ -125,9 +136,16 @@ async fn reconcile(tools: &Tools, book: &str) -> anyhow::Result<()> {
         let (tool, arguments) = match &action {
             Action::Reconcile { invoice, payment } => {
                 reconciled += 1;
-                ("reconcile", json!({"book": book, "invoice": invoice, "payment": payment}))
+                (
+                    "reconcile",
+                    json!({"book": book, "invoice": invoice, "payment": payment}),
+                )
             }
-            Action::Post { account, amount_cents, memo } => {
+            Action::Post {
+                account,
+                amount_cents,
+                memo,
+            } => {
                 posted += 1;
                 let arguments = json!({
                     "book": book, "account": account, "amount_cents": amount_cents, "memo": memo,

@@ -1,0 +1,181 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use chancery_agent::{
+    Answer, LocalClient, LocalError, SpawnEnd, SpawnError, SpawnRequest, Spawner,
+};
+use chancery_types::id::SessionId;
+
+use crate::support::gateway::Say;
+use crate::support::world::session;
+use crate::support::{Serving, Setup};
+
+const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"read"}}"#;
+
+fn ok() -> Say {
+    Say::Json(200, r#"{"jsonrpc":"2.0","id":1,"result":{}}"#.to_owned())
+}
+
+fn path(end: &str) -> String {
+    format!("/v1/sessions/{}{end}", session())
+}
+
+/// Starts nothing; `hang` never ends.
+#[derive(Default)]
+struct Scripted {
+    dropped: Arc<AtomicUsize>,
+}
+
+struct Hanging(Arc<AtomicUsize>);
+
+impl Drop for Hanging {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Spawner for Scripted {
+    fn spawn(&self, request: SpawnRequest) -> Answer<'_, Result<SpawnEnd, SpawnError>> {
+        Box::pin(async move {
+            match request.argv[0].as_str() {
+                "hang" => {
+                    let _hanging = Hanging(Arc::clone(&self.dropped));
+                    std::future::pending().await
+                }
+                "refuse" => Err(SpawnError {
+                    reason: "no_such_agent".to_owned(),
+                    message: "no such agent".to_owned(),
+                    remedy: Some("register it".to_owned()),
+                }),
+                _ => Ok(SpawnEnd {
+                    instance: request.agent,
+                    exit_code: 3,
+                    stdout: "out\n".to_owned(),
+                }),
+            }
+        })
+    }
+}
+
+fn request(command: &str) -> SpawnRequest {
+    SpawnRequest {
+        agent: "worker".to_owned(),
+        allow: vec!["files/read".to_owned()],
+        argv: vec![command.to_owned()],
+    }
+}
+
+#[tokio::test]
+async fn the_first_call_opens_the_session_and_the_end_leaves_it() {
+    let mut serving = Serving::start(|_, _| ok()).await;
+    let mut client = serving.connect().await;
+    assert!(serving.gateway.seen("/v1/sessions").is_empty());
+    client.ask(CALL).await;
+    client.ask(CALL).await;
+    assert_eq!(serving.gateway.seen("/v1/sessions").len(), 1);
+    assert!(serving.gateway.seen(&path("/join")).is_empty());
+    serving.stop().await;
+    assert_eq!(serving.gateway.seen(&path("/leave")).len(), 1);
+}
+
+#[tokio::test]
+async fn nothing_is_left_that_was_not_joined() {
+    let mut serving = Serving::start(|_, _| ok()).await;
+    serving.stop().await;
+    assert!(serving.gateway.shared.seen.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_session_that_is_open_is_joined_with_another_proof() {
+    let serving = Serving::start(|_, _| ok()).await;
+    serving.gateway.shared.opened.store(true, Ordering::SeqCst);
+    let mut client = serving.connect().await;
+    assert_eq!(client.ask(CALL).await["id"], 1);
+    assert_eq!(serving.gateway.seen(&path("/join")).len(), 1);
+    assert_eq!(serving.gateway.seen("/v1/challenges").len(), 2);
+}
+
+#[tokio::test]
+async fn an_instance_that_the_gateway_forgot_joins_once_more_and_only_once() {
+    let refused = r#"{"jsonrpc":"2.0","id":1,"error":{"code":4403,"message":"no","data":{"reason":"not_joined"}}}"#;
+    let serving = Serving::start(move |number, _| match number {
+        0 | 2 | 3 => Say::Json(200, refused.to_owned()),
+        _ => ok(),
+    })
+    .await;
+    let mut client = serving.connect().await;
+    assert!(client.ask(CALL).await.get("result").is_some());
+    assert_eq!(
+        client.ask(CALL).await["error"]["data"]["reason"],
+        "not_joined"
+    );
+    assert_eq!(serving.gateway.seen("/mcp/files").len(), 4);
+}
+
+#[tokio::test]
+async fn sessions_are_viewed_and_ended_through_the_bridge() {
+    let serving = Serving::start(|_, _| ok()).await;
+    let local = LocalClient::new(&serving.socket);
+    for refusal in [
+        local.view_session().await.unwrap_err(),
+        local.end_session().await.unwrap_err(),
+    ] {
+        assert!(matches!(refusal, LocalError::Refused { reason, .. } if reason == "not_joined"));
+    }
+    serving.connect().await.ask(CALL).await;
+    let id: SessionId = session();
+    assert_eq!(local.view_session().await.unwrap().session, id);
+    let ended = local.end_session().await.unwrap();
+    assert_eq!((ended.session, ended.log_index), (id, 9));
+}
+
+#[tokio::test]
+async fn children_are_started_through_the_bridge() {
+    let spawner = Arc::new(Scripted::default());
+    let dropped = Arc::clone(&spawner.dropped);
+    let setup = Setup {
+        spawner: Some(spawner),
+        ..Setup::default()
+    };
+    let serving = Serving::with(setup, |_, _| ok()).await;
+    let local = LocalClient::new(&serving.socket);
+    let end = local.spawn(&request("work")).await.unwrap();
+    assert_eq!(
+        (end.instance.as_str(), end.exit_code, end.stdout.as_str()),
+        ("worker", 3, "out\n")
+    );
+    let refusal = local.spawn(&request("refuse")).await.unwrap_err();
+    assert!(matches!(refusal, LocalError::Refused { reason, .. } if reason == "no_such_agent"));
+    let refusal = local.spawn(&request("")).await.unwrap_err();
+    assert!(matches!(refusal, LocalError::Refused { reason, .. } if reason == "no_command"));
+
+    let asking = tokio::spawn(async move { local.spawn(&request("hang")).await });
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    asking.abort();
+    for _ in 0..100 {
+        if dropped.load(Ordering::SeqCst) == 1 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("the child goes on without its parent");
+}
+
+#[tokio::test]
+async fn without_a_spawner_nothing_is_started() {
+    let serving = Serving::start(|_, _| ok()).await;
+    let refusal = LocalClient::new(&serving.socket)
+        .spawn(&request("work"))
+        .await
+        .unwrap_err();
+    assert!(matches!(refusal, LocalError::Refused { reason, .. } if reason == "no_spawner"));
+}
+
+#[tokio::test]
+async fn a_bridge_that_is_not_there_is_named() {
+    let refusal = LocalClient::new("/nonexistent/bridge.sock")
+        .view_session()
+        .await
+        .unwrap_err();
+    assert!(refusal.to_string().contains("/nonexistent/bridge.sock"));
+}

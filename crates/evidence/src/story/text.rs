@@ -1,0 +1,140 @@
+use std::fmt;
+
+use super::{LogPlace, Story};
+use crate::{Replay, ReportOutcome};
+
+/// Plain text, a few lines for each fact. Control characters of what others wrote are left out.
+impl fmt::Display for Story {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut page = Page(Vec::new());
+        self.head(&mut page);
+        self.who(&mut page);
+        self.what(&mut page);
+        self.whose(&mut page);
+        self.allowed_by(&mut page);
+        self.still(&mut page);
+        f.write_str(&page.0.join("\n"))
+    }
+}
+
+struct Page(Vec<String>);
+
+impl Page {
+    fn head(&mut self, text: &str) {
+        self.0.push(String::new());
+        self.0.push(text.to_owned());
+    }
+
+    fn line(&mut self, name: &str, text: impl fmt::Display) {
+        let clean: String =
+            text.to_string().chars().map(|one| if one.is_control() { ' ' } else { one }).collect();
+        self.0.push(format!("   {name:<12} {clean}"));
+    }
+
+    fn maybe(&mut self, name: &str, text: Option<impl fmt::Display>) {
+        if let Some(text) = text {
+            self.line(name, text);
+        }
+    }
+
+    fn places(&mut self, places: &[LogPlace]) {
+        for place in places {
+            let LogPlace { origin, index, entry, leaf, .. } = place;
+            self.line("log", format!("{origin} entry {index} ({entry}), leaf {leaf}"));
+        }
+    }
+}
+
+impl Story {
+    fn head(&self, page: &mut Page) {
+        let action = &self.action;
+        page.0.push(format!("{} in {}", self.execution, self.session));
+        page.line("evidence", match self.evidence {
+            ReportOutcome::Verified => "verified",
+            ReportOutcome::Failed => "FAILED: run verify and read its findings first",
+            ReportOutcome::SelfAsserted => "SELF-ASSERTED",
+        });
+        page.line("call", format!("{} {}/{}", action.kind.name(), action.server, action.name));
+        page.maybe("arguments", action.arguments.as_ref());
+        page.line("decision", format!("{} ({})", self.allowed.ruling.name(), self.allowed.reason));
+        page.maybe("outcome", action.outcome.map(|outcome| outcome.name()));
+        page.places(&action.places);
+    }
+
+    fn who(&self, page: &mut Page) {
+        let fact = &self.instance;
+        page.head("1. Which instance did it");
+        page.line("instance", &fact.instance);
+        page.line("agent", &fact.agent);
+        page.maybe("launch", fact.launch);
+        page.maybe("node", fact.node.as_ref());
+        match &fact.ended {
+            Some(end) => page.line("process", format!("ended {} ({})", end.at, end.reason)),
+            None => page.line("process", "the log knows of no end"),
+        }
+        page.places(&fact.places);
+    }
+
+    fn what(&self, page: &mut Page) {
+        let fact = &self.made_of;
+        page.head("2. What code, prompt, tools and policy it was");
+        page.line("manifest", format!("{} {}", fact.manifest_id, fact.manifest));
+        page.maybe("intent", fact.intent.as_ref());
+        page.maybe("code", fact.code);
+        page.maybe("executable", fact.executable);
+        page.maybe("prompt", fact.prompt);
+        page.line("tools", fact.tools);
+        page.line("policy", fact.policy);
+        page.line("rests on", format!("{}, {}", fact.attestation_level, fact.isolation));
+        page.places(&fact.places);
+    }
+
+    fn whose(&self, page: &mut Page) {
+        let fact = &self.on_behalf;
+        page.head("3. On whose behalf, for which goal");
+        page.line("principal", fact.principal.as_deref().unwrap_or("not disclosed"));
+        page.line("assurance", fact.assurance);
+        page.maybe("operator", fact.operator.as_ref());
+        page.line("mission", fact.mission.as_deref().unwrap_or("not disclosed"));
+        for link in &fact.chain {
+            let text = format!("{} -> {} until {}", link.delegator, link.delegate, link.expires);
+            page.line("delegation", text);
+        }
+        page.places(&fact.places);
+    }
+
+    fn allowed_by(&self, page: &mut Page) {
+        let fact = &self.allowed;
+        page.head("4. Who or what allowed it, and was it in scope");
+        page.line("decision", format!("{} ({})", fact.ruling.name(), fact.reason));
+        for policy in &fact.determining {
+            let reason = policy.reason.as_deref().map(|text| format!(": {text}"));
+            page.line("policy", format!("{}{}", policy.id, reason.unwrap_or_default()));
+        }
+        for approval in &fact.approvals {
+            let marks: Vec<_> = approval.marks.iter().map(|mark| mark.name()).collect();
+            let marks = if marks.is_empty() { String::new() } else { format!(" [{}]", marks.join(", ")) };
+            let (by, verdict) = (approval.approver, approval.verdict.name());
+            page.line("approval", format!("{} {verdict} by {by}{marks}", approval.approval));
+        }
+        page.line("replay", match fact.replay {
+            Replay::Rederived => "the same decision comes out again",
+            Replay::Unproven => "denied for a reason that is not in evidence",
+            Replay::Differs => "ANOTHER DECISION COMES OUT",
+        });
+        page.places(&fact.places);
+    }
+
+    fn still(&self, page: &mut Page) {
+        let fact = &self.authority;
+        page.head("5. Is that authority still valid");
+        page.line("valid", if fact.valid { "yes" } else { "no" });
+        for reason in &fact.over {
+            page.line("because", reason);
+        }
+        page.maybe("chain until", fact.chain_expires);
+        page.line("token until", fact.credential_expires);
+        page.line("asked at", self.asked_at);
+        page.places(&fact.places);
+    }
+}

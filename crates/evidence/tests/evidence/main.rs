@@ -1,0 +1,6 @@
+//! Evidence of a whole session, verified, told, and tampered with.
+
+mod log_writer;
+mod scene;
+mod whole;
+mod tampered;

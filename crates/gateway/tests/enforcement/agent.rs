@@ -1,0 +1,290 @@
+//! An instance with its keys, speaking to the gateway over mutual TLS.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chancery_api::gateway::{Challenge, Presentation, SESSION_PROOF_TYP, SessionProof};
+use chancery_api::server::{DraftRoot, IssueWit, IssueX509, IssuedRoot, OpenInstance, SubmitRoot};
+use chancery_api::tls::{TlsIdentity, client_config};
+use chancery_attestation::{Evidence, Isolation, LaunchEvidence};
+use chancery_crypto::{AwsLc, SigningKey, random_id};
+use chancery_delegation::{Call, ChainTip, Entry, LinkDraft, ProofDraft, Target, Terms};
+use chancery_identity::{X509Bundle, spki_der};
+use chancery_types::id::{DelegationKind, InstanceId, LaunchId, ProofKind};
+use chancery_types::jws::{Header, assemble, signing_input};
+use chancery_types::{Algorithm, Digest, Timestamp, base64url, to_canonical};
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use serde_json::{Map, Value, json};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::plane::{AGENT, CODE, DOMAIN, Plane, now};
+
+pub(crate) const GATEWAY: &str = "spiffe://acme.example/service/gateway";
+const MISSION: &[u8] = b"Keep the books of March.\n";
+
+/// An instance of the agent.
+pub(crate) struct Agent {
+    pub(crate) id: InstanceId,
+    pub(crate) spiffe_id: String,
+    pub(crate) key: SigningKey,
+    pub(crate) wit: String,
+    tls: TlsIdentity,
+}
+
+/// An answer of the gateway.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Value,
+}
+
+impl Reply {
+    /// The reason code of a refusal; `ok` where there is none.
+    pub(crate) fn reason(&self) -> &str {
+        let told = self.body.pointer("/error/data/reason").or_else(|| self.body.get("reason"));
+        match told.and_then(Value::as_str) {
+            Some(reason) => reason,
+            None if self.status.is_success() && self.body.get("error").is_none() => "ok",
+            None => panic!("no reason: {self:?}"),
+        }
+    }
+}
+
+impl Agent {
+    pub(crate) async fn launch(plane: &Plane) -> Self {
+        let server = plane.client();
+        let evidence = Evidence::Launch(LaunchEvidence {
+            launch: LaunchId::from_random([7; 16]),
+            isolation: Isolation::Isolated,
+            executable: Digest::of(CODE),
+            uid: 1_000,
+        });
+        let request = OpenInstance { agent_id: AGENT.to_owned(), evidence };
+        let opened = server.open_instance(&request).await.unwrap();
+        let tls_key = SigningKey::generate(Algorithm::Es256).unwrap();
+        let request = IssueX509 {
+            instance_id: opened.instance_id,
+            spki: base64url::encode(spki_der(tls_key.public())),
+        };
+        let svid = server.issue_x509(&request).await.unwrap();
+        let decode = |ders: &[String]| -> Vec<Vec<u8>> {
+            ders.iter().map(|der| base64url::decode(der).unwrap()).collect()
+        };
+        let bundle = X509Bundle::new(DOMAIN.parse().unwrap(), decode(&svid.bundle)).unwrap();
+        let tls = TlsIdentity::new(decode(&svid.chain), tls_key.pkcs8(), bundle).unwrap();
+        let key = SigningKey::generate(Algorithm::Ed25519).unwrap();
+        let request = IssueWit { instance_id: opened.instance_id, key: *key.public() };
+        let wit = server.issue_wit(&request).await.unwrap().token;
+        Self { id: opened.instance_id, spiffe_id: opened.spiffe_id, key, wit, tls }
+    }
+
+    pub(crate) async fn connect(&self, address: SocketAddr) -> Connection {
+        let config = client_config(&self.tls, GATEWAY.parse().unwrap()).unwrap();
+        let stream = TcpStream::connect(address).await.unwrap();
+        let stream = TlsConnector::from(Arc::new(config))
+            .connect("localhost".try_into().unwrap(), stream)
+            .await
+            .unwrap();
+        let (sender, connection) = handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        Connection(sender)
+    }
+
+    /// A root that the principal consents to.
+    pub(crate) async fn root(&self, plane: &Plane, tools: &[Value], seconds: u64) -> IssuedRoot {
+        let server = plane.client();
+        let request = DraftRoot {
+            instance_id: self.id,
+            person_id: plane.principal.id,
+            mission: base64url::encode(MISSION),
+            authorization_details: tools.to_vec(),
+            lifetime_seconds: seconds,
+            max_depth: 3,
+        };
+        let draft = server.draft_root(&request).await.unwrap();
+        let challenge = Digest::from_base64url(&draft.challenge).unwrap();
+        let consent = plane.principal.assert(&challenge);
+        server.submit_root(&SubmitRoot { claims: draft.claims, consent }).await.unwrap()
+    }
+
+    /// One more link: to `worker`, for `tools`.
+    pub(crate) fn delegate(&self, chain: &[String], worker: &Self, tools: &[Value]) -> Vec<String> {
+        let links: Vec<_> = chain.iter().map(String::as_str).collect();
+        let tip = ChainTip::read(&links).unwrap();
+        let grant = tip.grant();
+        let terms = Terms {
+            subject: worker.spiffe_id.parse().unwrap(),
+            key: *worker.key.public(),
+            audience: None,
+            issued_at: grant.issued_at,
+            not_before: grant.not_before,
+            expires_at: grant.expires_at,
+            jti: random_id::<DelegationKind>().unwrap().to_string(),
+            max_depth: 3,
+            entries: tools.iter().map(|tool| Entry::parse(tool).unwrap()).collect(),
+            forbid: Vec::new(),
+            ask: Vec::new(),
+        };
+        let link = LinkDraft { terms }
+            .sign(&tip, &AwsLc, &|message| self.key.sign(message))
+            .unwrap();
+        let mut chain = chain.to_vec();
+        chain.push(link);
+        chain
+    }
+
+    pub(crate) fn presentation(
+        &self,
+        root: &IssuedRoot,
+        chain: &[String],
+        nonce: &str,
+    ) -> Presentation {
+        let claims = SessionProof {
+            aud: GATEWAY.to_owned(),
+            nonce: nonce.to_owned(),
+            cth: Digest::of(chain.join(",")).to_base64url(),
+            iat: now().as_seconds(),
+        };
+        Presentation {
+            chain: chain.to_vec(),
+            consent: root.consent.clone(),
+            mission: root.mission.clone(),
+            manifest: root.manifest.clone(),
+            wit: self.wit.clone(),
+            principal: root.principal.clone(),
+            proof: self.prove(&claims),
+        }
+    }
+
+    pub(crate) fn prove(&self, claims: &SessionProof) -> String {
+        let header = Header {
+            algorithm: Algorithm::Ed25519,
+            typ: SESSION_PROOF_TYP.to_owned(),
+            kid: None,
+        };
+        let input = signing_input(&header, &to_canonical(claims).unwrap());
+        assemble(&input, &self.key.sign(input.as_bytes()).unwrap())
+    }
+
+    /// A proof for one call.
+    pub(crate) fn proof(&self, chain: &[String], tool: &str, arguments: &Value) -> String {
+        self.proof_at(chain, tool, arguments, now(), GATEWAY)
+    }
+
+    pub(crate) fn proof_at(
+        &self,
+        chain: &[String],
+        tool: &str,
+        arguments: &Value,
+        issued_at: Timestamp,
+        audience: &str,
+    ) -> String {
+        let none = Map::new();
+        let args = arguments.as_object().unwrap_or(&none);
+        let jti = random_id::<ProofKind>().unwrap().to_string();
+        let draft = ProofDraft {
+            audience,
+            issued_at,
+            jti: &jti,
+            chain: Digest::of(chain.join(",")),
+            call: Call { server: "fs", target: Target::Tool(tool), args },
+            execution: None,
+            step: None,
+        };
+        draft.sign(self.key.public(), &|message| self.key.sign(message)).unwrap()
+    }
+}
+
+/// A connection of an instance to the gateway.
+pub(crate) struct Connection(SendRequest<Full<Bytes>>);
+
+impl Connection {
+    pub(crate) async fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: String,
+    ) -> Reply {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "localhost")
+            .header("content-type", "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(Bytes::from(body))).unwrap();
+        self.0.ready().await.unwrap();
+        let (head, body) = self.0.send_request(request).await.unwrap().into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        Reply { status: head.status, body }
+    }
+
+    pub(crate) async fn nonce(&mut self) -> String {
+        let reply = self.send("POST", "/v1/challenges", &[], String::new()).await;
+        let challenge: Challenge = serde_json::from_value(reply.body).unwrap();
+        challenge.nonce
+    }
+
+    pub(crate) async fn open(&mut self, presentation: &Presentation) -> Reply {
+        let body = serde_json::to_string(presentation).unwrap();
+        self.send("POST", "/v1/sessions", &[], body).await
+    }
+
+    pub(crate) async fn join(&mut self, session: &str, presentation: &Presentation) -> Reply {
+        let body = serde_json::to_string(presentation).unwrap();
+        self.send("POST", &format!("/v1/sessions/{session}/join"), &[], body).await
+    }
+
+    pub(crate) async fn control(&mut self, method: &str, session: &str, verb: &str) -> Reply {
+        let path = format!("/v1/sessions/{session}{verb}");
+        self.send(method, &path, &[], String::new()).await
+    }
+
+    /// A request of the stateless era.
+    pub(crate) async fn request(&mut self, method: &str, name: Option<&str>, params: Value) -> Reply {
+        let mut params = params;
+        let meta = params.as_object_mut().unwrap().entry("_meta").or_insert(json!({}));
+        meta["io.modelcontextprotocol/protocolVersion"] = "2026-07-28".into();
+        meta["io.modelcontextprotocol/clientCapabilities"] = json!({});
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        let mut headers = vec![
+            ("accept", "application/json"),
+            ("mcp-protocol-version", "2026-07-28"),
+            ("mcp-method", method),
+        ];
+        headers.extend(name.map(|name| ("mcp-name", name)));
+        self.send("POST", "/mcp/fs", &headers, body.to_string()).await
+    }
+
+    /// A call with a chain and a proof.
+    pub(crate) async fn call_with(
+        &mut self,
+        chain: &[String],
+        proof: &str,
+        tool: &str,
+        arguments: &Value,
+    ) -> Reply {
+        let meta = json!({"io.chancery/delegation": chain, "io.chancery/proof": proof});
+        let params = json!({"name": tool, "arguments": arguments, "_meta": meta});
+        self.request("tools/call", Some(tool), params).await
+    }
+
+    pub(crate) async fn call(
+        &mut self,
+        agent: &Agent,
+        chain: &[String],
+        tool: &str,
+        arguments: Value,
+    ) -> Reply {
+        let proof = agent.proof(chain, tool, &arguments);
+        self.call_with(chain, &proof, tool, &arguments).await
+    }
+}

@@ -1,0 +1,18 @@
+//! The gateway against a real signer, server and tool server: what is refused, what is enrolled.
+
+#[cfg(test)]
+mod agent;
+#[cfg(test)]
+mod approvals;
+#[cfg(test)]
+mod calls;
+#[cfg(test)]
+mod ending;
+#[cfg(test)]
+mod outage;
+#[cfg(test)]
+mod plane;
+#[cfg(test)]
+mod presentations;
+#[cfg(test)]
+mod world;

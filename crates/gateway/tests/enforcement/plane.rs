@@ -1,0 +1,371 @@
+//! A control plane in this process: signer, server, a person, an agent.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use chancery_api::OwnerListener;
+use chancery_api::server::{
+    AnswerApproval, Approval, ApprovalState, PublishPolicy, RegisterAgent, ServerClient,
+};
+use chancery_api::signer::SignerClient;
+use chancery_crypto::{AwsLc, SigningKey, create_private_file, random_bytes};
+use chancery_delegation::{
+    ApprovalStatement, Assertion, CatalogTool, SoftwareAuthenticator, Verdict, catalog_root,
+    sign_manifest,
+};
+use chancery_identity::TrustDomain;
+use chancery_identity::trust::{
+    DelegationAuthority, LogOrigin, ManifestIssuer, Person, PersonCredential, Role, SignedTrust,
+    TrustDocument, TrustFormat, TrustSignature, VerifiedTrust,
+};
+use chancery_journal::{Config, Journal, LocalSigner};
+use chancery_policy::{Index, schema_text};
+use chancery_server::{Clock, RemoteSigner, Server, ServerConfig};
+use chancery_signer::ca::{
+    IssuingAuthority, SerialNumber, Validity, intermediate_certificate, root_certificate,
+};
+use chancery_signer::{Signer, SignerKeys};
+use chancery_store::Store;
+use chancery_types::id::PersonId;
+use chancery_types::{Algorithm, Digest, Timestamp, base64url, to_canonical};
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+pub(crate) const DOMAIN: &str = "acme.example";
+pub(crate) const AGENT: &str = "spiffe://acme.example/agent/clerk";
+pub(crate) const CODE: &[u8] = b"the program";
+
+const TOOLS: &str = include_str!("tools.json");
+const INDEX: &str = r#"{
+  "name": "tests", "version": VERSION,
+  "tools": {
+    "fs/read": {"args": {"path": "string"}, "clear": ["path"]},
+    "fs/list": {}, "fs/note": {}, "fs/slow": {}, "fs/wipe": {}, "fs/change": {},
+    "fs/pay": {"args": {"amount": "long"}, "clear": ["amount"], "cost_arg": "amount", "cost_unit": "cents"}
+  }
+}"#;
+const POLICIES: &str = r#"
+@id("use")
+permit(principal, action, resource);
+@id("no-wipe")
+forbid(principal, action == Chancery::Action::"fs/wipe", resource);
+@id("ask-pay")
+@effect("ask")
+permit(principal, action == Chancery::Action::"fs/pay", resource);
+"#;
+
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    Timestamp::from_micros(u64::try_from(since.as_micros()).unwrap())
+}
+
+/// A person with a passkey in software.
+pub(crate) struct Human {
+    pub(crate) id: PersonId,
+    key: SigningKey,
+}
+
+impl Human {
+    fn new(byte: u8) -> Self {
+        let key = SigningKey::generate(Algorithm::Es256).unwrap();
+        Self { id: PersonId::from_random([byte; 16]), key }
+    }
+
+    fn credential_id(&self) -> String {
+        base64url::encode(self.id.to_string())
+    }
+
+    fn to_trust(&self, roles: Vec<Role>) -> Person {
+        Person {
+            id: self.id,
+            roles,
+            credentials: vec![PersonCredential {
+                credential_id: self.credential_id(),
+                key: *self.key.public(),
+                rp_id: "localhost".to_owned(),
+                origin: "https://localhost".to_owned(),
+                hardware: false,
+                stand_in: true,
+            }],
+        }
+    }
+
+    pub(crate) fn assert(&self, challenge: &Digest) -> Assertion {
+        let id = self.credential_id();
+        let mut passkey = SoftwareAuthenticator::new(&id, "localhost", "https://localhost", 0);
+        passkey.assert(challenge, |message| self.key.sign_der(message)).unwrap()
+    }
+}
+
+pub(crate) struct Plane {
+    pub(crate) data: PathBuf,
+    pub(crate) trust: VerifiedTrust,
+    pub(crate) principal: Human,
+    pub(crate) approver: Human,
+    pub(crate) manifest_key: SigningKey,
+    policy_key: SigningKey,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+    serving: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Plane {
+    pub(crate) async fn start(data: &Path) -> Self {
+        let domain: TrustDomain = DOMAIN.parse().unwrap();
+        let key = |algorithm| SigningKey::generate(algorithm).unwrap();
+        let (root, x509_root) = (key(Algorithm::Ed25519), key(Algorithm::Es256));
+        let (policy_key, manifest_key) = (key(Algorithm::Ed25519), key(Algorithm::Ed25519));
+        let record = key(Algorithm::Ed25519);
+        let (principal, approver) = (Human::new(1), Human::new(2));
+        for folder in ["signer", "server", "gateway"] {
+            std::fs::create_dir(data.join(folder)).unwrap();
+        }
+        create_private_file(&data.join("gateway/record.key"), record.pkcs8().expose()).unwrap();
+        let serial = || SerialNumber::from_random(random_bytes().unwrap());
+        let validity = Validity::from_now(now(), 86_400 * 365);
+        let certificate = root_certificate(&x509_root, &domain, validity, serial()).unwrap();
+        let keys = SignerKeys::create(&data.join("signer"), |key| {
+            let authority =
+                IssuingAuthority::new(&domain, certificate.clone(), &x509_root).unwrap();
+            let made = intermediate_certificate(&authority, key, now(), 86_400 * 30, serial());
+            Ok::<_, chancery_signer::KeysError>(made.unwrap())
+        })
+        .unwrap();
+        let origin = |folder: &str, name: &str| {
+            let origin = format!("{DOMAIN}/log/{name}").parse().unwrap();
+            let signer = LocalSigner::open_or_create(&data.join(folder), &origin).unwrap();
+            let known = LogOrigin {
+                origin: origin.to_string(),
+                writer: format!("spiffe://{DOMAIN}/service/{name}"),
+                ed25519: signer.keys().ed25519().to_string(),
+                ml_dsa_44: signer.keys().ml_dsa_44().to_string(),
+            };
+            (signer, known)
+        };
+        let (log, server_origin) = origin("signer/log-key", "server");
+        let (_, gateway_origin) = origin("gateway/log-key", "gateway");
+        let trust = TrustDocument {
+            format: TrustFormat::V1,
+            version: 1,
+            trust_domain: DOMAIN.to_owned(),
+            issued_at: now(),
+            previous: None,
+            threshold: 1,
+            roots: vec![*root.public()],
+            x509_authorities: vec![base64url::encode(&certificate)],
+            token_authorities: vec![*keys.token.public()],
+            delegation_authorities: vec![DelegationAuthority {
+                issuer: format!("https://{DOMAIN}/authority"),
+                key: *keys.delegation.public(),
+            }],
+            manifest_issuers: vec![ManifestIssuer {
+                issuer: format!("spiffe://{DOMAIN}/issuer/manifests"),
+                key: *manifest_key.public(),
+            }],
+            people: vec![
+                principal.to_trust(vec![Role::Principal]),
+                approver.to_trust(vec![Role::Approver]),
+            ],
+            policy_signers: vec![*policy_key.public()],
+            snapshot_signers: vec![*keys.snapshot.public()],
+            record_signers: vec![*record.public()],
+            log_origins: vec![server_origin, gateway_origin],
+        };
+        let input = SignedTrust::signing_input(&trust).unwrap();
+        let signature = TrustSignature {
+            kid: root.public().kid(),
+            signature: base64url::encode(root.sign(&input).unwrap()),
+        };
+        let trust = SignedTrust { signatures: vec![signature], trust }.verify(&AwsLc).unwrap();
+        let document = trust.signed().to_bytes().unwrap();
+        create_private_file(&data.join("trust.json"), &document).unwrap();
+        let signer =
+            Signer::new(keys, trust.clone(), log, &data.join("signer"), now).unwrap();
+        let listener = OwnerListener::bind(&data.join("signer.sock")).unwrap();
+        let serving = tokio::spawn(async move {
+            let _ = signer.serve(listener).await;
+        });
+        let plane = Self {
+            data: data.to_owned(),
+            trust,
+            principal,
+            approver,
+            manifest_key,
+            policy_key,
+            tasks: Mutex::new(vec![serving]),
+            serving: Mutex::new(None),
+        };
+        plane.start_server().await;
+        plane.publish(1, POLICIES).await;
+        plane
+    }
+
+    pub(crate) fn client(&self) -> ServerClient {
+        ServerClient::new(self.data.join("server.sock"))
+    }
+
+    pub(crate) async fn start_server(&self) {
+        let signer = SignerClient::new(self.data.join("signer.sock"));
+        let (folder, remote) = (self.data.join("server/log"), signer.clone());
+        let runtime = tokio::runtime::Handle::current();
+        let journal = tokio::task::spawn_blocking(move || {
+            let origin: chancery_tlog::Origin = format!("{DOMAIN}/log/server").parse().unwrap();
+            let signer = RemoteSigner::new(origin.clone(), remote, runtime);
+            Journal::open(Config::new(folder, origin), Arc::new(signer)).unwrap()
+        });
+        let config = ServerConfig {
+            store: Store::open(&self.data.join("server/chancery.db")).await.unwrap(),
+            journal: journal.await.unwrap(),
+            signer,
+            trust: self.trust.clone(),
+            trust_file: self.data.join("server/trust.json"),
+            clock: Clock::new(Timestamp::from_micros(0)),
+        };
+        let server = Server::new(config).await.unwrap();
+        let listener = OwnerListener::bind(&self.data.join("server.sock")).unwrap();
+        let serving = tokio::spawn(async move {
+            let _ = server.serve(listener).await;
+        });
+        *self.serving.lock().unwrap() = Some(serving);
+    }
+
+    /// Nobody answers on the server's socket any more.
+    pub(crate) async fn stop_server(&self) {
+        let serving = self.serving.lock().unwrap().take();
+        if let Some(serving) = serving {
+            serving.abort();
+            let _ = serving.await;
+        }
+    }
+
+    pub(crate) async fn publish(&self, version: u64, policies: &str) -> Digest {
+        let index = INDEX.replace("VERSION", &version.to_string());
+        let mut files = BTreeMap::from([
+            ("bundle.json".to_owned(), index.into_bytes()),
+            ("policies.cedar".to_owned(), policies.as_bytes().to_vec()),
+        ]);
+        let schema = schema_text(&Index::parse(&files).unwrap());
+        files.insert("schema.cedarschema".to_owned(), schema.into_bytes());
+        let digest = chancery_policy::bundle_digest(&files).unwrap();
+        let statement = [b"chancery/policy/v1\0", digest.to_string().as_bytes()].concat();
+        let request = PublishPolicy {
+            files: files
+                .into_iter()
+                .map(|(path, bytes)| (path, String::from_utf8(bytes).unwrap()))
+                .collect(),
+            kid: self.policy_key.public().kid(),
+            signature: base64url::encode(self.policy_key.sign(&statement).unwrap()),
+        };
+        self.client().publish_policy(&request).await.unwrap();
+        digest
+    }
+
+    /// A manifest for what is in force, changed by `change` before it is signed.
+    pub(crate) async fn manifest(&self, change: impl FnOnce(&mut Value)) -> Vec<u8> {
+        let policy = self.client().status().await.unwrap().policy_digest;
+        let listed: Vec<Value> = serde_json::from_str(TOOLS).unwrap();
+        let leaf = |tool: &Value| {
+            let id = format!("spiffe://{DOMAIN}/tool/fs/{}", tool["name"].as_str().unwrap());
+            let description = tool["description"].as_str().unwrap();
+            CatalogTool::of(&id, &tool["inputSchema"], description).unwrap()
+        };
+        let leaves: Vec<_> = listed.iter().map(leaf).collect();
+        let tools: Vec<_> = leaves
+            .iter()
+            .zip(&listed)
+            .map(|(leaf, tool)| {
+                json!({
+                    "tool_id": leaf.tool_id, "tool_name": tool["name"], "endpoint_id": "fs",
+                    "schema_hash": leaf.schema_hash, "description_hash": leaf.description_hash,
+                    "version": "1"
+                })
+            })
+            .collect();
+        let bound_at = "2026-01-01T00:00:00Z";
+        let hash = |text: &[u8]| Digest::of(text).to_string();
+        let year = now().plus_seconds(86_400 * 30).to_string();
+        let expires_at = format!("{}Z", &year[..19]);
+        let issued = now().minus_seconds(86_400).to_string();
+        let issued_at = format!("{}Z", &issued[..19]);
+        let mut document = json!({
+            "@context": "https://manifest.agentrust-io.com/v0.2/context.json",
+            "@type": "AgentManifest",
+            "manifest_id": "018f4a3b-2c1d-7e5f-a8b9-0d1e2f3a4b5c",
+            "agent_id": AGENT,
+            "version": "0.2",
+            "issued_at": issued_at,
+            "expires_at": expires_at,
+            "issuer": format!("spiffe://{DOMAIN}/issuer/manifests"),
+            "crypto_profile": "standard",
+            "artifacts": {
+                "system_prompt": {
+                    "hash": hash(b"prompt"), "version": "1", "classification": "internal",
+                    "bound_at": bound_at
+                },
+                "policy_bundle": {
+                    "hash": policy.to_string(), "policy_language": "cedar", "version": "1",
+                    "enforcement_mode": "enforce", "bound_at": bound_at
+                },
+                "tool_manifest": {
+                    "catalog_hash": catalog_root(&leaves).unwrap().to_string(), "tools": tools,
+                    "rug_pull_policy": "deny-and-alert", "bound_at": bound_at
+                },
+                "model_identity": {
+                    "provider": "none", "model_id": "none", "version": "1",
+                    "deployment_type": "api", "model_attestation_type": "provider-asserted",
+                    "bound_at": bound_at
+                },
+                "supply_chain": {"container_image_digest": hash(CODE), "bound_at": bound_at}
+            },
+            "intent": {"statement": "keeps the books"}
+        });
+        change(&mut document);
+        let key = &self.manifest_key;
+        sign_manifest(&document, key.public(), &|message| key.sign(message)).unwrap()
+    }
+
+    pub(crate) async fn register(&self, manifest: &[u8]) {
+        let request = RegisterAgent { manifest: base64url::encode(manifest) };
+        self.client().register_agent(&request).await.unwrap();
+    }
+
+    /// The one open question, once there is one.
+    pub(crate) async fn question(&self) -> Approval {
+        for _ in 0..200 {
+            let open = self.client().approvals().await.unwrap().approvals.into_iter();
+            let mut open = open.filter(|one| one.state == ApprovalState::Pending);
+            if let Some(question) = open.next() {
+                return question;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        panic!("nobody asks");
+    }
+
+    pub(crate) async fn answer(&self, question: &Approval, verdict: Verdict) {
+        let request = &question.request;
+        let display = to_canonical(&request.subject).unwrap();
+        let statement = ApprovalStatement {
+            id: request.approval_id,
+            verdict,
+            action: request.action_digest,
+            display: Digest::of(display),
+            session: request.session_id,
+            policy: request.policy_digest,
+            expires_at: request.expires_at,
+        };
+        let assertion = self.approver.assert(&statement.challenge().unwrap());
+        let statement = serde_json::to_value(&statement).unwrap();
+        let answer = AnswerApproval { statement, assertion };
+        self.client().answer_approval(request.approval_id, &answer).await.unwrap();
+    }
+}
+
+impl Drop for Plane {
+    fn drop(&mut self) {
+        for task in self.tasks.lock().unwrap().drain(..) {
+            task.abort();
+        }
+    }
+}

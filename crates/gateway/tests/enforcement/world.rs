@@ -1,0 +1,179 @@
+//! A whole deployment: control plane, gateway, instances.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chancery_api::server::IssuedRoot;
+use chancery_audit::{Entry, Event};
+use chancery_gateway::{Gateway, GatewayConfig, Hosts, Limits, Upstream};
+use chancery_journal::Reader;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::agent::{Agent, Connection};
+use super::plane::{Plane, now};
+
+pub(crate) struct World {
+    pub(crate) plane: Plane,
+    pub(crate) address: SocketAddr,
+    pub(crate) folder: TempDir,
+    running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+}
+
+/// A session with the instance that opened it.
+pub(crate) struct Opened {
+    pub(crate) agent: Agent,
+    pub(crate) root: IssuedRoot,
+    pub(crate) chain: Vec<String>,
+    pub(crate) session: String,
+    pub(crate) connection: Connection,
+}
+
+pub(crate) fn tool(name: &str) -> Value {
+    json!({"type": "mcp_tool", "server": "fs", "tool": name})
+}
+
+/// Everything but `list`.
+pub(crate) fn tools() -> Vec<Value> {
+    ["read", "note", "pay", "wipe", "slow", "change", "absent"].map(tool).to_vec()
+}
+
+pub(crate) fn example(name: &str) -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    let target = tests.parent().and_then(Path::parent).unwrap();
+    target.join("examples").join(name)
+}
+
+impl World {
+    /// A control plane with a registered agent, and no gateway.
+    pub(crate) async fn plane() -> Self {
+        let folder = TempDir::new().unwrap();
+        let plane = Plane::start(folder.path()).await;
+        let manifest = plane.manifest(|_| {}).await;
+        plane.register(&manifest).await;
+        Self { plane, address: ([127, 0, 0, 1], 0).into(), folder, running: None }
+    }
+
+    pub(crate) async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(&mut GatewayConfig)) -> Self {
+        let mut world = Self::plane().await;
+        world.start_gateway(change).await;
+        world
+    }
+
+    pub(crate) async fn start_gateway(&mut self, change: impl FnOnce(&mut GatewayConfig)) {
+        let mut config = self.config();
+        change(&mut config);
+        let gateway = Gateway::open(config).await.unwrap();
+        self.address = gateway.address();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = tokio::spawn(async move {
+            let stop = async {
+                let _ = stopped.await;
+            };
+            gateway.serve(stop).await.unwrap();
+        });
+        self.running = Some((stop, serving));
+        // Proofs of the very second of the start are refused.
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
+    }
+
+    pub(crate) fn config(&self) -> GatewayConfig {
+        let data = self.folder.path();
+        let folder = data.join("gateway");
+        let log = data.join("received").to_str().unwrap().to_owned();
+        let server = Upstream::new(example("governed_server"), [log]);
+        GatewayConfig {
+            log: folder.join("log"),
+            log_key: folder.join("log-key"),
+            record_key: folder.join("record.key"),
+            trust_file: data.join("trust.json"),
+            server_socket: data.join("server.sock"),
+            listen: ([127, 0, 0, 1], 0).into(),
+            servers: BTreeMap::from([("fs".parse().unwrap(), server)]),
+            grace_seconds: GatewayConfig::DEFAULT_GRACE_SECONDS,
+            abandon_seconds: GatewayConfig::DEFAULT_ABANDON_SECONDS,
+            hosts: Hosts::default(),
+            limits: Limits::default(),
+            clock: now,
+            folder,
+        }
+    }
+
+    /// Stops the gateway as an operator does.
+    pub(crate) async fn stop_gateway(&mut self) {
+        if let Some((stop, serving)) = self.running.take() {
+            drop(stop);
+            serving.await.unwrap();
+        }
+    }
+
+    /// Opens a session with a root for `tools`.
+    pub(crate) async fn open(&self, tools: &[Value]) -> Opened {
+        let agent = Agent::launch(&self.plane).await;
+        let root = agent.root(&self.plane, tools, 600).await;
+        let chain = vec![root.root.clone()];
+        let mut connection = agent.connect(self.address).await;
+        let nonce = connection.nonce().await;
+        let reply = connection.open(&agent.presentation(&root, &chain, &nonce)).await;
+        assert_eq!(reply.reason(), "ok", "{reply:?}");
+        let session = reply.body["session"].as_str().unwrap().to_owned();
+        Opened { agent, root, chain, session, connection }
+    }
+
+    /// Joins a worker of the session's holder, for `tools`.
+    pub(crate) async fn join(&self, opened: &Opened, tools: &[Value]) -> Opened {
+        let worker = Agent::launch(&self.plane).await;
+        let chain = opened.agent.delegate(&opened.chain, &worker, tools);
+        let mut connection = worker.connect(self.address).await;
+        let nonce = connection.nonce().await;
+        let presentation = worker.presentation(&opened.root, &chain, &nonce);
+        let reply = connection.join(&opened.session, &presentation).await;
+        assert_eq!(reply.reason(), "ok", "{reply:?}");
+        Opened {
+            agent: worker,
+            root: opened.root.clone(),
+            chain,
+            session: opened.session.clone(),
+            connection,
+        }
+    }
+
+    /// The gateway's log, once its last entries are published.
+    pub(crate) async fn log(&self) -> Vec<Entry> {
+        tokio::time::sleep(Duration::from_millis(1_300)).await;
+        let reader = Reader::open(&self.folder.path().join("gateway/log")).unwrap();
+        let size = reader.size().unwrap();
+        let entries = reader.entries(0..size).unwrap();
+        entries.map(|entry| Entry::parse(&entry.unwrap().1).unwrap()).collect()
+    }
+
+    /// The lines that tool servers received that call a tool.
+    pub(crate) fn forwarded(&self) -> Vec<String> {
+        let log = std::fs::read_to_string(self.folder.path().join("received")).unwrap_or_default();
+        log.lines().filter(|line| line.contains("tools/call")).map(str::to_owned).collect()
+    }
+}
+
+/// The reasons of the decisions and refusals in a log.
+pub(crate) fn reasons(log: &[Entry]) -> Vec<&str> {
+    log.iter()
+        .filter_map(|entry| match &entry.event {
+            Event::Decision(decision) => Some(decision.reason.as_str()),
+            Event::SessionRefuse(refuse) => Some(refuse.reason.as_str()),
+            _ => None,
+        })
+        .collect()
+}
+
+/// How many entries of a type a log has.
+pub(crate) fn count(log: &[Entry], name: &str) -> usize {
+    log.iter().filter(|entry| entry.event.type_name() == name).count()
+}
