@@ -8,6 +8,9 @@ use serde::Serialize;
 
 use crate::args::Format;
 
+/// How wide a table is where there is no terminal to ask.
+const WIDTH: u16 = 120;
+
 /// Writes a result: one JSON document, or text made by `text`.
 pub(crate) fn result<T: Serialize>(
     format: Format,
@@ -49,6 +52,9 @@ pub(crate) fn table<const N: usize>(
         .load_style(presets::UTF8_HORIZONTAL_ONLY)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(header);
+    if !std::io::IsTerminal::is_terminal(&std::io::stdout()) {
+        table.set_width(WIDTH);
+    }
     for row in rows {
         table.add_row(row);
     }

@@ -11,14 +11,20 @@ use chancery_gateway::{Gateway, GatewayConfig, Hosts, Limits, Upstream};
 use chancery_types::Timestamp;
 
 fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     Timestamp::from_micros(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let mut next = || arguments.next().ok_or("usage: gateway_process DATA SERVER LOG");
+    let mut next = || {
+        arguments
+            .next()
+            .ok_or("usage: gateway_process DATA SERVER LOG")
+    };
     let (data, server, log) = (PathBuf::from(next()?), next()?, next()?);
     let folder = data.join("gateway");
     let config = GatewayConfig {

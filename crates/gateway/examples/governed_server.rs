@@ -14,7 +14,11 @@ use serde_json::{Value, json};
 const TOOLS: &str = include_str!("../tests/enforcement/tools.json");
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let path = PathBuf::from(std::env::args().nth(1).ok_or("usage: governed_server LOG")?);
+    let path = PathBuf::from(
+        std::env::args()
+            .nth(1)
+            .ok_or("usage: governed_server LOG")?,
+    );
     let changed = path.with_extension("changed");
     let mut log = OpenOptions::new().create(true).append(true).open(&path)?;
     for line in stdin().lock().lines() {
@@ -37,7 +41,9 @@ fn main() -> Result<(), Box<dyn Error>> {
                     Some("slow") => std::thread::sleep(Duration::from_secs(5)),
                     Some("change") => {
                         std::fs::write(&changed, [])?;
-                        say(&json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}))?;
+                        say(
+                            &json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}),
+                        )?;
                     }
                     _ => {}
                 }

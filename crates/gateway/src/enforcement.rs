@@ -50,8 +50,8 @@ pub(crate) use enrolment::Records;
 pub(crate) use log::Log;
 pub(crate) use objects::{Objects, private_folder};
 pub use reasons::REASONS;
-pub(crate) use restore::restore;
 pub use restore::RestoreError;
+pub(crate) use restore::restore;
 pub(crate) use trust_store::TrustStore;
 pub use trust_store::TrustStoreError;
 
@@ -59,6 +59,7 @@ use catalog::{Catalog, PinnedCatalog};
 use chains::Chains;
 use challenges::Challenges;
 use in_force::InForce;
+use log::Turn;
 use peers::Peers;
 use sessions::Sessions;
 use svid::OwnSvid;
@@ -163,7 +164,17 @@ impl Enforcement {
 
     /// What is in force, once anything is.
     fn in_force(&self) -> Option<Arc<InForce>> {
-        self.in_force.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.in_force
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// The turn to write, and the time of what is written in it.
+    async fn turn(&self) -> Result<(Turn<'_>, Timestamp), &'static str> {
+        let turn = self.log.turn().await;
+        let now = self.clock.now().map_err(|_| "clock_stepped_back")?;
+        Ok((turn, now))
     }
 
     /// The catalog; waits for it while a server's announced change is looked at. None where the

@@ -149,7 +149,10 @@ impl Message {
             return Vec::new();
         };
         let members = members(&self.text, params).unwrap_or_default();
-        members.into_iter().map(|member| member.name.into_owned()).collect()
+        members
+            .into_iter()
+            .map(|member| member.name.into_owned())
+            .collect()
     }
 
     /// A member of `params` that is a string.

@@ -150,7 +150,14 @@ impl Gateway {
         let parts = tokio::task::spawn_blocking(move || parts(config)).await??;
         let upstreams = Arc::clone(&parts.upstreams);
         let enforcement = Arc::new(Enforcement::new(parts));
-        Ok(Self { enforcement, upstreams, listener, address, hosts, limits })
+        Ok(Self {
+            enforcement,
+            upstreams,
+            listener,
+            address,
+            hosts,
+            limits,
+        })
     }
 
     /// Where it listens.
@@ -209,13 +216,17 @@ fn parts(config: GatewayConfig) -> Result<Parts, GatewayError> {
     let signer = LocalSigner::open_or_create(&config.log_key, &log_origin)?;
     let journal = Journal::open(Config::new(&config.log, log_origin), Arc::new(signer))?;
     let pkcs8 = read_private_file(&config.record_key)?;
-    let record_key = SigningKey::from_pkcs8(Algorithm::Ed25519, pkcs8)
-        .map_err(|source| GatewayError::NotAKey { path: config.record_key.clone(), source })?;
+    let record_key = SigningKey::from_pkcs8(Algorithm::Ed25519, pkcs8).map_err(|source| {
+        GatewayError::NotAKey {
+            path: config.record_key.clone(),
+            source,
+        }
+    })?;
     let place = |name: &str| config.folder.join(name);
     let objects = Objects::open(place("objects")).map_err(folder(&place("objects")))?;
     let dossiers = Dossiers::open(place("sessions")).map_err(folder(&place("sessions")))?;
-    let records = Records::open(place("records"), place("waiting"))
-        .map_err(folder(&place("records")))?;
+    let records =
+        Records::open(place("records"), place("waiting")).map_err(folder(&place("records")))?;
     let restored = restore(&journal, &dossiers, &records)?;
     Ok(Parts {
         trust_domain,

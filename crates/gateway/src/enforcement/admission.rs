@@ -2,9 +2,9 @@ use std::sync::Arc;
 
 use chancery_audit::Label;
 use chancery_delegation::{Target, VerifiedChain};
+use chancery_types::Digest;
 use chancery_types::Timestamp;
 use chancery_types::id::SessionId;
-use chancery_types::Digest;
 
 use super::Enforcement;
 use super::calls::denied;
@@ -51,7 +51,10 @@ impl Enforcement {
         if now >= seated.expires {
             return Err("credential_expired");
         }
-        Ok(Seat { session, instance: seated.id })
+        Ok(Seat {
+            session,
+            instance: seated.id,
+        })
     }
 
     /// The session that a message is sent in: the one that its chain names, else the only one.
@@ -63,12 +66,17 @@ impl Enforcement {
         if sessions.is_empty() {
             return Err("not_joined");
         }
-        let links: Option<Vec<String>> =
-            message.delegation().and_then(|raw| serde_json::from_str(raw).ok());
+        let links: Option<Vec<String>> = message
+            .delegation()
+            .and_then(|raw| serde_json::from_str(raw).ok());
         let root = links.as_ref().and_then(|links| links.first());
         let root = root.and_then(|root| chancery_types::jws::Compact::parse(root).ok());
-        let named = root.as_ref().and_then(|root| root.claims.get("sid")?.as_str()?.parse().ok());
-        named.filter(|session| sessions.contains(session)).ok_or("session_ambiguous")
+        let named = root
+            .as_ref()
+            .and_then(|root| root.claims.get("sid")?.as_str()?.parse().ok());
+        named
+            .filter(|session| sessions.contains(session))
+            .ok_or("session_ambiguous")
     }
 
     /// Says which entries of a list the instance's chain covers and, for tools, the catalog pins.
@@ -97,7 +105,7 @@ impl Enforcement {
             let live = home.lock().await;
             live.seated(peer.name()).ok_or("not_joined")?.chain
         };
-        let known = self.joined_chain(joined, &in_force, now);
+        let known = self.joined_chain(peer, joined, &in_force, now);
         let server = visit.server().as_str();
         let entries = listing.entries().iter();
         Ok(entries
@@ -113,14 +121,18 @@ impl Enforcement {
     /// The chain that an instance joined with, as it stands now.
     fn joined_chain(
         &self,
+        peer: &Peer,
         digest: Digest,
         in_force: &InForce,
         now: Timestamp,
     ) -> Option<Arc<KnownChain>> {
         let text = String::from_utf8(self.objects.get(digest)?).ok()?;
         let links: Vec<_> = text.split(',').collect();
-        let known = self.chains.verify(&links, self.own.as_str(), in_force, &self.objects, now);
-        known.ok()
+        let holder = peer.name().parse().ok()?;
+        let own = self.own.as_str();
+        self.chains
+            .verify(&links, own, in_force, &holder, &self.objects, now)
+            .ok()
     }
 
     /// The name of a peer whose certificate is one of an instance or service of the trust domain.
@@ -128,13 +140,18 @@ impl Enforcement {
         &self,
         chain: &[rustls::pki_types::CertificateDer<'static>],
     ) -> Result<Arc<str>, Refusal> {
-        let now = self.clock.now().map_err(|_| refusal("clock_stepped_back"))?;
+        let now = self
+            .clock
+            .now()
+            .map_err(|_| refusal("clock_stepped_back"))?;
         let tls = self.tls().ok_or_else(|| refusal("certificate_invalid"))?;
         let peer = self.peers.verify(chain, &tls, now);
         let peer = peer.map_err(|_| refusal("certificate_invalid"))?;
         // A log names peers by labels; who has no label has no name here.
         let label: Result<Label, _> = peer.as_str().parse();
-        label.map(|label| label.as_str().into()).map_err(|_| refusal("certificate_invalid"))
+        label
+            .map(|label| label.as_str().into())
+            .map_err(|_| refusal("certificate_invalid"))
     }
 }
 
@@ -144,7 +161,10 @@ fn is_admitted(visit: &Visit) -> bool {
         MethodClass::Lifecycle | MethodClass::Listing(_) | MethodClass::Notification => true,
         MethodClass::Response => match visit.message().kind() {
             Kind::Response { is_error: true, .. } => true,
-            _ => visit.message().body().is_some_and(|body| body.get() == "{}"),
+            _ => visit
+                .message()
+                .body()
+                .is_some_and(|body| body.get() == "{}"),
         },
         MethodClass::Decided(_)
         | MethodClass::Completion

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use chancery_api::server::{AnswerApproval, Approval, ApprovalState, ApprovalSubject, OpenApproval};
+use chancery_api::server::{
+    AnswerApproval, Approval, ApprovalState, ApprovalSubject, OpenApproval,
+};
 use chancery_crypto::{AwsLc, random_id};
 use chancery_delegation::{Answer, ApprovalStatement, Credential, verify_approval};
 use chancery_identity::trust::{Role, VerifiedTrust};
@@ -75,13 +77,16 @@ impl Enforcement {
         live: &mut Live,
         execution: ExecutionId,
         subject: &ApprovalSubject,
-        now: Timestamp,
     ) -> Result<Question, &'static str> {
         // The very bytes that the server digests and the person signs for.
         let display = to_canonical(subject).map_err(|_| "malformed")?;
         let displayed = Digest::of(&display);
-        self.objects.put(vec![display]).await.map_err(|_| "object_store")?;
+        self.objects
+            .put(vec![display])
+            .await
+            .map_err(|_| "object_store")?;
         let approval = random_id().map_err(|_| "random_unavailable")?;
+        let (turn, now) = self.turn().await?;
         let asked = ApprovalQuestion {
             execution,
             approval,
@@ -89,12 +94,15 @@ impl Enforcement {
             expires: now.plus_seconds(LIFETIME_SECONDS),
             requester: None,
         };
-        let effects = live.step(&self.log, now, Event::Ask(asked)).await;
+        let effects = live.step(&self.log, turn, now, Event::Ask(asked)).await;
         let effects = effects.map_err(|error| code_of(&error))?;
         if !effects.contains(&Effect::Notify(approval)) {
             return Err("refused");
         }
-        let action = live.asked(approval).map(|asked| asked.action).ok_or("refused")?;
+        let action = live
+            .asked(approval)
+            .map(|asked| asked.action)
+            .ok_or("refused")?;
         let question = self.question(live, action, now).ok_or("refused")?;
         if self.post(&question).await {
             live.posted(approval);
@@ -181,9 +189,9 @@ impl Enforcement {
         if in_force.freshness(now, self.grace_seconds) != Freshness::Fresh {
             return Settled::Waits;
         }
-        let waits = live.open().is_some_and(|open| {
-            open.pending().any(|(id, _)| id == question.approval)
-        });
+        let waits = live
+            .open()
+            .is_some_and(|open| open.pending().any(|(id, _)| id == question.approval));
         if !waits {
             return Settled::Answered;
         }
@@ -198,7 +206,13 @@ impl Enforcement {
             return Settled::Refused("object_store");
         }
         let denied = matches!(answered.answer, Answer::Denied(_));
-        match live.step(&self.log, now, Event::Answer(Box::new(answered))).await {
+        let Ok((turn, now)) = self.turn().await else {
+            return Settled::Refused("clock_stepped_back");
+        };
+        match live
+            .step(&self.log, turn, now, Event::Answer(Box::new(answered)))
+            .await
+        {
             Ok(_) if denied => Settled::Refused("approval_denied"),
             Ok(_) => Settled::Answered,
             Err(error) => {
@@ -270,8 +284,11 @@ fn verify_answer(
     };
     let answer = verify_approval(parsed, &assertion, &credential, now, &AwsLc)
         .map_err(|_| "the assertion does not stand")?;
-    let signed = to_canonical(&AnswerApproval { statement, assertion })
-        .map_err(|_| "the answer has no canonical form")?;
+    let signed = to_canonical(&AnswerApproval {
+        statement,
+        assertion,
+    })
+    .map_err(|_| "the answer has no canonical form")?;
     let answered = Answered {
         answer,
         approver: person.id,

@@ -51,10 +51,17 @@ impl Enforcement {
             return denied("random_unavailable", None);
         };
         let examined = self.examine(peer, &material).await;
-        let execution = examined.as_ref().ok().and_then(|known| known.proof.execution());
+        let execution = examined
+            .as_ref()
+            .ok()
+            .and_then(|known| known.proof.execution());
         let execution = execution.unwrap_or(fresh);
         let Some((session, home)) = self.home_of(peer, &examined, &material) else {
-            let code = examined.err().unwrap_or("not_joined");
+            let code = match (examined.err(), self.sessions.of(peer.name()).is_empty()) {
+                (Some(code), _) => code,
+                (None, true) => "not_joined",
+                (None, false) => "wrong_session",
+            };
             return self.refuse_stranger(peer, &material, code).await;
         };
         let mut objects = material.objects();
@@ -67,40 +74,50 @@ impl Enforcement {
         }
         match examined {
             Ok(examined) => {
-                self.decide_in(session, &home, peer, &material, execution, &examined).await
+                self.decide_in(session, &home, peer, &material, execution, &examined)
+                    .await
             }
             Err(code) => {
                 let mut live = home.lock().await;
-                self.deny_in(&mut live, peer, &material, execution, code).await
+                self.deny_in(&mut live, peer, &material, execution, code)
+                    .await
             }
         }
     }
 
-    /// Everything that is asked before the session is.
+    /// Everything that is asked before the session is. What was presented comes first: a proof that
+    /// stands is used up whatever else denies the call, as evidence will find it.
     async fn examine(&self, peer: &Peer, material: &Material) -> Result<Examined, &'static str> {
         let now = self.clock.now().map_err(|_| "clock_stepped_back")?;
-        let tls = self.tls().ok_or("certificate_invalid")?;
-        let peer_id = self
-            .peers
-            .verify(peer.certificates(), &tls, now)
-            .map_err(|_| "certificate_invalid")?;
         let in_force = self.in_force().ok_or("snapshot_missing")?;
+        if let Some(fault) = material.fault {
+            return Err(fault);
+        }
+        let peer_id: SpiffeId = peer.name().parse().map_err(|_| "certificate_invalid")?;
+        let links: Vec<_> = material.links.iter().map(String::as_str).collect();
+        let chain = self
+            .chains
+            .verify(
+                &links,
+                self.own.as_str(),
+                &in_force,
+                &peer_id,
+                &self.objects,
+                now,
+            )
+            .map_err(|fault| fault.code)?;
+        let proof = self.verify_call_proof(&chain, &peer_id, material, now)?;
+        let tls = self.tls().ok_or("certificate_invalid")?;
+        if self.peers.verify(peer.certificates(), &tls, now) != Ok(peer_id) {
+            return Err("certificate_invalid");
+        }
         let freshness = in_force.freshness(now, self.grace_seconds);
         if freshness == Freshness::Expired {
             return Err(Freshness::EXPIRED);
         }
-        if let Some(fault) = material.fault {
-            return Err(fault);
+        if material.is_ungoverned {
+            return Err("ungoverned_parameter");
         }
-        let links: Vec<_> = material.links.iter().map(String::as_str).collect();
-        let chain = self
-            .chains
-            .verify(&links, self.own.as_str(), &in_force, &self.objects, now)
-            .map_err(|fault| fault.code)?;
-        if *chain.chain.leaf_subject() != peer_id {
-            return Err("holder_mismatch");
-        }
-        let proof = self.verify_call_proof(&chain, &peer_id, material, now)?;
         let catalog = self.catalog().await.ok_or("catalog_unavailable")?;
         let annotations = annotations(&catalog, material);
         if freshness == Freshness::Stale && annotations.is_none_or(|hints| hints.destructive) {
@@ -111,7 +128,13 @@ impl Enforcement {
         if tool.is_some_and(|tool| material.arguments.keys().any(|name| !tool.admits(name))) {
             return Err("unknown_argument");
         }
-        Ok(Examined { in_force, chain, proof, catalog, annotations })
+        Ok(Examined {
+            in_force,
+            chain,
+            proof,
+            catalog,
+            annotations,
+        })
     }
 
     fn verify_call_proof(
@@ -130,24 +153,28 @@ impl Enforcement {
             call: material.call(),
         };
         let mut replay = self.replay.lock().unwrap_or_else(PoisonError::into_inner);
-        verify_proof(material.proof.as_deref(), &chain.chain, &context, &mut *replay)
-            .map_err(|refusal| refusal.reason.code())
+        verify_proof(
+            material.proof.as_deref(),
+            &chain.chain,
+            &context,
+            &mut *replay,
+        )
+        .map_err(|refusal| refusal.reason.code())
     }
 
     /// The session that the call, or its denial, belongs to: the one that the chain names when the
-    /// peer is in it, else the only one that the peer is in.
+    /// peer is in it. A denial that another's chain or no chain was presented belongs to the only
+    /// session that the peer is in.
     fn home_of(
         &self,
         peer: &Peer,
         examined: &Result<Examined, &'static str>,
         material: &Material,
     ) -> Option<(SessionId, Home)> {
-        let named = match examined {
-            Ok(examined) => examined.chain.chain.sid().parse().ok(),
-            Err(_) => claimed_session(material),
-        };
+        let named = claimed_session(material);
         let session = match named.filter(|session| self.sessions.is_in(peer.name(), *session)) {
             Some(session) => session,
+            None if examined.is_ok() || own_chain(peer, material) => return None,
             None => match self.sessions.of(peer.name()).as_slice() {
                 [only] => *only,
                 _ => return None,
@@ -179,8 +206,9 @@ impl Enforcement {
         let mut waited = false;
         loop {
             let mut live = home.lock().await;
-            let looked =
-                self.look(&mut live, peer, material, execution, examined, action).await;
+            let looked = self
+                .look(&mut live, peer, material, execution, examined, action)
+                .await;
             drop(live);
             let question = match looked {
                 Looked::Decided(verdict) => return verdict,
@@ -195,7 +223,9 @@ impl Enforcement {
                 Settled::Waits => return pending(&question),
                 Settled::Refused(code) => {
                     let mut live = home.lock().await;
-                    return self.deny_in(&mut live, peer, material, execution, code).await;
+                    return self
+                        .deny_in(&mut live, peer, material, execution, code)
+                        .await;
                 }
             }
         }
@@ -231,7 +261,7 @@ impl Enforcement {
         if let Some(question) = self.question(live, action, now) {
             return Looked::Waits(question);
         }
-        let judged = self.judge(live, seat, material, execution, examined, now).await;
+        let judged = self.judge(live, seat, material, execution, examined).await;
         Looked::Decided(match judged {
             Ok(verdict) => verdict,
             Err(code) => self.deny_in(live, peer, material, execution, code).await,
@@ -249,7 +279,13 @@ impl Enforcement {
         if now >= seated.expires {
             return Err("credential_expired");
         }
-        Ok((Seat { session: open.id(), instance: seated.id }, now))
+        Ok((
+            Seat {
+                session: open.id(),
+                instance: seated.id,
+            },
+            now,
+        ))
     }
 
     async fn judge(
@@ -259,9 +295,9 @@ impl Enforcement {
         material: &Material,
         execution: ExecutionId,
         examined: &Examined,
-        now: Timestamp,
     ) -> Result<Verdict, &'static str> {
         self.keep_policy(live, &examined.in_force).await?;
+        let (turn, now) = self.turn().await?;
         let judgement = examined.in_force.standing(now, |standing| {
             live.session().judge(&CallInput {
                 execution,
@@ -279,8 +315,14 @@ impl Enforcement {
             })
         });
         let reason = judgement.reason().code();
-        let determining: Vec<_> = judgement.determining().iter().map(ToString::to_string).collect();
-        let effects = live.step(&self.log, now, Event::Decide(Box::new(judgement))).await;
+        let determining: Vec<_> = judgement
+            .determining()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let effects = live
+            .step(&self.log, turn, now, Event::Decide(Box::new(judgement)))
+            .await;
         let effects = effects.map_err(|error| {
             tracing::error!(%error, "a decision was not enrolled");
             code_of(&error)
@@ -293,7 +335,7 @@ impl Enforcement {
                 Effect::Refuse(execution) => return Ok(denied(reason, Some(execution))),
                 Effect::Escalate(execution) => {
                     let subject = self.subject(live, &examined.chain, material, determining);
-                    let asked = self.ask(live, execution, &subject, now).await;
+                    let asked = self.ask(live, execution, &subject).await;
                     return Ok(match asked {
                         Ok(question) => pending(&question),
                         Err(code) => denied(code, Some(execution)),
@@ -315,7 +357,9 @@ impl Enforcement {
         execution: ExecutionId,
         code: &'static str,
     ) -> Verdict {
-        let policy = self.in_force().map(|in_force| in_force.policy.bundle.digest());
+        let policy = self
+            .in_force()
+            .map(|in_force| in_force.policy.bundle.digest());
         let opened = live.open().map(|open| open.opened().entry.policy);
         let (Some(policy), true) = (policy.or(opened), live.seated(peer.name()).is_some()) else {
             return self.refuse_stranger(peer, material, code).await;
@@ -335,7 +379,9 @@ impl Enforcement {
             policy,
             reason: code,
         };
-        match live.deny(&self.log, self.clock.latest(), entry).await {
+        let turn = self.log.turn().await;
+        let now = self.clock.latest();
+        match live.deny(&self.log, turn, now, entry).await {
             Ok(()) => denied(code, Some(execution)),
             Err(error) => {
                 tracing::error!(%error, "a denial was not enrolled");
@@ -345,10 +391,15 @@ impl Enforcement {
     }
 
     /// Enrols that somebody without a seat was refused.
-    async fn refuse_stranger(&self, peer: &Peer, material: &Material, code: &'static str) -> Verdict {
+    async fn refuse_stranger(
+        &self,
+        peer: &Peer,
+        material: &Material,
+        code: &'static str,
+    ) -> Verdict {
         let seen = Seen::of_call(claimed_session(material), material.chain);
         let refusal = seen.refusal(code, peer.name());
-        if let Err(error) = self.log.enrol(self.clock.latest(), refusal.into()).await {
+        if let Err(error) = self.log.enrol(&self.clock, refusal.into()).await {
             tracing::error!(%error, "a refusal was not enrolled");
         }
         denied(code, None)
@@ -358,12 +409,13 @@ impl Enforcement {
 /// What the catalog says of a target; what is read by its name changes nothing.
 fn annotations(catalog: &Catalog, material: &Material) -> Option<Annotations> {
     match material.kind() {
-        CallKind::Tool => {
-            catalog.tool(&material.server, &material.name).map(super::catalog::Tool::annotations)
-        }
-        CallKind::Resource | CallKind::Prompt => {
-            Some(Annotations { read_only: true, destructive: false })
-        }
+        CallKind::Tool => catalog
+            .tool(&material.server, &material.name)
+            .map(super::catalog::Tool::annotations),
+        CallKind::Resource | CallKind::Prompt => Some(Annotations {
+            read_only: true,
+            destructive: false,
+        }),
     }
 }
 
@@ -373,15 +425,36 @@ fn claimed_session(material: &Material) -> Option<SessionId> {
     root.claims.get("sid")?.as_str()?.parse().ok()
 }
 
+/// Whether the leaf says that it is the peer's; verified by nobody.
+fn own_chain(peer: &Peer, material: &Material) -> bool {
+    let leaf = material
+        .links
+        .last()
+        .and_then(|link| chancery_types::jws::Compact::parse(link).ok());
+    let subject = leaf
+        .as_ref()
+        .and_then(|leaf| leaf.claims.get("sub")?.as_str());
+    subject == Some(peer.name())
+}
+
 /// The leaf's `jti` as it was presented.
 fn leaf_of(material: &Material) -> Label {
-    let leaf = material.links.last().and_then(|link| chancery_types::jws::Compact::parse(link).ok());
-    let jti = leaf.as_ref().and_then(|leaf| leaf.claims.get("jti")?.as_str());
+    let leaf = material
+        .links
+        .last()
+        .and_then(|link| chancery_types::jws::Compact::parse(link).ok());
+    let jti = leaf
+        .as_ref()
+        .and_then(|leaf| leaf.claims.get("jti")?.as_str());
     Label::or_digest(jti.unwrap_or("unreadable"))
 }
 
 pub(crate) fn denied(code: &'static str, execution: Option<ExecutionId>) -> Verdict {
-    Verdict::Deny(Refusal { reason: code, text: said(code).to_owned(), execution })
+    Verdict::Deny(Refusal {
+        reason: code,
+        text: said(code).to_owned(),
+        execution,
+    })
 }
 
 fn pending(question: &Question) -> Verdict {

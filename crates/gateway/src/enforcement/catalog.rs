@@ -59,8 +59,13 @@ impl Tool {
     /// Reads a tool as its server lists it. Hints that are absent are what the protocol says they
     /// then are: not read-only, destructive.
     fn read(trust_domain: &TrustDomain, server: &ServerName, listed: &Value) -> Option<Self> {
-        let name = listed.get("name")?.as_str().filter(|name| !name.is_empty())?;
-        let schema = listed.get("inputSchema").filter(|schema| schema.is_object())?;
+        let name = listed
+            .get("name")?
+            .as_str()
+            .filter(|name| !name.is_empty())?;
+        let schema = listed
+            .get("inputSchema")
+            .filter(|schema| schema.is_object())?;
         let description = match listed.get("description") {
             Some(text) => text.as_str()?,
             None => "",
@@ -71,7 +76,13 @@ impl Tool {
         let read_only = hint("readOnlyHint").unwrap_or(false);
         let closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
         let properties = schema.get("properties").and_then(Value::as_object);
-        let names = || properties.into_iter().flatten().map(|(name, _)| name.clone()).collect();
+        let names = || {
+            properties
+                .into_iter()
+                .flatten()
+                .map(|(name, _)| name.clone())
+                .collect()
+        };
         Some(Self {
             tool_id: leaf.tool_id,
             server: server.to_string(),
@@ -85,12 +96,17 @@ impl Tool {
     }
 
     pub(crate) const fn annotations(&self) -> Annotations {
-        Annotations { read_only: self.read_only, destructive: self.destructive }
+        Annotations {
+            read_only: self.read_only,
+            destructive: self.destructive,
+        }
     }
 
     /// Whether the tool's schema admits an argument of this name.
     pub(crate) fn admits(&self, argument: &str) -> bool {
-        self.arguments.as_ref().is_none_or(|names| names.contains(argument))
+        self.arguments
+            .as_ref()
+            .is_none_or(|names| names.contains(argument))
     }
 }
 
@@ -106,10 +122,17 @@ impl Catalog {
             .collect();
         // Names are unique for each server, so identifiers are; an empty one has no server.
         let root = catalog_root(&leaves).unwrap_or(Digest::of(b""));
-        let document =
-            Document { format: "chancery/catalog/v1", tools: tools.values().collect() };
+        let document = Document {
+            format: "chancery/catalog/v1",
+            tools: tools.values().collect(),
+        };
         let bytes = to_canonical(&document)?;
-        Ok(Self { root, digest: Digest::of(&bytes), bytes, tools })
+        Ok(Self {
+            root,
+            digest: Digest::of(&bytes),
+            bytes,
+            tools,
+        })
     }
 
     pub(crate) fn tool(&self, server: &str, name: &str) -> Option<&Tool> {
@@ -161,17 +184,33 @@ mod tests {
     use super::*;
 
     fn read(listed: &Value) -> Option<Tool> {
-        Tool::read(&"t.example".parse().unwrap(), &"fs".parse().unwrap(), listed)
+        Tool::read(
+            &"t.example".parse().unwrap(),
+            &"fs".parse().unwrap(),
+            listed,
+        )
     }
 
     #[test]
     fn hints_that_are_absent_are_the_worse_ones() {
         let tool = read(&json!({"name": "a", "inputSchema": {"type": "object"}})).unwrap();
-        assert_eq!(tool.annotations(), Annotations { read_only: false, destructive: true });
+        assert_eq!(
+            tool.annotations(),
+            Annotations {
+                read_only: false,
+                destructive: true
+            }
+        );
         assert!(tool.admits("anything"));
         let hints = json!({"readOnlyHint": true, "destructiveHint": true});
         let tool = read(&json!({"name": "a", "inputSchema": {}, "annotations": hints})).unwrap();
-        assert_eq!(tool.annotations(), Annotations { read_only: true, destructive: false });
+        assert_eq!(
+            tool.annotations(),
+            Annotations {
+                read_only: true,
+                destructive: false
+            }
+        );
         let schema = json!({"properties": {"x": {}}, "additionalProperties": false});
         let tool = read(&json!({"name": "a", "inputSchema": schema})).unwrap();
         assert!(tool.admits("x") && !tool.admits("X") && !tool.admits("y"));
@@ -195,7 +234,11 @@ mod tests {
     fn every_change_of_a_tool_is_another_catalog() {
         let catalog = |listed: &Value| {
             let tool = read(listed).unwrap();
-            Catalog::new(BTreeMap::from([((tool.server.clone(), tool.name.clone()), tool)])).unwrap()
+            Catalog::new(BTreeMap::from([(
+                (tool.server.clone(), tool.name.clone()),
+                tool,
+            )]))
+            .unwrap()
         };
         let before = catalog(&json!({"name": "a", "inputSchema": {}}));
         let hinted = json!({"name": "a", "inputSchema": {}, "annotations": {"readOnlyHint": true}});

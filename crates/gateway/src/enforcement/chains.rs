@@ -5,6 +5,7 @@ use chancery_crypto::AwsLc;
 use chancery_delegation::{
     Assertion, Consent, Credential, Refusal, VerifiedChain, verify_chain, verify_consent,
 };
+use chancery_identity::SpiffeId;
 use chancery_identity::trust::{Role, VerifiedTrust};
 use chancery_types::{Digest, Timestamp};
 
@@ -35,7 +36,10 @@ pub(crate) struct ChainFault {
 
 impl From<Refusal> for ChainFault {
     fn from(refusal: Refusal) -> Self {
-        Self { code: refusal.reason.code(), link: refusal.link.map(|link| link as u64) }
+        Self {
+            code: refusal.reason.code(),
+            link: refusal.link.map(|link| link as u64),
+        }
     }
 }
 
@@ -46,23 +50,28 @@ impl From<&'static str> for ChainFault {
 }
 
 impl Chains {
-    /// A chain as verified now, its consent found among the objects by the digest that the root
-    /// names.
+    /// A chain as verified now, of this holder, its consent found among the objects by the digest
+    /// that the root names.
     pub(crate) fn verify(
         &self,
         links: &[&str],
         audience: &str,
         in_force: &InForce,
+        holder: &SpiffeId,
         objects: &Objects,
         now: Timestamp,
     ) -> Result<Arc<KnownChain>, ChainFault> {
         let digest = Digest::of(links.join(","));
         if let Some(known) = self.lock().get(&digest) {
             in_force.standing(now, |standing| known.chain.recheck(&standing))?;
+            check_holder(&known.chain, holder)?;
             return Ok(Arc::clone(known));
         }
         let chain = in_force.chains(audience, now, |context| verify_chain(links, context))?;
-        let artefact = objects.get(chain.principal().consent).ok_or("consent_missing")?;
+        check_holder(&chain, holder)?;
+        let artefact = objects
+            .get(chain.principal().consent)
+            .ok_or("consent_missing")?;
         let consent = consent_to(&chain, &artefact, &in_force.trust)?;
         let known = Arc::new(KnownChain { chain, consent });
         let mut all = self.lock();
@@ -80,6 +89,14 @@ impl Chains {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Digest, Arc<KnownChain>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn check_holder(chain: &VerifiedChain, holder: &SpiffeId) -> Result<(), &'static str> {
+    if chain.leaf_subject() == holder {
+        Ok(())
+    } else {
+        Err("holder_mismatch")
     }
 }
 

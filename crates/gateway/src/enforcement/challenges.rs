@@ -36,16 +36,29 @@ impl From<RandomError> for ChallengeRefusal {
 }
 
 impl Challenges {
-    pub(crate) fn issue(&self, peer: &Arc<str>, now: Timestamp) -> Result<String, ChallengeRefusal> {
+    pub(crate) fn issue(
+        &self,
+        peer: &Arc<str>,
+        now: Timestamp,
+    ) -> Result<String, ChallengeRefusal> {
         let nonce = base64url::encode(random_bytes::<32>()?);
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|_, challenge| now < challenge.until);
-        let of_peer = open.values().filter(|challenge| challenge.peer == *peer).count();
+        let of_peer = open
+            .values()
+            .filter(|challenge| challenge.peer == *peer)
+            .count();
         if open.len() >= MOST || of_peer >= MOST_PER_PEER {
             return Err(ChallengeRefusal::TooMany);
         }
         let until = now.plus_seconds(LIFETIME_SECONDS);
-        open.insert(nonce.clone(), Open { peer: Arc::clone(peer), until });
+        open.insert(
+            nonce.clone(),
+            Open {
+                peer: Arc::clone(peer),
+                until,
+            },
+        );
         Ok(nonce)
     }
 

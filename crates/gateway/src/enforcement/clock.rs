@@ -20,7 +20,10 @@ pub(crate) struct SteppedBack;
 
 impl Clock {
     pub(crate) const fn new(latest: Timestamp, source: fn() -> Timestamp) -> Self {
-        Self { latest: AtomicU64::new(latest.as_micros()), source }
+        Self {
+            latest: AtomicU64::new(latest.as_micros()),
+            source,
+        }
     }
 
     /// Now; never earlier than what was told before.
@@ -35,7 +38,8 @@ impl Clock {
 
     /// The latest time that is known, for what must be written even when the clock is wrong.
     pub(crate) fn latest(&self) -> Timestamp {
-        self.now().unwrap_or(Timestamp::from_micros(self.latest.load(Ordering::Acquire)))
+        self.now()
+            .unwrap_or(Timestamp::from_micros(self.latest.load(Ordering::Acquire)))
     }
 }
 

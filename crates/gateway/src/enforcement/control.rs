@@ -15,7 +15,11 @@ use crate::peer::Peer;
 impl Enforcement {
     /// Serves the endpoints beside MCP.
     pub(crate) async fn serve_control(&self, peer: &Peer, request: ControlRequest) -> ControlReply {
-        let session = request.parameters.get("session").map(String::as_str).unwrap_or_default();
+        let session = request
+            .parameters
+            .get("session")
+            .map(String::as_str)
+            .unwrap_or_default();
         match request.endpoint {
             Endpoint::Challenge => reply(self.challenge(peer)),
             Endpoint::SessionOpen => reply(self.open_session(peer, &request.body).await),
@@ -35,10 +39,13 @@ impl Enforcement {
         self.peers
             .verify(peer.certificates(), &tls, now)
             .map_err(|_| "certificate_invalid")?;
-        let nonce = self.challenges.issue(peer.name(), now).map_err(|refusal| match refusal {
-            ChallengeRefusal::TooMany => "too_many_challenges",
-            ChallengeRefusal::NoRandomness => "random_unavailable",
-        })?;
+        let nonce = self
+            .challenges
+            .issue(peer.name(), now)
+            .map_err(|refusal| match refusal {
+                ChallengeRefusal::TooMany => "too_many_challenges",
+                ChallengeRefusal::NoRandomness => "random_unavailable",
+            })?;
         Ok(Challenge { nonce })
     }
 }
@@ -51,7 +58,10 @@ fn reply<T: Serialize>(result: Result<T, &'static str>) -> ControlReply {
             (status_of(code), serde_json::to_vec(&problem))
         }
     };
-    ControlReply { status, body: Bytes::from(body.unwrap_or_default()) }
+    ControlReply {
+        status,
+        body: Bytes::from(body.unwrap_or_default()),
+    }
 }
 
 fn status_of(code: &str) -> StatusCode {
@@ -62,10 +72,14 @@ fn status_of(code: &str) -> StatusCode {
             StatusCode::CONFLICT
         }
         "too_many_challenges" => StatusCode::TOO_MANY_REQUESTS,
-        "snapshot_stale" | "snapshot_expired" | "snapshot_missing" | "catalog_unavailable"
-        | "clock_stepped_back" | "log_unavailable" | "object_store" | "random_unavailable" => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        "snapshot_stale"
+        | "snapshot_expired"
+        | "snapshot_missing"
+        | "catalog_unavailable"
+        | "clock_stepped_back"
+        | "log_unavailable"
+        | "object_store"
+        | "random_unavailable" => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::FORBIDDEN,
     }
 }

@@ -30,16 +30,22 @@ impl Enforcement {
         let seat = {
             let live = home.lock().await;
             let seated = live.seated(peer.name()).ok_or("not_joined")?;
-            Seat { session, instance: seated.id }
+            Seat {
+                session,
+                instance: seated.id,
+            }
         };
         self.sessions.unseat(peer.name(), session);
         self.upstreams.close_seat(seat).await;
         let instance = Label::or_digest(peer.name());
         self.drain(&home, Some(&instance)).await;
         let mut live = home.lock().await;
-        let now = self.clock.now().map_err(|_| "clock_stepped_back")?;
-        let leaving = Leaving { instance, reason: LeaveReason::Completed };
-        let left = live.step(&self.log, now, Event::Leave(leaving)).await;
+        let (turn, now) = self.turn().await?;
+        let leaving = Leaving {
+            instance,
+            reason: LeaveReason::Completed,
+        };
+        let left = live.step(&self.log, turn, now, Event::Leave(leaving)).await;
         left.map(|_| ()).map_err(|error| code_of(&error))
     }
 
@@ -61,7 +67,9 @@ impl Enforcement {
                 return Err("end_not_yours");
             }
         }
-        let log_index = self.end_session(session, &home, EndReason::Completed).await?;
+        let log_index = self
+            .end_session(session, &home, EndReason::Completed)
+            .await?;
         let enrolled = async {
             while !self.records.is_enrolled(session) {
                 tokio::time::sleep(POLL).await;
@@ -71,7 +79,11 @@ impl Enforcement {
             Ok(()) => self.records.digest(session),
             Err(_) => None,
         };
-        Ok(EndedSession { session, log_index, record })
+        Ok(EndedSession {
+            session,
+            log_index,
+            record,
+        })
     }
 
     /// Ends a session: once, whoever asks for it how often. No call is taken from the moment this
@@ -112,16 +124,23 @@ impl Enforcement {
         let index = evidence_index(live, &self.objects);
         let bytes = index.to_bytes().map_err(|_| "malformed")?;
         let evidence = Some(Digest::of(&bytes));
-        self.objects.put(vec![bytes]).await.map_err(|_| "object_store")?;
-        let now = self.clock.now().map_err(|_| "clock_stepped_back")?;
-        live.step(&self.log, now, Event::End { reason, evidence })
+        self.objects
+            .put(vec![bytes])
+            .await
+            .map_err(|_| "object_store")?;
+        let (turn, now) = self.turn().await?;
+        live.step(&self.log, turn, now, Event::End { reason, evidence })
             .await
             .map_err(|error| code_of(&error))?;
         let session = live.session().id();
         for name in names {
             self.sessions.unseat(name.as_str(), session);
         }
-        live.memory.end.as_ref().map(|leaf| leaf.index).ok_or("log_unavailable")
+        live.memory
+            .end
+            .as_ref()
+            .map(|leaf| leaf.index)
+            .ok_or("log_unavailable")
     }
 
     /// Waits until nothing runs any more; what then still runs ends with an unknown outcome.
@@ -149,8 +168,9 @@ impl Enforcement {
             bytes: 0,
             micros: 0,
         };
+        let turn = self.log.turn().await;
         let now = self.clock.latest();
-        if let Err(error) = live.step(&self.log, now, Event::Outcome(end)).await {
+        if let Err(error) = live.step(&self.log, turn, now, Event::Outcome(end)).await {
             tracing::error!(%execution, %error, "an unknown outcome was not enrolled");
         }
     }
@@ -202,6 +222,12 @@ pub(crate) fn running(live: &Live, instance: Option<&Label>) -> Vec<ExecutionId>
     let Some(open) = live.open() else {
         return Vec::new();
     };
-    let names: Vec<_> = open.instances().filter(|name| instance.is_none_or(|it| it == *name)).collect();
-    names.into_iter().flat_map(|name| open.running(name)).collect()
+    let names: Vec<_> = open
+        .instances()
+        .filter(|name| instance.is_none_or(|it| it == *name))
+        .collect();
+    names
+        .into_iter()
+        .flat_map(|name| open.running(name))
+        .collect()
 }

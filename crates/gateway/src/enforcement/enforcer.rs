@@ -35,11 +35,18 @@ impl Enforcer for Enforcement {
                 micros: outcome.micros,
             };
             // An outcome is enrolled whatever the clock says: it happened.
+            let turn = self.log.turn().await;
             let now = self.clock.latest();
-            live.step(&self.log, now, Event::Outcome(end)).await.map(|_| ()).map_err(|error| {
-                tracing::error!(execution = %permit.execution(), %error, "no outcome");
-                Refusal { execution: Some(permit.execution()), ..refusal("log_unavailable") }
-            })
+            live.step(&self.log, turn, now, Event::Outcome(end))
+                .await
+                .map(|_| ())
+                .map_err(|error| {
+                    tracing::error!(execution = %permit.execution(), %error, "no outcome");
+                    Refusal {
+                        execution: Some(permit.execution()),
+                        ..refusal("log_unavailable")
+                    }
+                })
         })
     }
 

@@ -41,7 +41,11 @@ impl Records {
     pub(crate) fn open(records: PathBuf, waiting: PathBuf) -> io::Result<Self> {
         super::objects::private_folder(&records)?;
         super::objects::private_folder(&waiting)?;
-        Ok(Self { records, waiting, enrolled: Mutex::new(0) })
+        Ok(Self {
+            records,
+            waiting,
+            enrolled: Mutex::new(0),
+        })
     }
 
     /// Whether the session has its record.
@@ -119,7 +123,14 @@ impl Enforcement {
         self.hand_in(note).await?;
         let record = read_private_file(&self.records.record(session)).map_err(io::Error::other)?;
         let record = String::from_utf8(record.expose().to_vec()).map_err(io::Error::other)?;
-        match self.server.enrol_record(&EnrolRecord { session_id: session, record }).await {
+        match self
+            .server
+            .enrol_record(&EnrolRecord {
+                session_id: session,
+                record,
+            })
+            .await
+        {
             Err(ClientError::Refused(problem)) if problem.reason == "record_exists" => {}
             answer => {
                 answer?;
@@ -139,10 +150,17 @@ impl Enforcement {
             if size <= old_size {
                 return Ok(());
             }
-            let proof = self.log.journal().reader().prove_consistency(old_size, size)?;
+            let proof = self
+                .log
+                .journal()
+                .reader()
+                .prove_consistency(old_size, size)?;
             let request = EnrolCheckpoint {
                 old_size,
-                consistency: proof.iter().map(|hash| base64url::encode(hash.as_bytes())).collect(),
+                consistency: proof
+                    .iter()
+                    .map(|hash| base64url::encode(hash.as_bytes()))
+                    .collect(),
                 note: note.to_owned(),
             };
             match self.server.enrol_checkpoint(&request).await {
@@ -151,8 +169,10 @@ impl Enforcement {
                     return Ok(());
                 }
                 Err(ClientError::Refused(problem)) if problem.reason == "old_size" => {
-                    let known =
-                        problem.message.parse().map_err(|_| EnrolError::Disagreement)?;
+                    let known = problem
+                        .message
+                        .parse()
+                        .map_err(|_| EnrolError::Disagreement)?;
                     *self.lock_enrolled() = known;
                 }
                 Err(error) => return Err(error.into()),
@@ -162,7 +182,10 @@ impl Enforcement {
     }
 
     fn lock_enrolled(&self) -> std::sync::MutexGuard<'_, u64> {
-        self.records.enrolled.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.records
+            .enrolled
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -170,5 +193,7 @@ impl Enforcement {
 fn size_of_note(note: &str) -> u64 {
     let text = note.split("\n\n").next().unwrap_or_default();
     let checkpoint: Result<Checkpoint, _> = format!("{text}\n").parse();
-    checkpoint.map(|checkpoint| checkpoint.size).unwrap_or_default()
+    checkpoint
+        .map(|checkpoint| checkpoint.size)
+        .unwrap_or_default()
 }

@@ -17,9 +17,15 @@ pub(crate) fn evidence_index(live: &Live, objects: &Objects) -> EvidenceIndex {
     for (digest, kind) in &live.memory.named {
         add(*digest, *kind);
         if *kind == ObjectKind::Chain {
-            for (digest, kind) in of_chain(*digest, objects) {
-                add(digest, kind);
+            for link in links_of(*digest, objects) {
+                add(link, ObjectKind::Link);
             }
+        }
+    }
+    // Only roots that were verified and enrolled name a consent that belongs here.
+    for root in &live.memory.roots {
+        if let Some(consent) = consent_of(*root, objects) {
+            add(consent, ObjectKind::Consent);
         }
     }
     for instance in live.joined() {
@@ -41,19 +47,25 @@ pub(crate) fn evidence_index(live: &Live, objects: &Objects) -> EvidenceIndex {
         .filter(|(digest, _)| objects.holds(*digest))
         .map(|(digest, kind)| Object { digest, kind })
         .collect();
-    EvidenceIndex { format: IndexFormat::V1, session: live.session().id(), objects }
+    EvidenceIndex {
+        format: IndexFormat::V1,
+        session: live.session().id(),
+        objects,
+    }
 }
 
-/// The links of a chain, and the consent that its root names.
-fn of_chain(chain: Digest, objects: &Objects) -> Vec<(Digest, ObjectKind)> {
-    let Some(text) = objects.get(chain).and_then(|bytes| String::from_utf8(bytes).ok()) else {
-        return Vec::new();
-    };
-    let mut found: Vec<_> =
-        text.split(',').map(|link| (Digest::of(link), ObjectKind::Link)).collect();
-    let root = text.split(',').next().and_then(|root| Compact::parse(root).ok());
-    let consent = root.as_ref().and_then(|root| root.claims.get("prn")?.get("apr")?.as_str());
-    let consent = consent.and_then(|text| Digest::from_base64url(text).ok());
-    found.extend(consent.map(|digest| (digest, ObjectKind::Consent)));
-    found
+/// The links of a chain.
+fn links_of(chain: Digest, objects: &Objects) -> Vec<Digest> {
+    let text = objects
+        .get(chain)
+        .and_then(|bytes| String::from_utf8(bytes).ok());
+    text.map(|text| text.split(',').map(Digest::of).collect())
+        .unwrap_or_default()
+}
+
+/// The consent that a root names.
+fn consent_of(root: Digest, objects: &Objects) -> Option<Digest> {
+    let text = String::from_utf8(objects.get(root)?).ok()?;
+    let claims = Compact::parse(&text).ok()?.claims;
+    Digest::from_base64url(claims.get("prn")?.get("apr")?.as_str()?).ok()
 }

@@ -63,10 +63,16 @@ impl InForce {
         let keys = trust.token_authorities.iter().copied();
         Self {
             anchors: anchors
-                .map(|known| TrustAnchor { issuer: known.issuer.clone(), key: known.key })
+                .map(|known| TrustAnchor {
+                    issuer: known.issuer.clone(),
+                    key: known.key,
+                })
                 .collect(),
             issuers: issuers
-                .map(|known| IssuerKey { issuer: known.issuer.clone(), key: known.key })
+                .map(|known| IssuerKey {
+                    issuer: known.issuer.clone(),
+                    key: known.key,
+                })
                 .collect(),
             tokens: WitBundle::new(trust_domain.clone(), keys),
             revoked: snapshot.revoked.iter().cloned().collect(),
@@ -114,7 +120,11 @@ impl InForce {
 
     /// Calls `with` with what may have changed since a chain was verified.
     pub(crate) fn standing<T>(&self, now: Timestamp, with: impl FnOnce(Standing<'_>) -> T) -> T {
-        with(Standing { now, epoch: self.snapshot.epoch, revoked: &|jti| self.is_revoked(jti) })
+        with(Standing {
+            now,
+            epoch: self.snapshot.epoch,
+            revoked: &|jti| self.is_revoked(jti),
+        })
     }
 
     /// Calls `with` with what a manifest is verified against.

@@ -10,7 +10,7 @@ use chancery_types::id::{ApprovalId, ExecutionId, InstanceId, SessionId};
 use chancery_types::{Digest, Timestamp};
 
 use super::dossier::Dossier;
-use super::log::{Log, LogError};
+use super::log::{Log, LogError, Turn};
 
 /// A session with all that is remembered of its log. Every change is a step of the session machine
 /// or the fold of an entry that is durable.
@@ -39,6 +39,8 @@ pub(crate) struct Memory {
     told: BTreeSet<ApprovalId>,
     /// The objects that entries name.
     pub(crate) named: BTreeMap<Digest, ObjectKind>,
+    /// The enrolled links that have none above them.
+    pub(crate) roots: BTreeSet<Digest>,
     /// The policies that decided.
     pub(crate) policies: BTreeSet<Digest>,
     /// The leaf hashes of decisions and outcomes, in the order of the log.
@@ -130,7 +132,10 @@ impl Live {
 
     /// An instance that is in the session.
     pub(crate) fn seated(&self, instance: &str) -> Option<&Seated> {
-        self.memory.members.get(instance).filter(|seated| !seated.left)
+        self.memory
+            .members
+            .get(instance)
+            .filter(|seated| !seated.left)
     }
 
     /// Everybody who ever joined.
@@ -163,26 +168,32 @@ impl Live {
         Some(id)
     }
 
-    /// Takes a step, enrols what it says, and returns what else is to be done.
+    /// Takes a step, enrols what it says, and returns what else is to be done. `now` was read in
+    /// this turn; all entries of the step are sent in it, so that none stands between them that is
+    /// later.
     pub(crate) async fn step(
         &mut self,
         log: &Log,
+        turn: Turn<'_>,
         now: Timestamp,
         event: Event,
     ) -> Result<Vec<Effect>, StepError> {
         let mut rest = Vec::new();
+        let mut sent = Vec::new();
         for effect in self.take(now, event)? {
-            let Effect::Enrol { at, event } = effect else {
-                rest.push(effect);
-                continue;
-            };
-            let (leaf, entry) = match log.enrol(at, *event).await {
+            match effect {
+                Effect::Enrol { at, event } => match log.send(&turn, at, *event).await {
+                    Ok(entry) => sent.push(entry),
+                    Err(error) => return Err(self.close(error)),
+                },
+                other => rest.push(other),
+            }
+        }
+        drop(turn);
+        for entry in sent {
+            let (leaf, entry) = match entry.durable().await {
                 Ok(enrolled) => enrolled,
-                Err(error) => {
-                    self.broken = true;
-                    tracing::error!(session = %self.session.id(), %error, "session closed");
-                    return Err(StepError::Log(error));
-                }
+                Err(error) => return Err(self.close(error)),
             };
             self.observe(&leaf, &entry);
             let place = entry.event.instance_link();
@@ -199,6 +210,7 @@ impl Live {
     pub(crate) async fn deny(
         &mut self,
         log: &Log,
+        turn: Turn<'_>,
         now: Timestamp,
         denied: Denied,
     ) -> Result<(), StepError> {
@@ -211,7 +223,10 @@ impl Live {
             execution: denied.execution,
             session: self.session.id(),
             instance: denied.instance,
-            link: InstanceLink { seq: place.next, prev: Some(place.last.clone()) },
+            link: InstanceLink {
+                seq: place.next,
+                prev: Some(place.last.clone()),
+            },
             chain: denied.chain,
             leaf: denied.leaf,
             proof: denied.proof,
@@ -225,12 +240,14 @@ impl Live {
             charges: Vec::new(),
             step: None,
         };
-        match log.enrol(now, decision.into()).await {
+        let sent = match log.send(&turn, now, decision.into()).await {
+            Ok(sent) => sent,
+            Err(error) => return Err(self.close(error)),
+        };
+        drop(turn);
+        match sent.durable().await {
             Ok((leaf, entry)) => self.fold(&leaf, &entry).map_err(StepError::Fault),
-            Err(error) => {
-                self.broken = true;
-                Err(StepError::Log(error))
-            }
+            Err(error) => Err(self.close(error)),
         }
     }
 
@@ -247,6 +264,13 @@ impl Live {
         }
         self.observe(leaf, entry);
         Ok(())
+    }
+
+    /// Takes no further step: what is in the log is not known any more.
+    fn close(&mut self, error: LogError) -> StepError {
+        self.broken = true;
+        tracing::error!(session = %self.session.id(), %error, "the session takes no more calls");
+        StepError::Log(error)
     }
 
     fn take(&mut self, now: Timestamp, event: Event) -> Result<Vec<Effect>, StepError> {
@@ -278,7 +302,10 @@ impl Live {
 impl Memory {
     fn observe(&mut self, leaf: &LeafRef, entry: &Entry) {
         if let Some((_, instance, link)) = entry.event.instance_link() {
-            let place = Place { next: link.seq.saturating_add(1), last: leaf.clone() };
+            let place = Place {
+                next: link.seq.saturating_add(1),
+                last: leaf.clone(),
+            };
             self.places.insert(instance.clone(), place);
         }
         match &entry.event {
@@ -295,7 +322,13 @@ impl Memory {
             }
             Logged::DelegationEnrol(enrol) => {
                 self.named.entry(enrol.link).or_insert(ObjectKind::Link);
-                let root = self.root.as_mut().filter(|root| root.jti == enrol.delegation);
+                if enrol.parent.is_none() {
+                    self.roots.insert(enrol.link);
+                }
+                let root = self
+                    .root
+                    .as_mut()
+                    .filter(|root| root.jti == enrol.delegation);
                 if let Some(root) = root {
                     root.holder = enrol.delegate.clone();
                     root.digest = enrol.link;
@@ -305,7 +338,12 @@ impl Memory {
                 self.named.insert(join.chain, ObjectKind::Chain);
                 if let Some(id) = join.id {
                     let (expires, chain) = (join.expires, join.chain);
-                    let seated = Seated { id, expires, chain, left: false };
+                    let seated = Seated {
+                        id,
+                        expires,
+                        chain,
+                        left: false,
+                    };
                     self.members.insert(join.instance.clone(), seated);
                 }
             }
@@ -317,7 +355,8 @@ impl Memory {
             Logged::Decision(decision) => {
                 self.named.insert(decision.chain, ObjectKind::Chain);
                 self.named.insert(decision.proof, ObjectKind::Proof);
-                self.named.insert(decision.request.args_digest, ObjectKind::Arguments);
+                self.named
+                    .insert(decision.request.args_digest, ObjectKind::Arguments);
                 self.policies.insert(decision.policy);
                 self.transcript.extend(leaf.hash.as_bytes());
                 self.decisions = self.decisions.saturating_add(1);

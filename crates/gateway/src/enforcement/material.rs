@@ -29,6 +29,8 @@ pub(crate) struct Material {
     pub(crate) server: String,
     pub(crate) name: String,
     method: Method,
+    /// Whether parameters came that no decision covers.
+    pub(crate) is_ungoverned: bool,
     /// Why the call cannot be judged.
     pub(crate) fault: Option<&'static str>,
 }
@@ -36,39 +38,24 @@ pub(crate) struct Material {
 impl Material {
     pub(crate) fn read(call: &Call) -> Self {
         let mut fault = None;
-        let mut keep = |found: &'static str| {
-            fault.get_or_insert(found);
-        };
-        let links = match call.delegation().map(serde_json::from_str::<Vec<String>>) {
-            Some(Ok(links)) if !links.is_empty() => links,
-            Some(_) => {
-                keep("malformed");
-                Vec::new()
-            }
-            None => {
-                keep("delegation_missing");
-                Vec::new()
-            }
-        };
-        let proof = match call.proof().map(serde_json::from_str::<String>) {
-            Some(Ok(proof)) => Some(proof),
-            Some(Err(_)) => {
-                keep("malformed");
-                None
-            }
-            None => None,
-        };
+        // What cannot be read was not presented: evidence holds no other form of it.
+        let links: Vec<String> = call
+            .delegation()
+            .and_then(|raw| serde_json::from_str(raw).ok())
+            .unwrap_or_default();
+        let proof = call.proof().and_then(|raw| serde_json::from_str(raw).ok());
         let raw = call.arguments().unwrap_or("{}");
         let (arguments, canonical) = match arguments(raw) {
             Ok(read) => read,
             Err(code) => {
-                keep(code);
+                fault = Some(code);
                 (Map::new(), Vec::new())
             }
         };
         let names = call.visit().message().param_names();
-        if names.iter().any(|name| !GOVERNED.contains(&name.as_str())) {
-            keep("ungoverned_parameter");
+        let is_ungoverned = names.iter().any(|name| !GOVERNED.contains(&name.as_str()));
+        if fault.is_none() && links.join(",").is_empty() {
+            fault = Some("delegation_missing");
         }
         Self {
             chain: Digest::of(links.join(",")),
@@ -79,13 +66,18 @@ impl Material {
             server: call.visit().server().to_string(),
             name: call.target().to_owned(),
             method: call.method(),
+            is_ungoverned,
             fault,
         }
     }
 
     /// The call as chains, proofs and the session machine judge it.
     pub(crate) fn call(&self) -> Judged<'_> {
-        Judged { server: &self.server, target: self.target(), args: &self.arguments }
+        Judged {
+            server: &self.server,
+            target: self.target(),
+            args: &self.arguments,
+        }
     }
 
     pub(crate) fn target(&self) -> Target<'_> {
@@ -163,13 +155,15 @@ fn integers_are_exact(json: &str) -> bool {
             b'0'..=b'9' if !in_string => {
                 let mut digits = String::from(char::from(byte));
                 let mut is_integer = true;
-                while let Some(next) =
-                    bytes.next_if(|next| matches!(next, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'))
+                while let Some(next) = bytes
+                    .next_if(|next| matches!(next, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'))
                 {
                     is_integer &= next.is_ascii_digit();
                     digits.push(char::from(next));
                 }
-                let exact = digits.parse::<u64>().is_ok_and(|value| value <= MAX_SAFE_INTEGER);
+                let exact = digits
+                    .parse::<u64>()
+                    .is_ok_and(|value| value <= MAX_SAFE_INTEGER);
                 if is_integer && !exact {
                     return false;
                 }

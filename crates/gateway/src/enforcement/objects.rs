@@ -55,13 +55,21 @@ fn store(folder: &Path, objects: &[Vec<u8>]) -> io::Result<()> {
         // Under its name a file is whole or not there.
         let random = random_bytes::<8>().map_err(io::Error::other)?;
         let next = path.with_extension(format!("{:016x}", u64::from_be_bytes(random)));
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&next)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&next)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&next, &path)?;
         new = true;
     }
-    if new { File::open(folder)?.sync_all() } else { Ok(()) }
+    if new {
+        File::open(folder)?.sync_all()
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -74,13 +82,25 @@ mod tests {
     async fn gives_back_only_what_it_was_given() {
         let folder = tempfile::tempdir().unwrap();
         let objects = Objects::open(folder.path().join("objects")).unwrap();
-        objects.put(vec![b"one".to_vec(), b"two".to_vec(), b"one".to_vec()]).await.unwrap();
+        objects
+            .put(vec![b"one".to_vec(), b"two".to_vec(), b"one".to_vec()])
+            .await
+            .unwrap();
         assert_eq!(objects.get(Digest::of("one")), Some(b"one".to_vec()));
         assert_eq!(objects.get(Digest::of("three")), None);
-        let path = folder.path().join("objects").join(Digest::of("two").to_hex());
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let path = folder
+            .path()
+            .join("objects")
+            .join(Digest::of("two").to_hex());
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         fs::write(&path, b"2").unwrap();
         assert_eq!(objects.get(Digest::of("two")), None);
-        assert_eq!(fs::read_dir(folder.path().join("objects")).unwrap().count(), 2);
+        assert_eq!(
+            fs::read_dir(folder.path().join("objects")).unwrap().count(),
+            2
+        );
     }
 }

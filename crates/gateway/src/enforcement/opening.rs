@@ -51,8 +51,8 @@ impl Enforcement {
             return result.map_err(|refused| refused.code);
         };
         let entry = refused.seen.refusal(refused.code, peer.name());
-        match self.log.enrol(self.clock.latest(), entry.into()).await {
-            Ok(_) => Err(refused.code),
+        match self.log.enrol(&self.clock, entry.into()).await {
+            Ok(()) => Err(refused.code),
             Err(error) => {
                 tracing::error!(%error, "a refusal was not enrolled");
                 Err("log_unavailable")
@@ -65,7 +65,10 @@ impl Enforcement {
         let presented = self.verify_presentation(peer, body, &in_force, &catalog, now)?;
         let session = presented.session;
         let seen = Box::new(presented.seen.clone());
-        let fail = |code| Refused { code, seen: seen.clone() };
+        let fail = |code| Refused {
+            code,
+            seen: seen.clone(),
+        };
         let disclosures = disclosures(&presented, self.trust_domain.as_str()).map_err(fail)?;
         let [principal, operator] = &disclosures;
         let dossier = Dossier {
@@ -83,7 +86,8 @@ impl Enforcement {
         let mut presented = presented;
         presented.objects.push(catalog.bytes.clone());
         let opened = async {
-            self.keep_evidence(&mut live, &mut presented, &disclosures, &in_force).await?;
+            self.keep_evidence(&mut live, &mut presented, &disclosures, &in_force)
+                .await?;
             let opening = Opening {
                 gateway: Label::or_digest(self.own.as_str()),
                 member: presented.member.clone(),
@@ -98,13 +102,16 @@ impl Enforcement {
                 budgets: Budgets::default(),
             };
             let opening = Event::Open(Box::new(opening));
-            live.step(&self.log, now, opening).await.map_err(|error| code_of(&error))
+            let (turn, now) = self.turn().await?;
+            live.step(&self.log, turn, now, opening)
+                .await
+                .map_err(|error| code_of(&error))
         };
         if let Err(code) = opened.await {
             self.sessions.withdraw(session);
             return Err(fail(code));
         }
-        self.join(&mut live, presented, now).await.map_err(fail)?;
+        self.join(&mut live, presented).await.map_err(fail)?;
         self.view(&live).ok_or_else(|| fail("session_unknown"))
     }
 
@@ -113,13 +120,18 @@ impl Enforcement {
         let mut presented = self.verify_presentation(peer, body, &in_force, &catalog, now)?;
         let session = presented.session;
         let seen = Box::new(presented.seen.clone());
-        let fail = |code| Refused { code, seen: seen.clone() };
+        let fail = |code| Refused {
+            code,
+            seen: seen.clone(),
+        };
         if id.parse() != Ok(session) {
             return Err(fail("wrong_session"));
         }
-        let home = self.sessions.get(session).ok_or_else(|| fail("session_unknown"))?;
+        let home = self
+            .sessions
+            .get(session)
+            .ok_or_else(|| fail("session_unknown"))?;
         let mut live = home.lock().await;
-        let now = self.clock.now().map_err(|_| fail("clock_stepped_back"))?;
         let open = live.open().ok_or_else(|| fail("session_ended"))?;
         if live.ending.is_some() {
             return Err(fail("session_ending"));
@@ -130,17 +142,24 @@ impl Enforcement {
         if live.joined().any(|name| *name == *peer.name().as_ref()) {
             return Err(fail("already_joined"));
         }
-        let disclosures = [presented.disclosure.clone(), live.dossier.principal.clone()];
-        let kept = self.keep_evidence(&mut live, &mut presented, &disclosures, &in_force).await;
+        let kept = self
+            .keep_evidence(&mut live, &mut presented, &[], &in_force)
+            .await;
         kept.map_err(fail)?;
-        self.join(&mut live, presented, now).await.map_err(fail)?;
+        self.join(&mut live, presented).await.map_err(fail)?;
         self.view(&live).ok_or_else(|| fail("session_unknown"))
     }
 
     /// Everything that a presentation is judged by.
     async fn circumstances(&self) -> Result<(Timestamp, Arc<InForce>, Arc<Catalog>), Refused> {
-        let fail = |code| Refused { code, seen: Box::new(Seen::default()) };
-        let catalog = self.catalog().await.ok_or_else(|| fail("catalog_unavailable"))?;
+        let fail = |code| Refused {
+            code,
+            seen: Box::new(Seen::default()),
+        };
+        let catalog = self
+            .catalog()
+            .await
+            .ok_or_else(|| fail("catalog_unavailable"))?;
         let in_force = self.in_force().ok_or_else(|| fail("snapshot_missing"))?;
         let now = self.clock.now().map_err(|_| fail("clock_stepped_back"))?;
         Ok((now, in_force, catalog))
@@ -151,20 +170,26 @@ impl Enforcement {
         &self,
         live: &mut Live,
         presented: &mut Presented,
-        disclosures: &[Disclosure; 2],
+        disclosures: &[Disclosure],
         in_force: &InForce,
     ) -> Result<(), &'static str> {
         const FAILED: &str = "object_store";
         let mut objects = std::mem::take(&mut presented.objects);
-        for disclosure in disclosures.iter().chain([&presented.disclosure]) {
+        for disclosure in disclosures {
             let bytes = to_canonical(disclosure).map_err(|_| FAILED)?;
-            live.dossier.disclosures.insert(chancery_types::Digest::of(&bytes));
+            live.dossier
+                .disclosures
+                .insert(chancery_types::Digest::of(&bytes));
             objects.push(bytes);
         }
         let instance = Label::or_digest(presented.member.instance().as_str());
-        live.dossier.members.insert(instance, presented.member_objects.clone());
+        live.dossier
+            .members
+            .insert(instance, presented.member_objects.clone());
         let digest = in_force.policy.bundle.digest().to_string();
-        live.dossier.policies.insert(digest, policy_object(in_force));
+        live.dossier
+            .policies
+            .insert(digest, policy_object(in_force));
         let stored = self.objects.put(objects).await;
         let kept = self.dossiers.keep(live.session().id(), &live.dossier).await;
         stored.and(kept).map_err(|error| {
@@ -183,7 +208,9 @@ impl Enforcement {
         if live.dossier.policies.contains_key(&digest) {
             return Ok(());
         }
-        live.dossier.policies.insert(digest, policy_object(in_force));
+        live.dossier
+            .policies
+            .insert(digest, policy_object(in_force));
         let kept = self.dossiers.keep(live.session().id(), &live.dossier).await;
         kept.map_err(|error| {
             tracing::error!(%error, "evidence was not stored");
@@ -191,12 +218,7 @@ impl Enforcement {
         })
     }
 
-    async fn join(
-        &self,
-        live: &mut Live,
-        presented: Presented,
-        now: Timestamp,
-    ) -> Result<(), &'static str> {
+    async fn join(&self, live: &mut Live, presented: Presented) -> Result<(), &'static str> {
         let instance = Label::or_digest(presented.member.instance().as_str());
         let session = live.session().id();
         let joining = Joining {
@@ -204,7 +226,10 @@ impl Enforcement {
             chain: presented.chain,
             principal: live.dossier.principal.clone(),
         };
-        let joined = live.step(&self.log, now, Event::Join(Box::new(joining))).await;
+        let (turn, now) = self.turn().await?;
+        let joined = live
+            .step(&self.log, turn, now, Event::Join(Box::new(joining)))
+            .await;
         joined.map_err(|error| code_of(&error))?;
         self.sessions.seat(instance, session);
         Ok(())
@@ -218,7 +243,9 @@ impl Enforcement {
             chancery_session::Session::Ended(ended) => (&ended.opened, true),
             chancery_session::Session::Opening(_) => return None,
         };
-        let in_force = self.in_force().map(|in_force| in_force.policy.bundle.digest());
+        let in_force = self
+            .in_force()
+            .map(|in_force| in_force.policy.bundle.digest());
         Some(SessionView {
             session: opened.entry.session,
             policy: in_force.unwrap_or(opened.entry.policy),
@@ -251,16 +278,20 @@ fn policy_object(in_force: &InForce) -> PolicyObject {
 }
 
 /// The session's own disclosures: the person with issuer and identifier, and the operator.
-fn disclosures(
-    presented: &Presented,
-    operator: &str,
-) -> Result<[Disclosure; 2], &'static str> {
+fn disclosures(presented: &Presented, operator: &str) -> Result<[Disclosure; 2], &'static str> {
     let person = principal_text(presented.chain.principal()).map_err(|_| "principal_mismatch")?;
     let disclosure = |name: &str, value: String| {
         let salt = random_bytes().map_err(|_| "random_unavailable")?;
-        Ok::<_, &'static str>(Disclosure { name: Label::or_digest(name), salt, value })
+        Ok::<_, &'static str>(Disclosure {
+            name: Label::or_digest(name),
+            salt,
+            value,
+        })
     };
-    Ok([disclosure(PRINCIPAL, person)?, disclosure(OPERATOR, operator.to_owned())?])
+    Ok([
+        disclosure(PRINCIPAL, person)?,
+        disclosure(OPERATOR, operator.to_owned())?,
+    ])
 }
 
 /// The reason code of a step that was not taken.

@@ -41,7 +41,11 @@ impl Peers {
         let remembered = known.get(&leaf).filter(|known| now < known.until);
         if let Some(remembered) = remembered {
             let valid = now <= remembered.not_after;
-            return if valid { Ok(remembered.peer.clone()) } else { Err(NoPeer) };
+            return if valid {
+                Ok(remembered.peer.clone())
+            } else {
+                Err(NoPeer)
+            };
         }
         known.remove(&leaf);
         let svid = verify_peer(chain, &tls.bundle(), now).map_err(|_| NoPeer)?;
@@ -61,6 +65,9 @@ impl Peers {
 
     /// Forgets all: the authorities have changed.
     pub(crate) fn forget(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 }

@@ -27,8 +27,6 @@ pub(crate) struct Presented {
     pub(crate) member: Member,
     pub(crate) chain: VerifiedChain,
     pub(crate) consent: Consent,
-    /// The person, as presented: what opens the commitment in the server's log.
-    pub(crate) disclosure: Disclosure,
     pub(crate) member_objects: MemberObjects,
     /// Everything that evidence needs of it.
     pub(crate) objects: Vec<Vec<u8>>,
@@ -55,7 +53,12 @@ pub(crate) struct Seen {
 impl Seen {
     /// What could be read of a call.
     pub(crate) const fn of_call(session: Option<SessionId>, chain: Digest) -> Self {
-        Self { session, chain: Some(chain), manifest: None, link: None }
+        Self {
+            session,
+            chain: Some(chain),
+            manifest: None,
+            link: None,
+        }
     }
 
     /// The entry that says so.
@@ -86,7 +89,10 @@ impl Enforcement {
         let verified = self.verify_parts(peer, body, in_force, catalog, now, &mut seen);
         verified.map_err(|fault| {
             seen.link = fault.link;
-            Refused { code: fault.code, seen: Box::new(seen) }
+            Refused {
+                code: fault.code,
+                seen: Box::new(seen),
+            }
         })
     }
 
@@ -119,7 +125,9 @@ impl Enforcement {
         let token = verify_wit(&presentation.wit, in_force.tokens(), now, &AwsLc)
             .map_err(|error| refused("wit_refused", &error))?;
         let chain = in_force
-            .chains(self.own.as_str(), now, |context| verify_chain(&links, context))
+            .chains(self.own.as_str(), now, |context| {
+                verify_chain(&links, context)
+            })
             .map_err(ChainFault::from)?;
         let session: SessionId = chain.sid().parse().map_err(|_| "wrong_session")?;
         seen.session = Some(session);
@@ -143,8 +151,8 @@ impl Enforcement {
         if manifest.catalog_hash() != Some(catalog.root) {
             return Err("catalog_mismatch".into());
         }
-        let member = Member::new(&token, &manifest, Some(catalog.root))
-            .map_err(|error| match error {
+        let member =
+            Member::new(&token, &manifest, Some(catalog.root)).map_err(|error| match error {
                 MemberError::NotAnInstance => "holder_mismatch",
                 MemberError::WrongAgent | MemberError::WrongManifest => "manifest_mismatch",
                 MemberError::WrongCatalog => "catalog_mismatch",
@@ -161,7 +169,9 @@ impl Enforcement {
             manifest: Digest::of(&envelope),
             wit: token.digest(),
             manifest_id: manifest.manifest_id().to_owned(),
-            code: manifest.container_image().unwrap_or(manifest.payload_digest()),
+            code: manifest
+                .container_image()
+                .unwrap_or(manifest.payload_digest()),
         };
         let mut objects = vec![
             envelope,
@@ -176,7 +186,6 @@ impl Enforcement {
             member,
             chain,
             consent,
-            disclosure: presentation.principal,
             member_objects,
             objects,
             seen: seen.clone(),

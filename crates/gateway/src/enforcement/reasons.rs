@@ -1,41 +1,134 @@
 /// The gateway's own reason codes, with what to say to people. Codes of chains, proofs and the
 /// session machine are those of `delegation` and `session` and stand beside these.
 pub const REASONS: &[(&str, &str)] = &[
-    ("already_joined", "the instance joined this session before; an instance joins once"),
-    ("approval_denied", "a person denied this action in this session"),
-    ("approval_expired", "nobody answered in time; repeat the call to ask again"),
-    ("approval_invalid", "the relayed answer is not a person's answer to this question"),
-    ("catalog_mismatch", "the manifest binds another tool catalog than the servers list now; review the tools and sign a new manifest"),
-    ("catalog_unavailable", "the tools of a configured server are not known; see the gateway's log"),
-    ("certificate_invalid", "the certificate has expired or is of another trust domain; connect again with a current X.509-SVID"),
-    ("challenge_unknown", "the proof's nonce is not open; ask POST /v1/challenges for one and use it within a minute"),
-    ("clock_stepped_back", "the gateway's clock stands before what it logged; set the machine's clock"),
-    ("consent_invalid", "the consent is not the person's assertion over this root"),
-    ("consent_missing", "the root's consent was never presented; join the session with it first"),
-    ("credential_expired", "the credential that the instance joined with has expired"),
-    ("delegation_missing", "the call carries no delegation chain; it is expected in _meta under io.chancery/delegation"),
-    ("end_not_yours", "a session is ended by the instance that holds its root"),
-    ("log_unavailable", "the gateway's log takes no entries; nothing is forwarded"),
-    ("manifest_refused", "the manifest does not verify; see the gateway's log"),
-    ("manifest_mismatch", "the manifest is another agent's, or not the one that the token names"),
-    ("method_not_governed", "the method is not one that the gateway decides or admits"),
-    ("mission_mismatch", "the mission document is not the one that the root names"),
-    ("not_joined", "the instance is in no open session; open or join one first"),
-    ("object_store", "evidence could not be stored; nothing is forwarded"),
-    ("policy_mismatch", "the manifest binds another policy bundle than is in force; sign a new manifest"),
-    ("principal_mismatch", "the disclosure is not of the person at the root"),
+    (
+        "already_joined",
+        "the instance joined this session before; an instance joins once",
+    ),
+    (
+        "approval_denied",
+        "a person denied this action in this session",
+    ),
+    (
+        "approval_expired",
+        "nobody answered in time; repeat the call to ask again",
+    ),
+    (
+        "approval_invalid",
+        "the relayed answer is not a person's answer to this question",
+    ),
+    (
+        "catalog_mismatch",
+        "the manifest binds another tool catalog than the servers list now; review the tools and sign a new manifest",
+    ),
+    (
+        "catalog_unavailable",
+        "the tools of a configured server are not known; see the gateway's log",
+    ),
+    (
+        "certificate_invalid",
+        "the certificate has expired or is of another trust domain; connect again with a current X.509-SVID",
+    ),
+    (
+        "challenge_unknown",
+        "the proof's nonce is not open; ask POST /v1/challenges for one and use it within a minute",
+    ),
+    (
+        "clock_stepped_back",
+        "the gateway's clock stands before what it logged; set the machine's clock",
+    ),
+    (
+        "consent_invalid",
+        "the consent is not the person's assertion over this root",
+    ),
+    (
+        "consent_missing",
+        "the root's consent was never presented; join the session with it first",
+    ),
+    (
+        "credential_expired",
+        "the credential that the instance joined with has expired",
+    ),
+    (
+        "delegation_missing",
+        "the call carries no delegation chain; it is expected in _meta under io.chancery/delegation",
+    ),
+    (
+        "end_not_yours",
+        "a session is ended by the instance that holds its root",
+    ),
+    (
+        "log_unavailable",
+        "the gateway's log takes no entries; nothing is forwarded",
+    ),
+    (
+        "manifest_mismatch",
+        "the manifest is another agent's, or not the one that the token names",
+    ),
+    (
+        "manifest_refused",
+        "the manifest does not verify; see the gateway's log",
+    ),
+    (
+        "method_not_governed",
+        "the method is not one that the gateway decides or admits",
+    ),
+    (
+        "mission_mismatch",
+        "the mission document is not the one that the root names",
+    ),
+    (
+        "not_joined",
+        "the instance is in no open session; open or join one first",
+    ),
+    (
+        "object_store",
+        "evidence could not be stored; nothing is forwarded",
+    ),
+    (
+        "policy_mismatch",
+        "the manifest binds another policy bundle than is in force; sign a new manifest",
+    ),
+    (
+        "principal_mismatch",
+        "the disclosure is not of the person at the root",
+    ),
     ("random_unavailable", "the system's random source failed"),
-    ("session_ambiguous", "the instance is in several sessions; send the delegation chain along"),
+    (
+        "session_ambiguous",
+        "the instance is in several sessions; send the delegation chain along",
+    ),
     ("session_ending", "the session is ending"),
-    ("session_exists", "the session was opened before; a root opens one session"),
+    (
+        "session_exists",
+        "the session was opened before; a root opens one session",
+    ),
     ("session_unknown", "the gateway has no such session"),
-    ("snapshot_expired", "nothing is known of revocations and policy for longer than the grace; start the server"),
-    ("snapshot_missing", "the gateway has no policy yet; start the server"),
-    ("snapshot_stale", "nothing is known of revocations and policy for more than ten seconds; start the server"),
-    ("too_many_challenges", "too many nonces are open; use or wait for those"),
-    ("ungoverned_parameter", "the call carries parameters that no delegation covers"),
+    (
+        "snapshot_expired",
+        "nothing is known of revocations and policy for longer than the grace; start the server",
+    ),
+    (
+        "snapshot_missing",
+        "the gateway has no policy yet; start the server",
+    ),
+    (
+        "snapshot_stale",
+        "nothing is known of revocations and policy for more than ten seconds; start the server",
+    ),
+    (
+        "too_many_challenges",
+        "too many nonces are open; use or wait for those",
+    ),
+    (
+        "ungoverned_parameter",
+        "the call carries parameters that no delegation covers",
+    ),
     ("unknown_argument", "the tool's schema has no such argument"),
-    ("wit_refused", "the credential of the agent key does not verify; ask the node for a current one"),
+    (
+        "wit_refused",
+        "the credential of the agent key does not verify; ask the node for a current one",
+    ),
 ];
 
 /// What to say to people about a code.

@@ -38,7 +38,11 @@ pub(crate) fn trust_record(
     let (Some(root), Some(evidence)) = (&live.memory.root, ended.entry.evidence) else {
         return Err(RecordError::NotEnded);
     };
-    let opener = live.dossier.members.get(&opened.instance).ok_or(RecordError::NotEnded)?;
+    let opener = live
+        .dossier
+        .members
+        .get(&opened.instance)
+        .ok_or(RecordError::NotEnded)?;
     let version = live.dossier.policies.get(&opened.policy.to_string());
     let reference = |rel: &str, id: String, digest| Reference {
         rel: rel.to_owned(),
@@ -51,25 +55,50 @@ pub(crate) fn trust_record(
         eat_profile: Profile::V02,
         iat: now.as_seconds(),
         subject: root.holder.to_string(),
-        model: Model { provider: "none".to_owned(), model_id: "deterministic".to_owned() },
-        runtime: Runtime { platform: Platform::SoftwareOnly, measurement: opener.code },
+        model: Model {
+            provider: "none".to_owned(),
+            model_id: "deterministic".to_owned(),
+        },
+        runtime: Runtime {
+            platform: Platform::SoftwareOnly,
+            measurement: opener.code,
+        },
         policy: Policy {
             bundle_hash: opened.policy,
             enforcement_mode: EnforcementMode::Enforce,
-            version: version.map(|policy| policy.version).unwrap_or_default().to_string(),
+            version: version
+                .map(|policy| policy.version)
+                .unwrap_or_default()
+                .to_string(),
         },
         data_class: "unclassified".to_owned(),
-        build_provenance: BuildProvenance { slsa_level: 0, digest: opener.code },
-        appraisal: Appraisal { status: AppraisalStatus::None, verifier: gateway.to_owned() },
-        cnf: Confirmation { jwk: ConfirmationKey::of(key.public()).ok_or(RecordError::Key)? },
+        build_provenance: BuildProvenance {
+            slsa_level: 0,
+            digest: opener.code,
+        },
+        appraisal: Appraisal {
+            status: AppraisalStatus::None,
+            verifier: gateway.to_owned(),
+        },
+        cnf: Confirmation {
+            jwk: ConfirmationKey::of(key.public()).ok_or(RecordError::Key)?,
+        },
         tool_transcript: ToolTranscript {
             hash: Digest::of(&live.memory.transcript),
             call_count: live.memory.decisions,
         },
         references: vec![
-            reference("agent-manifest", opener.manifest_id.clone(), opened.manifest),
+            reference(
+                "agent-manifest",
+                opener.manifest_id.clone(),
+                opened.manifest,
+            ),
             reference("evidence-index", opened.session.to_string(), evidence),
-            reference("log-checkpoint", origin.clone(), Digest::of(&published.note)),
+            reference(
+                "log-checkpoint",
+                origin.clone(),
+                Digest::of(&published.note),
+            ),
             reference("delegation-root", root.jti.to_string(), root.digest),
         ],
         transparency: format!("https://{origin}"),

@@ -36,7 +36,9 @@ pub enum RestoreError {
         fault: Fault,
     },
     /// What belongs to a session and stands beside the log is gone.
-    #[error("the dossier of session {session} is missing or unreadable; restore the gateway's folder")]
+    #[error(
+        "the dossier of session {session} is missing or unreadable; restore the gateway's folder"
+    )]
     Dossier {
         /// The session.
         session: SessionId,
@@ -63,30 +65,40 @@ pub(crate) fn restore(
     let mut latest = Timestamp::from_micros(0);
     for read in journal.entries(0..journal.size()) {
         let (index, bytes) = read?;
-        let entry =
-            Entry::parse(&bytes).map_err(|source| RestoreError::Entry { index, source })?;
+        let entry = Entry::parse(&bytes).map_err(|source| RestoreError::Entry { index, source })?;
         latest = latest.max(entry.at);
         let refused = matches!(entry.event, Event::SessionRefuse(_));
         let Some(session) = entry.event.session().filter(|_| !refused) else {
             continue;
         };
         if over.contains(&session) {
-            return Err(RestoreError::Fold { index, fault: Fault::Ended });
+            return Err(RestoreError::Fold {
+                index,
+                fault: Fault::Ended,
+            });
         }
         let live = match sessions.entry(session) {
             std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
             std::collections::btree_map::Entry::Vacant(new) => {
-                let dossier =
-                    dossiers.read(session).ok_or(RestoreError::Dossier { session })?;
+                let dossier = dossiers
+                    .read(session)
+                    .ok_or(RestoreError::Dossier { session })?;
                 new.insert(Live::new(session, dossier))
             }
         };
-        let leaf = LeafRef { index, hash: leaf_hash(&bytes) };
-        live.fold(&leaf, &entry).map_err(|fault| RestoreError::Fold { index, fault })?;
+        let leaf = LeafRef {
+            index,
+            hash: leaf_hash(&bytes),
+        };
+        live.fold(&leaf, &entry)
+            .map_err(|fault| RestoreError::Fold { index, fault })?;
         if matches!(live.session(), Session::Ended(_)) && records.knows(session) {
             sessions.remove(&session);
             over.insert(session);
         }
     }
-    Ok(Restored { sessions: sessions.into_values().collect(), latest })
+    Ok(Restored {
+        sessions: sessions.into_values().collect(),
+        latest,
+    })
 }

@@ -27,10 +27,16 @@ impl Sessions {
         for live in restored {
             let id = live.session().id();
             let joined: Vec<_> = live.joined().cloned().collect();
-            for instance in joined.into_iter().filter(|name| live.seated(name.as_str()).is_some()) {
+            for instance in joined
+                .into_iter()
+                .filter(|name| live.seated(name.as_str()).is_some())
+            {
                 sessions.seat(instance, id);
             }
-            sessions.write().homes.insert(id, Arc::new(Mutex::new(live)));
+            sessions
+                .write()
+                .homes
+                .insert(id, Arc::new(Mutex::new(live)));
         }
         sessions
     }
@@ -56,12 +62,20 @@ impl Sessions {
 
     pub(crate) fn all(&self) -> Vec<(SessionId, Home)> {
         let seats = self.read();
-        seats.homes.iter().map(|(id, home)| (*id, Arc::clone(home))).collect()
+        seats
+            .homes
+            .iter()
+            .map(|(id, home)| (*id, Arc::clone(home)))
+            .collect()
     }
 
     /// Notes that an instance is in a session.
     pub(crate) fn seat(&self, instance: Label, session: SessionId) {
-        self.write().by_instance.entry(instance).or_default().insert(session);
+        self.write()
+            .by_instance
+            .entry(instance)
+            .or_default()
+            .insert(session);
     }
 
     /// Notes that an instance is no longer in a session.
@@ -78,13 +92,22 @@ impl Sessions {
     /// Whether an instance is in a session.
     pub(crate) fn is_in(&self, instance: &str, session: SessionId) -> bool {
         let seats = self.read();
-        seats.by_instance.get(instance).is_some_and(|sessions| sessions.contains(&session))
+        seats
+            .by_instance
+            .get(instance)
+            .is_some_and(|sessions| sessions.contains(&session))
     }
 
     /// The sessions that an instance is in.
     pub(crate) fn of(&self, instance: &str) -> Vec<SessionId> {
         let seats = self.read();
-        seats.by_instance.get(instance).into_iter().flatten().copied().collect()
+        seats
+            .by_instance
+            .get(instance)
+            .into_iter()
+            .flatten()
+            .copied()
+            .collect()
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Seats> {

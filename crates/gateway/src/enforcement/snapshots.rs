@@ -50,7 +50,9 @@ impl Enforcement {
         }
         let before = self.in_force();
         let now = self.clock.now().map_err(|_| RefreshError::Clock)?;
-        let old = before.as_ref().is_some_and(|one| one.snapshot.sequence > snapshot.sequence);
+        let old = before
+            .as_ref()
+            .is_some_and(|one| one.snapshot.sequence > snapshot.sequence);
         if old || snapshot.issued_at > now.plus_seconds(MAX_AHEAD_SECONDS) {
             return Err(RefreshError::OutOfOrder);
         }
@@ -61,7 +63,10 @@ impl Enforcement {
         };
         let next = Arc::new(InForce::new(trust, snapshot, policy, &self.trust_domain));
         let continues = before.as_ref().is_some_and(|before| next.continues(before));
-        *self.in_force.write().unwrap_or_else(PoisonError::into_inner) = Some(next);
+        *self
+            .in_force
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Some(next);
         if !continues {
             self.chains.forget();
             tracing::info!("another trust document, epoch or revocation list is in force");
@@ -87,7 +92,11 @@ impl Enforcement {
     /// Holds peers against the authorities of the trust document in force.
     fn adopt_authorities(&self) -> Result<(), RefreshError> {
         let bundle = x509_bundle(&self.trust.current(), &self.trust_domain)?;
-        let svid = self.svid.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let svid = self
+            .svid
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         if let Some((tls, own)) = svid {
             tls.replace(own.chain, &own.key, bundle)
                 .map_err(|_| SvidError::Unacceptable("the own SVID is not usable"))?;
@@ -99,8 +108,10 @@ impl Enforcement {
     async fn fetch_policy(&self, digest: Digest) -> Result<Policy, RefreshError> {
         let files = self.server.policy(digest).await?.files;
         let object = to_canonical(&files).map_err(|_| RefreshError::PolicyDiffers)?;
-        let bytes: BTreeMap<_, _> =
-            files.into_iter().map(|(path, text)| (path, text.into_bytes())).collect();
+        let bytes: BTreeMap<_, _> = files
+            .into_iter()
+            .map(|(path, text)| (path, text.into_bytes()))
+            .collect();
         let bundle = Bundle::load(&bytes)?;
         if bundle.digest() != digest {
             return Err(RefreshError::PolicyDiffers);
@@ -108,6 +119,9 @@ impl Enforcement {
         let name = Digest::of(&object);
         self.objects.put(vec![object]).await?;
         tracing::info!(%digest, version = bundle.index().version(), "policy in force");
-        Ok(Policy { bundle: Arc::new(bundle), object: name })
+        Ok(Policy {
+            bundle: Arc::new(bundle),
+            object: name,
+        })
     }
 }

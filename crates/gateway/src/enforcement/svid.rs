@@ -2,7 +2,9 @@ use chancery_api::ClientError;
 use chancery_api::server::{IssueService, ServerClient};
 use chancery_crypto::{KeyError, SVID_ALGORITHMS, SigningKey};
 use chancery_identity::trust::VerifiedTrust;
-use chancery_identity::{SpiffeId, TrustDomain, X509Bundle, X509SvidError, spki_der, verify_x509_svid};
+use chancery_identity::{
+    SpiffeId, TrustDomain, X509Bundle, X509SvidError, spki_der, verify_x509_svid,
+};
 use chancery_types::{Algorithm, Secret, Timestamp, base64url};
 
 /// The gateway's own X.509-SVID with its key, verified.
@@ -33,8 +35,11 @@ pub(crate) fn x509_bundle(
     trust: &VerifiedTrust,
     trust_domain: &TrustDomain,
 ) -> Result<X509Bundle, SvidError> {
-    let authorities: Result<Vec<_>, _> =
-        trust.x509_authorities.iter().map(|der| base64url::decode(der)).collect();
+    let authorities: Result<Vec<_>, _> = trust
+        .x509_authorities
+        .iter()
+        .map(|der| base64url::decode(der))
+        .collect();
     let authorities = authorities
         .map_err(|_| SvidError::Unacceptable("the trust document's authorities are malformed"))?;
     X509Bundle::new(trust_domain.clone(), authorities)
@@ -51,11 +56,16 @@ impl OwnSvid {
     ) -> Result<Self, SvidError> {
         let key = SigningKey::generate(Algorithm::Es256)?;
         let spki = spki_der(key.public());
-        let request =
-            IssueService { service: "gateway".to_owned(), spki: base64url::encode(&spki) };
+        let request = IssueService {
+            service: "gateway".to_owned(),
+            spki: base64url::encode(&spki),
+        };
         let issued = server.issue_service(&request).await?;
-        let chain: Result<Vec<_>, _> =
-            issued.chain.iter().map(|der| base64url::decode(der)).collect();
+        let chain: Result<Vec<_>, _> = issued
+            .chain
+            .iter()
+            .map(|der| base64url::decode(der))
+            .collect();
         let chain = chain.map_err(|_| SvidError::Unacceptable("malformed certificates"))?;
         let svid = verify_x509_svid(&chain, bundle, now, SVID_ALGORITHMS)?;
         if svid.spiffe_id() != own {

@@ -30,7 +30,10 @@ impl Enforcement {
             sleep(RETRY).await;
         }
         while let Err(error) = self.refresh().await {
-            said("no snapshot yet: is the server running and a policy published?", &error);
+            said(
+                "no snapshot yet: is the server running and a policy published?",
+                &error,
+            );
             sleep(RETRY).await;
         }
         while !self.pin_catalog().await {
@@ -90,7 +93,8 @@ impl Enforcement {
             sleep(WATCH).await;
             let due = {
                 let svid = self.svid.read().unwrap_or_else(PoisonError::into_inner);
-                svid.as_ref().is_none_or(|(_, own)| self.clock.latest() >= own.renew_at)
+                svid.as_ref()
+                    .is_none_or(|(_, own)| self.clock.latest() >= own.renew_at)
             };
             if due && let Err(error) = self.renew_svid().await {
                 let ends = self.svid_ends().map(|ends| ends.to_string());
@@ -108,7 +112,8 @@ impl Enforcement {
         let mut svid = self.svid.write().unwrap_or_else(PoisonError::into_inner);
         let tls = match svid.take() {
             Some((tls, _)) => {
-                tls.replace(own.chain.clone(), &own.key, bundle).map_err(unusable)?;
+                tls.replace(own.chain.clone(), &own.key, bundle)
+                    .map_err(unusable)?;
                 tls
             }
             None => TlsIdentity::new(own.chain.clone(), &own.key, bundle).map_err(unusable)?,
@@ -181,7 +186,9 @@ impl Enforcement {
             return None;
         }
         let entry = &open.opened().entry;
-        let revoked = self.in_force().is_some_and(|one| one.is_revoked(entry.root.as_str()));
+        let revoked = self
+            .in_force()
+            .is_some_and(|one| one.is_revoked(entry.root.as_str()));
         let abandoned = live
             .empty_since
             .is_some_and(|since| now >= since.plus_seconds(self.abandon_seconds));

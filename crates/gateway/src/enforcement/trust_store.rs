@@ -49,13 +49,19 @@ impl TrustStore {
         if seen.exists() {
             let last = read(&seen)?;
             if last.version == current.version && last.digest() != current.digest() {
-                return Err(TrustStoreError::Fork { path: seen, version: last.version });
+                return Err(TrustStoreError::Fork {
+                    path: seen,
+                    version: last.version,
+                });
             }
             if last.version > current.version {
                 current = last;
             }
         }
-        let store = Self { file: seen, current: RwLock::new(Arc::new(current)) };
+        let store = Self {
+            file: seen,
+            current: RwLock::new(Arc::new(current)),
+        };
         store.keep(&store.current())?;
         Ok(store)
     }
@@ -72,7 +78,9 @@ impl TrustStore {
         if next == *current.signed() {
             return Ok(());
         }
-        let next = current.accept(next, &AwsLc).map_err(TrustStoreError::Later)?;
+        let next = current
+            .accept(next, &AwsLc)
+            .map_err(TrustStoreError::Later)?;
         self.keep(&next)?;
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
         Ok(())
@@ -88,5 +96,8 @@ fn read(path: &Path) -> Result<VerifiedTrust, TrustStoreError> {
     let bytes = read_private_file(path)?;
     SignedTrust::parse(bytes.expose())
         .and_then(|signed| signed.verify(&AwsLc))
-        .map_err(|source| TrustStoreError::Document { path: path.to_owned(), source })
+        .map_err(|source| TrustStoreError::Document {
+            path: path.to_owned(),
+            source,
+        })
 }

@@ -10,7 +10,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use rustls::pki_types::CertificateDer;
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -129,13 +129,15 @@ async fn answer(
     match endpoint {
         Endpoint::McpPost => mcp::post(context, peer, server, head, body).await,
         Endpoint::McpDelete => mcp::delete(context, peer, server, &head).await,
-        _ => control(&context, &peer, endpoint, parameters, body).await,
+        _ => control(context, peer, endpoint, parameters, body).await,
     }
 }
 
+/// Serves an endpoint beside MCP as a task of its own: a client that goes away cannot cut it off
+/// half-way.
 async fn control(
-    context: &Context,
-    peer: &Peer,
+    context: Arc<Context>,
+    peer: Arc<Peer>,
     endpoint: Endpoint,
     parameters: Parameters,
     body: Incoming,
@@ -149,6 +151,15 @@ async fn control(
         parameters,
         body,
     };
-    let reply = context.enforcer.control(peer, request).await;
-    mcp::json(reply.status, reply.body)
+    let (answer, answered) = oneshot::channel();
+    let enforcer = Arc::clone(&context.enforcer);
+    context.tasks.spawn(async move {
+        let reply = enforcer.control(&peer, request).await;
+        // Fails when the client went away; what was done is done.
+        let _ = answer.send(reply);
+    });
+    match answered.await {
+        Ok(reply) => mcp::json(reply.status, reply.body),
+        Err(_) => mcp::empty(StatusCode::SERVICE_UNAVAILABLE),
+    }
 }

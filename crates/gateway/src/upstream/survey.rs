@@ -43,12 +43,16 @@ impl Upstreams {
                 surveyed => surveyed,
             }
         });
-        surveyed.await.unwrap_or_else(|_| Err(SurveyError::TimedOut(server.clone())))
+        surveyed
+            .await
+            .unwrap_or_else(|_| Err(SurveyError::TimedOut(server.clone())))
     }
 
     async fn survey_in(&self, server: &ServerName, era: Era) -> Result<Vec<Value>, SurveyError> {
-        let upstream =
-            self.servers.get(server).ok_or_else(|| UpstreamError::Unknown(server.clone()))?;
+        let upstream = self
+            .servers
+            .get(server)
+            .ok_or_else(|| UpstreamError::Unknown(server.clone()))?;
         // What this child says about changes is no news: it is asked right now.
         let child = Child::spawn(server, upstream, era, &self.limits, watch::Sender::new(0))?;
         if era == Era::Legacy {
@@ -58,7 +62,9 @@ impl Upstreams {
                 "clientInfo": {"name": "chancery-gateway", "version": env!("CARGO_PKG_VERSION")},
             });
             ask(&child, server, 0, "initialize", hello).await?;
-            child.send(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await?;
+            child
+                .send(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#)
+                .await?;
         }
         let mut tools = Vec::new();
         let mut cursor = None;
@@ -68,7 +74,10 @@ impl Upstreams {
                 Some(Value::Array(mut listed)) => tools.append(&mut listed),
                 _ => return Err(SurveyError::NoList(server.clone())),
             }
-            cursor = result.get("nextCursor").and_then(Value::as_str).map(str::to_owned);
+            cursor = result
+                .get("nextCursor")
+                .and_then(Value::as_str)
+                .map(str::to_owned);
             if cursor.is_none() {
                 child.stop();
                 return Ok(tools);
@@ -108,13 +117,22 @@ async fn ask(
         match exchange.next().await {
             Delivery::Message(_) => {}
             Delivery::Response(response) => {
-                let accepted = matches!(response.kind(), Kind::Response { is_error: false, .. });
+                let accepted = matches!(
+                    response.kind(),
+                    Kind::Response {
+                        is_error: false,
+                        ..
+                    }
+                );
                 let body = response.body().filter(|_| accepted).ok_or_else(no_list)?;
                 return parse_strict_with_floats(body.get().as_bytes()).map_err(|_| no_list());
             }
             Delivery::Withdrawn => return Err(no_list()),
             Delivery::Over(ending) => {
-                let over = UpstreamError::Over { server: server.clone(), ending: ending.to_string() };
+                let over = UpstreamError::Over {
+                    server: server.clone(),
+                    ending: ending.to_string(),
+                };
                 return Err(over.into());
             }
         }

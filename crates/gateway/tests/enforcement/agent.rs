@@ -46,7 +46,10 @@ pub(crate) struct Reply {
 impl Reply {
     /// The reason code of a refusal; `ok` where there is none.
     pub(crate) fn reason(&self) -> &str {
-        let told = self.body.pointer("/error/data/reason").or_else(|| self.body.get("reason"));
+        let told = self
+            .body
+            .pointer("/error/data/reason")
+            .or_else(|| self.body.get("reason"));
         match told.and_then(Value::as_str) {
             Some(reason) => reason,
             None if self.status.is_success() && self.body.get("error").is_none() => "ok",
@@ -64,7 +67,10 @@ impl Agent {
             executable: Digest::of(CODE),
             uid: 1_000,
         });
-        let request = OpenInstance { agent_id: AGENT.to_owned(), evidence };
+        let request = OpenInstance {
+            agent_id: AGENT.to_owned(),
+            evidence,
+        };
         let opened = server.open_instance(&request).await.unwrap();
         let tls_key = SigningKey::generate(Algorithm::Es256).unwrap();
         let request = IssueX509 {
@@ -73,14 +79,25 @@ impl Agent {
         };
         let svid = server.issue_x509(&request).await.unwrap();
         let decode = |ders: &[String]| -> Vec<Vec<u8>> {
-            ders.iter().map(|der| base64url::decode(der).unwrap()).collect()
+            ders.iter()
+                .map(|der| base64url::decode(der).unwrap())
+                .collect()
         };
         let bundle = X509Bundle::new(DOMAIN.parse().unwrap(), decode(&svid.bundle)).unwrap();
         let tls = TlsIdentity::new(decode(&svid.chain), tls_key.pkcs8(), bundle).unwrap();
         let key = SigningKey::generate(Algorithm::Ed25519).unwrap();
-        let request = IssueWit { instance_id: opened.instance_id, key: *key.public() };
+        let request = IssueWit {
+            instance_id: opened.instance_id,
+            key: *key.public(),
+        };
         let wit = server.issue_wit(&request).await.unwrap().token;
-        Self { id: opened.instance_id, spiffe_id: opened.spiffe_id, key, wit, tls }
+        Self {
+            id: opened.instance_id,
+            spiffe_id: opened.spiffe_id,
+            key,
+            wit,
+            tls,
+        }
     }
 
     pub(crate) async fn connect(&self, address: SocketAddr) -> Connection {
@@ -109,7 +126,13 @@ impl Agent {
         let draft = server.draft_root(&request).await.unwrap();
         let challenge = Digest::from_base64url(&draft.challenge).unwrap();
         let consent = plane.principal.assert(&challenge);
-        server.submit_root(&SubmitRoot { claims: draft.claims, consent }).await.unwrap()
+        server
+            .submit_root(&SubmitRoot {
+                claims: draft.claims,
+                consent,
+            })
+            .await
+            .unwrap()
     }
 
     /// One more link: to `worker`, for `tools`.
@@ -126,7 +149,10 @@ impl Agent {
             expires_at: grant.expires_at,
             jti: random_id::<DelegationKind>().unwrap().to_string(),
             max_depth: 3,
-            entries: tools.iter().map(|tool| Entry::parse(tool).unwrap()).collect(),
+            entries: tools
+                .iter()
+                .map(|tool| Entry::parse(tool).unwrap())
+                .collect(),
             forbid: Vec::new(),
             ask: Vec::new(),
         };
@@ -192,11 +218,17 @@ impl Agent {
             issued_at,
             jti: &jti,
             chain: Digest::of(chain.join(",")),
-            call: Call { server: "fs", target: Target::Tool(tool), args },
+            call: Call {
+                server: "fs",
+                target: Target::Tool(tool),
+                args,
+            },
             execution: None,
             step: None,
         };
-        draft.sign(self.key.public(), &|message| self.key.sign(message)).unwrap()
+        draft
+            .sign(self.key.public(), &|message| self.key.sign(message))
+            .unwrap()
     }
 }
 
@@ -224,11 +256,16 @@ impl Connection {
         let (head, body) = self.0.send_request(request).await.unwrap().into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        Reply { status: head.status, body }
+        Reply {
+            status: head.status,
+            body,
+        }
     }
 
     pub(crate) async fn nonce(&mut self) -> String {
-        let reply = self.send("POST", "/v1/challenges", &[], String::new()).await;
+        let reply = self
+            .send("POST", "/v1/challenges", &[], String::new())
+            .await;
         let challenge: Challenge = serde_json::from_value(reply.body).unwrap();
         challenge.nonce
     }
@@ -240,7 +277,8 @@ impl Connection {
 
     pub(crate) async fn join(&mut self, session: &str, presentation: &Presentation) -> Reply {
         let body = serde_json::to_string(presentation).unwrap();
-        self.send("POST", &format!("/v1/sessions/{session}/join"), &[], body).await
+        self.send("POST", &format!("/v1/sessions/{session}/join"), &[], body)
+            .await
     }
 
     pub(crate) async fn control(&mut self, method: &str, session: &str, verb: &str) -> Reply {
@@ -249,9 +287,18 @@ impl Connection {
     }
 
     /// A request of the stateless era.
-    pub(crate) async fn request(&mut self, method: &str, name: Option<&str>, params: Value) -> Reply {
+    pub(crate) async fn request(
+        &mut self,
+        method: &str,
+        name: Option<&str>,
+        params: Value,
+    ) -> Reply {
         let mut params = params;
-        let meta = params.as_object_mut().unwrap().entry("_meta").or_insert(json!({}));
+        let meta = params
+            .as_object_mut()
+            .unwrap()
+            .entry("_meta")
+            .or_insert(json!({}));
         meta["io.modelcontextprotocol/protocolVersion"] = "2026-07-28".into();
         meta["io.modelcontextprotocol/clientCapabilities"] = json!({});
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
@@ -261,7 +308,8 @@ impl Connection {
             ("mcp-method", method),
         ];
         headers.extend(name.map(|name| ("mcp-name", name)));
-        self.send("POST", "/mcp/fs", &headers, body.to_string()).await
+        self.send("POST", "/mcp/fs", &headers, body.to_string())
+            .await
     }
 
     /// A call with a chain and a proof.

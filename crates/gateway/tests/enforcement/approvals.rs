@@ -10,7 +10,10 @@ async fn an_approved_action_happens_once() {
     let mut opened = world.open(&tools()).await;
     let (agent, chain) = (&opened.agent, &opened.chain);
     let amount = json!({"amount": 5});
-    let asked = opened.connection.call(agent, chain, "pay", amount.clone()).await;
+    let asked = opened
+        .connection
+        .call(agent, chain, "pay", amount.clone())
+        .await;
     assert_eq!(asked.reason(), "approval-pending");
     assert_eq!(world.forwarded(), Vec::<String>::new());
     let question = world.plane.question().await;
@@ -18,9 +21,15 @@ async fn an_approved_action_happens_once() {
     assert_eq!(question.request.subject.policies, ["ask-pay"]);
     world.plane.answer(&question, Verdict::Approve).await;
     // Other arguments are another action.
-    let other = opened.connection.call(agent, chain, "pay", json!({"amount": 6})).await;
+    let other = opened
+        .connection
+        .call(agent, chain, "pay", json!({"amount": 6}))
+        .await;
     assert_eq!(other.reason(), "approval-pending");
-    let paid = opened.connection.call(agent, chain, "pay", amount.clone()).await;
+    let paid = opened
+        .connection
+        .call(agent, chain, "pay", amount.clone())
+        .await;
     assert_eq!(paid.reason(), "ok");
     assert_eq!(world.forwarded().len(), 1);
     let again = opened.connection.call(agent, chain, "pay", amount).await;
@@ -42,11 +51,16 @@ async fn a_call_that_waits_goes_on_with_the_answer() {
     let world = World::start().await;
     let mut opened = world.open(&tools()).await;
     let amount = json!({"amount": 5});
-    let asked = opened.connection.call(&opened.agent, &opened.chain, "pay", amount.clone()).await;
+    let asked = opened
+        .connection
+        .call(&opened.agent, &opened.chain, "pay", amount.clone())
+        .await;
     assert_eq!(asked.reason(), "approval-pending");
     let question = world.plane.question().await;
     let (paid, ()) = tokio::join!(
-        opened.connection.call(&opened.agent, &opened.chain, "pay", amount),
+        opened
+            .connection
+            .call(&opened.agent, &opened.chain, "pay", amount),
         async {
             tokio::time::sleep(std::time::Duration::from_secs(2)).await;
             world.plane.answer(&question, Verdict::Approve).await;
@@ -61,12 +75,18 @@ async fn a_denied_action_stays_denied() {
     let mut opened = world.open(&tools()).await;
     let (agent, chain) = (&opened.agent, &opened.chain);
     let amount = json!({"amount": 5});
-    let asked = opened.connection.call(agent, chain, "pay", amount.clone()).await;
+    let asked = opened
+        .connection
+        .call(agent, chain, "pay", amount.clone())
+        .await;
     assert_eq!(asked.reason(), "approval-pending");
     let question = world.plane.question().await;
     world.plane.answer(&question, Verdict::Deny).await;
     for _ in 0..2 {
-        let denied = opened.connection.call(agent, chain, "pay", amount.clone()).await;
+        let denied = opened
+            .connection
+            .call(agent, chain, "pay", amount.clone())
+            .await;
         assert_eq!(denied.reason(), "approval_denied");
     }
     assert_eq!(world.forwarded(), Vec::<String>::new());

@@ -10,8 +10,10 @@ use super::world::{World, count, reasons, tool, tools};
 async fn a_covered_call_is_enrolled_and_forwarded_without_its_authority() {
     let world = World::start().await;
     let mut opened = world.open(&tools()).await;
-    let reply =
-        opened.connection.call(&opened.agent, &opened.chain, "read", json!({"path": "/a"})).await;
+    let reply = opened
+        .connection
+        .call(&opened.agent, &opened.chain, "read", json!({"path": "/a"}))
+        .await;
     assert_eq!(reply.reason(), "ok", "{reply:?}");
     assert_eq!(reply.body["result"]["content"][0]["text"], "done");
     let forwarded = world.forwarded();
@@ -21,7 +23,13 @@ async fn a_covered_call_is_enrolled_and_forwarded_without_its_authority() {
     let types: Vec<_> = log.iter().map(|entry| entry.event.type_name()).collect();
     assert_eq!(
         types,
-        ["session.open", "delegation.enrol", "session.join", "decision", "outcome"]
+        [
+            "session.open",
+            "delegation.enrol",
+            "session.join",
+            "decision",
+            "outcome"
+        ]
     );
     assert_eq!(reasons(&log), ["permit"]);
 }
@@ -35,7 +43,11 @@ async fn what_is_not_covered_is_denied_with_its_reason() {
         ("list", json!({}), "not_in_scope"),
         ("wipe", json!({}), "policy_forbid"),
         ("absent", json!({}), "not_in_catalog"),
-        ("read", json!({"path": "/a", "Mode": "rw"}), "unknown_argument"),
+        (
+            "read",
+            json!({"path": "/a", "Mode": "rw"}),
+            "unknown_argument",
+        ),
         ("read", json!({}), "policy_error"),
         ("pay", json!({"amount": -1}), "cost_unknown"),
     ] {
@@ -46,7 +58,14 @@ async fn what_is_not_covered_is_denied_with_its_reason() {
     let log = world.log().await;
     assert_eq!(
         reasons(&log),
-        ["not_in_scope", "policy_forbid", "not_in_catalog", "unknown_argument", "policy_error", "cost_unknown"]
+        [
+            "not_in_scope",
+            "policy_forbid",
+            "not_in_catalog",
+            "unknown_argument",
+            "policy_error",
+            "cost_unknown"
+        ]
     );
     assert_eq!(count(&log, "outcome"), 0);
 }
@@ -64,21 +83,59 @@ async fn proofs_are_for_one_call_of_one_holder_once() {
         assert_eq!(reply.reason(), reason);
         seen.push(reason);
     };
-    let tampered = connection.call_with(chain, &good, "read", &json!({"path": "/b"})).await;
+    let tampered = connection
+        .call_with(chain, &good, "read", &json!({"path": "/b"}))
+        .await;
     expect(tampered, "pop_mismatch");
-    expect(connection.call_with(chain, &good, "note", &path).await, "pop_mismatch");
-    let other = Agent::launch(&world.plane).await.proof(chain, "read", &path);
-    expect(connection.call_with(chain, &other, "read", &path).await, "pop_bad_signature");
-    let elsewhere = agent.proof_at(chain, "read", &path, now(), "spiffe://acme.example/service/x");
-    expect(connection.call_with(chain, &elsewhere, "read", &path).await, "pop_mismatch");
+    expect(
+        connection.call_with(chain, &good, "note", &path).await,
+        "pop_mismatch",
+    );
+    let other = Agent::launch(&world.plane)
+        .await
+        .proof(chain, "read", &path);
+    expect(
+        connection.call_with(chain, &other, "read", &path).await,
+        "pop_bad_signature",
+    );
+    let elsewhere = agent.proof_at(
+        chain,
+        "read",
+        &path,
+        now(),
+        "spiffe://acme.example/service/x",
+    );
+    expect(
+        connection.call_with(chain, &elsewhere, "read", &path).await,
+        "pop_mismatch",
+    );
     let old = agent.proof_at(chain, "read", &path, now().minus_seconds(120), GATEWAY);
-    expect(connection.call_with(chain, &old, "read", &path).await, "pop_stale");
+    expect(
+        connection.call_with(chain, &old, "read", &path).await,
+        "pop_stale",
+    );
     let early = agent.proof_at(chain, "read", &path, now().plus_seconds(60), GATEWAY);
-    expect(connection.call_with(chain, &early, "read", &path).await, "pop_stale");
-    expect(connection.call_with(chain, "nonsense", "read", &path).await, "malformed");
-    assert_eq!(connection.call_with(chain, &good, "read", &path).await.reason(), "ok");
-    expect(connection.call_with(chain, &good, "read", &path).await, "replay");
-    let params = json!({"name": "read", "arguments": path, "_meta": {"io.chancery/delegation": chain}});
+    expect(
+        connection.call_with(chain, &early, "read", &path).await,
+        "pop_stale",
+    );
+    expect(
+        connection.call_with(chain, "nonsense", "read", &path).await,
+        "malformed",
+    );
+    assert_eq!(
+        connection
+            .call_with(chain, &good, "read", &path)
+            .await
+            .reason(),
+        "ok"
+    );
+    expect(
+        connection.call_with(chain, &good, "read", &path).await,
+        "replay",
+    );
+    let params =
+        json!({"name": "read", "arguments": path, "_meta": {"io.chancery/delegation": chain}});
     let bare = connection.request("tools/call", Some("read"), params).await;
     expect(bare, "pop_missing");
     assert_eq!(world.forwarded().len(), 1);
@@ -102,7 +159,10 @@ async fn chains_are_held_to_their_format() {
             kid: Some(world.plane.trust.delegation_authorities[0].key.kid()),
         };
         let input = signing_input(&header, claims.to_string().as_bytes());
-        vec![assemble(&input, &opened.agent.key.sign(input.as_bytes()).unwrap())]
+        vec![assemble(
+            &input,
+            &opened.agent.key.sign(input.as_bytes()).unwrap(),
+        )]
     };
     let forged = altered(&|claims| claims["exp"] = 4_000_000_000_u64.into());
     let cases = [
@@ -112,12 +172,17 @@ async fn chains_are_held_to_their_format() {
         (vec![chain[0].clone(); 9], "too_long"),
     ];
     for (bad, reason) in &cases {
-        let reply =
-            opened.connection.call(&opened.agent, bad, "read", json!({"path": "/a"})).await;
+        let reply = opened
+            .connection
+            .call(&opened.agent, bad, "read", json!({"path": "/a"}))
+            .await;
         assert_eq!(reply.reason(), *reason);
     }
     let params = json!({"name": "read", "arguments": {"path": "/a"}});
-    let bare = opened.connection.request("tools/call", Some("read"), params).await;
+    let bare = opened
+        .connection
+        .request("tools/call", Some("read"), params)
+        .await;
     assert_eq!(bare.reason(), "delegation_missing");
     assert_eq!(world.forwarded(), Vec::<String>::new());
 }
@@ -132,7 +197,10 @@ async fn another_workers_delegation_is_the_presenters_denied_decision() {
     // The presenter signs, or replays what the other one signed.
     for signer in [&payer.agent, &reader.agent] {
         let proof = signer.proof(&reader.chain, "read", &path);
-        let reply = payer.connection.call_with(&reader.chain, &proof, "read", &path).await;
+        let reply = payer
+            .connection
+            .call_with(&reader.chain, &proof, "read", &path)
+            .await;
         assert_eq!(reply.reason(), "holder_mismatch");
         assert!(reply.body["error"]["data"]["execution"].is_string());
     }
@@ -159,17 +227,32 @@ async fn workers_have_what_was_delegated_and_no_more() {
     let opened = world.open(&tools()).await;
     let mut reader = world.join(&opened, &[tool("read")]).await;
     let (agent, chain) = (&reader.agent, &reader.chain);
-    let read = reader.connection.call(agent, chain, "read", json!({"path": "/a"})).await;
+    let read = reader
+        .connection
+        .call(agent, chain, "read", json!({"path": "/a"}))
+        .await;
     assert_eq!(read.reason(), "ok");
-    let note = reader.connection.call(agent, chain, "note", json!({"text": "x"})).await;
+    let note = reader
+        .connection
+        .call(agent, chain, "note", json!({"text": "x"}))
+        .await;
     assert_eq!(note.reason(), "not_in_scope");
-    let listed = reader.connection.request("tools/list", None, json!({})).await;
+    let listed = reader
+        .connection
+        .request("tools/list", None, json!({}))
+        .await;
     let tools = listed.body["result"]["tools"].as_array().unwrap();
-    let names: Vec<_> = tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect();
+    let names: Vec<_> = tools
+        .iter()
+        .map(|tool| tool["name"].as_str().unwrap())
+        .collect();
     assert_eq!(names, ["read"]);
     // The parent's chain is another one's.
     let proof = agent.proof(&opened.chain, "note", &json!({}));
-    let stolen = reader.connection.call_with(&opened.chain, &proof, "note", &json!({})).await;
+    let stolen = reader
+        .connection
+        .call_with(&opened.chain, &proof, "note", &json!({}))
+        .await;
     assert_eq!(stolen.reason(), "holder_mismatch");
 }
 
@@ -195,10 +278,17 @@ async fn what_nobody_decides_does_not_pass() {
     let params = json!({
         "name": "read", "arguments": path, "inputResponses": {"x": {"path": "/etc"}}, "_meta": meta
     });
-    let smuggled = opened.connection.request("tools/call", Some("read"), params).await;
+    let smuggled = opened
+        .connection
+        .request("tools/call", Some("read"), params)
+        .await;
     assert_eq!(smuggled.reason(), "ungoverned_parameter");
     let large = r#"{"amount":9007199254740993}"#;
-    let proof = opened.agent.proof(&opened.chain, "pay", &json!({"amount": 9_007_199_254_740_991_u64}));
+    let proof = opened.agent.proof(
+        &opened.chain,
+        "pay",
+        &json!({"amount": 9_007_199_254_740_991_u64}),
+    );
     let body = format!(
         r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"pay","arguments":{large},"_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{{}},"io.chancery/delegation":["{}"],"io.chancery/proof":"{proof}"}}}}}}"#,
         opened.chain[0]
@@ -209,13 +299,18 @@ async fn what_nobody_decides_does_not_pass() {
         ("mcp-method", "tools/call"),
         ("mcp-name", "pay"),
     ];
-    let inexact = opened.connection.send("POST", "/mcp/fs", &headers, body).await;
+    let inexact = opened
+        .connection
+        .send("POST", "/mcp/fs", &headers, body)
+        .await;
     assert_eq!(inexact.reason(), "malformed");
     let stranger = Agent::launch(&world.plane).await;
     let mut outside = stranger.connect(world.address).await;
     let ping = outside.request("tools/list", None, json!({})).await;
     assert_eq!(ping.reason(), "not_joined");
-    let call = outside.call(&stranger, &opened.chain, "read", json!({"path": "/a"})).await;
+    let call = outside
+        .call(&stranger, &opened.chain, "read", json!({"path": "/a"}))
+        .await;
     assert_eq!(call.reason(), "holder_mismatch");
     assert_eq!(world.forwarded(), Vec::<String>::new());
 }
@@ -225,14 +320,26 @@ async fn a_server_that_changes_its_tools_is_denied() {
     let world = World::start().await;
     let mut opened = world.open(&tools()).await;
     let (agent, chain) = (&opened.agent, &opened.chain);
-    assert_eq!(opened.connection.call(agent, chain, "change", json!({})).await.reason(), "ok");
-    let denied = opened.connection.call(agent, chain, "read", json!({"path": "/a"})).await;
+    assert_eq!(
+        opened
+            .connection
+            .call(agent, chain, "change", json!({}))
+            .await
+            .reason(),
+        "ok"
+    );
+    let denied = opened
+        .connection
+        .call(agent, chain, "read", json!({"path": "/a"}))
+        .await;
     assert_eq!(denied.reason(), "catalog_changed");
     let other = Agent::launch(&world.plane).await;
     let root = other.root(&world.plane, &tools(), 600).await;
     let chain = vec![root.root.clone()];
     let mut connection = other.connect(world.address).await;
     let nonce = connection.nonce().await;
-    let refused = connection.open(&other.presentation(&root, &chain, &nonce)).await;
+    let refused = connection
+        .open(&other.presentation(&root, &chain, &nonce))
+        .await;
     assert_eq!(refused.reason(), "catalog_mismatch");
 }

@@ -17,12 +17,28 @@ async fn a_session_ends_once_with_its_evidence() {
     let mut worker = world.join(&opened, &[tool("read")]).await;
     let path = json!({"path": "/a"});
     let (agent, chain) = (&worker.agent, &worker.chain);
-    assert_eq!(worker.connection.call(agent, chain, "read", path.clone()).await.reason(), "ok");
-    let denied = worker.connection.call(agent, chain, "note", json!({})).await;
+    assert_eq!(
+        worker
+            .connection
+            .call(agent, chain, "read", path.clone())
+            .await
+            .reason(),
+        "ok"
+    );
+    let denied = worker
+        .connection
+        .call(agent, chain, "note", json!({}))
+        .await;
     assert_eq!(denied.reason(), "not_in_scope");
-    let ended = opened.connection.control("POST", &opened.session, "/end").await;
+    let ended = opened
+        .connection
+        .control("POST", &opened.session, "/end")
+        .await;
     assert_eq!(ended.reason(), "ok", "{ended:?}");
-    let again = opened.connection.control("POST", &opened.session, "/end").await;
+    let again = opened
+        .connection
+        .control("POST", &opened.session, "/end")
+        .await;
     assert_eq!(again.reason(), "session_unknown");
     let late = worker.connection.call(agent, chain, "read", path).await;
     assert_eq!(late.reason(), "not_joined");
@@ -41,7 +57,10 @@ async fn a_session_ends_once_with_its_evidence() {
         })
         .unwrap();
     assert_eq!(ended.body["log_index"], place);
-    assert_eq!((end.counts.allowed, end.counts.denied, end.counts.outcomes), (1, 1, 1));
+    assert_eq!(
+        (end.counts.allowed, end.counts.denied, end.counts.outcomes),
+        (1, 1, 1)
+    );
     let folder = world.folder.path().join("gateway");
     let object = |digest: Digest| std::fs::read(folder.join("objects").join(digest.to_hex()));
     let index = EvidenceIndex::parse(&object(end.evidence.unwrap()).unwrap()).unwrap();
@@ -57,19 +76,38 @@ async fn a_session_ends_once_with_its_evidence() {
             _ => continue,
         };
         for digest in named {
-            assert!(index.objects.iter().any(|listed| listed.digest == digest), "{entry:?}");
+            assert!(
+                index.objects.iter().any(|listed| listed.digest == digest),
+                "{entry:?}"
+            );
         }
     }
 
-    let record = std::fs::read(folder.join("records").join(format!("{}.json", opened.session)));
+    let record = std::fs::read(
+        folder
+            .join("records")
+            .join(format!("{}.json", opened.session)),
+    );
     let record = record.unwrap();
     let signers = &world.plane.trust.record_signers;
     let verified = VerifiedTrustRecord::verify(&record, signers, &AwsLc).unwrap();
     assert_eq!(verified.subject, opened.agent.spiffe_id);
     assert_eq!(verified.tool_transcript.call_count, 2);
     assert_eq!(ended.body["record"], json!(verified.digest()));
-    let rels: Vec<_> = verified.references.iter().map(|one| one.rel.as_str()).collect();
-    assert_eq!(rels, ["agent-manifest", "evidence-index", "log-checkpoint", "delegation-root"]);
+    let rels: Vec<_> = verified
+        .references
+        .iter()
+        .map(|one| one.rel.as_str())
+        .collect();
+    assert_eq!(
+        rels,
+        [
+            "agent-manifest",
+            "evidence-index",
+            "log-checkpoint",
+            "delegation-root"
+        ]
+    );
     assert_eq!(verified.references[1].digest, end.evidence.unwrap());
     let mut tampered = record.clone();
     let at = tampered.iter().position(|byte| *byte == b'2').unwrap();
@@ -81,8 +119,13 @@ async fn a_session_ends_once_with_its_evidence() {
     world.start_gateway(|_| {}).await;
     let mut connection = opened.agent.connect(world.address).await;
     let nonce = connection.nonce().await;
-    let presentation = opened.agent.presentation(&opened.root, &opened.chain, &nonce);
-    assert_eq!(connection.open(&presentation).await.reason(), "session_exists");
+    let presentation = opened
+        .agent
+        .presentation(&opened.root, &opened.chain, &nonce);
+    assert_eq!(
+        connection.open(&presentation).await.reason(),
+        "session_exists"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,7 +136,10 @@ async fn an_end_closes_what_still_runs() {
     let mut second = agent.connect(world.address).await;
     let (slow, ended) = tokio::join!(second.call(agent, &chain, "slow", json!({})), async {
         tokio::time::sleep(Duration::from_millis(500)).await;
-        opened.connection.control("POST", &opened.session, "/end").await
+        opened
+            .connection
+            .control("POST", &opened.session, "/end")
+            .await
     });
     assert_eq!(ended.reason(), "ok");
     assert_eq!(slow.body["error"]["code"], 4503);
@@ -106,16 +152,26 @@ async fn an_end_closes_what_still_runs() {
 async fn sessions_end_by_themselves_when_nobody_is_left_or_their_time_is_over() {
     let world = World::with(|config| config.abandon_seconds = 1).await;
     let mut left = world.open(&tools()).await;
-    assert_eq!(left.connection.control("POST", &left.session, "/leave").await.reason(), "ok");
+    assert_eq!(
+        left.connection
+            .control("POST", &left.session, "/leave")
+            .await
+            .reason(),
+        "ok"
+    );
     let agent = Agent::launch(&world.plane).await;
     let root = agent.root(&world.plane, &tools(), 4).await;
     let chain = vec![root.root.clone()];
     let mut connection = agent.connect(world.address).await;
     let nonce = connection.nonce().await;
-    let opened = connection.open(&agent.presentation(&root, &chain, &nonce)).await;
+    let opened = connection
+        .open(&agent.presentation(&root, &chain, &nonce))
+        .await;
     assert_eq!(opened.reason(), "ok");
     tokio::time::sleep(Duration::from_secs(5)).await;
-    let late = connection.call(&agent, &chain, "read", json!({"path": "/a"})).await;
+    let late = connection
+        .call(&agent, &chain, "read", json!({"path": "/a"}))
+        .await;
     assert_eq!(late.reason(), "expired");
     let log = world.log().await;
     let mut ends: Vec<_> = log
@@ -136,10 +192,17 @@ async fn records_wait_for_the_server() {
     let mut world = World::start().await;
     let mut opened = world.open(&tools()).await;
     world.plane.stop_server().await;
-    let ended = opened.connection.control("POST", &opened.session, "/end").await;
+    let ended = opened
+        .connection
+        .control("POST", &opened.session, "/end")
+        .await;
     assert_eq!(ended.reason(), "ok");
     assert!(ended.body.get("record").is_none());
-    let waiting = world.folder.path().join("gateway/waiting").join(&opened.session);
+    let waiting = world
+        .folder
+        .path()
+        .join("gateway/waiting")
+        .join(&opened.session);
     assert!(waiting.exists());
     world.stop_gateway().await;
     // The former server's log is free once its last connection is gone.

@@ -9,6 +9,8 @@ mod calls;
 #[cfg(test)]
 mod ending;
 #[cfg(test)]
+mod evidence;
+#[cfg(test)]
 mod outage;
 #[cfg(test)]
 mod plane;

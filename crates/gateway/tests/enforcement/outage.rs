@@ -19,24 +19,40 @@ async fn without_the_server_running_sessions_go_on_for_the_grace() {
     tokio::time::sleep(Duration::from_secs(12)).await;
     let (agent, session) = (&opened.agent, &opened.chain);
     let connection = &mut opened.connection;
-    let read = connection.call(agent, session, "read", json!({"path": "/a"})).await;
+    let read = connection
+        .call(agent, session, "read", json!({"path": "/a"}))
+        .await;
     assert_eq!(read.reason(), "ok");
-    let note = connection.call(agent, session, "note", json!({"text": "x"})).await;
+    let note = connection
+        .call(agent, session, "note", json!({"text": "x"}))
+        .await;
     assert_eq!(note.reason(), "ok");
-    let paid = connection.call(agent, session, "pay", json!({"amount": 1})).await;
+    let paid = connection
+        .call(agent, session, "pay", json!({"amount": 1}))
+        .await;
     assert_eq!(paid.reason(), "snapshot_stale");
     let mut newcomer = late.connect(world.address).await;
     let nonce = newcomer.nonce().await;
-    let refused = newcomer.open(&late.presentation(&root, &chain, &nonce)).await;
+    let refused = newcomer
+        .open(&late.presentation(&root, &chain, &nonce))
+        .await;
     assert_eq!(refused.reason(), "snapshot_stale");
     tokio::time::sleep(Duration::from_secs(5)).await;
-    let read = connection.call(agent, session, "read", json!({"path": "/a"})).await;
+    let read = connection
+        .call(agent, session, "read", json!({"path": "/a"}))
+        .await;
     assert_eq!(read.reason(), "snapshot_expired");
     let listed = connection.request("tools/list", None, json!({})).await;
     assert_eq!(listed.reason(), "snapshot_expired");
     assert_eq!(
         reasons(&world.log().await),
-        ["permit", "permit", "snapshot_stale", "snapshot_stale", "snapshot_expired"]
+        [
+            "permit",
+            "permit",
+            "snapshot_stale",
+            "snapshot_stale",
+            "snapshot_expired"
+        ]
     );
 }
 
@@ -46,9 +62,15 @@ async fn a_new_policy_governs_the_next_call() {
     let mut opened = world.open(&tools()).await;
     let (agent, chain) = (&opened.agent, &opened.chain);
     let path = json!({"path": "/a"});
-    let before = opened.connection.call(agent, chain, "read", path.clone()).await;
+    let before = opened
+        .connection
+        .call(agent, chain, "read", path.clone())
+        .await;
     assert_eq!(before.reason(), "ok");
-    let digest = world.plane.publish(2, "@id(\"nobody\") forbid(principal, action, resource);").await;
+    let digest = world
+        .plane
+        .publish(2, "@id(\"nobody\") forbid(principal, action, resource);")
+        .await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     let after = opened.connection.call(agent, chain, "read", path).await;
     assert_eq!(after.reason(), "policy_forbid");
@@ -64,14 +86,17 @@ async fn a_new_policy_governs_the_next_call() {
     let mut connection = late.connect(world.address).await;
     let nonce = connection.nonce().await;
     let presentation = late.presentation(&root, std::slice::from_ref(&root.root), &nonce);
-    assert_eq!(connection.open(&presentation).await.reason(), "policy_mismatch");
+    assert_eq!(
+        connection.open(&presentation).await.reason(),
+        "policy_mismatch"
+    );
 }
 
 async fn spawn(world: &World) -> (Child, SocketAddr) {
     let data = world.folder.path();
     let address = data.join("address");
     let _ = std::fs::remove_file(&address);
-    let child = Command::new(example("gateway_process"))
+    let mut child = Command::new(example("gateway_process"))
         .arg(data)
         .arg(example("governed_server"))
         .arg(data.join("received"))
@@ -85,6 +110,8 @@ async fn spawn(world: &World) -> (Child, SocketAddr) {
             return (child, address);
         }
     }
+    child.kill().unwrap();
+    child.wait().unwrap();
     panic!("the gateway does not start");
 }
 
@@ -100,12 +127,19 @@ async fn a_killed_gateway_goes_on_where_its_log_ends() {
     let (agent, chain) = (&opened.agent, &opened.chain);
     let path = json!({"path": "/a"});
     let replayed = agent.proof(chain, "read", &path);
-    let first = opened.connection.call_with(chain, &replayed, "read", &path).await;
+    let first = opened
+        .connection
+        .call_with(chain, &replayed, "read", &path)
+        .await;
     assert_eq!(first.reason(), "ok");
     let none = json!({});
     let proof = agent.proof(chain, "slow", &none);
     let slow = opened.connection.call_with(chain, &proof, "slow", &none);
-    assert!(tokio::time::timeout(Duration::from_millis(500), slow).await.is_err());
+    assert!(
+        tokio::time::timeout(Duration::from_millis(500), slow)
+            .await
+            .is_err()
+    );
     child.kill().unwrap();
     child.wait().unwrap();
     let (mut child, address) = spawn(&world).await;

@@ -70,7 +70,10 @@ pub(crate) struct Human {
 impl Human {
     fn new(byte: u8) -> Self {
         let key = SigningKey::generate(Algorithm::Es256).unwrap();
-        Self { id: PersonId::from_random([byte; 16]), key }
+        Self {
+            id: PersonId::from_random([byte; 16]),
+            key,
+        }
     }
 
     fn credential_id(&self) -> String {
@@ -95,7 +98,9 @@ impl Human {
     pub(crate) fn assert(&self, challenge: &Digest) -> Assertion {
         let id = self.credential_id();
         let mut passkey = SoftwareAuthenticator::new(&id, "localhost", "https://localhost", 0);
-        passkey.assert(challenge, |message| self.key.sign_der(message)).unwrap()
+        passkey
+            .assert(challenge, |message| self.key.sign_der(message))
+            .unwrap()
     }
 }
 
@@ -177,11 +182,15 @@ impl Plane {
             kid: root.public().kid(),
             signature: base64url::encode(root.sign(&input).unwrap()),
         };
-        let trust = SignedTrust { signatures: vec![signature], trust }.verify(&AwsLc).unwrap();
+        let trust = SignedTrust {
+            signatures: vec![signature],
+            trust,
+        }
+        .verify(&AwsLc)
+        .unwrap();
         let document = trust.signed().to_bytes().unwrap();
         create_private_file(&data.join("trust.json"), &document).unwrap();
-        let signer =
-            Signer::new(keys, trust.clone(), log, &data.join("signer"), now).unwrap();
+        let signer = Signer::new(keys, trust.clone(), log, &data.join("signer"), now).unwrap();
         let listener = OwnerListener::bind(&data.join("signer.sock")).unwrap();
         let serving = tokio::spawn(async move {
             let _ = signer.serve(listener).await;
@@ -215,7 +224,9 @@ impl Plane {
             Journal::open(Config::new(folder, origin), Arc::new(signer)).unwrap()
         });
         let config = ServerConfig {
-            store: Store::open(&self.data.join("server/chancery.db")).await.unwrap(),
+            store: Store::open(&self.data.join("server/chancery.db"))
+                .await
+                .unwrap(),
             journal: journal.await.unwrap(),
             signer,
             trust: self.trust.clone(),
@@ -266,7 +277,10 @@ impl Plane {
         let policy = self.client().status().await.unwrap().policy_digest;
         let listed: Vec<Value> = serde_json::from_str(TOOLS).unwrap();
         let leaf = |tool: &Value| {
-            let id = format!("spiffe://{DOMAIN}/tool/fs/{}", tool["name"].as_str().unwrap());
+            let id = format!(
+                "spiffe://{DOMAIN}/tool/fs/{}",
+                tool["name"].as_str().unwrap()
+            );
             let description = tool["description"].as_str().unwrap();
             CatalogTool::of(&id, &tool["inputSchema"], description).unwrap()
         };
@@ -284,10 +298,10 @@ impl Plane {
             .collect();
         let bound_at = "2026-01-01T00:00:00Z";
         let hash = |text: &[u8]| Digest::of(text).to_string();
-        let year = now().plus_seconds(86_400 * 30).to_string();
-        let expires_at = format!("{}Z", &year[..19]);
-        let issued = now().minus_seconds(86_400).to_string();
-        let issued_at = format!("{}Z", &issued[..19]);
+        let second = |at: Timestamp| at.to_string().replace(".000000Z", "Z");
+        let today = Timestamp::from_seconds(now().as_seconds());
+        let expires_at = second(today.plus_seconds(86_400 * 30));
+        let issued_at = second(today.minus_seconds(86_400));
         let mut document = json!({
             "@context": "https://manifest.agentrust-io.com/v0.2/context.json",
             "@type": "AgentManifest",
@@ -326,14 +340,22 @@ impl Plane {
     }
 
     pub(crate) async fn register(&self, manifest: &[u8]) {
-        let request = RegisterAgent { manifest: base64url::encode(manifest) };
+        let request = RegisterAgent {
+            manifest: base64url::encode(manifest),
+        };
         self.client().register_agent(&request).await.unwrap();
     }
 
     /// The one open question, once there is one.
     pub(crate) async fn question(&self) -> Approval {
         for _ in 0..200 {
-            let open = self.client().approvals().await.unwrap().approvals.into_iter();
+            let open = self
+                .client()
+                .approvals()
+                .await
+                .unwrap()
+                .approvals
+                .into_iter();
             let mut open = open.filter(|one| one.state == ApprovalState::Pending);
             if let Some(question) = open.next() {
                 return question;
@@ -357,8 +379,14 @@ impl Plane {
         };
         let assertion = self.approver.assert(&statement.challenge().unwrap());
         let statement = serde_json::to_value(&statement).unwrap();
-        let answer = AnswerApproval { statement, assertion };
-        self.client().answer_approval(request.approval_id, &answer).await.unwrap();
+        let answer = AnswerApproval {
+            statement,
+            assertion,
+        };
+        self.client()
+            .answer_approval(request.approval_id, &answer)
+            .await
+            .unwrap();
     }
 }
 

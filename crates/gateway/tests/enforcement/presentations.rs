@@ -16,14 +16,32 @@ async fn every_part_of_a_presentation_is_held_against_the_others() {
     let chain = vec![root.root.clone()];
     let mut connection = agent.connect(world.address).await;
     let cases: [(Change, &str); 9] = [
-        (|p| p.mission = base64url::encode("another mission"), "mission_mismatch"),
+        (
+            |p| p.mission = base64url::encode("another mission"),
+            "mission_mismatch",
+        ),
         (|p| p.mission = "!".to_owned(), "malformed"),
-        (|p| p.principal.value = "per_other".to_owned(), "principal_mismatch"),
-        (|p| p.principal.name = "operator".parse().unwrap(), "principal_mismatch"),
+        (
+            |p| p.principal.value = "per_other".to_owned(),
+            "principal_mismatch",
+        ),
+        (
+            |p| p.principal.name = "operator".parse().unwrap(),
+            "principal_mismatch",
+        ),
         (|p| p.wit = p.wit.replacen('.', "x.", 1), "wit_refused"),
-        (|p| p.manifest = base64url::encode("no manifest"), "manifest_refused"),
-        (|p| p.consent.signature = base64url::encode([0; 70]), "consent_invalid"),
-        (|p| p.consent.credential_id = base64url::encode("other"), "consent_invalid"),
+        (
+            |p| p.manifest = base64url::encode("no manifest"),
+            "manifest_refused",
+        ),
+        (
+            |p| p.consent.signature = base64url::encode([0; 70]),
+            "consent_invalid",
+        ),
+        (
+            |p| p.consent.credential_id = base64url::encode("other"),
+            "consent_invalid",
+        ),
         (|p| p.chain.clear(), "malformed"),
     ];
     let mut expected = Vec::new();
@@ -34,7 +52,9 @@ async fn every_part_of_a_presentation_is_held_against_the_others() {
         assert_eq!(connection.open(&presentation).await.reason(), reason);
         expected.push(reason);
     }
-    let reply = connection.send("POST", "/v1/sessions", &[], "{}".to_owned()).await;
+    let reply = connection
+        .send("POST", "/v1/sessions", &[], "{}".to_owned())
+        .await;
     assert_eq!(reply.reason(), "malformed");
     expected.push("malformed");
     let log = world.log().await;
@@ -56,11 +76,41 @@ async fn a_presentation_is_proven_freshly_and_once() {
         iat: now().as_seconds(),
     };
     let bad = [
-        (SessionProof { aud: "spiffe://acme.example/x".into(), ..good.clone() }, "pop_mismatch"),
-        (SessionProof { cth: Digest::of("x").to_base64url(), ..good.clone() }, "pop_mismatch"),
-        (SessionProof { iat: good.iat - 120, ..good.clone() }, "pop_stale"),
-        (SessionProof { iat: good.iat + 60, ..good.clone() }, "pop_stale"),
-        (SessionProof { nonce: "guessed".into(), ..good.clone() }, "challenge_unknown"),
+        (
+            SessionProof {
+                aud: "spiffe://acme.example/x".into(),
+                ..good.clone()
+            },
+            "pop_mismatch",
+        ),
+        (
+            SessionProof {
+                cth: Digest::of("x").to_base64url(),
+                ..good.clone()
+            },
+            "pop_mismatch",
+        ),
+        (
+            SessionProof {
+                iat: good.iat - 120,
+                ..good.clone()
+            },
+            "pop_stale",
+        ),
+        (
+            SessionProof {
+                iat: good.iat + 60,
+                ..good.clone()
+            },
+            "pop_stale",
+        ),
+        (
+            SessionProof {
+                nonce: "guessed".into(),
+                ..good.clone()
+            },
+            "challenge_unknown",
+        ),
     ];
     let mut presentation = agent.presentation(&root, &chain, "");
     for (claims, reason) in bad {
@@ -69,15 +119,27 @@ async fn a_presentation_is_proven_freshly_and_once() {
     }
     let other = Agent::launch(&world.plane).await;
     presentation.proof = other.prove(&good);
-    assert_eq!(connection.open(&presentation).await.reason(), "pop_bad_signature");
+    assert_eq!(
+        connection.open(&presentation).await.reason(),
+        "pop_bad_signature"
+    );
     // A nonce is its peer's: another instance cannot use it, nor this one's presentation.
     presentation.proof = agent.prove(&good);
     let mut thief = other.connect(world.address).await;
     assert_eq!(thief.open(&presentation).await.reason(), "holder_mismatch");
     assert_eq!(connection.open(&presentation).await.reason(), "ok");
-    assert_eq!(connection.open(&presentation).await.reason(), "challenge_unknown");
-    presentation.proof = agent.prove(&SessionProof { nonce: connection.nonce().await, ..good });
-    assert_eq!(connection.open(&presentation).await.reason(), "session_exists");
+    assert_eq!(
+        connection.open(&presentation).await.reason(),
+        "challenge_unknown"
+    );
+    presentation.proof = agent.prove(&SessionProof {
+        nonce: connection.nonce().await,
+        ..good
+    });
+    assert_eq!(
+        connection.open(&presentation).await.reason(),
+        "session_exists"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,15 +150,23 @@ async fn manifests_bind_policy_and_tools_exactly() {
     let chain = vec![root.root.clone()];
     let mut connection = agent.connect(world.address).await;
     let hash = Digest::of("other").to_string();
-    let other_policy =
-        world.plane.manifest(|m| m["artifacts"]["policy_bundle"]["hash"] = hash.into()).await;
+    let other_policy = world
+        .plane
+        .manifest(|m| m["artifacts"]["policy_bundle"]["hash"] = hash.into())
+        .await;
     let no_tools = world
         .plane
         .manifest(|m| {
-            m["artifacts"].as_object_mut().unwrap().remove("tool_manifest");
+            m["artifacts"]
+                .as_object_mut()
+                .unwrap()
+                .remove("tool_manifest");
         })
         .await;
-    let renewed = world.plane.manifest(|m| m["intent"]["statement"] = "another".into()).await;
+    let renewed = world
+        .plane
+        .manifest(|m| m["intent"]["statement"] = "another".into())
+        .await;
     for (envelope, reason) in [
         (other_policy, "policy_mismatch"),
         (no_tools, "catalog_mismatch"),
@@ -121,19 +191,49 @@ async fn joining_needs_a_chain_of_the_session() {
     let presentation = worker.presentation(&other.root, &chain, &nonce);
     let foreign = connection.join(&opened.session, &presentation).await;
     assert_eq!(foreign.reason(), "wrong_session");
-    let unknown = connection.join("ses_00000000000000000000000000", &presentation).await;
+    let unknown = connection
+        .join("ses_00000000000000000000000000", &presentation)
+        .await;
     assert_eq!(unknown.reason(), "challenge_unknown");
-    assert_eq!(connection.control("GET", &other.session, "").await.reason(), "session_unknown");
-    assert_eq!(connection.control("POST", &other.session, "/end").await.reason(), "session_unknown");
+    assert_eq!(
+        connection.control("GET", &other.session, "").await.reason(),
+        "session_unknown"
+    );
+    assert_eq!(
+        connection
+            .control("POST", &other.session, "/end")
+            .await
+            .reason(),
+        "session_unknown"
+    );
     let mut joined = world.join(&opened, &[tool("read")]).await;
     let nonce = joined.connection.nonce().await;
-    let again = joined.agent.presentation(&joined.root, &joined.chain, &nonce);
+    let again = joined
+        .agent
+        .presentation(&joined.root, &joined.chain, &nonce);
     let reply = joined.connection.join(&opened.session, &again).await;
     assert_eq!(reply.reason(), "already_joined");
-    assert_eq!(joined.connection.control("POST", &opened.session, "/end").await.reason(), "end_not_yours");
+    assert_eq!(
+        joined
+            .connection
+            .control("POST", &opened.session, "/end")
+            .await
+            .reason(),
+        "end_not_yours"
+    );
     let view = joined.connection.control("GET", &opened.session, "").await;
     assert_eq!(view.body["servers"], json!(["fs"]));
-    assert_eq!(joined.connection.control("POST", &opened.session, "/leave").await.reason(), "ok");
-    let gone = joined.connection.call(&joined.agent, &joined.chain, "read", json!({"path": "/a"})).await;
+    assert_eq!(
+        joined
+            .connection
+            .control("POST", &opened.session, "/leave")
+            .await
+            .reason(),
+        "ok"
+    );
+    let gone = joined
+        .connection
+        .call(&joined.agent, &joined.chain, "read", json!({"path": "/a"}))
+        .await;
     assert_eq!(gone.reason(), "not_joined");
 }

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use chancery_api::server::IssuedRoot;
 use chancery_audit::{Entry, Event};
+use chancery_evidence::{EvidenceIndex, Files, INDEX_PATH, TRUST_RECORD_PATH, object_path};
 use chancery_gateway::{Gateway, GatewayConfig, Hosts, Limits, Upstream};
 use chancery_journal::Reader;
+use chancery_types::Digest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -39,7 +41,9 @@ pub(crate) fn tool(name: &str) -> Value {
 
 /// Everything but `list`.
 pub(crate) fn tools() -> Vec<Value> {
-    ["read", "note", "pay", "wipe", "slow", "change", "absent"].map(tool).to_vec()
+    ["read", "note", "pay", "wipe", "slow", "change", "absent"]
+        .map(tool)
+        .to_vec()
 }
 
 pub(crate) fn example(name: &str) -> PathBuf {
@@ -55,7 +59,12 @@ impl World {
         let plane = Plane::start(folder.path()).await;
         let manifest = plane.manifest(|_| {}).await;
         plane.register(&manifest).await;
-        Self { plane, address: ([127, 0, 0, 1], 0).into(), folder, running: None }
+        Self {
+            plane,
+            address: ([127, 0, 0, 1], 0).into(),
+            folder,
+            running: None,
+        }
     }
 
     pub(crate) async fn start() -> Self {
@@ -122,10 +131,18 @@ impl World {
         let chain = vec![root.root.clone()];
         let mut connection = agent.connect(self.address).await;
         let nonce = connection.nonce().await;
-        let reply = connection.open(&agent.presentation(&root, &chain, &nonce)).await;
+        let reply = connection
+            .open(&agent.presentation(&root, &chain, &nonce))
+            .await;
         assert_eq!(reply.reason(), "ok", "{reply:?}");
         let session = reply.body["session"].as_str().unwrap().to_owned();
-        Opened { agent, root, chain, session, connection }
+        Opened {
+            agent,
+            root,
+            chain,
+            session,
+            connection,
+        }
     }
 
     /// Joins a worker of the session's holder, for `tools`.
@@ -152,13 +169,62 @@ impl World {
         let reader = Reader::open(&self.folder.path().join("gateway/log")).unwrap();
         let size = reader.size().unwrap();
         let entries = reader.entries(0..size).unwrap();
-        entries.map(|entry| Entry::parse(&entry.unwrap().1).unwrap()).collect()
+        entries
+            .map(|entry| Entry::parse(&entry.unwrap().1).unwrap())
+            .collect()
+    }
+
+    /// The evidence of an ended session, as its relying parties would be given it.
+    pub(crate) async fn evidence(&self, session: &str) -> Files {
+        // Both logs publish what they hold within a second.
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        let data = self.folder.path();
+        let mut files = Files::new();
+        for name in ["gateway", "server"] {
+            let reader = Reader::open(&data.join(name).join("log")).unwrap();
+            let (note, _) = reader.checkpoint().unwrap().unwrap();
+            let target = data.join(format!("export-{name}"));
+            reader.export(&note, &target).unwrap();
+            read_below(&target, &format!("log/{name}"), &mut files);
+            std::fs::remove_dir_all(&target).unwrap();
+        }
+        let record = data.join("gateway/records").join(format!("{session}.json"));
+        files.insert(TRUST_RECORD_PATH, std::fs::read(record).unwrap());
+        let object = |digest: Digest| {
+            std::fs::read(data.join("gateway/objects").join(digest.to_hex())).unwrap()
+        };
+        let log = self.log().await;
+        let end = log.iter().find_map(|entry| match &entry.event {
+            Event::SessionEnd(end) if end.session.to_string() == session => end.evidence,
+            _ => None,
+        });
+        let index = object(end.unwrap());
+        for listed in EvidenceIndex::parse(&index).unwrap().objects {
+            files.insert(object_path(listed.digest), object(listed.digest));
+        }
+        files.insert(INDEX_PATH, index);
+        files
     }
 
     /// The lines that tool servers received that call a tool.
     pub(crate) fn forwarded(&self) -> Vec<String> {
         let log = std::fs::read_to_string(self.folder.path().join("received")).unwrap_or_default();
-        log.lines().filter(|line| line.contains("tools/call")).map(str::to_owned).collect()
+        log.lines()
+            .filter(|line| line.contains("tools/call"))
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+fn read_below(folder: &Path, name: &str, files: &mut Files) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        let name = format!("{name}/{}", entry.file_name().to_str().unwrap());
+        if entry.file_type().unwrap().is_dir() {
+            read_below(&entry.path(), &name, files);
+        } else {
+            files.insert(name, std::fs::read(entry.path()).unwrap());
+        }
     }
 }
 
@@ -175,5 +241,7 @@ pub(crate) fn reasons(log: &[Entry]) -> Vec<&str> {
 
 /// How many entries of a type a log has.
 pub(crate) fn count(log: &[Entry], name: &str) -> usize {
-    log.iter().filter(|entry| entry.event.type_name() == name).count()
+    log.iter()
+        .filter(|entry| entry.event.type_name() == name)
+        .count()
 }

@@ -116,7 +116,8 @@ pub(super) async fn wit(
         ));
     }
     let id: CredentialId = random_id().map_err(random)?;
-    let expires = now.plus_seconds(WIT_LIFETIME_SECONDS);
+    // A token says its end in whole seconds, and the log says the same.
+    let expires = Timestamp::from_seconds(now.as_seconds()).plus_seconds(WIT_LIFETIME_SECONDS);
     let credential = Credential {
         form: CredentialForm::Wit,
         id,
