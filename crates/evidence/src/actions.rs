@@ -71,9 +71,10 @@ pub fn actions(files: &Files) -> Vec<ActionLine> {
     lines
 }
 
-
 fn entries(files: &Files) -> Vec<(u64, Entry)> {
-    let note = files.get("log/gateway/checkpoint").and_then(|bytes| Note::parse(bytes).ok());
+    let note = files
+        .get("log/gateway/checkpoint")
+        .and_then(|bytes| Note::parse(bytes).ok());
     let checkpoint = note.and_then(|note| note.text().parse::<Checkpoint>().ok());
     let size = checkpoint.map_or(0, |checkpoint| checkpoint.size);
     let bundles = tiles_for(size).take_while(|path| path.kind() == TileKind::Entries);

@@ -71,18 +71,25 @@ impl Catalog {
 
     /// A tool by its server and name.
     pub fn tool(&self, server: &str, name: &str) -> Option<&PinnedTool> {
-        self.tools.iter().find(|tool| tool.server == server && tool.name == name)
+        self.tools
+            .iter()
+            .find(|tool| tool.server == server && tool.name == name)
     }
 }
 
 impl PinnedTool {
     /// What policy sees of it.
     pub const fn annotations(&self) -> Annotations {
-        Annotations { read_only: self.read_only, destructive: self.destructive }
+        Annotations {
+            read_only: self.read_only,
+            destructive: self.destructive,
+        }
     }
 
     /// Whether the tool's schema admits an argument of this name.
     pub fn admits(&self, argument: &str) -> bool {
-        self.arguments.as_ref().is_none_or(|names| names.contains(argument))
+        self.arguments
+            .as_ref()
+            .is_none_or(|names| names.contains(argument))
     }
 }

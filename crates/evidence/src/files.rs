@@ -29,7 +29,9 @@ impl Files {
 
     /// All files, sorted by path.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.0.iter().map(|(path, content)| (path.as_str(), content.as_slice()))
+        self.0
+            .iter()
+            .map(|(path, content)| (path.as_str(), content.as_slice()))
     }
 }
 

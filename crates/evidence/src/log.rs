@@ -41,10 +41,14 @@ impl VerifiedLog {
         verifier: &dyn SignatureVerifier,
     ) -> Result<Self, Vec<LogProblem>> {
         let reader = Reader { files, folder };
-        let checkpoint = reader.checkpoint(keys, verifier).map_err(|problem| vec![problem])?;
+        let checkpoint = reader
+            .checkpoint(keys, verifier)
+            .map_err(|problem| vec![problem])?;
         // A log has a bundle for each 256 entries: a size beyond its files is not walked through.
         if checkpoint.size() / 256 > files.iter().count() as u64 {
-            return Err(vec![reader.problem("tile/entries", "entry bundles are missing")]);
+            return Err(vec![
+                reader.problem("tile/entries", "entry bundles are missing"),
+            ]);
         }
         let bundles = reader.bundles(checkpoint.size())?;
         let rebuilt = rebuild(checkpoint.size(), bundles.iter().map(|(_, bytes)| bytes))
@@ -61,7 +65,11 @@ impl VerifiedLog {
             let decoded = decode_bundle(bytes, path.width()).unwrap_or_default();
             entries.extend(decoded.into_iter().map(<[u8]>::to_vec));
         }
-        Ok(Self { checkpoint, entries, tree: rebuilt.tree() })
+        Ok(Self {
+            checkpoint,
+            entries,
+            tree: rebuilt.tree(),
+        })
     }
 
     /// The paths that a log of this size has below `folder`.
@@ -95,7 +103,10 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn problem(&self, name: &str, problem: &str) -> LogProblem {
-        LogProblem { path: format!("{}/{name}", self.folder), problem: problem.to_owned() }
+        LogProblem {
+            path: format!("{}/{name}", self.folder),
+            problem: problem.to_owned(),
+        }
     }
 
     fn read(&self, name: &str) -> Result<&'a [u8], LogProblem> {
@@ -125,7 +136,11 @@ impl<'a> Reader<'a> {
                 },
             }
         }
-        if problems.is_empty() { Ok(bundles) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok(bundles)
+        } else {
+            Err(problems)
+        }
     }
 
     fn differing_tiles(&self, rebuilt: &Rebuilt) -> Vec<LogProblem> {
@@ -155,7 +170,9 @@ impl<'a> Reader<'a> {
             let parsed = parsed.and_then(|bytes| parse_tile(bytes, path.width()).ok());
             hashes.extend(parsed.unwrap_or_default());
         }
-        let leaves = hashes.iter().map(|hash| LeafHash::from_bytes(*hash.as_bytes()));
+        let leaves = hashes
+            .iter()
+            .map(|hash| LeafHash::from_bytes(*hash.as_bytes()));
         let tree: MemoryTree = leaves.clone().collect();
         if tree.root() != *checkpoint.root() {
             let mut problems = tiles;
@@ -169,8 +186,9 @@ impl<'a> Reader<'a> {
         let differing = differing.filter(|(_, (named, made))| named != *made);
         let mut problems = Vec::new();
         for (index, _) in differing {
-            let bundle = tiles_for(rebuilt.size)
-                .find(|path| path.kind() == TileKind::Entries && path.index() == index as u64 / 256);
+            let bundle = tiles_for(rebuilt.size).find(|path| {
+                path.kind() == TileKind::Entries && path.index() == index as u64 / 256
+            });
             let name = bundle.map_or("tile/entries".to_owned(), |path| path.to_string());
             let text = format!("entry {index} is not the one that the checkpoint signs");
             problems.push(self.problem(&name, &text));

@@ -233,7 +233,12 @@ impl Found {
         reason: &'static str,
         text: impl Into<String>,
     ) {
-        self.findings.push(Finding { axis, place, reason, text: text.into() });
+        self.findings.push(Finding {
+            axis,
+            place,
+            reason,
+            text: text.into(),
+        });
     }
 
     /// Adds a finding unless it holds; says whether it does.
@@ -252,7 +257,10 @@ impl Found {
     }
 
     pub(crate) fn note(&mut self, value: NoteValue, about: impl Into<String>) {
-        self.notes.push(Note { value, about: about.into() });
+        self.notes.push(Note {
+            value,
+            about: about.into(),
+        });
     }
 
     /// Says that the logs could be read and the session was followed from its first entry on.
@@ -278,7 +286,12 @@ impl Found {
                 (false, false) => AxisVerdict::Unproven,
             }
         };
-        let axes = Axis::ALL.map(|axis| AxisReport { axis, verdict: verdict(axis) }).to_vec();
+        let axes = Axis::ALL
+            .map(|axis| AxisReport {
+                axis,
+                verdict: verdict(axis),
+            })
+            .to_vec();
         let outcome = match (trust, self.findings.is_empty() && self.replayed) {
             (None, _) => ReportOutcome::SelfAsserted,
             (Some(_), true) => ReportOutcome::Verified,

@@ -23,6 +23,8 @@ pub struct Server {
     pub(crate) origin: Label,
     pub(crate) gateway_id: String,
     journal: Journal,
+    /// Held from the time of an entry to its place in the log.
+    enrolling: tokio::sync::Mutex<()>,
     clock: Clock,
     trust: RwLock<VerifiedTrust>,
     policy: RwLock<Option<Arc<Bundle>>>,
@@ -83,6 +85,7 @@ impl Server {
             store: config.store,
             signer: config.signer,
             journal: config.journal,
+            enrolling: tokio::sync::Mutex::default(),
             clock: config.clock,
             trust: RwLock::new(config.trust),
             policy: RwLock::new(policy),
@@ -106,16 +109,15 @@ impl Server {
         })
     }
 
-    /// Writes an event into the log; durable when this returns.
-    pub(crate) async fn enrol(
-        &self,
-        at: Timestamp,
-        event: impl Into<Event>,
-    ) -> Result<u64, Problem> {
+    /// Writes an event into the log; durable when this returns. Entries stand in the log in the
+    /// order of their times.
+    pub(crate) async fn enrol(&self, event: impl Into<Event>) -> Result<u64, Problem> {
+        let event = event.into();
+        let _turn = self.enrolling.lock().await;
         let entry = Entry {
             origin: self.origin.clone(),
-            at,
-            event: event.into(),
+            at: self.now()?,
+            event,
         };
         let bytes = entry
             .to_bytes()
@@ -237,7 +239,7 @@ impl Server {
             signers: signers.collect(),
             previous: trust.previous,
         };
-        let index = self.enrol(self.now()?, event).await?;
+        let index = self.enrol(event).await?;
         self.store
             .set_meta("trust", &format!("{index} {digest}"))
             .await

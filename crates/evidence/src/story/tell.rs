@@ -40,27 +40,47 @@ pub fn why(
     let Some(mut known) = known else {
         return Err(WhyError::Unverified(Box::new(report)));
     };
-    let decided = known.case.entries().find_map(|logged| match &logged.entry.event {
-        Event::Decision(decision) if decision.execution == execution => {
-            Some((logged.clone(), decision.clone()))
-        }
-        _ => None,
-    });
+    let decided = known
+        .case
+        .entries()
+        .find_map(|logged| match &logged.entry.event {
+            Event::Decision(decision) if decision.execution == execution => {
+                Some((logged.clone(), decision.clone()))
+            }
+            _ => None,
+        });
     let (logged, decision) = decided.ok_or(WhyError::UnknownExecution(execution))?;
-    let arguments =
-        known.objects.take(decision.request.args_digest, ObjectKind::Arguments).map(text_of);
-    let opened = known.case.opened().map(|(logged, open)| (logged.clone(), open.clone()));
-    let joined = known.case.entries().find_map(|logged| match &logged.entry.event {
-        Event::SessionJoin(join) if join.instance == decision.instance => {
-            Some((logged.clone(), join.clone()))
-        }
-        _ => None,
-    });
+    let arguments = known
+        .objects
+        .take(decision.request.args_digest, ObjectKind::Arguments)
+        .map(text_of);
+    let opened = known
+        .case
+        .opened()
+        .map(|(logged, open)| (logged.clone(), open.clone()));
+    let joined = known
+        .case
+        .entries()
+        .find_map(|logged| match &logged.entry.event {
+            Event::SessionJoin(join) if join.instance == decision.instance => {
+                Some((logged.clone(), join.clone()))
+            }
+            _ => None,
+        });
     let (Some((opening, open)), Some((joining, join))) = (opened, joined) else {
         return Err(WhyError::NoBeginning(execution));
     };
-    let mission = known.objects.take(open.mission, ObjectKind::Mission).map(text_of);
-    let teller = Teller { known: &known, decision: &decision, open: &open, join: &join, now };
+    let mission = known
+        .objects
+        .take(open.mission, ObjectKind::Mission)
+        .map(text_of);
+    let teller = Teller {
+        known: &known,
+        decision: &decision,
+        open: &open,
+        join: &join,
+        now,
+    };
     Ok(Story {
         execution,
         session: known.case.session,
@@ -85,12 +105,16 @@ struct Teller<'k, 'a> {
 
 impl Teller<'_, '_> {
     fn action(&self, decided: &Logged, arguments: Option<String>) -> ActionFact {
-        let ended = self.known.case.entries().find_map(|logged| match &logged.entry.event {
-            Event::Outcome(outcome) if outcome.execution == self.decision.execution => {
-                Some((logged, outcome.status))
-            }
-            _ => None,
-        });
+        let ended = self
+            .known
+            .case
+            .entries()
+            .find_map(|logged| match &logged.entry.event {
+                Event::Outcome(outcome) if outcome.execution == self.decision.execution => {
+                    Some((logged, outcome.status))
+                }
+                _ => None,
+            });
         let request = &self.decision.request;
         let mut places = vec![decided];
         places.extend(ended.map(|(logged, _)| logged));
@@ -122,38 +146,62 @@ impl Teller<'_, '_> {
     }
 
     fn issued(&self) -> impl Iterator<Item = (&Logged, &IdentityIssue)> {
-        self.known.case.server.entries.iter().filter_map(|logged| match &logged.entry.event {
-            Event::IdentityIssue(issue) if issue.instance == self.join.instance => {
-                Some((logged, issue))
-            }
-            _ => None,
-        })
+        self.known
+            .case
+            .server
+            .entries
+            .iter()
+            .filter_map(|logged| match &logged.entry.event {
+                Event::IdentityIssue(issue) if issue.instance == self.join.instance => {
+                    Some((logged, issue))
+                }
+                _ => None,
+            })
     }
 
     fn ended(&self) -> Option<(&Logged, EndFact)> {
-        self.known.case.server.entries.iter().find_map(|logged| match &logged.entry.event {
-            Event::IdentityEnd(end)
-                if end.instance == self.join.instance && end.credentials.is_empty() =>
-            {
-                let fact = EndFact { at: logged.entry.at, reason: end.reason.to_string() };
-                Some((logged, fact))
-            }
-            _ => None,
-        })
+        self.known
+            .case
+            .server
+            .entries
+            .iter()
+            .find_map(|logged| match &logged.entry.event {
+                Event::IdentityEnd(end)
+                    if end.instance == self.join.instance && end.credentials.is_empty() =>
+                {
+                    let fact = EndFact {
+                        at: logged.entry.at,
+                        reason: end.reason.to_string(),
+                    };
+                    Some((logged, fact))
+                }
+                _ => None,
+            })
     }
 
     fn made_of(&self) -> MakeupFact {
-        let manifest = self.known.followed.members.manifests.get(&self.join.manifest);
-        let places = self.known.case.server.entries.iter().filter(|logged| {
-            match &logged.entry.event {
-                Event::ManifestRegister(register) => register.manifest == self.join.manifest,
-                Event::PolicyPublish(publish) => publish.policy == self.decision.policy,
-                _ => false,
-            }
-        });
+        let manifest = self
+            .known
+            .followed
+            .members
+            .manifests
+            .get(&self.join.manifest);
+        let places =
+            self.known
+                .case
+                .server
+                .entries
+                .iter()
+                .filter(|logged| match &logged.entry.event {
+                    Event::ManifestRegister(register) => register.manifest == self.join.manifest,
+                    Event::PolicyPublish(publish) => publish.policy == self.decision.policy,
+                    _ => false,
+                });
         MakeupFact {
             manifest: self.join.manifest,
-            manifest_id: manifest.map(|it| it.manifest_id().to_owned()).unwrap_or_default(),
+            manifest_id: manifest
+                .map(|it| it.manifest_id().to_owned())
+                .unwrap_or_default(),
             intent: manifest.and_then(|it| it.intent()).map(str::to_owned),
             code: manifest.and_then(|it| it.container_image()),
             executable: self.issued().last().map(|(_, issue)| issue.executable),
@@ -185,12 +233,15 @@ impl Teller<'_, '_> {
             let Event::DelegationEnrol(enrol) = &logged.entry.event else {
                 return false;
             };
-            links.iter().any(|link| enrol.delegation == Label::or_digest(&link.delegation))
+            links
+                .iter()
+                .any(|link| enrol.delegation == Label::or_digest(&link.delegation))
         })));
         let followed = &self.known.followed;
-        let operator = followed.disclosures.iter().find(|known| {
-            known.commitment() == self.open.operator
-        });
+        let operator = followed
+            .disclosures
+            .iter()
+            .find(|known| known.commitment() == self.open.operator);
         BehalfFact {
             principal: followed.principal.as_ref().map(person),
             operator: operator.map(|known| known.value.clone()),
@@ -203,10 +254,17 @@ impl Teller<'_, '_> {
     }
 
     fn allowed(&self, decided: &Logged, report: &Report) -> ScopeFact {
-        let bundle = self.known.followed.policies.bundles.get(&self.decision.policy);
+        let bundle = self
+            .known
+            .followed
+            .policies
+            .bundles
+            .get(&self.decision.policy);
         let determining = self.decision.determining.iter().map(|id| PolicyFact {
             id: id.to_string(),
-            reason: bundle.and_then(|it| it.reason(id.as_str())).map(str::to_owned),
+            reason: bundle
+                .and_then(|it| it.reason(id.as_str()))
+                .map(str::to_owned),
         });
         let (mut approvals, mut places) = (Vec::new(), Vec::new());
         for logged in self.known.case.entries() {
@@ -220,7 +278,10 @@ impl Teller<'_, '_> {
             }
             places.push(logged);
             let about = format!("approval {approval} ");
-            let marks = report.notes.iter().filter(|note| note.about.starts_with(&about));
+            let marks = report
+                .notes
+                .iter()
+                .filter(|note| note.about.starts_with(&about));
             let marks: Vec<NoteValue> = marks.map(|note| note.value).collect();
             approvals.extend(answered.map(|grant| ApprovalFact {
                 approval,
@@ -235,7 +296,10 @@ impl Teller<'_, '_> {
             reason: self.decision.reason.to_string(),
             determining: determining.collect(),
             approvals,
-            replay: replays.get(&decided.leaf.index).copied().unwrap_or(Replay::Differs),
+            replay: replays
+                .get(&decided.leaf.index)
+                .copied()
+                .unwrap_or(Replay::Differs),
             places: self.gateway(places),
         }
     }
@@ -243,13 +307,20 @@ impl Teller<'_, '_> {
     fn authority(&self) -> AuthorityFact {
         let chain = self.known.followed.chains.known(self.decision.chain);
         let chain_expires = chain.map(|chain| chain.expires_at());
-        let session_end = self.known.case.entries().find_map(|logged| match &logged.entry.event {
-            Event::SessionEnd(end) => {
-                let fact = EndFact { at: logged.entry.at, reason: end.reason.name().to_owned() };
-                Some((logged, fact))
-            }
-            _ => None,
-        });
+        let session_end = self
+            .known
+            .case
+            .entries()
+            .find_map(|logged| match &logged.entry.event {
+                Event::SessionEnd(end) => {
+                    let fact = EndFact {
+                        at: logged.entry.at,
+                        reason: end.reason.name().to_owned(),
+                    };
+                    Some((logged, fact))
+                }
+                _ => None,
+            });
         let ended = self.ended();
         let mut over = Vec::new();
         if chain_expires.is_none_or(|expires| self.now >= expires) {
@@ -290,7 +361,10 @@ impl Teller<'_, '_> {
 
 /// The places of entries, each with its proof, verified. An entry without one has no place.
 fn places<'l>(roll: &Roll, entries: impl IntoIterator<Item = &'l Logged>) -> Vec<LogPlace> {
-    entries.into_iter().filter_map(|logged| place(roll, logged)).collect()
+    entries
+        .into_iter()
+        .filter_map(|logged| place(roll, logged))
+        .collect()
 }
 
 fn place(roll: &Roll, logged: &Logged) -> Option<LogPlace> {

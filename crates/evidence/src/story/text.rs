@@ -26,8 +26,11 @@ impl Page {
     }
 
     fn line(&mut self, name: &str, text: impl fmt::Display) {
-        let clean: String =
-            text.to_string().chars().map(|one| if one.is_control() { ' ' } else { one }).collect();
+        let clean: String = text
+            .to_string()
+            .chars()
+            .map(|one| if one.is_control() { ' ' } else { one })
+            .collect();
         self.0.push(format!("   {name:<12} {clean}"));
     }
 
@@ -39,8 +42,17 @@ impl Page {
 
     fn places(&mut self, places: &[LogPlace]) {
         for place in places {
-            let LogPlace { origin, index, entry, leaf, .. } = place;
-            self.line("log", format!("{origin} entry {index} ({entry}), leaf {leaf}"));
+            let LogPlace {
+                origin,
+                index,
+                entry,
+                leaf,
+                ..
+            } = place;
+            self.line(
+                "log",
+                format!("{origin} entry {index} ({entry}), leaf {leaf}"),
+            );
         }
     }
 }
@@ -48,15 +60,25 @@ impl Page {
 impl Story {
     fn head(&self, page: &mut Page) {
         let action = &self.action;
-        page.0.push(format!("{} in {}", self.execution, self.session));
-        page.line("evidence", match self.evidence {
-            ReportOutcome::Verified => "verified",
-            ReportOutcome::Failed => "FAILED: run verify and read its findings first",
-            ReportOutcome::SelfAsserted => "SELF-ASSERTED",
-        });
-        page.line("call", format!("{} {}/{}", action.kind.name(), action.server, action.name));
+        page.0
+            .push(format!("{} in {}", self.execution, self.session));
+        page.line(
+            "evidence",
+            match self.evidence {
+                ReportOutcome::Verified => "verified",
+                ReportOutcome::Failed => "FAILED: run verify and read its findings first",
+                ReportOutcome::SelfAsserted => "SELF-ASSERTED",
+            },
+        );
+        page.line(
+            "call",
+            format!("{} {}/{}", action.kind.name(), action.server, action.name),
+        );
         page.maybe("arguments", action.arguments.as_ref());
-        page.line("decision", format!("{} ({})", self.allowed.ruling.name(), self.allowed.reason));
+        page.line(
+            "decision",
+            format!("{} ({})", self.allowed.ruling.name(), self.allowed.reason),
+        );
         page.maybe("outcome", action.outcome.map(|outcome| outcome.name()));
         page.places(&action.places);
     }
@@ -78,26 +100,41 @@ impl Story {
     fn what(&self, page: &mut Page) {
         let fact = &self.made_of;
         page.head("2. What code, prompt, tools and policy it was");
-        page.line("manifest", format!("{} {}", fact.manifest_id, fact.manifest));
+        page.line(
+            "manifest",
+            format!("{} {}", fact.manifest_id, fact.manifest),
+        );
         page.maybe("intent", fact.intent.as_ref());
         page.maybe("code", fact.code);
         page.maybe("executable", fact.executable);
         page.maybe("prompt", fact.prompt);
         page.line("tools", fact.tools);
         page.line("policy", fact.policy);
-        page.line("rests on", format!("{}, {}", fact.attestation_level, fact.isolation));
+        page.line(
+            "rests on",
+            format!("{}, {}", fact.attestation_level, fact.isolation),
+        );
         page.places(&fact.places);
     }
 
     fn whose(&self, page: &mut Page) {
         let fact = &self.on_behalf;
         page.head("3. On whose behalf, for which goal");
-        page.line("principal", fact.principal.as_deref().unwrap_or("not disclosed"));
+        page.line(
+            "principal",
+            fact.principal.as_deref().unwrap_or("not disclosed"),
+        );
         page.line("assurance", fact.assurance);
         page.maybe("operator", fact.operator.as_ref());
-        page.line("mission", fact.mission.as_deref().unwrap_or("not disclosed"));
+        page.line(
+            "mission",
+            fact.mission.as_deref().unwrap_or("not disclosed"),
+        );
         for link in &fact.chain {
-            let text = format!("{} -> {} until {}", link.delegator, link.delegate, link.expires);
+            let text = format!(
+                "{} -> {} until {}",
+                link.delegator, link.delegate, link.expires
+            );
             page.line("delegation", text);
         }
         page.places(&fact.places);
@@ -106,22 +143,38 @@ impl Story {
     fn allowed_by(&self, page: &mut Page) {
         let fact = &self.allowed;
         page.head("4. Who or what allowed it, and was it in scope");
-        page.line("decision", format!("{} ({})", fact.ruling.name(), fact.reason));
+        page.line(
+            "decision",
+            format!("{} ({})", fact.ruling.name(), fact.reason),
+        );
         for policy in &fact.determining {
             let reason = policy.reason.as_deref().map(|text| format!(": {text}"));
-            page.line("policy", format!("{}{}", policy.id, reason.unwrap_or_default()));
+            page.line(
+                "policy",
+                format!("{}{}", policy.id, reason.unwrap_or_default()),
+            );
         }
         for approval in &fact.approvals {
             let marks: Vec<_> = approval.marks.iter().map(|mark| mark.name()).collect();
-            let marks = if marks.is_empty() { String::new() } else { format!(" [{}]", marks.join(", ")) };
+            let marks = if marks.is_empty() {
+                String::new()
+            } else {
+                format!(" [{}]", marks.join(", "))
+            };
             let (by, verdict) = (approval.approver, approval.verdict.name());
-            page.line("approval", format!("{} {verdict} by {by}{marks}", approval.approval));
+            page.line(
+                "approval",
+                format!("{} {verdict} by {by}{marks}", approval.approval),
+            );
         }
-        page.line("replay", match fact.replay {
-            Replay::Rederived => "the same decision comes out again",
-            Replay::Unproven => "denied for a reason that is not in evidence",
-            Replay::Differs => "ANOTHER DECISION COMES OUT",
-        });
+        page.line(
+            "replay",
+            match fact.replay {
+                Replay::Rederived => "the same decision comes out again",
+                Replay::Unproven => "denied for a reason that is not in evidence",
+                Replay::Differs => "ANOTHER DECISION COMES OUT",
+            },
+        );
         page.places(&fact.places);
     }
 

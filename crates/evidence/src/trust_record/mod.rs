@@ -5,6 +5,7 @@ mod signed;
 
 pub use record::{
     Appraisal, AppraisalStatus, BuildProvenance, Confirmation, ConfirmationKey, EnforcementMode,
-    Model, Platform, Policy, Profile, Reference, Runtime, ToolTranscript, TrustRecord, transcript_hash,
+    Model, Platform, Policy, Profile, Reference, Runtime, ToolTranscript, TrustRecord,
+    transcript_hash,
 };
 pub use signed::{TrustRecordError, VerifiedTrustRecord};

@@ -36,7 +36,10 @@ pub enum TrustRecordError {
 impl TrustRecord {
     /// What the record's key signs: the RFC 8785 form without the signature.
     pub fn signing_input(&self) -> Result<Vec<u8>, TrustRecordError> {
-        let unsigned = Self { signature: None, ..self.clone() };
+        let unsigned = Self {
+            signature: None,
+            ..self.clone()
+        };
         to_canonical(&unsigned).map_err(TrustRecordError::Canonical)
     }
 
@@ -60,7 +63,10 @@ impl VerifiedTrustRecord {
         if record.to_bytes()? != bytes {
             return Err(TrustRecordError::Malformed);
         }
-        let signature = record.signature.as_deref().ok_or(TrustRecordError::Unsigned)?;
+        let signature = record
+            .signature
+            .as_deref()
+            .ok_or(TrustRecordError::Unsigned)?;
         let signature = base64url::decode(signature).map_err(|_| TrustRecordError::Malformed)?;
         let key = trusted
             .iter()
@@ -69,7 +75,10 @@ impl VerifiedTrustRecord {
         if !verifier.verify(key, &record.signing_input()?, &signature) {
             return Err(TrustRecordError::Signature);
         }
-        Ok(Self { record, digest: Digest::of(bytes) })
+        Ok(Self {
+            record,
+            digest: Digest::of(bytes),
+        })
     }
 
     /// The digest of the signed record: what the server's log enrols.

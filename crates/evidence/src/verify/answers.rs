@@ -69,7 +69,9 @@ impl Answers {
 impl Follower<'_, '_> {
     /// A question: the session would ask it, and what was shown is what was wanted.
     pub(super) fn replay_request(&mut self, logged: &Logged, request: &ApprovalRequest) {
-        self.answers.asked.insert(request.approval, (request.action, request.expires));
+        self.answers
+            .asked
+            .insert(request.approval, (request.action, request.expires));
         let question = ApprovalQuestion {
             execution: request.execution,
             approval: request.approval,
@@ -93,14 +95,18 @@ impl Follower<'_, '_> {
         let same = expected.is_some_and(|expected| expected == shown);
         let text = "what was shown to people is not the action that waits";
         let axis = Axis::Authenticity;
-        self.desk.found.require(same, axis, &place, "display_differs", text);
+        self.desk
+            .found
+            .require(same, axis, &place, "display_differs", text);
     }
 
     fn expected_display(&mut self, request: &ApprovalRequest) -> Option<Display> {
         let decision = self.answers.decisions.get(&request.execution)?;
         let chain = self.chains.known(decision.chain)?;
-        let arguments =
-            self.desk.objects.take(decision.request.args_digest, ObjectKind::Arguments)?;
+        let arguments = self
+            .desk
+            .objects
+            .take(decision.request.args_digest, ObjectKind::Arguments)?;
         Some(Display {
             instance: decision.instance.to_string(),
             principal: chain.principal().subject.clone(),
@@ -118,7 +124,9 @@ impl Follower<'_, '_> {
     pub(super) fn replay_grant(&mut self, logged: &Logged, grant: &ApprovalGrant) {
         if grant.verdict == Verdict::Deny
             && let Some(pending) = self.session.as_open().and_then(|open| {
-                open.pending().find(|(id, _)| *id == grant.approval).map(|(_, pending)| pending)
+                open.pending()
+                    .find(|(id, _)| *id == grant.approval)
+                    .map(|(_, pending)| pending)
             })
         {
             self.answers.denied.insert((pending.action, pending.policy));
@@ -131,7 +139,9 @@ impl Follower<'_, '_> {
             }
             Ok(None) => {}
             Err(text) => {
-                self.desk.found.add(Axis::Authenticity, place, "approval_refused", text);
+                self.desk
+                    .found
+                    .add(Axis::Authenticity, place, "approval_refused", text);
             }
         }
     }
@@ -157,9 +167,19 @@ impl Follower<'_, '_> {
             .ok_or("the trust document names no approver with this credential")?;
         let credential = credential_of(known);
         let (at, verifier) = (logged.entry.at, self.case.verifier);
-        let answer = verify_approval(signed.statement, &signed.assertion, &credential, at, verifier)
-            .map_err(|error| said(&error))?;
-        note_credential(self.desk, known, &format!("approval {} by {}", grant.approval, person.id));
+        let answer = verify_approval(
+            signed.statement,
+            &signed.assertion,
+            &credential,
+            at,
+            verifier,
+        )
+        .map_err(|error| said(&error))?;
+        note_credential(
+            self.desk,
+            known,
+            &format!("approval {} by {}", grant.approval, person.id),
+        );
         Ok(Some(Answered {
             answer,
             approver: person.id,
@@ -170,20 +190,31 @@ impl Follower<'_, '_> {
 
     /// The server enrolled the answer before it relayed it.
     fn check_relayed(&mut self, grant: &ApprovalGrant, logged: &Logged, place: &Place) {
-        let relayed = self.case.server.entries.iter().any(|known| match &known.entry.event {
-            Enrolled::ApprovalAnswer(answer) => {
-                answer.approval == grant.approval
-                    && answer.session == grant.session
-                    && answer.action == grant.action
-                    && answer.verdict == grant.verdict
-                    && answer.approver == grant.approver
-                    && answer.answer == grant.answer
-                    && self.case.is_before(known, logged)
-            }
-            _ => false,
-        });
+        let relayed = self
+            .case
+            .server
+            .entries
+            .iter()
+            .any(|known| match &known.entry.event {
+                Enrolled::ApprovalAnswer(answer) => {
+                    answer.approval == grant.approval
+                        && answer.session == grant.session
+                        && answer.action == grant.action
+                        && answer.verdict == grant.verdict
+                        && answer.approver == grant.approver
+                        && answer.answer == grant.answer
+                        && self.case.is_before(known, logged)
+                }
+                _ => false,
+            });
         let text = "the server's log does not have this answer before";
-        self.desk.found.require(relayed, Axis::Completeness, place, "answer_not_enrolled", text);
+        self.desk.found.require(
+            relayed,
+            Axis::Completeness,
+            place,
+            "answer_not_enrolled",
+            text,
+        );
     }
 }
 

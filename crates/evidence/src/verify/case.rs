@@ -5,10 +5,13 @@ use chancery_delegation::{ChainContext, IssuerKey, TrustAnchor};
 use chancery_identity::trust::VerifiedTrust;
 use chancery_identity::{TrustDomain, WitBundle};
 use chancery_types::id::SessionId;
+use chancery_types::jws::Compact;
 use chancery_types::{SignatureVerifier, Timestamp};
+use serde_json::Value;
 
 use super::objects::Objects;
 use super::roll::{Logged, Roll};
+use crate::ObjectKind;
 use crate::report::{Found, Place};
 
 /// How far the clocks of two writers may differ.
@@ -40,6 +43,7 @@ impl<'a> Case<'a> {
         session: SessionId,
         gateway: Roll,
         server: Roll,
+        objects: &mut Objects<'_>,
     ) -> Self {
         let anchors = trust.delegation_authorities.iter();
         let issuers = trust.manifest_issuers.iter();
@@ -47,10 +51,16 @@ impl<'a> Case<'a> {
         let domain: Option<TrustDomain> = trust.trust_domain.parse().ok();
         let mut case = Self {
             anchors: anchors
-                .map(|known| TrustAnchor { issuer: known.issuer.clone(), key: known.key })
+                .map(|known| TrustAnchor {
+                    issuer: known.issuer.clone(),
+                    key: known.key,
+                })
                 .collect(),
             issuers: issuers
-                .map(|known| IssuerKey { issuer: known.issuer.clone(), key: known.key })
+                .map(|known| IssuerKey {
+                    issuer: known.issuer.clone(),
+                    key: known.key,
+                })
                 .collect(),
             tokens: domain.map(|domain| WitBundle::new(domain, keys)),
             trust,
@@ -60,19 +70,27 @@ impl<'a> Case<'a> {
             server,
             epoch: 0,
         };
-        case.epoch = case.enrolled_epoch();
+        let claimed = case.opened().map(|(_, open)| open.chain);
+        let claimed =
+            claimed.and_then(|chain| claimed_epoch(objects.take(chain, ObjectKind::Chain)?));
+        // A root that is not enrolled is a finding of its own; nothing more is made of it.
+        case.epoch = case.enrolled_epoch().or(claimed).unwrap_or_default();
         case
     }
 
     /// The epoch in which the authority signed the root that the session was opened with.
-    fn enrolled_epoch(&self) -> u64 {
+    fn enrolled_epoch(&self) -> Option<u64> {
         let opened = self.opened().map(|(_, open)| &open.root);
-        let mut roots = self.server.entries.iter().filter_map(|logged| match &logged.entry.event {
-            Event::DelegationRoot(root) if root.session == self.session => Some(root),
-            _ => None,
-        });
+        let mut roots = self
+            .server
+            .entries
+            .iter()
+            .filter_map(|logged| match &logged.entry.event {
+                Event::DelegationRoot(root) if root.session == self.session => Some(root),
+                _ => None,
+            });
         let root = roots.find(|root| opened.is_none_or(|jti| *jti == root.delegation));
-        root.map_or(0, |root| root.epoch)
+        root.map(|root| root.epoch)
     }
 
     /// The session's own entries in the gateway's log.
@@ -103,12 +121,16 @@ impl<'a> Case<'a> {
     /// Whether an entry of the server's log stands before one of the gateway's: by the clocks, and
     /// by the first checkpoint of the gateway's log with that entry, which the server enrolled.
     pub(crate) fn is_before(&self, server: &Logged, gateway: &Logged) -> bool {
-        let enrolled = self.server.entries.iter().find(|logged| match &logged.entry.event {
-            Event::CheckpointEnrol(enrol) => {
-                enrol.log == self.gateway.origin && enrol.size > gateway.leaf.index
-            }
-            _ => false,
-        });
+        let enrolled = self
+            .server
+            .entries
+            .iter()
+            .find(|logged| match &logged.entry.event {
+                Event::CheckpointEnrol(enrol) => {
+                    enrol.log == self.gateway.origin && enrol.size > gateway.leaf.index
+                }
+                _ => false,
+            });
         server.entry.at <= gateway.entry.at.plus_seconds(SKEW_SECONDS)
             && enrolled.is_none_or(|enrolled| server.leaf.index < enrolled.leaf.index)
     }
@@ -125,4 +147,14 @@ impl<'a> Case<'a> {
             verifier: self.verifier,
         })
     }
+}
+
+/// The epoch that the root of a chain claims.
+fn claimed_epoch(chain: &[u8]) -> Option<u64> {
+    let root = std::str::from_utf8(chain).ok()?.split(',').next()?;
+    Compact::parse(root)
+        .ok()?
+        .claims
+        .get("ep")
+        .and_then(Value::as_u64)
 }

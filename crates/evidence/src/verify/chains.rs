@@ -47,7 +47,10 @@ impl Chains {
     ) -> Presented {
         let place = case.place(at);
         let found = &mut desk.found;
-        let Some(text) = desk.objects.demand(digest, ObjectKind::Chain, found, &place) else {
+        let Some(text) = desk
+            .objects
+            .demand(digest, ObjectKind::Chain, found, &place)
+        else {
             return Presented::Missing;
         };
         if text.is_empty() {
@@ -62,7 +65,8 @@ impl Chains {
         match case.chains(at.entry.at, |context| verify_chain(&links, context)) {
             Ok(chain) => {
                 for link in chain.links() {
-                    desk.objects.demand(link.token_digest(), ObjectKind::Link, found, &place);
+                    desk.objects
+                        .demand(link.token_digest(), ObjectKind::Link, found, &place);
                 }
                 self.learn(case, &chain);
                 self.check_root(case, desk, &chain, at);
@@ -78,7 +82,11 @@ impl Chains {
     }
 
     fn learn(&mut self, case: &Case<'_>, chain: &VerifiedChain) {
-        if self.verified.insert(chain.digest(), chain.clone()).is_some() {
+        if self
+            .verified
+            .insert(chain.digest(), chain.clone())
+            .is_some()
+        {
             return;
         }
         let mut parent = None;
@@ -108,7 +116,8 @@ impl Chains {
             let same = self.expected.get(&enrol.delegation) == Some(enrol);
             let text = "differs from the link that was presented, or none was";
             let place = case.place(logged);
-            desk.found.require(same, Axis::Integrity, &place, "delegation_differs", text);
+            desk.found
+                .require(same, Axis::Integrity, &place, "delegation_differs", text);
         }
     }
 
@@ -128,7 +137,8 @@ impl Chains {
         let enrolled = enrolled_root(case, root.jti());
         let Some((logged, enrolled)) = enrolled else {
             let text = format!("the server's log does not have the root {}", root.jti());
-            desk.found.add(Axis::Authenticity, place, "root_not_enrolled", text);
+            desk.found
+                .add(Axis::Authenticity, place, "root_not_enrolled", text);
             return;
         };
         let expected = DelegationRoot {
@@ -146,10 +156,12 @@ impl Chains {
         let server = case.server.place(logged);
         let same = expected == *enrolled;
         let text = "differs from the root that was presented";
-        desk.found.require(same, Axis::Authenticity, &server, "root_differs", text);
+        desk.found
+            .require(same, Axis::Authenticity, &server, "root_differs", text);
         let before = case.is_before(logged, at);
         let text = "the root was enrolled after it was used";
-        desk.found.require(before, Axis::Completeness, &server, "root_late", text);
+        desk.found
+            .require(before, Axis::Completeness, &server, "root_late", text);
     }
 
     /// The person's consent to the chain's root, verified with a credential that the trust document
@@ -176,12 +188,17 @@ pub(crate) fn enrolled_root<'c>(
     case: &'c Case<'_>,
     jti: &str,
 ) -> Option<(&'c Logged, &'c DelegationRoot)> {
-    case.server.entries.iter().find_map(|logged| match &logged.entry.event {
-        Event::DelegationRoot(root) if root.session == case.session && root.delegation == *jti => {
-            Some((logged, root))
-        }
-        _ => None,
-    })
+    case.server
+        .entries
+        .iter()
+        .find_map(|logged| match &logged.entry.event {
+            Event::DelegationRoot(root)
+                if root.session == case.session && root.delegation == *jti =>
+            {
+                Some((logged, root))
+            }
+            _ => None,
+        })
 }
 
 fn verified_consent(
@@ -191,9 +208,12 @@ fn verified_consent(
     place: &Place,
 ) -> Option<Consent> {
     let digest = chain.principal().consent;
-    let artefact = desk.objects.demand(digest, ObjectKind::Consent, &mut desk.found, place)?;
+    let artefact = desk
+        .objects
+        .demand(digest, ObjectKind::Consent, &mut desk.found, place)?;
     let mut refuse = |text: String| {
-        desk.found.add(Axis::Authenticity, place.clone(), "consent_refused", text);
+        desk.found
+            .add(Axis::Authenticity, place.clone(), "consent_refused", text);
     };
     let credential = Assertion::parse(artefact).ok();
     let known = credential.and_then(|known| case.trust.credential(&known.credential_id));
@@ -236,4 +256,3 @@ pub(crate) fn note_credential(desk: &mut Desk<'_>, known: &PersonCredential, abo
         desk.found.note(NoteValue::StandIn, about);
     }
 }
-

@@ -58,15 +58,18 @@ impl<'a> Follower<'_, 'a> {
                 let known = judgement.new_links().is_empty() || decision.outcome == Ruling::Deny;
                 let text = "rests on links that were not enrolled before";
                 let axis = Axis::Completeness;
-                self.desk.found.require(known, axis, &place, "link_not_enrolled", text);
+                self.desk
+                    .found
+                    .require(known, axis, &place, "link_not_enrolled", text);
                 (Replay::Rederived, String::new())
             }
             Derived::Refused(code) if is_bare(decision) && decision.reason == *code => {
                 (Replay::Rederived, String::new())
             }
-            Derived::Unread if is_bare(decision) => {
-                (Replay::Unproven, format!("{}: the arguments were not kept", decision.reason))
-            }
+            Derived::Unread if is_bare(decision) => (
+                Replay::Unproven,
+                format!("{}: the arguments were not kept", decision.reason),
+            ),
             Derived::Judged(_) | Derived::Refused(_) | Derived::Unread => {
                 match self.denied_by_gateway(decision, logged) {
                     Some(replay) => (replay, decision.reason.to_string()),
@@ -77,10 +80,14 @@ impl<'a> Follower<'_, 'a> {
         match replay {
             Replay::Rederived => {}
             Replay::Unproven => {
-                self.desk.found.note(NoteValue::Unproven, format!("denial at {place}: {text}"));
+                self.desk
+                    .found
+                    .note(NoteValue::Unproven, format!("denial at {place}: {text}"));
             }
             Replay::Differs => {
-                self.desk.found.add(Axis::Scope, place, "decision_differs", text);
+                self.desk
+                    .found
+                    .add(Axis::Scope, place, "decision_differs", text);
             }
         }
         replay
@@ -112,8 +119,12 @@ impl<'a> Follower<'_, 'a> {
     fn derive(&mut self, logged: &Logged, decision: &Decision) -> Derived {
         let place = self.case.place(logged);
         let material = self.material(decision, &place);
-        let policy = self.policies.in_force(self.case, self.desk, decision.policy, logged);
-        let presented = self.chains.present(self.case, self.desk, decision.chain, logged);
+        let policy = self
+            .policies
+            .in_force(self.case, self.desk, decision.policy, logged);
+        let presented = self
+            .chains
+            .present(self.case, self.desk, decision.chain, logged);
         let (Some(material), Some(policy)) = (material, policy) else {
             return Derived::Nothing;
         };
@@ -166,7 +177,11 @@ impl<'a> Follower<'_, 'a> {
         }
         Derived::Judged(Box::new(self.session.judge(&CallInput {
             execution: decision.execution,
-            standing: Standing { now: at, epoch: self.case.epoch, revoked: &|_| false },
+            standing: Standing {
+                now: at,
+                epoch: self.case.epoch,
+                revoked: &|_| false,
+            },
             chain,
             proof: &proof,
             consent: consent.as_ref(),
@@ -201,12 +216,19 @@ impl<'a> Follower<'_, 'a> {
         let arguments = object(arguments?);
         // What is no text is no proof, and refused as such.
         let proof = proof.map(|bytes| std::str::from_utf8(bytes).unwrap_or_default());
-        Some(arguments.map(|arguments| Material { arguments, proof, peer }))
+        Some(arguments.map(|arguments| Material {
+            arguments,
+            proof,
+            peer,
+        }))
     }
 
     fn has_unknown_argument(&self, decision: &Decision, arguments: &Map<String, Value>) -> bool {
         let request = &decision.request;
-        let catalog = self.catalog.as_ref().filter(|_| request.kind == CallKind::Tool);
+        let catalog = self
+            .catalog
+            .as_ref()
+            .filter(|_| request.kind == CallKind::Tool);
         let tool = catalog
             .and_then(|catalog| catalog.tool(request.server.as_str(), request.name.as_str()));
         tool.is_some_and(|tool| arguments.keys().any(|name| !tool.admits(name)))
@@ -219,13 +241,17 @@ impl<'a> Follower<'_, 'a> {
             CallKind::Tool => catalog
                 .and_then(|catalog| catalog.tool(request.server.as_str(), request.name.as_str()))
                 .map(crate::catalog::PinnedTool::annotations),
-            CallKind::Resource | CallKind::Prompt => {
-                Some(Annotations { read_only: true, destructive: false })
-            }
+            CallKind::Resource | CallKind::Prompt => Some(Annotations {
+                read_only: true,
+                destructive: false,
+            }),
         };
         let opened = self.case.opened();
         let digest = opened.map_or(Digest::of(b""), |(_, open)| open.catalog);
-        CatalogFacts { digest, annotations }
+        CatalogFacts {
+            digest,
+            annotations,
+        }
     }
 }
 
@@ -236,7 +262,11 @@ fn call<'a>(decision: &'a Decision, args: &'a Map<String, Value>) -> Call<'a> {
         CallKind::Resource => Target::Resource(name),
         CallKind::Prompt => Target::Prompt(name),
     };
-    Call { server: decision.request.server.as_str(), target, args }
+    Call {
+        server: decision.request.server.as_str(),
+        target,
+        args,
+    }
 }
 
 /// The arguments, where the bytes are their RFC 8785 form.
@@ -265,7 +295,8 @@ fn difference(derived: &Derived, decision: &Decision) -> String {
     match derived {
         Derived::Refused(code) => format!("{said}; what was presented gives deny ({code})"),
         Derived::Judged(judged)
-            if judged.ruling() == decision.outcome && decision.reason == *judged.reason().code() =>
+            if judged.ruling() == decision.outcome
+                && decision.reason == *judged.reason().code() =>
         {
             format!("{said}, as what was presented gives, but not the rest of it")
         }

@@ -15,19 +15,24 @@ use crate::report::{Axis, Place};
 pub(super) fn check_ending(case: &Case<'_>, followed: &Followed, desk: &mut Desk<'_>) {
     if !matches!(followed.session, Session::Ended(_)) {
         let text = "the session's entries do not lead to its end";
-        desk.found.add(Axis::Completeness, Place::Whole, "not_ended", text);
+        desk.found
+            .add(Axis::Completeness, Place::Whole, "not_ended", text);
     }
     let count = |is: fn(&Event) -> bool| {
-        case.entries().filter(|logged| is(&logged.entry.event)).count()
+        case.entries()
+            .filter(|logged| is(&logged.entry.event))
+            .count()
     };
     let opened = count(|event| matches!(event, Event::SessionOpen(_)));
     let ended = count(|event| matches!(event, Event::SessionEnd(_)));
-    for (count, reason, name) in
-        [(opened, "session_open", "session.open"), (ended, "session_end", "session.end")]
-    {
+    for (count, reason, name) in [
+        (opened, "session_open", "session.open"),
+        (ended, "session_end", "session.end"),
+    ] {
         if count != 1 {
             let text = format!("the session has {count} entries {name} where there is one");
-            desk.found.add(Axis::Completeness, Place::Whole, reason, text);
+            desk.found
+                .add(Axis::Completeness, Place::Whole, reason, text);
         }
     }
     check_index(case, desk);
@@ -44,7 +49,8 @@ fn check_index(case: &Case<'_>, desk: &mut Desk<'_>) {
         if end.evidence != Some(digest) {
             let place = Place::File(INDEX_PATH.to_owned());
             let text = "not the index that the session's end names";
-            desk.found.add(Axis::Integrity, place, "index_differs", text);
+            desk.found
+                .add(Axis::Integrity, place, "index_differs", text);
         }
     }
 }
@@ -60,15 +66,19 @@ fn check_outcomes(case: &Case<'_>, desk: &mut Desk<'_>) {
                 let known = decided.insert(decision.execution, (logged, decision.outcome));
                 let text = "the execution was decided before";
                 let axis = Axis::Completeness;
-                desk.found.require(known.is_none(), axis, &place, "decided_twice", text);
+                desk.found
+                    .require(known.is_none(), axis, &place, "decided_twice", text);
             }
             Event::Outcome(outcome) => {
-                let allowed = decided.get(&outcome.execution).is_some_and(|(logged, ruling)| {
-                    *ruling == Ruling::Allow && logged.leaf.index == outcome.decision
-                });
+                let allowed = decided
+                    .get(&outcome.execution)
+                    .is_some_and(|(logged, ruling)| {
+                        *ruling == Ruling::Allow && logged.leaf.index == outcome.decision
+                    });
                 let text = "an outcome of what was not allowed";
                 let axis = Axis::Completeness;
-                desk.found.require(allowed, axis, &place, "outcome_without_leave", text);
+                desk.found
+                    .require(allowed, axis, &place, "outcome_without_leave", text);
                 let once = ended.insert(outcome.execution);
                 let text = "the execution ended before";
                 desk.found.require(once, axis, &place, "ended_twice", text);
@@ -79,7 +89,8 @@ fn check_outcomes(case: &Case<'_>, desk: &mut Desk<'_>) {
     for (execution, (logged, ruling)) in decided {
         if ruling == Ruling::Allow && !ended.contains(&execution) {
             let text = format!("{execution} was allowed and has no outcome");
-            desk.found.add(Axis::Completeness, case.place(logged), "dangling", text);
+            desk.found
+                .add(Axis::Completeness, case.place(logged), "dangling", text);
         }
     }
 }

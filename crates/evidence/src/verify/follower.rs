@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use chancery_audit::{
-    Disclosure, Event as Enrolled, InstanceChains, LeafRef, OutcomeStatus, SessionJoin,
-    SessionOpen,
+    Disclosure, Event as Enrolled, InstanceChains, LeafRef, OutcomeStatus, SessionJoin, SessionOpen,
 };
 use chancery_session::{Budgets, Event, Joining, Opening, PRINCIPAL, Session};
 use chancery_types::{parse_strict, to_canonical};
@@ -101,7 +100,9 @@ impl Follower<'_, '_> {
             let Some(disclosure) = read else {
                 let place = Place::File(object_path(digest));
                 let text = "not a disclosure in canonical form";
-                self.desk.found.add(Axis::Integrity, place, "disclosure_malformed", text);
+                self.desk
+                    .found
+                    .add(Axis::Integrity, place, "disclosure_malformed", text);
                 continue;
             };
             let commitment = disclosure.commitment();
@@ -125,12 +126,19 @@ impl Follower<'_, '_> {
         for logged in &self.case.gateway.entries {
             if let Err(error) = chains.take(&logged.leaf, &logged.entry.event) {
                 let place = self.case.place(logged);
-                self.desk.found.add(Axis::Completeness, place, "chain_broken", error.to_string());
+                self.desk
+                    .found
+                    .add(Axis::Completeness, place, "chain_broken", error.to_string());
             }
         }
-        for (_, instance) in chains.open().filter(|(session, _)| *session == self.case.session) {
+        for (_, instance) in chains
+            .open()
+            .filter(|(session, _)| *session == self.case.session)
+        {
             let text = format!("{instance} never left");
-            self.desk.found.add(Axis::Completeness, Place::Whole, "chain_open", text);
+            self.desk
+                .found
+                .add(Axis::Completeness, Place::Whole, "chain_open", text);
         }
     }
 
@@ -139,7 +147,13 @@ impl Follower<'_, '_> {
             Enrolled::SessionOpen(open) => self.replay_open(logged, open),
             Enrolled::SessionJoin(join) => self.replay_join(logged, join),
             Enrolled::Decision(decision) => {
-                check_alive(self.case, self.desk, &self.members, &decision.instance, logged);
+                check_alive(
+                    self.case,
+                    self.desk,
+                    &self.members,
+                    &decision.instance,
+                    logged,
+                );
                 let replay = self.replay_decision(logged, decision);
                 self.replays.insert(logged.leaf.index, replay);
                 self.answers.decided(decision);
@@ -147,7 +161,9 @@ impl Follower<'_, '_> {
             Enrolled::ApprovalRequest(request) => self.replay_request(logged, request),
             Enrolled::ApprovalGrant(grant) => self.replay_grant(logged, grant),
             Enrolled::Outcome(outcome) if outcome.status == OutcomeStatus::Unknown => {
-                self.desk.found.note(NoteValue::UnknownOutcome, outcome.execution.to_string());
+                self.desk
+                    .found
+                    .note(NoteValue::UnknownOutcome, outcome.execution.to_string());
             }
             _ => {}
         }
@@ -168,7 +184,9 @@ impl Follower<'_, '_> {
             Err(error) => {
                 let place = self.case.place(logged);
                 let text = error.fault.to_string();
-                self.desk.found.add(Axis::Completeness, place, "does_not_follow", text);
+                self.desk
+                    .found
+                    .add(Axis::Completeness, place, "does_not_follow", text);
                 self.faults = self.faults.saturating_add(1);
                 // The state before comes back from what was taken so far.
                 let entries = self.taken.iter().filter_map(|(leaf, at)| {
@@ -193,8 +211,9 @@ impl Follower<'_, '_> {
     fn difference(&self, logged: &Logged, event: Event) -> Option<String> {
         match self.session.clone().step(logged.entry.at, event) {
             Ok((_, effects)) => {
-                let mut entries =
-                    effects.iter().filter_map(|effect| effect.entry(&logged.entry.origin));
+                let mut entries = effects
+                    .iter()
+                    .filter_map(|effect| effect.entry(&logged.entry.origin));
                 let same = entries.any(|entry| entry == logged.entry);
                 let text = "what was presented gives another entry";
                 (!same).then(|| text.to_owned())
@@ -209,10 +228,14 @@ impl Follower<'_, '_> {
         self.read_principal(open, &place);
         let (found, objects) = (&mut self.desk.found, &mut self.desk.objects);
         objects.demand(open.mission, ObjectKind::Mission, found, &place);
-        let known = case.server.entries.iter().any(|known| match &known.entry.event {
-            Enrolled::TrustChange(change) => change.version == open.trust,
-            _ => false,
-        });
+        let known = case
+            .server
+            .entries
+            .iter()
+            .any(|known| match &known.entry.event {
+                Enrolled::TrustChange(change) => change.version == open.trust,
+                _ => false,
+            });
         let text = "the server's log has no trust document of that version";
         found.require(known, Axis::Freshness, &place, "trust_unknown", text);
         self.policies.in_force(case, self.desk, open.policy, logged);
@@ -221,7 +244,9 @@ impl Follower<'_, '_> {
         };
         let consent = self.chains.consent(case, self.desk, &chain, &place);
         if consent.is_none() {
-            self.desk.found.note(NoteValue::Asserted, chain.root().jti());
+            self.desk
+                .found
+                .note(NoteValue::Asserted, chain.root().jti());
         }
         let join = case.entries().find_map(|logged| match &logged.entry.event {
             Enrolled::SessionJoin(join) if join.instance == open.instance => Some(join),
@@ -229,10 +254,14 @@ impl Follower<'_, '_> {
         });
         let (Some(join), Some(principal)) = (join, self.principal.clone()) else {
             let text = "who opened the session is not in it, or not known";
-            self.desk.found.add(Axis::Completeness, place, "opener_unknown", text);
+            self.desk
+                .found
+                .add(Axis::Completeness, place, "opener_unknown", text);
             return;
         };
-        let found = self.members.find(case, self.desk, join, self.catalog.as_ref(), logged);
+        let found = self
+            .members
+            .find(case, self.desk, join, self.catalog.as_ref(), logged);
         let openings = found.into_iter().map(|member| Opening {
             gateway: open.gateway.clone(),
             member,
@@ -249,13 +278,17 @@ impl Follower<'_, '_> {
                 max_cost_micros: open.max_cost_micros,
             },
         });
-        let events = openings.map(|opening| Event::Open(Box::new(opening))).collect();
+        let events = openings
+            .map(|opening| Event::Open(Box::new(opening)))
+            .collect();
         self.compare_any(logged, events, "open_differs");
     }
 
     fn replay_join(&mut self, logged: &Logged, join: &SessionJoin) {
         let (case, place) = (self.case, self.case.place(logged));
-        let members = self.members.find(case, self.desk, join, self.catalog.as_ref(), logged);
+        let members = self
+            .members
+            .find(case, self.desk, join, self.catalog.as_ref(), logged);
         self.members.joined(self.desk, join);
         let chain = self.verified_chain(logged, join.chain, &place);
         let (Some(chain), Some(principal)) = (chain, self.principal.clone()) else {
@@ -266,7 +299,11 @@ impl Follower<'_, '_> {
             .into_iter()
             .map(|member| {
                 let (chain, principal) = ((*chain).clone(), principal.clone());
-                Event::Join(Box::new(Joining { member, chain, principal }))
+                Event::Join(Box::new(Joining {
+                    member,
+                    chain,
+                    principal,
+                }))
             })
             .collect();
         self.compare_any(logged, events, "join_differs");
@@ -282,7 +319,9 @@ impl Follower<'_, '_> {
             }
         }
         if let Some(text) = problem {
-            self.desk.found.add(Axis::Scope, self.case.place(logged), reason, text);
+            self.desk
+                .found
+                .add(Axis::Scope, self.case.place(logged), reason, text);
         }
     }
 
@@ -297,12 +336,16 @@ impl Follower<'_, '_> {
             Presented::Missing => None,
             Presented::Absent => {
                 let text = "no chain was presented";
-                self.desk.found.add(Axis::Authenticity, place.clone(), "chain_refused", text);
+                self.desk
+                    .found
+                    .add(Axis::Authenticity, place.clone(), "chain_refused", text);
                 None
             }
             Presented::Refused(refusal) => {
                 let text = format!("the chain does not verify: {refusal}");
-                self.desk.found.add(Axis::Authenticity, place.clone(), "chain_refused", text);
+                self.desk
+                    .found
+                    .add(Axis::Authenticity, place.clone(), "chain_refused", text);
                 None
             }
         }
@@ -316,7 +359,13 @@ impl Follower<'_, '_> {
         self.catalog = Catalog::parse(bytes);
         let text = "not a tool catalog in canonical form";
         let file = Place::File(object_path(open.catalog));
-        found.require(self.catalog.is_some(), Axis::Scope, &file, "catalog_malformed", text);
+        found.require(
+            self.catalog.is_some(),
+            Axis::Scope,
+            &file,
+            "catalog_malformed",
+            text,
+        );
     }
 
     fn read_principal(&mut self, open: &SessionOpen, place: &Place) {
@@ -325,6 +374,8 @@ impl Follower<'_, '_> {
         self.principal = disclosures.find(opens).cloned();
         let text = "no object opens the commitment to the principal";
         let (axis, holds) = (Axis::Completeness, self.principal.is_some());
-        self.desk.found.require(holds, axis, place, "principal_undisclosed", text);
+        self.desk
+            .found
+            .require(holds, axis, place, "principal_undisclosed", text);
     }
 }

@@ -37,22 +37,27 @@ impl Members {
         for (digest, bytes) in desk.objects.of_kind(ObjectKind::Wit) {
             let place = Place::File(object_path(digest));
             let text = std::str::from_utf8(bytes).unwrap_or_default();
-            let verified = case.tokens.as_ref().map(|keys| {
-                verify_wit(text, keys, Timestamp::from_micros(0), case.verifier)
-            });
+            let verified = case
+                .tokens
+                .as_ref()
+                .map(|keys| verify_wit(text, keys, Timestamp::from_micros(0), case.verifier));
             match verified {
                 Some(Ok(token)) => members.tokens.push(token),
                 Some(Err(error)) => {
-                    desk.found.add(Axis::Authenticity, place, "token_refused", said(&error));
+                    desk.found
+                        .add(Axis::Authenticity, place, "token_refused", said(&error));
                 }
                 None => {
                     let text = "names no trust domain";
-                    desk.found.add(Axis::Authenticity, Place::Trust, "trust_domain", text);
+                    desk.found
+                        .add(Axis::Authenticity, Place::Trust, "trust_domain", text);
                 }
             }
         }
         let envelopes = desk.objects.of_kind(ObjectKind::Manifest).into_iter();
-        members.envelopes = envelopes.map(|(digest, bytes)| (digest, bytes.to_vec())).collect();
+        members.envelopes = envelopes
+            .map(|(digest, bytes)| (digest, bytes.to_vec()))
+            .collect();
         members
     }
 
@@ -87,7 +92,8 @@ impl Members {
             Some((object, why)) => format!("{}: {why}", object_path(object)),
             None => format!("no manifest of {digest} is among the objects"),
         };
-        desk.found.add(Axis::Identity, place.clone(), "manifest_refused", text);
+        desk.found
+            .add(Axis::Identity, place.clone(), "manifest_refused", text);
         None
     }
 
@@ -106,7 +112,10 @@ impl Members {
             return Vec::new();
         };
         for artifact in manifest.unproven() {
-            desk.found.note(NoteValue::Unproven, format!("{} of {}", artifact, join.agent));
+            desk.found.note(
+                NoteValue::Unproven,
+                format!("{} of {}", artifact, join.agent),
+            );
         }
         let root = catalog.and_then(|catalog| catalog.root().ok());
         let mut found = Vec::new();
@@ -137,11 +146,18 @@ impl Members {
     pub(crate) fn joined(&mut self, desk: &mut Desk<'_>, join: &SessionJoin) {
         self.expires.insert(join.instance.clone(), join.expires);
         if join.isolation == Isolation::Unisolated {
-            desk.found.note(NoteValue::Unisolated, join.instance.to_string());
+            desk.found
+                .note(NoteValue::Unisolated, join.instance.to_string());
         }
         let software = [AttestationLevel::Process, AttestationLevel::Launch];
-        if software.iter().any(|level| join.attestation_level == *level.name()) {
-            let about = format!("attestation of {}: {}", join.instance, join.attestation_level);
+        if software
+            .iter()
+            .any(|level| join.attestation_level == *level.name())
+        {
+            let about = format!(
+                "attestation of {}: {}",
+                join.instance, join.attestation_level
+            );
             desk.found.note(NoteValue::SoftwareOnly, about);
         }
     }
@@ -157,7 +173,11 @@ fn check_issued(
 ) {
     let claims = token.claims();
     let place = case.place(at);
-    let issued = case.server.entries.iter().filter(|logged| case.is_before(logged, at));
+    let issued = case
+        .server
+        .entries
+        .iter()
+        .filter(|logged| case.is_before(logged, at));
     let (mut with_token, mut with_svid, mut registered) = (false, false, false);
     for logged in issued {
         match &logged.entry.event {
@@ -176,7 +196,8 @@ fn check_issued(
                             let place = case.server.place(logged);
                             let text = "differs from the token that was presented";
                             let axis = Axis::Identity;
-                            desk.found.require(same, axis, &place, "issue_differs", text);
+                            desk.found
+                                .require(same, axis, &place, "issue_differs", text);
                         }
                         CredentialForm::Wit => {}
                     }
@@ -194,15 +215,21 @@ fn check_issued(
                 let place = case.server.place(logged);
                 let text = "differs from the manifest that was presented, or it was not in force";
                 let holds = same && in_force;
-                desk.found.require(holds, Axis::Identity, &place, "register_differs", text);
+                desk.found
+                    .require(holds, Axis::Identity, &place, "register_differs", text);
             }
             _ => {}
         }
     }
     let mut require = |holds, reason, text| {
-        desk.found.require(holds, Axis::Identity, &place, reason, text);
+        desk.found
+            .require(holds, Axis::Identity, &place, reason, text);
     };
-    require(with_token, "token_not_enrolled", "the server's log has not issued the token before");
+    require(
+        with_token,
+        "token_not_enrolled",
+        "the server's log has not issued the token before",
+    );
     let text = "the server's log has issued no certificate to the instance before";
     require(with_svid, "certificate_not_enrolled", text);
     let text = "the server's log has not registered the manifest before";
@@ -218,9 +245,13 @@ pub(crate) fn check_alive(
     at: &Logged,
 ) {
     let place = case.place(at);
-    let over = members.expires.get(instance).is_some_and(|expires| at.entry.at >= *expires);
+    let over = members
+        .expires
+        .get(instance)
+        .is_some_and(|expires| at.entry.at >= *expires);
     let text = "the instance's credential was over";
-    desk.found.require(!over, Axis::Freshness, &place, "credential_expired", text);
+    desk.found
+        .require(!over, Axis::Freshness, &place, "credential_expired", text);
     for logged in &case.server.entries {
         let Event::IdentityEnd(end) = &logged.entry.event else {
             continue;
@@ -231,7 +262,8 @@ pub(crate) fn check_alive(
         }
         if after > GRACE_SECONDS * 1_000_000 {
             let text = "the instance had ended long before";
-            desk.found.add(Axis::Revocation, place.clone(), "acted_after_end", text);
+            desk.found
+                .add(Axis::Revocation, place.clone(), "acted_after_end", text);
         } else if after > FRESH_SECONDS * 1_000_000 {
             let about = format!("{instance} at {place}");
             desk.found.note(NoteValue::LateWithdrawal, about);

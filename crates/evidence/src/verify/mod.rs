@@ -73,15 +73,23 @@ pub(crate) fn examine<'a>(
     let record = record::read(files, trust, verifier, &mut found);
     let gateway = Roll::read(files, Writer::Gateway, trust, verifier, &mut found);
     let server = Roll::read(files, Writer::Server, trust, verifier, &mut found);
-    check_files(files, objects.as_ref(), [gateway.as_ref(), server.as_ref()], &mut found);
-    let (Some(objects), Some(gateway), Some(server)) = (objects, gateway, server) else {
+    check_files(
+        files,
+        objects.as_ref(),
+        [gateway.as_ref(), server.as_ref()],
+        &mut found,
+    );
+    let (Some(mut objects), Some(gateway), Some(server)) = (objects, gateway, server) else {
         return (found.report(session, digest, now), None);
     };
-    let case = Case::new(trust, verifier, objects.session(), gateway, server);
+    let session = objects.session();
+    let case = Case::new(trust, verifier, session, gateway, server, &mut objects);
     let mut desk = Desk { found, objects };
     desk.found.followed();
     trust::check_trust(&case, &mut desk);
-    let note = files.get(&format!("{}/checkpoint", case.gateway.folder)).unwrap_or_default();
+    let note = files
+        .get(&format!("{}/checkpoint", case.gateway.folder))
+        .unwrap_or_default();
     trust::check_checkpoints(&case, Digest::of(note), &mut desk);
     let followed = follower::follow(&case, &mut desk);
     ending::check_ending(&case, &followed, &mut desk);
@@ -91,7 +99,14 @@ pub(crate) fn examine<'a>(
     take_what_may_stay(&case, &mut desk);
     let Desk { mut found, objects } = desk;
     objects.check_all_used(&mut found);
-    (found.report(session, digest, now), Some(Known { case, objects, followed }))
+    (
+        found.report(Some(session), digest, now),
+        Some(Known {
+            case,
+            objects,
+            followed,
+        }),
+    )
 }
 
 /// Exactly the files that evidence has.
@@ -119,7 +134,12 @@ fn check_files(
             continue;
         }
         let text = "nothing of this evidence: not in the index, not of the logs";
-        found.add(Axis::Completeness, Place::File(path.to_owned()), "file_unexpected", text);
+        found.add(
+            Axis::Completeness,
+            Place::File(path.to_owned()),
+            "file_unexpected",
+            text,
+        );
     }
 }
 

@@ -23,7 +23,12 @@ impl<'a> Objects<'a> {
     pub(crate) fn read(files: &'a Files, found: &mut Found) -> Option<Self> {
         let file = Place::File(INDEX_PATH.to_owned());
         let Some(index_bytes) = files.get(INDEX_PATH) else {
-            found.add(Axis::Completeness, file, "file_missing", "the file is missing");
+            found.add(
+                Axis::Completeness,
+                file,
+                "file_missing",
+                "the file is missing",
+            );
             return None;
         };
         let Some(index) = EvidenceIndex::parse(index_bytes) else {
@@ -37,7 +42,12 @@ impl<'a> Objects<'a> {
             match files.get(&path) {
                 None => {
                     let place = Place::File(path);
-                    found.add(Axis::Completeness, place, "file_missing", "the object is missing");
+                    found.add(
+                        Axis::Completeness,
+                        place,
+                        "file_missing",
+                        "the object is missing",
+                    );
                 }
                 Some(content) if Digest::of(content) != object.digest => {
                     let text = "the bytes are not those of the object's name";
@@ -66,7 +76,10 @@ impl<'a> Objects<'a> {
 
     /// The paths that the index gives rise to.
     pub(crate) fn paths(&self) -> impl Iterator<Item = String> + '_ {
-        self.index.objects.iter().map(|object| object_path(object.digest))
+        self.index
+            .objects
+            .iter()
+            .map(|object| object_path(object.digest))
     }
 
     /// The object that an entry names by its digest, as what the entry takes it for.
@@ -86,7 +99,11 @@ impl<'a> Objects<'a> {
     ) -> Option<&'a [u8]> {
         let taken = self.take(digest, role);
         if taken.is_none() {
-            let text = format!("the {} object {} is not there", role.name(), digest.to_hex());
+            let text = format!(
+                "the {} object {} is not there",
+                role.name(),
+                digest.to_hex()
+            );
             found.add(Axis::Completeness, place.clone(), "object_missing", text);
         }
         taken
@@ -95,7 +112,11 @@ impl<'a> Objects<'a> {
     /// All objects that the index calls so, for those that are named by another digest than that of
     /// their bytes. Whoever uses one says so with [`Objects::take`].
     pub(crate) fn of_kind(&self, kind: ObjectKind) -> Vec<(Digest, &'a [u8])> {
-        let objects = self.index.objects.iter().filter(|object| object.kind == kind);
+        let objects = self
+            .index
+            .objects
+            .iter()
+            .filter(|object| object.kind == kind);
         objects
             .filter_map(|object| Some((object.digest, self.bytes.get(&object.digest).copied()?)))
             .collect()

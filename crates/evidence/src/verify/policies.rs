@@ -41,7 +41,8 @@ impl Policies {
                     policies.bundles.insert(digest, Rc::new(bundle));
                 }
                 Err(error) => {
-                    desk.found.add(Axis::Scope, place, "policy_refused", said(&error));
+                    desk.found
+                        .add(Axis::Scope, place, "policy_refused", said(&error));
                 }
             }
         }
@@ -64,7 +65,8 @@ impl Policies {
         let bundle = self.bundles.get(&digest).map(Rc::clone);
         if bundle.is_none() {
             let text = format!("the policy bundle {digest} is not among the objects");
-            desk.found.add(Axis::Completeness, place, "policy_missing", text);
+            desk.found
+                .add(Axis::Completeness, place, "policy_missing", text);
         }
         bundle
     }
@@ -91,16 +93,32 @@ fn check_published(
         }
     }
     let text = "another bundle had been published long before";
-    desk.found.require(!superseded, Axis::Freshness, place, "policy_superseded", text);
+    desk.found.require(
+        !superseded,
+        Axis::Freshness,
+        place,
+        "policy_superseded",
+        text,
+    );
     let Some((logged, signer)) = published else {
         let text = format!("the server's log has not published the bundle {digest} before");
-        desk.found.add(Axis::Authenticity, place.clone(), "policy_not_published", text);
+        desk.found.add(
+            Axis::Authenticity,
+            place.clone(),
+            "policy_not_published",
+            text,
+        );
         return;
     };
-    let named = case.trust.policy_signers.iter().any(|key| key.thumbprint() == signer);
+    let named = case
+        .trust
+        .policy_signers
+        .iter()
+        .any(|key| key.thumbprint() == signer);
     let text = "signed by a key that the trust document does not name for policies";
     let place = case.server.place(logged);
-    desk.found.require(named, Axis::Authenticity, &place, "policy_signer", text);
+    desk.found
+        .require(named, Axis::Authenticity, &place, "policy_signer", text);
 }
 
 fn read_bundle(bytes: &[u8]) -> Option<(Digest, BundleFiles)> {

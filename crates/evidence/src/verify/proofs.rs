@@ -32,7 +32,11 @@ impl ReplayMemory for Memory {
         _until: Timestamp,
         _now: Timestamp,
     ) -> Result<(), ReplayRefusal> {
-        if self.0.insert((*holder, jti.to_owned())) { Ok(()) } else { Err(ReplayRefusal::Seen) }
+        if self.0.insert((*holder, jti.to_owned())) {
+            Ok(())
+        } else {
+            Err(ReplayRefusal::Seen)
+        }
     }
 }
 
@@ -61,13 +65,22 @@ fn verified_at(text: &str, at: Timestamp) -> Timestamp {
     let issued = Compact::parse(text).ok();
     let issued = issued.and_then(|jws| jws.claims.get("iat").and_then(Value::as_u64));
     let last = Timestamp::from_seconds(issued.unwrap_or_default()).plus_seconds(MAX_AGE_SECONDS);
-    if at > last && at <= last.plus_seconds(MAX_WAIT_SECONDS) { last } else { at }
+    if at > last && at <= last.plus_seconds(MAX_WAIT_SECONDS) {
+        last
+    } else {
+        at
+    }
 }
 
 /// Whether a refusal rests on what no evidence holds: what was revoked, the authority's epoch, when
 /// the gateway started and what it saw in other sessions.
 pub(crate) fn is_external(reason: &str) -> bool {
-    [Reason::Revoked, Reason::StaleEpoch, Reason::PopStale, Reason::Replay]
-        .iter()
-        .any(|known| known.code() == reason)
+    [
+        Reason::Revoked,
+        Reason::StaleEpoch,
+        Reason::PopStale,
+        Reason::Replay,
+    ]
+    .iter()
+    .any(|known| known.code() == reason)
 }

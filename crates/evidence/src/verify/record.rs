@@ -26,7 +26,12 @@ pub(super) fn read(
     found: &mut Found,
 ) -> Option<VerifiedTrustRecord> {
     let Some(bytes) = files.get(TRUST_RECORD_PATH) else {
-        found.add(Axis::Completeness, file(), "file_missing", "the file is missing");
+        found.add(
+            Axis::Completeness,
+            file(),
+            "file_missing",
+            "the file is missing",
+        );
         return None;
     };
     match VerifiedTrustRecord::verify(bytes, &trust.record_signers, verifier) {
@@ -46,41 +51,73 @@ pub(super) fn check(
     followed: &Followed,
 ) {
     check_enrolled(case, desk, record);
-    let leaves = case.entries().filter_map(|logged| match &logged.entry.event {
-        Event::Decision(_) | Event::Outcome(_) => Some(logged.leaf.hash),
-        _ => None,
-    });
+    let leaves = case
+        .entries()
+        .filter_map(|logged| match &logged.entry.event {
+            Event::Decision(_) | Event::Outcome(_) => Some(logged.leaf.hash),
+            _ => None,
+        });
     let transcript = transcript_hash(leaves);
-    let calls = case.entries().filter(|logged| matches!(logged.entry.event, Event::Decision(_)));
+    let calls = case
+        .entries()
+        .filter(|logged| matches!(logged.entry.event, Event::Decision(_)));
     let calls = calls.count() as u64;
-    let ended = case.entries().find(|logged| matches!(logged.entry.event, Event::SessionEnd(_)));
+    let ended = case
+        .entries()
+        .find(|logged| matches!(logged.entry.event, Event::SessionEnd(_)));
     let Some((opened, open)) = case.opened() else {
         return;
     };
-    let subject = followed.chains.known(open.chain).map(|chain| chain.root().subject().to_string());
+    let subject = followed
+        .chains
+        .known(open.chain)
+        .map(|chain| chain.root().subject().to_string());
     let own = record.transparency == format!("https://{}", case.gateway.origin);
     let whole_second = |logged: &super::roll::Logged| logged.entry.at.as_seconds();
     let not_before = ended.map_or(whole_second(opened), whole_second);
     let checks = [
         (Some(&record.subject) == subject.as_ref(), "subject"),
-        (record.policy.bundle_hash == open.policy, "policy.bundle_hash"),
-        (is_version(&followed.policies, open.policy, &record.policy.version), "policy.version"),
-        (record.tool_transcript.hash == transcript, "tool_transcript.hash"),
-        (record.tool_transcript.call_count == calls, "tool_transcript.call_count"),
+        (
+            record.policy.bundle_hash == open.policy,
+            "policy.bundle_hash",
+        ),
+        (
+            is_version(&followed.policies, open.policy, &record.policy.version),
+            "policy.version",
+        ),
+        (
+            record.tool_transcript.hash == transcript,
+            "tool_transcript.hash",
+        ),
+        (
+            record.tool_transcript.call_count == calls,
+            "tool_transcript.call_count",
+        ),
         (own, "transparency"),
         (record.iat >= not_before, "iat"),
-        (is_measured(case, followed, record.runtime.measurement), "runtime.measurement"),
-        (is_measured(case, followed, record.build_provenance.digest), "build_provenance.digest"),
-        (record.build_provenance.slsa_level == 0, "build_provenance.slsa_level"),
+        (
+            is_measured(case, followed, record.runtime.measurement),
+            "runtime.measurement",
+        ),
+        (
+            is_measured(case, followed, record.build_provenance.digest),
+            "build_provenance.digest",
+        ),
+        (
+            record.build_provenance.slsa_level == 0,
+            "build_provenance.slsa_level",
+        ),
     ];
     for (holds, member) in checks {
         if !holds {
             let text = format!("{member} is not what the log says");
-            desk.found.add(Axis::Integrity, file(), "record_differs", text);
+            desk.found
+                .add(Axis::Integrity, file(), "record_differs", text);
         }
     }
     for member in ["model", "data_class"] {
-        desk.found.note(NoteValue::Unproven, format!("{member} of the Trust Record"));
+        desk.found
+            .note(NoteValue::Unproven, format!("{member} of the Trust Record"));
     }
     check_references(case, desk, &record.references, followed);
 }
@@ -100,11 +137,18 @@ fn check_enrolled(case: &Case<'_>, desk: &mut Desk<'_>, record: &VerifiedTrustRe
             && enrol.evidence == desk.objects.index_digest();
         let text = "the server enrolled another Trust Record or evidence of this session";
         let place = case.server.place(logged);
-        desk.found.require(same, Axis::Integrity, &place, "record_differs", text);
+        desk.found
+            .require(same, Axis::Integrity, &place, "record_differs", text);
         enrolled |= same;
     }
     let text = "the server's log does not have this Trust Record";
-    desk.found.require(enrolled, Axis::Completeness, &file(), "record_not_enrolled", text);
+    desk.found.require(
+        enrolled,
+        Axis::Completeness,
+        &file(),
+        "record_not_enrolled",
+        text,
+    );
 }
 
 fn is_version(policies: &Policies, digest: Digest, version: &str) -> bool {
@@ -142,20 +186,30 @@ fn check_references(
     let manifest = followed.members.manifests.get(&open.manifest);
     let root = followed.chains.known(open.chain).map(|chain| chain.root());
     let expected = [
-        ("agent-manifest", manifest.map(|it| (it.manifest_id().to_owned(), open.manifest))),
-        ("evidence-index", Some((case.session.to_string(), desk.objects.index_digest()))),
-        ("delegation-root", root.map(|root| (root.jti().to_owned(), root.token_digest()))),
+        (
+            "agent-manifest",
+            manifest.map(|it| (it.manifest_id().to_owned(), open.manifest)),
+        ),
+        (
+            "evidence-index",
+            Some((case.session.to_string(), desk.objects.index_digest())),
+        ),
+        (
+            "delegation-root",
+            root.map(|root| (root.jti().to_owned(), root.token_digest())),
+        ),
     ];
     for (rel, thing) in expected {
         let named = references.iter().any(|reference| {
             reference.rel == rel
-                && thing.as_ref().is_some_and(|(id, digest)| {
-                    reference.id == *id && reference.digest == *digest
-                })
+                && thing
+                    .as_ref()
+                    .is_some_and(|(id, digest)| reference.id == *id && reference.digest == *digest)
         });
         if !named {
             let text = format!("does not refer to the {rel} of this session");
-            desk.found.add(Axis::Integrity, file(), "record_differs", text);
+            desk.found
+                .add(Axis::Integrity, file(), "record_differs", text);
         }
     }
     let known = |reference: &&Reference| {
@@ -167,27 +221,42 @@ fn check_references(
         let holds = reference.rel == "log-checkpoint" && is_checkpoint(case, reference);
         covered |= holds;
         if !holds {
-            let text = format!("refers to a {} that is nothing of this session", reference.rel);
-            desk.found.add(Axis::Integrity, file(), "record_reference", text);
+            let text = format!(
+                "refers to a {} that is nothing of this session",
+                reference.rel
+            );
+            desk.found
+                .add(Axis::Integrity, file(), "record_reference", text);
         }
     }
     let once = references.len() == REFERENCES;
     let text = "does not refer once to each thing that it stands on";
-    desk.found.require(covered && once, Axis::Integrity, &file(), "record_differs", text);
+    desk.found.require(
+        covered && once,
+        Axis::Integrity,
+        &file(),
+        "record_differs",
+        text,
+    );
 }
 
 /// Whether the server enrolled that checkpoint of the gateway's log, and it covers the session's
 /// end.
 fn is_checkpoint(case: &Case<'_>, reference: &Reference) -> bool {
-    let end = case.entries().find(|logged| matches!(logged.entry.event, Event::SessionEnd(_)));
+    let end = case
+        .entries()
+        .find(|logged| matches!(logged.entry.event, Event::SessionEnd(_)));
     let end = end.map_or(u64::MAX, |logged| logged.leaf.index);
-    case.server.entries.iter().any(|logged| match &logged.entry.event {
-        Event::CheckpointEnrol(enrol) => {
-            enrol.log == case.gateway.origin
-                && enrol.checkpoint == reference.digest
-                && enrol.size > end
-                && reference.id == case.gateway.origin.as_str()
-        }
-        _ => false,
-    })
+    case.server
+        .entries
+        .iter()
+        .any(|logged| match &logged.entry.event {
+            Event::CheckpointEnrol(enrol) => {
+                enrol.log == case.gateway.origin
+                    && enrol.checkpoint == reference.digest
+                    && enrol.size > end
+                    && reference.id == case.gateway.origin.as_str()
+            }
+            _ => false,
+        })
 }

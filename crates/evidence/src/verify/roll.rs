@@ -4,9 +4,9 @@ use chancery_audit::{Entry, Label, LeafRef, Writer, leaf_hash};
 use chancery_identity::trust::VerifiedTrust;
 use chancery_types::{SignatureVerifier, Timestamp};
 
+use crate::Files;
 use crate::log::{VerifiedLog, log_keys, said};
 use crate::report::{Axis, Found, Place};
-use crate::Files;
 
 /// One of the two logs.
 #[derive(Debug)]
@@ -47,7 +47,12 @@ impl Roll {
         };
         let keys = log_keys(known)
             .map_err(|problem| {
-                found.add(Axis::Authenticity, Place::Trust, "origin_keys", problem.to_string());
+                found.add(
+                    Axis::Authenticity,
+                    Place::Trust,
+                    "origin_keys",
+                    problem.to_string(),
+                );
             })
             .ok()?;
         let log = VerifiedLog::verify(files, folder, &keys, verifier)
@@ -65,7 +70,12 @@ impl Roll {
             })
             .ok()?;
         let origin = Label::or_digest(&origin);
-        let mut roll = Self { folder, origin, log, entries: Vec::new() };
+        let mut roll = Self {
+            folder,
+            origin,
+            log,
+            entries: Vec::new(),
+        };
         roll.entries = roll.read_entries(writer, found);
         Some(roll)
     }
@@ -84,20 +94,47 @@ impl Roll {
             };
             let axis = Axis::Integrity;
             let own = entry.origin == self.origin;
-            found.require(own, axis, &place, "entry_origin", "names another log's origin");
+            found.require(
+                own,
+                axis,
+                &place,
+                "entry_origin",
+                "names another log's origin",
+            );
             let kind = entry.event.writer() == writer;
-            found.require(kind, axis, &place, "entry_writer", "is of another writer's type");
+            found.require(
+                kind,
+                axis,
+                &place,
+                "entry_writer",
+                "is of another writer's type",
+            );
             let later = entry.at >= latest;
-            found.require(later, axis, &place, "time_went_back", "is older than the one before");
+            found.require(
+                later,
+                axis,
+                &place,
+                "time_went_back",
+                "is older than the one before",
+            );
             latest = latest.max(entry.at);
-            entries.push(Logged { leaf: LeafRef { index, hash: leaf_hash(bytes) }, entry });
+            entries.push(Logged {
+                leaf: LeafRef {
+                    index,
+                    hash: leaf_hash(bytes),
+                },
+                entry,
+            });
         }
         entries
     }
 
     /// The place of an entry.
     pub(crate) fn at(&self, index: u64) -> Place {
-        Place::Entry { origin: self.origin.to_string(), index }
+        Place::Entry {
+            origin: self.origin.to_string(),
+            index,
+        }
     }
 
     /// The place of an entry.

@@ -24,28 +24,53 @@ pub(super) fn check_trust(case: &Case<'_>, desk: &mut Desk<'_>) {
         let rises = next.version > one.version;
         let text = "the version is not newer than the one before";
         found.require(rises, Axis::Authenticity, &place, "trust_version", text);
-        let follows = next.version != one.version.saturating_add(1)
-            || next.previous == Some(one.document);
+        let follows =
+            next.version != one.version.saturating_add(1) || next.previous == Some(one.document);
         let text = "does not name its predecessor";
-        found.require(follows, Axis::Authenticity, &place, "trust_predecessor", text);
+        found.require(
+            follows,
+            Axis::Authenticity,
+            &place,
+            "trust_predecessor",
+            text,
+        );
     }
     let given = case.trust;
-    let known = changes.iter().any(|(_, change)| {
-        change.document == given.digest() && change.version == given.version
-    });
+    let known = changes
+        .iter()
+        .any(|(_, change)| change.document == given.digest() && change.version == given.version);
     let text = "the server's log never had the trust document that was given";
-    found.require(known, Axis::Authenticity, &Place::Trust, "trust_not_enrolled", text);
+    found.require(
+        known,
+        Axis::Authenticity,
+        &Place::Trust,
+        "trust_not_enrolled",
+        text,
+    );
     for (logged, change) in changes {
         if change.version > given.version {
             let text = format!(
                 "version {} was in force; version {} was given: verify with the newer one",
                 change.version, given.version
             );
-            found.add(Axis::Freshness, case.server.place(logged), "trust_superseded", text);
+            found.add(
+                Axis::Freshness,
+                case.server.place(logged),
+                "trust_superseded",
+                text,
+            );
         }
         if change.version == given.version && change.document != given.digest() {
-            let text = format!("another document of version {} than was given", given.version);
-            found.add(Axis::Authenticity, case.server.place(logged), "trust_fork", text);
+            let text = format!(
+                "another document of version {} than was given",
+                given.version
+            );
+            found.add(
+                Axis::Authenticity,
+                case.server.place(logged),
+                "trust_fork",
+                text,
+            );
         }
     }
 }
@@ -66,7 +91,8 @@ pub(super) fn check_checkpoints(case: &Case<'_>, note: Digest, desk: &mut Desk<'
                 let same = root.digest() == enrol.root;
                 let place = case.server.place(logged);
                 let text = "the gateway's log is another one than the server enrolled";
-                desk.found.require(same, Axis::Integrity, &place, "log_forked", text);
+                desk.found
+                    .require(same, Axis::Integrity, &place, "log_forked", text);
                 last_is_enrolled |=
                     same && enrol.size == checkpoint.size() && enrol.checkpoint == note;
             }
@@ -79,7 +105,13 @@ pub(super) fn check_checkpoints(case: &Case<'_>, note: Digest, desk: &mut Desk<'
     let place = Place::File(format!("{}/checkpoint", case.gateway.folder));
     let text = "the server's log does not have this checkpoint";
     let axis = Axis::Completeness;
-    desk.found.require(last_is_enrolled, axis, &place, "checkpoint_not_enrolled", text);
+    desk.found.require(
+        last_is_enrolled,
+        axis,
+        &place,
+        "checkpoint_not_enrolled",
+        text,
+    );
     for origin in [&case.gateway.origin, &case.server.origin] {
         desk.found.note(NoteValue::Unwitnessed, origin.to_string());
     }

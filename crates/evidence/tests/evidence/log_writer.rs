@@ -44,7 +44,11 @@ impl LogSigner {
     }
 
     pub(crate) fn checkpoint(&self, edge: &LogEdge, size: u64) -> String {
-        let checkpoint = Checkpoint { origin: self.origin.clone(), size, root: edge.root() };
+        let checkpoint = Checkpoint {
+            origin: self.origin.clone(),
+            size,
+            root: edge.root(),
+        };
         let text = checkpoint.to_string();
         let (ed25519, ml_dsa_44) = self.keys();
         let name = self.origin.key_name();
@@ -52,7 +56,9 @@ impl LogSigner {
         let message =
             cosigned_message(name, 1_800_000_000, &self.origin, subtree, &edge.root()).unwrap();
         let signed = self.ml_dsa_44.sign(&message).unwrap();
-        let signed = TimestampedSignature::new(1_800_000_000, signed).unwrap().to_bytes();
+        let signed = TimestampedSignature::new(1_800_000_000, signed)
+            .unwrap()
+            .to_bytes();
         let plain = self.ed25519.sign(text.as_bytes()).unwrap();
         let lines = vec![
             NoteSignature::new(name.clone(), ed25519.key_id(), plain),
@@ -72,23 +78,37 @@ pub(crate) struct Log {
 
 impl Log {
     pub(crate) fn new(origin: &str) -> Self {
-        Self { origin: origin.parse().unwrap(), entries: Vec::new(), note: None }
+        Self {
+            origin: origin.parse().unwrap(),
+            entries: Vec::new(),
+            note: None,
+        }
     }
 
     pub(crate) fn append(&mut self, at: Timestamp, event: Event) -> LeafRef {
-        let entry = Entry { origin: self.origin.clone(), at, event };
+        let entry = Entry {
+            origin: self.origin.clone(),
+            at,
+            event,
+        };
         self.push(&entry)
     }
 
     pub(crate) fn push(&mut self, entry: &Entry) -> LeafRef {
         let bytes = entry.to_bytes().unwrap();
-        let leaf = LeafRef { index: self.entries.len() as u64, hash: leaf_hash(&bytes) };
+        let leaf = LeafRef {
+            index: self.entries.len() as u64,
+            hash: leaf_hash(&bytes),
+        };
         self.entries.push(bytes);
         leaf
     }
 
     pub(crate) fn parsed(&self) -> Vec<Entry> {
-        self.entries.iter().map(|bytes| Entry::parse(bytes).unwrap()).collect()
+        self.entries
+            .iter()
+            .map(|bytes| Entry::parse(bytes).unwrap())
+            .collect()
     }
 
     pub(crate) fn size(&self) -> u64 {

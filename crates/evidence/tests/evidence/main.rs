@@ -1,6 +1,10 @@
 //! Evidence of a whole session, verified, told, and tampered with.
 
+#[cfg(test)]
 mod log_writer;
+#[cfg(test)]
 mod scene;
-mod whole;
+#[cfg(test)]
 mod tampered;
+#[cfg(test)]
+mod whole;

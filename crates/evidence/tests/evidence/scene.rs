@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use chancery_audit::*;
 use chancery_crypto::{AwsLc, SigningKey};
 use chancery_delegation::{
-    Answer, ApprovalStatement, Assertion, Call, CatalogTool, ChainContext, ChainTip, Credential,
-    Entry as Grantable, LinkDraft, ManifestContext, IssuerKey, PersonDraft, ProofContext,
-    ProofDraft, RootDraft, SoftwareAuthenticator, Standing, Target, Terms, TrustAnchor,
-    VerifiedChain, VerifiedManifest, BoundedReplayMemory, catalog_root, sign_manifest,
-    verify_approval, verify_chain, verify_consent, verify_manifest, verify_proof,
+    Answer, ApprovalStatement, Assertion, BoundedReplayMemory, Call, CatalogTool, ChainContext,
+    ChainTip, Credential, Entry as Grantable, IssuerKey, LinkDraft, ManifestContext, PersonDraft,
+    ProofContext, ProofDraft, RootDraft, SoftwareAuthenticator, Standing, Target, Terms,
+    TrustAnchor, VerifiedChain, VerifiedManifest, catalog_root, sign_manifest, verify_approval,
+    verify_chain, verify_consent, verify_manifest, verify_proof,
 };
 use chancery_evidence::trust_record as record;
 use chancery_evidence::{
@@ -89,8 +89,10 @@ impl Scene {
 
     pub(crate) fn files(&self) -> Files {
         let mut files = Files::new();
-        self.gateway.write("log/gateway", &self.signers.gateway, &mut files);
-        self.server.write("log/server", &self.signers.server, &mut files);
+        self.gateway
+            .write("log/gateway", &self.signers.gateway, &mut files);
+        self.server
+            .write("log/server", &self.signers.server, &mut files);
         files.insert(INDEX_PATH, self.index.clone());
         files.insert(TRUST_RECORD_PATH, self.record.clone());
         for (digest, (_, bytes)) in &self.objects {
@@ -101,9 +103,18 @@ impl Scene {
 }
 
 pub(crate) fn make_index(objects: &BTreeMap<Digest, (ObjectKind, Vec<u8>)>) -> Vec<u8> {
-    let objects = objects.iter().map(|(digest, (kind, _))| Object { digest: *digest, kind: *kind });
+    let objects = objects.iter().map(|(digest, (kind, _))| Object {
+        digest: *digest,
+        kind: *kind,
+    });
     let (format, session) = (IndexFormat::V1, id(1));
-    EvidenceIndex { format, session, objects: objects.collect() }.to_bytes().unwrap()
+    EvidenceIndex {
+        format,
+        session,
+        objects: objects.collect(),
+    }
+    .to_bytes()
+    .unwrap()
 }
 
 struct Holder {
@@ -153,7 +164,10 @@ impl Builder {
         let (bundle, policy_object) = bundle();
         let catalog = catalog();
         let envelope = manifest(&signers, &bundle, &catalog);
-        let issuers = [IssuerKey { issuer: ISSUER.to_owned(), key: *signers.issuer.public() }];
+        let issuers = [IssuerKey {
+            issuer: ISSUER.to_owned(),
+            key: *signers.issuer.public(),
+        }];
         let context = ManifestContext {
             now: at(0),
             issuers: &issuers,
@@ -193,13 +207,16 @@ impl Builder {
     }
 
     fn holder(&mut self, number: u8) -> Holder {
-        let name: SpiffeId =
-            format!("{AGENT}/instance/{}", id::<InstanceKind>(number)).parse().unwrap();
+        let name: SpiffeId = format!("{AGENT}/instance/{}", id::<InstanceKind>(number))
+            .parse()
+            .unwrap();
         let agent_key = key(Algorithm::Ed25519);
         let wit_id = id(number + 10);
         let claims = WitClaims {
             sub: name.clone(),
-            cnf: Confirmation { jwk: *agent_key.public() },
+            cnf: Confirmation {
+                jwk: *agent_key.public(),
+            },
             iat: START,
             exp: START + 3_000,
             jti: wit_id,
@@ -213,7 +230,12 @@ impl Builder {
         let keys = WitBundle::new("example.org".parse().unwrap(), [*tokens.public()]);
         let wit = verify_wit(&text, &keys, at(0), &AwsLc).unwrap();
         self.keep(ObjectKind::Wit, text.into_bytes());
-        Holder { name, key: agent_key, wit, wit_id }
+        Holder {
+            name,
+            key: agent_key,
+            wit,
+            wit_id,
+        }
     }
 
     fn play(mut self) -> Scene {
@@ -223,7 +245,10 @@ impl Builder {
         assert_eq!(mission, root.mission());
         let principal = self.disclose(PRINCIPAL, principal_text(root.principal()).unwrap(), 5);
         let operator = self.disclose("operator", "example.org".to_owned(), 6);
-        self.keep(ObjectKind::Disclosure, to_canonical(&server_disclosure).unwrap());
+        self.keep(
+            ObjectKind::Disclosure,
+            to_canonical(&server_disclosure).unwrap(),
+        );
         self.now = at(10);
         let opening = Opening {
             gateway: Label::or_digest(GATEWAY),
@@ -282,7 +307,16 @@ impl Builder {
         let (now, trust) = (at(0), &self.trust);
         let signers = vec![self.signers.root.public().thumbprint()];
         let (version, document) = (trust.version, trust.digest());
-        self.server.append(now, TrustChange { version, document, signers, previous: None }.into());
+        self.server.append(
+            now,
+            TrustChange {
+                version,
+                document,
+                signers,
+                previous: None,
+            }
+            .into(),
+        );
         let publish = PolicyPublish {
             name: Label::or_digest("p"),
             version: 1,
@@ -305,14 +339,27 @@ impl Builder {
         self.server.append(now, register.into());
         for number in 0..self.holders.len() {
             let holder = &self.holders[number];
-            let tls = (CredentialForm::X509Svid, id(number as u8 + 50), Digest::of("spki"));
-            let wit = (CredentialForm::Wit, holder.wit_id, holder.key.public().thumbprint());
+            let tls = (
+                CredentialForm::X509Svid,
+                id(number as u8 + 50),
+                Digest::of("spki"),
+            );
+            let wit = (
+                CredentialForm::Wit,
+                holder.wit_id,
+                holder.key.public().thumbprint(),
+            );
             for (form, id, key) in [tls, wit] {
                 let expires = at(3_000);
                 let issue = IdentityIssue {
                     agent: Label::or_digest(AGENT),
                     instance: self.label(number),
-                    credentials: vec![chancery_audit::Credential { form, id, key, expires }],
+                    credentials: vec![chancery_audit::Credential {
+                        form,
+                        id,
+                        key,
+                        expires,
+                    }],
                     manifest: self.manifest.payload_digest(),
                     attestation_level: Label::or_digest(AttestationLevel::Launch.name()),
                     isolation: Isolation::Isolated,
@@ -330,7 +377,11 @@ impl Builder {
     }
 
     fn disclose(&mut self, name: &str, value: String, salt: u8) -> Disclosure {
-        let disclosure = Disclosure { name: Label::or_digest(name), salt: [salt; 32], value };
+        let disclosure = Disclosure {
+            name: Label::or_digest(name),
+            salt: [salt; 32],
+            value,
+        };
         self.keep(ObjectKind::Disclosure, to_canonical(&disclosure).unwrap());
         disclosure
     }
@@ -357,7 +408,9 @@ impl Builder {
 
     fn assert(&self, challenge: &Digest) -> Assertion {
         let mut device = SoftwareAuthenticator::new("cred", "localhost", "http://localhost", 0);
-        device.assert(challenge, |bytes| self.signers.person.sign_der(bytes)).unwrap()
+        device
+            .assert(challenge, |bytes| self.signers.person.sign_der(bytes))
+            .unwrap()
     }
 
     fn credential(&self) -> chancery_delegation::Credential<'_> {
@@ -388,11 +441,12 @@ impl Builder {
         let consent = self.keep(ObjectKind::Consent, artefact.clone());
         let authority = &self.signers.authority;
         let token = draft
-            .sign(consent, authority.public(), &AwsLc, &|bytes| authority.sign(bytes))
+            .sign(consent, authority.public(), &AwsLc, &|bytes| {
+                authority.sign(bytes)
+            })
             .unwrap();
         let chain = self.verify(&[&token]);
-        let verified =
-            verify_consent(&chain, &artefact, &self.credential(), &AwsLc).unwrap();
+        let verified = verify_consent(&chain, &artefact, &self.credential(), &AwsLc).unwrap();
         let disclosure = Disclosure {
             name: Label::or_digest(PRINCIPAL),
             salt: [4; 32],
@@ -417,7 +471,9 @@ impl Builder {
     fn link(&mut self, root: &VerifiedChain) -> VerifiedChain {
         let token = root.root().token().to_owned();
         let tip = ChainTip::read(&[&token]).unwrap();
-        let draft = LinkDraft { terms: self.terms(1, "link-1") };
+        let draft = LinkDraft {
+            terms: self.terms(1, "link-1"),
+        };
         let key = &self.holders[0].key;
         let link = draft.sign(&tip, &AwsLc, &|bytes| key.sign(bytes)).unwrap();
         self.verify(&[&token, &link])
@@ -428,8 +484,10 @@ impl Builder {
         for link in links {
             self.keep(ObjectKind::Link, link.as_bytes().to_vec());
         }
-        let anchors =
-            [TrustAnchor { issuer: AUTHORITY.to_owned(), key: *self.signers.authority.public() }];
+        let anchors = [TrustAnchor {
+            issuer: AUTHORITY.to_owned(),
+            key: *self.signers.authority.public(),
+        }];
         let context = ChainContext {
             now: at(1),
             audience: GATEWAY,
@@ -444,16 +502,27 @@ impl Builder {
     fn join(&mut self, holder: usize, chain: &VerifiedChain, principal: &Disclosure) {
         let member = self.member(holder);
         let (chain, principal) = (chain.clone(), principal.clone());
-        self.step(Step::Join(Box::new(Joining { member, chain, principal })));
+        self.step(Step::Join(Box::new(Joining {
+            member,
+            chain,
+            principal,
+        })));
     }
 
     fn step(&mut self, event: Step) -> Vec<Effect> {
-        let (session, mut effects) =
-            self.session.take().unwrap().step(self.now, event).map_err(|e| e.fault()).unwrap();
+        let (session, mut effects) = self
+            .session
+            .take()
+            .unwrap()
+            .step(self.now, event)
+            .map_err(|e| e.fault())
+            .unwrap();
         self.session = Some(session);
         let mut more = Vec::new();
         for effect in &effects {
-            let Some(entry) = effect.entry(&self.gateway.origin) else { continue };
+            let Some(entry) = effect.entry(&self.gateway.origin) else {
+                continue;
+            };
             let leaf = self.gateway.push(&entry);
             let linked = entry.event.instance_link().map(|(_, name, _)| name.clone());
             if let Some(instance) = linked
@@ -494,7 +563,11 @@ impl Builder {
         let canonical = to_jcs(&args).unwrap();
         self.keep(ObjectKind::Arguments, canonical);
         let args: Map<String, Value> = args.as_object().cloned().unwrap();
-        let call = Call { server: "bank", target: Target::Tool(name), args: &args };
+        let call = Call {
+            server: "bank",
+            target: Target::Tool(name),
+            args: &args,
+        };
         let text = self.proof_text(holder, chain, call);
         self.keep(ObjectKind::Proof, text.clone().into_bytes());
         let context = ProofContext {
@@ -509,7 +582,11 @@ impl Builder {
         let proof = verify_proof(Some(&text), chain, &context, &mut memory).unwrap();
         let judgement = self.session.as_ref().unwrap().judge(&CallInput {
             execution: id(execution),
-            standing: Standing { now: self.now, epoch: 1, revoked: &|_| false },
+            standing: Standing {
+                now: self.now,
+                epoch: 1,
+                revoked: &|_| false,
+            },
             chain,
             proof: &proof,
             consent: Some(consent),
@@ -518,7 +595,10 @@ impl Builder {
             policy: &self.bundle,
             catalog: CatalogFacts {
                 digest: Digest::of(to_canonical(&self.catalog).unwrap()),
-                annotations: Some(Annotations { read_only: false, destructive: true }),
+                annotations: Some(Annotations {
+                    read_only: false,
+                    destructive: true,
+                }),
             },
         });
         self.step(Step::Decide(Box::new(judgement)));
@@ -528,7 +608,11 @@ impl Builder {
     fn foreign_chain(&mut self, root: &VerifiedChain, execution: u8) {
         let args = Map::new();
         let args_digest = self.keep(ObjectKind::Arguments, b"{}".to_vec());
-        let call = Call { server: "bank", target: Target::Tool("list"), args: &args };
+        let call = Call {
+            server: "bank",
+            target: Target::Tool("list"),
+            args: &args,
+        };
         let text = self.proof_text(1, root, call);
         let proof = self.keep(ObjectKind::Proof, text.into_bytes());
         let last = self.last_of(&self.label(1));
@@ -556,8 +640,11 @@ impl Builder {
             charges: Vec::new(),
             step: None,
         };
-        let entry =
-            Entry { origin: self.gateway.origin.clone(), at: self.now, event: decision.into() };
+        let entry = Entry {
+            origin: self.gateway.origin.clone(),
+            at: self.now,
+            event: decision.into(),
+        };
         let leaf = self.gateway.push(&entry);
         let session = self.session.take().unwrap();
         self.session = Some(session.fold(&leaf, &entry).unwrap());
@@ -570,8 +657,14 @@ impl Builder {
             (name == instance).then(|| (index, link.seq, entry.to_bytes().unwrap()))
         });
         let (index, seq, bytes) = own.next().unwrap();
-        let prev = LeafRef { index: index as u64, hash: leaf_hash(&bytes) };
-        InstanceLink { seq: seq + 1, prev: Some(prev) }
+        let prev = LeafRef {
+            index: index as u64,
+            hash: leaf_hash(&bytes),
+        };
+        InstanceLink {
+            seq: seq + 1,
+            prev: Some(prev),
+        }
     }
 
     fn end_execution(&mut self, execution: u8) {
@@ -637,7 +730,12 @@ impl Builder {
         let answer: Answer =
             verify_approval(statement, &assertion, &self.credential(), self.now, &AwsLc).unwrap();
         let approver_key = self.signers.person.public().thumbprint();
-        let answered = Answered { answer, approver: person(), approver_key, evidence };
+        let answered = Answered {
+            answer,
+            approver: person(),
+            approver_key,
+            evidence,
+        };
         self.step(Step::Answer(Box::new(answered)));
     }
 
@@ -645,7 +743,10 @@ impl Builder {
         let index = make_index(&self.objects);
         self.now = at(50);
         let evidence = Some(Digest::of(&index));
-        self.step(Step::End { reason: EndReason::Completed, evidence });
+        self.step(Step::End {
+            reason: EndReason::Completed,
+            evidence,
+        });
         let note = self.gateway.checkpoint(&self.signers.gateway);
         self.gateway.note = Some(note.clone());
         let enrol = CheckpointEnrol {
@@ -684,10 +785,16 @@ impl Builder {
     }
 
     fn record(&self, root: &VerifiedChain, index: &[u8], note: &str) -> Vec<u8> {
-        let leaves = self.gateway.parsed().into_iter().filter_map(|entry| match entry.event {
-            Event::Decision(_) | Event::Outcome(_) => Some(leaf_hash(&entry.to_bytes().unwrap())),
-            _ => None,
-        });
+        let leaves = self
+            .gateway
+            .parsed()
+            .into_iter()
+            .filter_map(|entry| match entry.event {
+                Event::Decision(_) | Event::Outcome(_) => {
+                    Some(leaf_hash(&entry.to_bytes().unwrap()))
+                }
+                _ => None,
+            });
         let reference = |rel: &str, id: String, digest| record::Reference {
             rel: rel.to_owned(),
             id,
@@ -701,7 +808,10 @@ impl Builder {
             eat_profile: record::Profile::V02,
             iat: START + 51,
             subject: self.holders[0].name.to_string(),
-            model: record::Model { provider: "none".into(), model_id: "deterministic".into() },
+            model: record::Model {
+                provider: "none".into(),
+                model_id: "deterministic".into(),
+            },
             runtime: record::Runtime {
                 platform: record::Platform::SoftwareOnly,
                 measurement: code,
@@ -712,7 +822,10 @@ impl Builder {
                 version: "1".into(),
             },
             data_class: "unclassified".into(),
-            build_provenance: record::BuildProvenance { slsa_level: 0, digest: code },
+            build_provenance: record::BuildProvenance {
+                slsa_level: 0,
+                digest: code,
+            },
             appraisal: record::Appraisal {
                 status: record::AppraisalStatus::None,
                 verifier: GATEWAY.into(),
@@ -731,8 +844,16 @@ impl Builder {
                     self.manifest.payload_digest(),
                 ),
                 reference("evidence-index", session.to_string(), Digest::of(index)),
-                reference("log-checkpoint", self.gateway.origin.to_string(), Digest::of(note)),
-                reference("delegation-root", "root-1".to_owned(), root.root().token_digest()),
+                reference(
+                    "log-checkpoint",
+                    self.gateway.origin.to_string(),
+                    Digest::of(note),
+                ),
+                reference(
+                    "delegation-root",
+                    "root-1".to_owned(),
+                    root.root().token_digest(),
+                ),
             ],
             transparency: format!("https://{}", self.gateway.origin),
             signature: None,
@@ -779,16 +900,23 @@ fn trust(signers: &Signers) -> VerifiedTrust {
         record_signers: vec![*signers.record.public()],
         log_origins: vec![
             signers.gateway.to_origin(GATEWAY),
-            signers.server.to_origin("spiffe://example.org/service/server"),
+            signers
+                .server
+                .to_origin("spiffe://example.org/service/server"),
         ],
     };
     sign_trust(document, &signers.root)
 }
 
 pub(crate) fn sign_trust(trust: TrustDocument, root: &SigningKey) -> VerifiedTrust {
-    let signature = root.sign(&SignedTrust::signing_input(&trust).unwrap()).unwrap();
+    let signature = root
+        .sign(&SignedTrust::signing_input(&trust).unwrap())
+        .unwrap();
     let kid = Jwk::kid(root.public());
-    let signatures = vec![TrustSignature { kid, signature: base64url::encode(signature) }];
+    let signatures = vec![TrustSignature {
+        kid,
+        signature: base64url::encode(signature),
+    }];
     SignedTrust { signatures, trust }.verify(&AwsLc).unwrap()
 }
 

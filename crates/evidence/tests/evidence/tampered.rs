@@ -29,7 +29,10 @@ fn names(report: &Report, path: &str) -> bool {
 }
 
 fn has(report: &Report, reason: &str) -> bool {
-    report.findings.iter().any(|finding| finding.reason == reason)
+    report
+        .findings
+        .iter()
+        .any(|finding| finding.reason == reason)
 }
 
 #[track_caller]
@@ -44,7 +47,8 @@ fn set(files: &mut Files, path: &str, content: Vec<u8>) {
 
 fn without(files: &Files, path: &str) -> Files {
     let kept = files.iter().filter(|(known, _)| *known != path);
-    kept.map(|(path, content)| (path.to_owned(), content.to_vec())).collect()
+    kept.map(|(path, content)| (path.to_owned(), content.to_vec()))
+        .collect()
 }
 
 /// Flips one bit at up to `most` positions of every file.
@@ -54,7 +58,11 @@ fn flip(most: usize) {
     let mut positions = Vec::new();
     for (path, content) in files.iter() {
         let stride = content.len().div_ceil(most).max(1);
-        positions.extend((0..content.len()).step_by(stride).map(|at| (path.to_owned(), at)));
+        positions.extend(
+            (0..content.len())
+                .step_by(stride)
+                .map(|at| (path.to_owned(), at)),
+        );
     }
     let half = positions.len() / 2;
     std::thread::scope(|scope| {
@@ -67,7 +75,11 @@ fn flip(most: usize) {
                     let mut changed = files.clone();
                     set(&mut changed, path, content);
                     let report = check(scene, &changed);
-                    assert_eq!(report.outcome, ReportOutcome::Failed, "{path} at {position}");
+                    assert_eq!(
+                        report.outcome,
+                        ReportOutcome::Failed,
+                        "{path} at {position}"
+                    );
                     assert!(names(&report, path), "{path} at {position}: {report:#?}");
                 }
             });
@@ -95,14 +107,25 @@ fn every_file_counts_and_no_other_may_be_there() {
         assert_eq!(report.outcome, ReportOutcome::Failed, "{path}");
         assert!(names(&report, path), "{path}: {:#?}", report.findings);
         let mut longer = files.clone();
-        set(&mut longer, path, [files.get(path).unwrap(), &b"\n"[..]].concat());
+        set(
+            &mut longer,
+            path,
+            [files.get(path).unwrap(), &b"\n"[..]].concat(),
+        );
         assert!(names(&check(&scene, &longer), path), "{path}");
         let mut empty = files.clone();
         set(&mut empty, path, Vec::new());
         assert!(names(&check(&scene, &empty), path), "{path}");
     }
     let digest = object_path(Digest::of("more"));
-    for path in ["readme", "log/gateway/tile/0/001", "log/server/x", &digest, "objects/", ""] {
+    for path in [
+        "readme",
+        "log/gateway/tile/0/001",
+        "log/server/x",
+        &digest,
+        "objects/",
+        "",
+    ] {
         let mut more = files.clone();
         set(&mut more, path, b"more".to_vec());
         let report = check(&scene, &more);
@@ -181,18 +204,42 @@ fn keys_that_the_trust_document_does_not_name_sign_nothing() {
     let signer = SigningKey::generate(Algorithm::Ed25519).unwrap();
     let files = scene.files();
     for (reason, trust) in [
-        ("token_refused", scene.trust_with(|it| it.token_authorities = vec![*other.public()])),
-        ("chain_refused", scene.trust_with(|it| it.delegation_authorities.clear())),
-        ("manifest_refused", scene.trust_with(|it| it.manifest_issuers.clear())),
-        ("policy_signer", scene.trust_with(|it| it.policy_signers = vec![*signer.public()])),
+        (
+            "token_refused",
+            scene.trust_with(|it| it.token_authorities = vec![*other.public()]),
+        ),
+        (
+            "chain_refused",
+            scene.trust_with(|it| it.delegation_authorities.clear()),
+        ),
+        (
+            "manifest_refused",
+            scene.trust_with(|it| it.manifest_issuers.clear()),
+        ),
+        (
+            "policy_signer",
+            scene.trust_with(|it| it.policy_signers = vec![*signer.public()]),
+        ),
         ("consent_refused", scene.trust_with(|it| it.people.clear())),
         ("approval_refused", scene.trust_with(|it| it.people.clear())),
-        ("approval_refused", scene.trust_with(|it| it.people[0].roles.truncate(1))),
-        ("consent_refused", scene.trust_with(|it| {
-            it.people[0].roles.remove(0);
-        })),
-        ("record_refused", scene.trust_with(|it| it.record_signers.clear())),
-        ("origin_unknown", scene.trust_with(|it| it.log_origins.clear())),
+        (
+            "approval_refused",
+            scene.trust_with(|it| it.people[0].roles.truncate(1)),
+        ),
+        (
+            "consent_refused",
+            scene.trust_with(|it| {
+                it.people[0].roles.remove(0);
+            }),
+        ),
+        (
+            "record_refused",
+            scene.trust_with(|it| it.record_signers.clear()),
+        ),
+        (
+            "origin_unknown",
+            scene.trust_with(|it| it.log_origins.clear()),
+        ),
         ("trust_fork", scene.trust_with(|it| it.issued_at = at(1))),
         ("trust_not_enrolled", scene.trust_with(|it| it.version = 2)),
     ] {
@@ -243,8 +290,10 @@ fn a_swapped_object_shows_as_its_name_and_as_its_use() {
     let proofs: Vec<Digest> = of_kind(&scene, ObjectKind::Proof);
     let mut files = scene.files();
     let (one, other) = (object_path(proofs[0]), object_path(proofs[1]));
-    let (first, second) =
-        (files.get(&one).unwrap().to_vec(), files.get(&other).unwrap().to_vec());
+    let (first, second) = (
+        files.get(&one).unwrap().to_vec(),
+        files.get(&other).unwrap().to_vec(),
+    );
     set(&mut files, &one, second);
     set(&mut files, &other, first);
     let report = check(&scene, &files);
@@ -253,7 +302,10 @@ fn a_swapped_object_shows_as_its_name_and_as_its_use() {
 }
 
 fn of_kind(scene: &Scene, kind: ObjectKind) -> Vec<Digest> {
-    let objects = scene.objects.iter().filter(|(_, (known, _))| *known == kind);
+    let objects = scene
+        .objects
+        .iter()
+        .filter(|(_, (known, _))| *known == kind);
     objects.map(|(digest, _)| *digest).collect()
 }
 
@@ -272,7 +324,10 @@ fn an_object_and_its_index_cannot_be_changed_together() {
         let report = check(&scene, &scene.files());
         fails(&report, "index_differs");
         assert!(names(&report, INDEX_PATH));
-        let others = report.findings.iter().filter(|finding| finding.reason != "index_differs");
+        let others = report
+            .findings
+            .iter()
+            .filter(|finding| finding.reason != "index_differs");
         assert!(others.count() > 1, "{kind:?}: {:#?}", report.findings);
     }
 }
@@ -282,7 +337,9 @@ fn a_policy_changed_with_its_index_decides_nothing() {
     let mut scene = Scene::new();
     let digest = of_kind(&scene, ObjectKind::Policy)[0];
     let (kind, bytes) = scene.objects.remove(&digest).unwrap();
-    let text = String::from_utf8(bytes).unwrap().replace("1000000", "9000000");
+    let text = String::from_utf8(bytes)
+        .unwrap()
+        .replace("1000000", "9000000");
     let bytes = text.into_bytes();
     scene.objects.insert(Digest::of(&bytes), (kind, bytes));
     scene.index = make_index(&scene.objects);
@@ -296,7 +353,9 @@ fn a_policy_changed_with_its_index_decides_nothing() {
 fn an_object_that_nothing_refers_to_is_found() {
     let mut scene = Scene::new();
     let bytes = b"{\"more\":1}".to_vec();
-    scene.objects.insert(Digest::of(&bytes), (ObjectKind::Arguments, bytes));
+    scene
+        .objects
+        .insert(Digest::of(&bytes), (ObjectKind::Arguments, bytes));
     scene.index = make_index(&scene.objects);
     fails(&check(&scene, &scene.files()), "object_unreferenced");
     let mut scene = Scene::new();
@@ -407,25 +466,36 @@ fn a_gateway_that_lies_is_found_by_deciding_again() {
             }
             true
         }),
-        ("decision_differs", |event| !matches!(event, Event::ApprovalGrant(_))),
-        ("does_not_follow", |event| !matches!(event, Event::ApprovalRequest(_))),
-        ("dangling", |event| !matches!(event, Event::Outcome(_))),
-        ("link_not_enrolled", |event| {
-            !matches!(event, Event::DelegationEnrol(enrol) if enrol.delegation == "root-1")
+        ("decision_differs", |event| {
+            !matches!(event, Event::ApprovalGrant(_))
         }),
+        ("does_not_follow", |event| {
+            !matches!(event, Event::ApprovalRequest(_))
+        }),
+        ("dangling", |event| !matches!(event, Event::Outcome(_))),
+        (
+            "does_not_follow",
+            |event| !matches!(event, Event::DelegationEnrol(enrol) if enrol.delegation == "root-1"),
+        ),
         ("delegation_differs", |event| {
             if let Event::DelegationEnrol(enrol) = event {
                 enrol.depth += 1;
             }
             true
         }),
-        ("chain_open", |event| !matches!(event, Event::SessionLeave(_))),
+        ("chain_open", |event| {
+            !matches!(event, Event::SessionLeave(_))
+        }),
     ];
     for (at, (reason, lie)) in lies.into_iter().enumerate() {
         let mut scene = Scene::new();
         rewritten(&mut scene, lie);
         let report = check(&scene, &scene.files());
-        assert!(has(&report, reason), "{at} {reason}: {:#?}", report.findings);
+        assert!(
+            has(&report, reason),
+            "{at} {reason}: {:#?}",
+            report.findings
+        );
         // The server enrolled another log.
         assert!(has(&report, "log_forked") || has(&report, "checkpoint_not_enrolled"));
     }
@@ -510,10 +580,14 @@ fn the_same_lie_under_an_unnamed_key_is_refused_by_its_checkpoint() {
 #[test]
 fn a_proof_that_comes_twice_is_a_replay() {
     let mut scene = Scene::new();
-    let first = scene.gateway.parsed().into_iter().find_map(|entry| match entry.event {
-        Event::Decision(decision) if decision.reason == "ask" => Some(decision.proof),
-        _ => None,
-    });
+    let first = scene
+        .gateway
+        .parsed()
+        .into_iter()
+        .find_map(|entry| match entry.event {
+            Event::Decision(decision) if decision.reason == "ask" => Some(decision.proof),
+            _ => None,
+        });
     let entries = scene.gateway.parsed();
     scene.gateway.entries.clear();
     scene.gateway.note = None;
@@ -526,7 +600,10 @@ fn a_proof_that_comes_twice_is_a_replay() {
         scene.gateway.push(&entry);
     }
     let report = check(&scene, &scene.files());
-    let replayed = report.findings.iter().any(|finding| finding.text.contains("(replay)"));
+    let replayed = report
+        .findings
+        .iter()
+        .any(|finding| finding.text.contains("(replay)"));
     assert!(replayed, "{:#?}", report.findings);
 }
 
@@ -542,7 +619,12 @@ fn a_newer_trust_document_than_given_is_a_matter_of_freshness() {
     scene.server.append(at(60), change.into());
     let report = check(&scene, &scene.files());
     fails(&report, "trust_superseded");
-    assert!(report.findings.iter().all(|finding| finding.axis == Axis::Freshness));
+    assert!(
+        report
+            .findings
+            .iter()
+            .all(|finding| finding.axis == Axis::Freshness)
+    );
 }
 
 #[test]

@@ -12,8 +12,15 @@ fn a_whole_session_verifies() {
     let report = verify(&files, Some(&scene.trust), &AwsLc, at(100));
     assert_eq!(report.findings, [], "{report:#?}");
     assert_eq!(report.outcome, ReportOutcome::Verified);
-    for value in [NoteValue::SoftwareOnly, NoteValue::StandIn, NoteValue::Unwitnessed] {
-        assert!(report.notes.iter().any(|note| note.value == value), "{value:?}");
+    for value in [
+        NoteValue::SoftwareOnly,
+        NoteValue::StandIn,
+        NoteValue::Unwitnessed,
+    ] {
+        assert!(
+            report.notes.iter().any(|note| note.value == value),
+            "{value:?}"
+        );
     }
 }
 

@@ -397,7 +397,7 @@ impl Enforcement {
         material: &Material,
         code: &'static str,
     ) -> Verdict {
-        let seen = Seen::of_call(claimed_session(material), material.chain);
+        let seen = Seen::of_call(material.chain);
         let refusal = seen.refusal(code, peer.name());
         if let Err(error) = self.log.enrol(&self.clock, refusal.into()).await {
             tracing::error!(%error, "a refusal was not enrolled");

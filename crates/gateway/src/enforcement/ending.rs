@@ -35,10 +35,19 @@ impl Enforcement {
                 instance: seated.id,
             }
         };
+        // No call is taken from here on; those that run end with their children.
         self.sessions.unseat(peer.name(), session);
         self.upstreams.close_seat(seat).await;
         let instance = Label::or_digest(peer.name());
         self.drain(&home, Some(&instance)).await;
+        let left = self.enrol_leave(&home, instance.clone()).await;
+        if left.is_err() {
+            self.sessions.seat(instance, session);
+        }
+        left
+    }
+
+    async fn enrol_leave(&self, home: &Home, instance: Label) -> Result<(), &'static str> {
         let mut live = home.lock().await;
         let (turn, now) = self.turn().await?;
         let leaving = Leaving {

@@ -51,10 +51,10 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// What could be read of a call.
-    pub(crate) const fn of_call(session: Option<SessionId>, chain: Digest) -> Self {
+    /// What is said of a call: not the session that it claims, which nobody verified.
+    pub(crate) const fn of_call(chain: Digest) -> Self {
         Self {
-            session,
+            session: None,
             chain: Some(chain),
             manifest: None,
             link: None,

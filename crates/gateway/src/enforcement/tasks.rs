@@ -109,16 +109,15 @@ impl Enforcement {
         let now = self.clock.latest();
         let own = OwnSvid::obtain(&self.server, &self.own, &bundle, now).await?;
         let unusable = |_| SvidError::Unacceptable("not usable with TLS");
-        let mut svid = self.svid.write().unwrap_or_else(PoisonError::into_inner);
-        let tls = match svid.take() {
-            Some((tls, _)) => {
+        let tls = match self.tls() {
+            Some(tls) => {
                 tls.replace(own.chain.clone(), &own.key, bundle)
                     .map_err(unusable)?;
                 tls
             }
             None => TlsIdentity::new(own.chain.clone(), &own.key, bundle).map_err(unusable)?,
         };
-        *svid = Some((tls, own));
+        *self.svid.write().unwrap_or_else(PoisonError::into_inner) = Some((tls, own));
         Ok(())
     }
 

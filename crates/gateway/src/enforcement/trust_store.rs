@@ -101,3 +101,76 @@ fn read(path: &Path) -> Result<VerifiedTrust, TrustStoreError> {
             source,
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use chancery_crypto::{SigningKey, create_private_file};
+    use chancery_identity::trust::{TrustDocument, TrustFormat, TrustSignature};
+    use chancery_types::{Algorithm, Digest, Timestamp, base64url};
+
+    use super::*;
+
+    fn document(key: &SigningKey, version: u64, previous: Option<Digest>, at: u64) -> Vec<u8> {
+        let trust = TrustDocument {
+            format: TrustFormat::V1,
+            version,
+            trust_domain: "t.example".to_owned(),
+            issued_at: Timestamp::from_seconds(at),
+            previous,
+            threshold: 1,
+            roots: vec![*key.public()],
+            x509_authorities: Vec::new(),
+            token_authorities: Vec::new(),
+            delegation_authorities: Vec::new(),
+            manifest_issuers: Vec::new(),
+            people: Vec::new(),
+            policy_signers: Vec::new(),
+            snapshot_signers: Vec::new(),
+            record_signers: Vec::new(),
+            log_origins: Vec::new(),
+        };
+        let input = SignedTrust::signing_input(&trust).unwrap();
+        let signature = TrustSignature {
+            kid: key.public().kid(),
+            signature: base64url::encode(key.sign(&input).unwrap()),
+        };
+        let signed = SignedTrust {
+            signatures: vec![signature],
+            trust,
+        };
+        signed.to_bytes().unwrap()
+    }
+
+    #[test]
+    fn versions_never_go_back_across_restarts_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let (given, seen) = (folder.path().join("given"), folder.path().join("seen"));
+        let key = SigningKey::generate(Algorithm::Ed25519).unwrap();
+        let first = document(&key, 1, None, 1);
+        create_private_file(&given, &first).unwrap();
+        let store = TrustStore::open(&given, seen.clone()).unwrap();
+        let second = document(&key, 2, Some(store.current().digest()), 2);
+        store.accept(&second).unwrap();
+        store.accept(&second).unwrap();
+        assert!(matches!(
+            store.accept(&first),
+            Err(TrustStoreError::Later(TrustError::NotNewer { .. }))
+        ));
+        let stranger = SigningKey::generate(Algorithm::Ed25519).unwrap();
+        let forged = document(&stranger, 3, Some(store.current().digest()), 3);
+        assert!(matches!(
+            store.accept(&forged),
+            Err(TrustStoreError::Later(TrustError::Signatures { .. }))
+        ));
+        drop(store);
+        let again = TrustStore::open(&given, seen.clone()).unwrap();
+        assert_eq!(again.current().version, 2);
+        // Another document of the version that was seen.
+        let fork = document(&key, 2, Some(Digest::of(&first)), 9);
+        replace_private_file(&given, &fork).unwrap();
+        assert!(matches!(
+            TrustStore::open(&given, seen),
+            Err(TrustStoreError::Fork { version: 2, .. })
+        ));
+    }
+}

@@ -110,3 +110,39 @@ async fn what_the_gateway_keeps_convinces_a_stranger() {
         assert!(!report.is_verified(), "{path}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happens_at_once_is_one_history() {
+    let world = World::start().await;
+    let mut opened = world.open(&tools()).await;
+    let other = world.open(&tools()).await;
+    let workers = [
+        world.join(&opened, &[tool("read")]).await,
+        world.join(&opened, &[tool("read")]).await,
+        world.join(&opened, &[tool("read")]).await,
+        other,
+    ];
+    let mut running = tokio::task::JoinSet::new();
+    for mut worker in workers {
+        running.spawn(async move {
+            for round in 0..20 {
+                let path = json!({"path": format!("/{round}")});
+                let (agent, chain) = (&worker.agent, &worker.chain);
+                let reply = worker.connection.call(agent, chain, "read", path).await;
+                assert_eq!(reply.reason(), "ok");
+            }
+        });
+    }
+    while let Some(done) = running.join_next().await {
+        done.unwrap();
+    }
+    let ended = opened
+        .connection
+        .control("POST", &opened.session, "/end")
+        .await;
+    assert!(ended.body["record"].is_string(), "{ended:?}");
+    let files = world.evidence(&opened.session).await;
+    let report = verify(&files, Some(&world.plane.trust), &AwsLc, now());
+    assert!(report.is_verified(), "{:#?}", report.findings);
+    assert_eq!(world.forwarded().len(), 80);
+}

@@ -55,7 +55,7 @@ pub(super) async fn register(
         policy: manifest.policy_bundle(),
         code: Some(code),
     };
-    let log_index = server.enrol(now, event).await?;
+    let log_index = server.enrol(event).await?;
     let row = AgentRow {
         agent_id: agent_id.to_string(),
         manifest_id: manifest.manifest_id().to_owned(),

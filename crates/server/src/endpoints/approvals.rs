@@ -133,7 +133,7 @@ pub(super) async fn answer(
         answer: Digest::of(signed),
         expires,
     };
-    server.enrol(now, event).await?;
+    server.enrol(event).await?;
     approval.state = state;
     approval.statement = Some(request.statement);
     approval.assertion = Some(request.assertion);

@@ -45,7 +45,7 @@ pub(super) async fn checkpoint(
         root: next.root().digest(),
         checkpoint: Digest::of(&request.note),
     };
-    let log_index = server.enrol(server.now()?, event).await?;
+    let log_index = server.enrol(event).await?;
     server
         .store
         .set_meta(&place, &request.note)
@@ -118,7 +118,7 @@ pub(super) async fn record(
         signer,
         evidence: evidence.digest,
     };
-    let log_index = server.enrol(server.now()?, event).await?;
+    let log_index = server.enrol(event).await?;
     server
         .store
         .put_record(request.session_id, &request.record, log_index)

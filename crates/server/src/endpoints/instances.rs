@@ -92,7 +92,7 @@ pub(super) async fn end(
         credentials: Vec::new(),
         launch: None,
     };
-    server.enrol(server.now()?, event).await?;
+    server.enrol(event).await?;
     server.store.end_instance(id).await.map_err(stored)?;
     server.changed();
     Ok(Json(Done {}))

@@ -38,10 +38,10 @@ pub(super) async fn x509(
         form: CredentialForm::X509Svid,
         id: CredentialId::from_random(serial),
         key: key_digest(&request.spki)?,
-        expires: now.plus_seconds(X509_LIFETIME_SECONDS),
+        expires: end(now, X509_LIFETIME_SECONDS),
     };
     server
-        .enrol(now, issued(&server, &instance, credential)?)
+        .enrol(issued(&server, &instance, credential)?)
         .await?;
     let request = SignX509 {
         spiffe_id: instance.spiffe_id,
@@ -72,7 +72,7 @@ pub(super) async fn service(
             form: CredentialForm::X509Svid,
             id: CredentialId::from_random(serial),
             key: key_digest(&request.spki)?,
-            expires: now.plus_seconds(SERVICE_LIFETIME_SECONDS),
+            expires: end(now, SERVICE_LIFETIME_SECONDS),
         }],
         manifest: trust.digest(),
         attestation_level: label("owner-socket")?,
@@ -81,11 +81,11 @@ pub(super) async fn service(
         executable: trust.digest(),
         node: label(&spiffe_id)?,
         renewal: false,
-        expires: now.plus_seconds(SERVICE_LIFETIME_SECONDS),
+        expires: end(now, SERVICE_LIFETIME_SECONDS),
         launch: None,
         operator: None,
     };
-    server.enrol(now, event).await?;
+    server.enrol(event).await?;
     let request = SignX509 {
         spiffe_id,
         spki: request.spki,
@@ -116,8 +116,7 @@ pub(super) async fn wit(
         ));
     }
     let id: CredentialId = random_id().map_err(random)?;
-    // A token says its end in whole seconds, and the log says the same.
-    let expires = Timestamp::from_seconds(now.as_seconds()).plus_seconds(WIT_LIFETIME_SECONDS);
+    let expires = end(now, WIT_LIFETIME_SECONDS);
     let credential = Credential {
         form: CredentialForm::Wit,
         id,
@@ -125,7 +124,7 @@ pub(super) async fn wit(
         expires,
     };
     server
-        .enrol(now, issued(&server, &instance, credential)?)
+        .enrol(issued(&server, &instance, credential)?)
         .await?;
     let attested = evidence(&instance)?;
     let sub: SpiffeId = instance
@@ -180,6 +179,11 @@ fn issued(
     })
 }
 
+/// Tokens and certificates say their end in whole seconds, and the log says the same.
+fn end(now: Timestamp, lifetime_seconds: u64) -> Timestamp {
+    Timestamp::from_seconds(now.as_seconds()).plus_seconds(lifetime_seconds)
+}
+
 fn key_digest(spki: &str) -> Result<Digest, Problem> {
     let der = base64url::decode(spki)
         .map_err(|_| Problem::bad_request("spki", "spki is not base64url"))?;
@@ -188,7 +192,7 @@ fn key_digest(spki: &str) -> Result<Digest, Problem> {
 
 async fn sign_x509(server: &Server, request: SignX509) -> Result<IssuedX509, Problem> {
     let trust = server.trust();
-    let not_after: Timestamp = request.now.plus_seconds(request.lifetime_seconds);
+    let not_after = end(request.now, request.lifetime_seconds);
     let signed = server.signer.x509(&request).await;
     let signed = signed.map_err(|error| Problem::unavailable("signer", error.to_string()))?;
     Ok(IssuedX509 {

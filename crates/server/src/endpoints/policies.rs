@@ -35,7 +35,6 @@ pub(super) async fn publish(
     State(server): State<Arc<Server>>,
     Json(request): Json<PublishPolicy>,
 ) -> Answer<Enrolled> {
-    let now = server.now()?;
     let bundle = Bundle::load(&bundle_files(&request.files))
         .map_err(|error| Problem::bad_request("policy", error.to_string()))?;
     let digest = bundle.digest();
@@ -79,7 +78,7 @@ pub(super) async fn publish(
         statement: Digest::of(&statement),
         previous: current.map(|row| row.digest),
     };
-    let log_index = server.enrol(now, event).await?;
+    let log_index = server.enrol(event).await?;
     let row = PolicyRow {
         digest,
         files: request.files,

@@ -204,7 +204,7 @@ pub(super) async fn submit(
         epoch: draft.epoch,
         expires: draft.terms.expires_at,
     };
-    let log_index = server.enrol(now, event).await?;
+    let log_index = server.enrol(event).await?;
     let issued = IssuedRoot {
         root: signed.token,
         consent: request.consent,
