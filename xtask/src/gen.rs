@@ -1,8 +1,9 @@
-//! Generated files: the Rust of `proto/`.
+//! Generated files: the Rust of `proto/`, and the reference documents.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
 
@@ -17,18 +18,49 @@ const RENAMED: [(&str, &str); 2] = [
 /// Writes the Rust of `proto/` to where it is committed; with `check`, compares and fails on any
 /// difference instead.
 pub(crate) fn generate(root: &Path, check: bool) -> anyhow::Result<()> {
-    for (name, content) in generated(root)? {
+    for (name, content) in generated(root)?.into_iter().chain(references(root)?) {
         let path = root.join(&name);
         if !check {
             fs::write(&path, content).with_context(|| path.display().to_string())?;
         } else if fs::read_to_string(&path).ok().as_deref() != Some(&content) {
             bail!(
-                "{}: differs from proto/; run: cargo xtask gen",
+                "{}: differs from what the code says; run: cargo xtask gen",
                 path.display()
             );
         }
     }
     Ok(())
+}
+
+/// The reference documents, as the program itself writes them.
+fn references(root: &Path) -> anyhow::Result<Vec<(String, String)>> {
+    let write = |part: &str| {
+        let output = Command::new(env!("CARGO"))
+            .args([
+                "run",
+                "--quiet",
+                "--package",
+                "chancery-cli",
+                "--",
+                "reference",
+                part,
+            ])
+            .current_dir(root)
+            .stderr(Stdio::inherit())
+            .output()
+            .with_context(|| format!("chancery reference {part}"))?;
+        anyhow::ensure!(
+            output.status.success(),
+            "chancery reference {part}: {}",
+            output.status
+        );
+        let text = String::from_utf8(output.stdout)?;
+        Ok((format!("docs/reference/{part}.md"), text))
+    };
+    ["cli", "events", "reasons"]
+        .into_iter()
+        .map(write)
+        .collect()
 }
 
 fn generated(root: &Path) -> anyhow::Result<BTreeMap<String, String>> {

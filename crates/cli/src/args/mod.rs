@@ -59,6 +59,17 @@ pub(crate) enum Format {
     Json,
 }
 
+/// A reference document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReferencePart {
+    /// The command line.
+    Cli,
+    /// The entries of the logs.
+    Events,
+    /// The reason codes.
+    Reasons,
+}
+
 /// The data folder of a deployment.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DataArgs {
@@ -120,6 +131,13 @@ pub(crate) enum Command {
         /// What the outer half passes.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
+    },
+    /// Writes a reference document from the code.
+    #[command(hide = true)]
+    Reference {
+        /// Which one.
+        #[arg(value_enum)]
+        part: ReferencePart,
     },
     /// The demo's orchestrator and workers.
     #[command(hide = true)]

@@ -7,6 +7,7 @@ pub(crate) mod delegate;
 pub(crate) mod evidence;
 mod log;
 mod parts;
+mod reference;
 mod run;
 mod spawn;
 mod trust;
@@ -42,6 +43,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Server(args) => parts::server(&layout(&args.data)?).await,
         Command::Node(args) => parts::node(&layout(&args.data)?).await,
         Command::Gateway(args) => parts::gateway(&layout(&args.data)?).await,
+        Command::Reference { part } => reference::run(part),
         Command::DemoAgent { args } => demo::run_agent(&args).await,
         Command::SandboxShim { .. } => {
             anyhow::bail!("sandbox-shim is the inner half of `run` and must be the first argument")

@@ -287,7 +287,7 @@ async fn waiting_instance(office: &Office) -> anyhow::Result<Instance> {
 
 fn read_told(stdout: &[u8]) -> anyhow::Result<Vec<Told>> {
     let text = std::str::from_utf8(stdout).context("what the orchestrator told")?;
-    let lines = text.lines().map(|line| serde_json::from_str(line));
+    let lines = text.lines().map(serde_json::from_str);
     lines
         .collect::<Result<_, _>>()
         .context("what the orchestrator told")

@@ -35,6 +35,11 @@ pub(super) fn check_ending(case: &Case<'_>, followed: &Followed, desk: &mut Desk
                 .add(Axis::Completeness, Place::Whole, reason, text);
         }
     }
+    if opened == 0 {
+        let place = Place::File(INDEX_PATH.to_owned());
+        let text = "names a session that the gateway's log does not have";
+        desk.found.add(Axis::Integrity, place, "session_unknown", text);
+    }
     check_index(case, desk);
     check_outcomes(case, desk);
 }
