@@ -20,6 +20,8 @@ use crate::key::{AgentKey, AgentKeyError};
 
 const NODE_PAUSE: Duration = Duration::from_secs(1);
 const FAREWELL: Duration = Duration::from_secs(5);
+/// Longer than the gateway waits for running calls.
+const COMPLETION: Duration = Duration::from_secs(20);
 
 /// One instance: its key, its node, its gateway, and, once it was delegated, its authority.
 pub struct Instance {
@@ -230,6 +232,20 @@ impl Instance {
     pub async fn end_session(&self) -> Result<EndedSession, SessionError> {
         let session = self.session().await?;
         Ok(self.gateway.end(session).await?)
+    }
+
+    /// Ends the session because its mission is done, where this instance holds the session's root and
+    /// joined: nobody else can go on with it. Nothing otherwise.
+    pub async fn complete_session(&self) {
+        let Some(joined) = self.joined_now().filter(|joined| joined.held.is_root()) else {
+            return;
+        };
+        match timeout(COMPLETION, self.gateway.end(joined.held.session())).await {
+            Ok(Ok(_)) => {}
+            // It has ended already, or its gateway is away and ends it once nobody is in it.
+            Ok(Err(error)) => tracing::info!(%error, "the session was not ended"),
+            Err(_) => tracing::info!("the session was not ended in time"),
+        }
     }
 
     /// Leaves the session; nothing where none was joined. Does not wait for a gateway that is away.

@@ -36,9 +36,12 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
-    let outcome = runtime
-        .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(commands::run(cli)));
+    let outcome = runtime.map_err(anyhow::Error::from).and_then(|runtime| {
+        let outcome = runtime.block_on(commands::run(cli));
+        // A read of standard input may never return and must not keep the process.
+        runtime.shutdown_background();
+        outcome
+    });
     match outcome {
         Ok(code) => code,
         Err(error) => {

@@ -1,6 +1,6 @@
 //! `chancery connect`: standard input and output on one side, the bridge on the other.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,18 +8,19 @@ use std::time::Duration;
 use anyhow::Context as _;
 use chancery_agent::{Bridge, BridgeConfig, LocalClient, Patience, PeerProcess};
 use chancery_api::UnixClient;
+use chancery_node::sandbox::SocketBind;
 use chancery_node::{RegisterLaunch, RegisteredLaunch};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::oneshot;
 
-use super::run::{Member, agent_id};
+use super::run::{BRIDGE_SOCKET, Member, agent_id};
 use crate::args::ConnectArgs;
 use crate::demo::BRIDGE_VARIABLE;
 use crate::output;
 
 pub(super) async fn run(args: ConnectArgs) -> anyhow::Result<ExitCode> {
-    if let Some(bridge) = std::env::var_os(BRIDGE_VARIABLE) {
-        pipe(Path::new(&bridge), &args.server).await?;
+    if let Some(bridge) = own_bridge() {
+        pipe(&bridge, &args.server).await?;
         return Ok(ExitCode::SUCCESS);
     }
     let agent = args.agent.as_deref().context(
@@ -59,10 +60,22 @@ pub(super) async fn run(args: ConnectArgs) -> anyhow::Result<ExitCode> {
         let _ = stopped.await;
     }));
     let piped = pipe(&socket, &args.server).await;
+    if piped.is_ok() {
+        member.instance.complete_session().await;
+    }
     drop(stop);
     serving.await.context("bridge")?;
     piped?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The bridge of the launch that this process is in. MCP clients start their servers with a handful
+/// of variables; a sandbox has its bridge at a fixed place, which only the launcher can fill.
+pub(super) fn own_bridge() -> Option<PathBuf> {
+    let fixed = Path::new(SocketBind::FOLDER).join(BRIDGE_SOCKET);
+    std::env::var_os(BRIDGE_VARIABLE)
+        .map(PathBuf::from)
+        .or_else(|| fixed.exists().then_some(fixed))
 }
 
 /// Copies both ways until the client or the bridge is done.

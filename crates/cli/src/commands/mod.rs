@@ -10,7 +10,7 @@ mod parts;
 mod reference;
 mod run;
 mod spawn;
-mod trust;
+pub(crate) mod trust;
 mod up;
 pub(crate) mod verify;
 pub(crate) mod why;

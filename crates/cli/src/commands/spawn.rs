@@ -5,13 +5,12 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use chancery_agent::{LocalClient, SpawnRequest};
 
+use super::connect::own_bridge;
 use crate::args::{Format, SpawnArgs};
-use crate::demo::BRIDGE_VARIABLE;
 use crate::output;
 
 pub(super) async fn run(format: Format, args: SpawnArgs) -> anyhow::Result<ExitCode> {
-    let bridge = std::env::var_os(BRIDGE_VARIABLE)
-        .context("no bridge: `spawn` works inside of `chancery run`")?;
+    let bridge = own_bridge().context("no bridge: `spawn` works inside of `chancery run`")?;
     let request = SpawnRequest {
         agent: args.agent,
         allow: args.allow,

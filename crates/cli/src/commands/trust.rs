@@ -9,7 +9,7 @@ use chancery_identity::trust::VerifiedTrust;
 use serde::Serialize;
 
 use crate::args::{EnrolArgs, Format, TrustArgs, TrustCommand};
-use crate::deployment::{Layout, enrol};
+use crate::deployment::{Authenticator, Layout, enrol};
 use crate::output;
 
 pub(super) async fn run(format: Format, args: TrustArgs) -> anyhow::Result<ExitCode> {
@@ -67,10 +67,15 @@ struct Exported<'a> {
     digest: chancery_types::Digest,
 }
 
-/// Copies the document in force into a file.
-pub(super) fn export(format: Format, trust: &VerifiedTrust, file: &Path) -> anyhow::Result<()> {
+/// Copies a trust document into a file.
+pub(super) fn copy(trust: &VerifiedTrust, file: &Path) -> anyhow::Result<()> {
     let bytes = trust.signed().to_bytes()?;
-    std::fs::write(file, bytes).with_context(|| file.display().to_string())?;
+    std::fs::write(file, bytes).with_context(|| file.display().to_string())
+}
+
+/// Copies the document in force into a file.
+fn export(format: Format, trust: &VerifiedTrust, file: &Path) -> anyhow::Result<()> {
+    copy(trust, file)?;
     let exported = Exported {
         file,
         version: trust.version,
@@ -95,18 +100,8 @@ struct Enrolled<'a> {
 }
 
 async fn enrol_person(format: Format, layout: &Layout, args: EnrolArgs) -> anyhow::Result<()> {
-    anyhow::ensure!(
-        !args.authenticator.exists(),
-        "{}: the file exists; an authenticator is never overwritten",
-        args.authenticator.display()
-    );
-    layout.use_enrol_code(&args.code)?;
-    let (authenticator, trust) = enrol(layout, &args.authenticator, args.stand_in)?;
-    let document = String::from_utf8(trust).context("trust document")?;
-    layout
-        .server_client()
-        .install_trust(&TrustText { document })
-        .await?;
+    let authenticator =
+        enrol_first(layout, &args.code, &args.authenticator, args.stand_in).await?;
     let enrolled = Enrolled {
         person: authenticator.person_id(),
         authenticator: &args.authenticator,
@@ -119,4 +114,36 @@ async fn enrol_person(format: Format, layout: &Layout, args: EnrolArgs) -> anyho
             enrolled.person, enrolled.mark, enrolled.trust_version
         )
     })
+}
+
+/// Enrols the first person. Until the server has taken the new trust document the one-time code
+/// stays open and no file is left behind.
+pub(crate) async fn enrol_first(
+    layout: &Layout,
+    code: &str,
+    path: &Path,
+    stand_in: bool,
+) -> anyhow::Result<Authenticator> {
+    anyhow::ensure!(
+        !path.exists(),
+        "{}: the file exists; an authenticator is never overwritten",
+        path.display()
+    );
+    layout.check_enrol_code(code)?;
+    let (authenticator, trust) = enrol(layout, path, stand_in)?;
+    let document = String::from_utf8(trust).context("trust document")?;
+    let installed = layout
+        .server_client()
+        .install_trust(&TrustText { document })
+        .await;
+    if let Err(error) = installed {
+        let person = authenticator.person_id();
+        let named = |trust: VerifiedTrust| trust.people.iter().any(|known| known.id == person);
+        if !layout.trust().is_ok_and(named) {
+            std::fs::remove_file(path).with_context(|| path.display().to_string())?;
+        }
+        return Err(error.into());
+    }
+    layout.close_enrol_code()?;
+    Ok(authenticator)
 }

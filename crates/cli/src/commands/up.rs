@@ -13,7 +13,7 @@ use nix::sys::stat::{Mode, umask};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::trust::export;
+use super::trust::copy;
 use crate::args::{Format, UpArgs};
 use crate::deployment::{DataLock, Layout, Part, Supervisor, create, wait_until_ready};
 use crate::gateway_config::GatewayFile;
@@ -25,11 +25,14 @@ pub(crate) struct Opened {
     trust_domain: String,
     data: String,
     trust_version: u64,
+    /// Where the trust document was copied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trust_out: Option<String>,
     policy: Option<Digest>,
     gateway: String,
     workload_api: String,
     tool_servers: Vec<String>,
-    /// Present once: lets the first person enrol.
+    /// Lets the first person enrol; present until somebody has.
     #[serde(skip_serializing_if = "Option::is_none")]
     enrol_code: Option<String>,
     processes: BTreeMap<String, u32>,
@@ -42,10 +45,13 @@ pub(super) async fn run(format: Format, args: UpArgs) -> anyhow::Result<ExitCode
         .trust_domain
         .parse()
         .with_context(|| format!("--trust-domain {}", args.trust_domain))?;
-    let enrol_code = prepare(&layout, &trust_domain)?;
+    if let Some(folder) = &args.policy {
+        read_bundle(folder)?;
+    }
+    prepare(&layout, &trust_domain)?;
     let _lock = DataLock::take(&layout)?;
+    check_port(args.gateway_port)?;
     let config = configure(&layout, &args)?;
-    check_port(config.port)?;
     let mut supervisor = Supervisor::new(&layout);
     for part in [Part::Signer, Part::Server] {
         supervisor.start(part);
@@ -66,17 +72,18 @@ pub(super) async fn run(format: Format, args: UpArgs) -> anyhow::Result<ExitCode
     }
     let trust = layout.trust()?;
     if let Some(file) = &args.trust_out {
-        export(format, &trust, file)?;
+        copy(&trust, file)?;
     }
     let opened = Opened {
         trust_domain: trust.trust_domain.clone(),
         data: layout.data().display().to_string(),
         trust_version: trust.version,
+        trust_out: (args.trust_out.as_ref()).map(|file| file.display().to_string()),
         policy,
         gateway: format!("https://127.0.0.1:{}", config.port),
         workload_api: format!("unix://{}", layout.workload_socket().display()),
         tool_servers: config.tool_servers.keys().cloned().collect(),
-        enrol_code,
+        enrol_code: layout.open_enrol_code()?,
         processes: Part::ALL
             .iter()
             .filter_map(|part| Some((part.to_string(), supervisor.pid(*part)?)))
@@ -89,8 +96,8 @@ pub(super) async fn run(format: Format, args: UpArgs) -> anyhow::Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-/// Makes the data folder if there is none; returns the one-time code in that case.
-fn prepare(layout: &Layout, trust_domain: &TrustDomain) -> anyhow::Result<Option<String>> {
+/// Makes the data folder if there is none.
+fn prepare(layout: &Layout, trust_domain: &TrustDomain) -> anyhow::Result<()> {
     let data = layout.data();
     if data.join("version").exists() {
         Layout::open(data)?;
@@ -101,7 +108,7 @@ fn prepare(layout: &Layout, trust_domain: &TrustDomain) -> anyhow::Result<Option
              folder for {trust_domain}",
             data.display()
         );
-        return Ok(None);
+        return Ok(());
     }
     let occupied = std::fs::read_dir(data).is_ok_and(|mut entries| entries.next().is_some());
     anyhow::ensure!(
@@ -109,7 +116,7 @@ fn prepare(layout: &Layout, trust_domain: &TrustDomain) -> anyhow::Result<Option
         "{}: not empty and not a data folder of Chancery; choose another --data folder",
         data.display()
     );
-    Ok(Some(create(layout, trust_domain)?.enrol_code))
+    create(layout, trust_domain)
 }
 
 fn configure(layout: &Layout, args: &UpArgs) -> anyhow::Result<GatewayFile> {

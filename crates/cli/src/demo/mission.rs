@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use chancery_api::server::{DraftRoot, Instance, InstanceState, TrustText};
+use chancery_api::server::{DraftRoot, Instance, InstanceState};
 use chancery_audit::Ruling;
 use chancery_evidence::actions;
 use chancery_types::id::{ExecutionId, SessionId};
@@ -26,8 +26,8 @@ use super::story::Story;
 use super::{assets, person};
 use crate::args::{DemoArgs, Format};
 use crate::commands::agent::{Catalog, ManifestDraft, list_tools, register, sign};
-use crate::commands::{delegate, evidence, verify, why};
-use crate::deployment::{Authenticator, enrol, read_trust};
+use crate::commands::{delegate, evidence, trust, verify, why};
+use crate::deployment::{Authenticator, read_trust};
 use crate::gateway_config::{GatewayFile, ToolServer};
 use crate::output;
 
@@ -180,15 +180,8 @@ async fn prepare(run: &RunFolder, args: &DemoArgs) -> anyhow::Result<(ToolServer
 }
 
 async fn enrol_person(office: &Office, run: &RunFolder) -> anyhow::Result<Authenticator> {
-    office.layout.use_enrol_code(&office.enrol_code)?;
-    let (authenticator, trust) = enrol(&office.layout, &run.authenticator(), true)?;
-    let document = String::from_utf8(trust).context("trust document")?;
-    office
-        .layout
-        .server_client()
-        .install_trust(&TrustText { document })
-        .await?;
-    Ok(authenticator)
+    let (layout, code) = (&office.layout, &office.enrol_code);
+    trust::enrol_first(layout, code, &run.authenticator(), true).await
 }
 
 async fn register_agents(

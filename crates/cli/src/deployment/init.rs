@@ -2,7 +2,9 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 
 use anyhow::Context as _;
-use chancery_crypto::{AwsLc, SigningKey, create_private_file, random_bytes};
+use chancery_crypto::{
+    AwsLc, SigningKey, create_private_file, random_bytes, read_private_file, replace_private_file,
+};
 use chancery_identity::TrustDomain;
 use chancery_identity::trust::{
     DelegationAuthority, LogOrigin, ManifestIssuer, SignedTrust, TrustDocument, TrustFormat,
@@ -39,15 +41,8 @@ const ENROL_CODE: &str = "enrol-code";
 
 const DAY_SECONDS: u64 = 86_400;
 
-/// What making a deployment yields once.
-#[derive(Debug)]
-pub(crate) struct Created {
-    /// The one-time code that lets the first person enrol.
-    pub(crate) enrol_code: String,
-}
-
 /// Makes a data folder with fresh keys and the first trust document.
-pub(crate) fn create(layout: &Layout, trust_domain: &TrustDomain) -> anyhow::Result<Created> {
+pub(crate) fn create(layout: &Layout, trust_domain: &TrustDomain) -> anyhow::Result<()> {
     for folder in layout.folders() {
         let made = DirBuilder::new().mode(0o700).create(&folder);
         match made {
@@ -123,12 +118,9 @@ pub(crate) fn create(layout: &Layout, trust_domain: &TrustDomain) -> anyhow::Res
         ],
     };
     create_private_file(&layout.trust_file(), &sign_trust(&trust_root, trust)?)?;
-    let enrol_code = enrol_code()?;
-    let digest = Digest::of(&enrol_code).to_string();
-    create_private_file(&root.join(ENROL_CODE), digest.as_bytes())?;
     // INVARIANT: the version file is written last; a folder without it is not a deployment.
     create_private_file(&layout.data().join("version"), VERSION.as_bytes())?;
-    Ok(Created { enrol_code })
+    Ok(())
 }
 
 /// Signs a trust document with the root key and checks the result.
@@ -176,21 +168,42 @@ impl Layout {
         self.gateway().join(RECORD.0)
     }
 
-    /// Uses the one-time code up; fails when it is another or was used.
-    pub(crate) fn use_enrol_code(&self, code: &str) -> anyhow::Result<()> {
-        let path = self.root().join(ENROL_CODE);
-        let expected = match chancery_crypto::read_private_file(&path) {
-            Ok(expected) => expected,
-            Err(_) => {
-                anyhow::bail!("no one-time code is open: it was used, or `up` never made one")
-            }
-        };
+    /// A fresh one-time code, which takes the place of the former; none where somebody is enrolled.
+    pub(crate) fn open_enrol_code(&self) -> anyhow::Result<Option<String>> {
+        if !self.trust()?.people.is_empty() {
+            self.close_enrol_code()?;
+            return Ok(None);
+        }
+        let code = enrol_code()?;
+        let digest = Digest::of(&code).to_string();
+        replace_private_file(&self.root().join(ENROL_CODE), digest.as_bytes())?;
+        Ok(Some(code))
+    }
+
+    /// Fails when the code is not the open one, which stays open.
+    pub(crate) fn check_enrol_code(&self, code: &str) -> anyhow::Result<()> {
+        let expected = read_private_file(&self.root().join(ENROL_CODE)).ok();
+        let expected = expected
+            .filter(|_| self.trust().is_ok_and(|trust| trust.people.is_empty()))
+            .context("no one-time code is open: it was used, or `up` never printed one")?;
         let given = Digest::of(code.trim().to_ascii_lowercase()).to_string();
         anyhow::ensure!(
             expected.ct_eq(given.as_bytes()),
-            "the one-time code is another"
+            "the one-time code is not this one; take the one that `up` printed last, which is open \
+             still"
         );
-        std::fs::remove_file(&path).context(path.display().to_string())
+        Ok(())
+    }
+
+    /// Uses the one-time code up.
+    pub(crate) fn close_enrol_code(&self) -> anyhow::Result<()> {
+        let path = self.root().join(ENROL_CODE);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).context(path.display().to_string())
+            }
+            _ => Ok(()),
+        }
     }
 }
 

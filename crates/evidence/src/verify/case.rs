@@ -28,6 +28,12 @@ pub(crate) struct Case<'a> {
     pub(crate) issuers: Vec<IssuerKey>,
     pub(crate) tokens: Option<WitBundle>,
     pub(crate) epoch: u64,
+    /// The places of the session's own entries in the gateway's log.
+    own: Vec<usize>,
+    opened: Option<usize>,
+    /// Each checkpoint of the gateway's log that is larger than those before: its size, and the
+    /// index of its entry in the server's log.
+    enrolments: Vec<(u64, u64)>,
 }
 
 /// What changes while verification goes on.
@@ -69,7 +75,11 @@ impl<'a> Case<'a> {
             gateway,
             server,
             epoch: 0,
+            own: Vec::new(),
+            opened: None,
+            enrolments: Vec::new(),
         };
+        case.arrange();
         let claimed = case.opened().map(|(_, open)| open.chain);
         let claimed =
             claimed.and_then(|chain| claimed_epoch(objects.take(chain, ObjectKind::Chain)?));
@@ -93,19 +103,43 @@ impl<'a> Case<'a> {
         root.map(|root| root.epoch)
     }
 
+    fn arrange(&mut self) {
+        for (at, logged) in self.gateway.entries.iter().enumerate() {
+            if logged.entry.event.session() != Some(self.session) {
+                continue;
+            }
+            self.own.push(at);
+            if matches!(logged.entry.event, Event::SessionOpen(_)) {
+                self.opened.get_or_insert(at);
+            }
+        }
+        for logged in &self.server.entries {
+            if let Event::CheckpointEnrol(enrol) = &logged.entry.event
+                && enrol.log == self.gateway.origin
+                && self
+                    .enrolments
+                    .last()
+                    .is_none_or(|(size, _)| *size < enrol.size)
+            {
+                self.enrolments.push((enrol.size, logged.leaf.index));
+            }
+        }
+    }
+
     /// The session's own entries in the gateway's log.
     pub(crate) fn entries(&self) -> impl Iterator<Item = &Logged> {
-        let session = self.session;
-        let entries = self.gateway.entries.iter();
-        entries.filter(move |logged| logged.entry.event.session() == Some(session))
+        self.own
+            .iter()
+            .filter_map(|at| self.gateway.entries.get(*at))
     }
 
     /// The entry that opened the session.
     pub(crate) fn opened(&self) -> Option<(&Logged, &SessionOpen)> {
-        self.entries().find_map(|logged| match &logged.entry.event {
+        let logged = self.gateway.entries.get(self.opened?)?;
+        match &logged.entry.event {
             Event::SessionOpen(open) => Some((logged, open)),
             _ => None,
-        })
+        }
     }
 
     /// The gateway, as proofs and chains name it.
@@ -121,18 +155,11 @@ impl<'a> Case<'a> {
     /// Whether an entry of the server's log stands before one of the gateway's: by the clocks, and
     /// by the first checkpoint of the gateway's log with that entry, which the server enrolled.
     pub(crate) fn is_before(&self, server: &Logged, gateway: &Logged) -> bool {
-        let enrolled = self
-            .server
-            .entries
-            .iter()
-            .find(|logged| match &logged.entry.event {
-                Event::CheckpointEnrol(enrol) => {
-                    enrol.log == self.gateway.origin && enrol.size > gateway.leaf.index
-                }
-                _ => false,
-            });
+        let index = gateway.leaf.index;
+        let first = self.enrolments.partition_point(|(size, _)| *size <= index);
+        let enrolled = self.enrolments.get(first);
         server.entry.at <= gateway.entry.at.plus_seconds(SKEW_SECONDS)
-            && enrolled.is_none_or(|enrolled| server.leaf.index < enrolled.leaf.index)
+            && enrolled.is_none_or(|(_, enrolled)| server.leaf.index < *enrolled)
     }
 
     /// Calls `with` with what a chain is verified against at that time. Revocations are not in

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chancery_audit::{Assurance, DelegationEnrol, DelegationRoot, Event, Label};
+use chancery_audit::{Assurance, DelegationEnrol, DelegationRoot, Disclosure, Event, Label};
 use chancery_delegation::{
     Assertion, Consent, Credential, Refusal, VerifiedChain, verify_chain, verify_consent,
 };
 use chancery_identity::trust::{PersonCredential, Role};
+use chancery_session::{PRINCIPAL, principal_text};
 use chancery_types::Digest;
 
 use super::case::{Case, Desk};
@@ -119,6 +120,39 @@ impl Chains {
             desk.found
                 .require(same, Axis::Integrity, &place, "delegation_differs", text);
         }
+    }
+
+    /// The person to whom the server's log commits is the one at the root, where that is disclosed.
+    pub(crate) fn check_people(
+        &self,
+        case: &Case<'_>,
+        desk: &mut Desk<'_>,
+        disclosures: &[Disclosure],
+    ) {
+        for chain in self.verified.values() {
+            let Some((logged, root)) = enrolled_root(case, chain.root().jti()) else {
+                continue;
+            };
+            let place = case.server.place(logged);
+            let mut opened = disclosures.iter();
+            let Some(person) = opened.find_map(|known| known.open(PRINCIPAL, &root.principal).ok())
+            else {
+                desk.found
+                    .note(NoteValue::Unproven, format!("principal at {place}"));
+                continue;
+            };
+            let principal = chain.principal();
+            let same = person == principal.subject
+                || principal_text(principal).is_ok_and(|text| person == text);
+            let text = "commits to another person than the root names";
+            desk.found
+                .require(same, Axis::Authenticity, &place, "principal_differs", text);
+        }
+    }
+
+    /// A chain that verified at some moment, by its digest in base64url.
+    pub(crate) fn by_cth(&self, cth: &str) -> Option<&VerifiedChain> {
+        self.known(Digest::from_base64url(cth).ok()?)
     }
 
     /// The root is enrolled in the server's log as it is, before it was used; once for each root.

@@ -38,7 +38,8 @@ pub(super) fn check_ending(case: &Case<'_>, followed: &Followed, desk: &mut Desk
     if opened == 0 {
         let place = Place::File(INDEX_PATH.to_owned());
         let text = "names a session that the gateway's log does not have";
-        desk.found.add(Axis::Integrity, place, "session_unknown", text);
+        desk.found
+            .add(Axis::Integrity, place, "session_unknown", text);
     }
     check_index(case, desk);
     check_outcomes(case, desk);

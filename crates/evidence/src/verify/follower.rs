@@ -14,7 +14,7 @@ use super::chains::{Chains, Presented};
 use super::decisions::Replay;
 use super::members::{Members, check_alive};
 use super::policies::Policies;
-use super::proofs::Memory;
+use super::proofs::{self, Memory};
 use super::roll::Logged;
 use crate::report::{Axis, NoteValue, Place};
 use crate::{Catalog, ObjectKind, object_path};
@@ -80,6 +80,11 @@ pub(crate) fn follow<'a>(case: &Case<'a>, desk: &mut Desk<'a>) -> Followed {
         }
     }
     follower.chains.check_enrolled(case, follower.desk);
+    let disclosures = &follower.disclosures;
+    follower
+        .chains
+        .check_people(case, follower.desk, disclosures);
+    proofs::check_session_proofs(case, follower.desk, &follower.chains);
     Followed {
         session: follower.session,
         chains: follower.chains,
@@ -110,7 +115,9 @@ impl Follower<'_, '_> {
                 Enrolled::SessionOpen(open) => {
                     open.principal == commitment || open.operator == commitment
                 }
-                Enrolled::DelegationRoot(root) => root.principal == commitment,
+                Enrolled::DelegationRoot(root) => {
+                    root.session == self.case.session && root.principal == commitment
+                }
                 _ => false,
             };
             let case = self.case;
@@ -226,6 +233,13 @@ impl Follower<'_, '_> {
         let (case, place) = (self.case, self.case.place(logged));
         self.read_catalog(open, &place);
         self.read_principal(open, &place);
+        let writer = case.trust.log_origin(case.gateway.origin.as_str());
+        let own = writer.is_some_and(|origin| open.gateway == *origin.writer.as_str());
+        let text = "opened at another gateway than the one whose log this is";
+        let axis = Axis::Authenticity;
+        self.desk
+            .found
+            .require(own, axis, &place, "gateway_differs", text);
         let (found, objects) = (&mut self.desk.found, &mut self.desk.objects);
         objects.demand(open.mission, ObjectKind::Mission, found, &place);
         let known = case

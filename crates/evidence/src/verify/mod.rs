@@ -86,6 +86,7 @@ pub(crate) fn examine<'a>(
     let case = Case::new(trust, verifier, session, gateway, server, &mut objects);
     let mut desk = Desk { found, objects };
     desk.found.followed();
+    trust::check_time(&case, now, &mut desk);
     trust::check_trust(&case, &mut desk);
     let note = files
         .get(&format!("{}/checkpoint", case.gateway.folder))
@@ -143,8 +144,7 @@ fn check_files(
     }
 }
 
-/// Objects that entries may name and that prove nothing here: what refused instances presented, and
-/// proofs that opened or joined the session, whose nonces only the gateway knew.
+/// Objects that entries may name and that prove nothing here: what refused instances presented.
 fn take_what_may_stay(case: &Case<'_>, desk: &mut Desk<'_>) {
     for logged in case.entries() {
         if let Event::SessionRefuse(refuse) = &logged.entry.event {

@@ -9,9 +9,16 @@ use chancery_delegation::{
 use chancery_identity::SpiffeId;
 use chancery_types::jws::Compact;
 use chancery_types::{Digest, Timestamp};
+use serde::Deserialize;
 use serde_json::Value;
 
-use super::case::Case;
+use super::case::{Case, Desk};
+use super::chains::Chains;
+use crate::report::{Axis, Place};
+use crate::{ObjectKind, object_path};
+
+/// The `typ` of a proof that opens or joins a session.
+const SESSION_PROOF_TYP: &str = "agent-session-pop+jwt";
 
 /// How old a proof may be.
 const MAX_AGE_SECONDS: u64 = 60;
@@ -70,6 +77,44 @@ fn verified_at(text: &str, at: Timestamp) -> Timestamp {
     } else {
         at
     }
+}
+
+/// The claims of a proof that opened or joined a session.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SessionProof {
+    aud: String,
+    #[serde(rename = "nonce")]
+    _nonce: String,
+    cth: String,
+    iat: u64,
+}
+
+/// Proofs that opened or joined the session, where a gateway kept them: each by the holder of a
+/// chain of this session, for this gateway. Whether the nonce was fresh only the gateway knew.
+pub(crate) fn check_session_proofs(case: &Case<'_>, desk: &mut Desk<'_>, chains: &Chains) {
+    for (digest, bytes) in desk.objects.of_kind(ObjectKind::SessionProof) {
+        if is_session_proof(case, chains, bytes).is_some() {
+            desk.objects.take(digest, ObjectKind::SessionProof);
+        } else {
+            let place = Place::File(object_path(digest));
+            let text = "not a proof by the holder of a chain of this session for this gateway";
+            desk.found
+                .add(Axis::Authenticity, place, "session_proof_refused", text);
+        }
+    }
+}
+
+fn is_session_proof(case: &Case<'_>, chains: &Chains, bytes: &[u8]) -> Option<()> {
+    let jws = Compact::parse(std::str::from_utf8(bytes).ok()?).ok()?;
+    let claims: SessionProof = serde_json::from_value(Value::Object(jws.claims.clone())).ok()?;
+    let chain = chains.by_cth(&claims.cth)?;
+    let holds = jws.header.typ == SESSION_PROOF_TYP
+        && jws.header.kid.is_none()
+        && claims.aud == case.audience()
+        && Timestamp::from_seconds(claims.iat) < chain.expires_at()
+        && jws.verify(chain.leaf_key(), case.verifier);
+    holds.then_some(())
 }
 
 /// Whether a refusal rests on what no evidence holds: what was revoked, the authority's epoch, when

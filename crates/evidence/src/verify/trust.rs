@@ -1,11 +1,26 @@
 //! The trust document in the log, and the gateway's checkpoints in the server's log.
 
 use chancery_audit::{Event, TrustChange};
-use chancery_types::Digest;
+use chancery_types::{Digest, Timestamp};
 
 use super::case::{Case, Desk};
 use super::roll::Logged;
 use crate::report::{Axis, NoteValue, Place};
+
+/// How far the clock of a log may be ahead of the verifier's.
+const AHEAD_SECONDS: u64 = 300;
+
+/// Nothing was written after the evidence is looked at.
+pub(super) fn check_time(case: &Case<'_>, now: Timestamp, desk: &mut Desk<'_>) {
+    let latest = now.plus_seconds(AHEAD_SECONDS);
+    for roll in [&case.gateway, &case.server] {
+        if let Some(last) = roll.entries.last().filter(|last| last.entry.at > latest) {
+            let text = format!("written {}, which is still to come", last.entry.at);
+            desk.found
+                .add(Axis::Freshness, roll.place(last), "from_the_future", text);
+        }
+    }
+}
 
 /// The log must know the document that was given, as the latest of an unbroken line.
 pub(super) fn check_trust(case: &Case<'_>, desk: &mut Desk<'_>) {

@@ -504,7 +504,7 @@ fn a_gateway_that_lies_is_found_by_deciding_again() {
 #[test]
 fn a_lying_opening_or_approval_is_found() {
     type Lie = fn(&mut Event) -> bool;
-    let lies: [(&str, Lie); 8] = [
+    let lies: [(&str, Lie); 9] = [
         ("open_differs", |event| {
             if let Event::SessionOpen(open) = event {
                 open.assurance = chancery_audit::Assurance::Asserted;
@@ -514,6 +514,12 @@ fn a_lying_opening_or_approval_is_found() {
         ("principal_undisclosed", |event| {
             if let Event::SessionOpen(open) = event {
                 open.principal = open.operator;
+            }
+            true
+        }),
+        ("gateway_differs", |event| {
+            if let Event::SessionOpen(open) = event {
+                open.gateway = Label::or_digest("spiffe://example.org/service/other");
             }
             true
         }),
@@ -625,6 +631,23 @@ fn a_newer_trust_document_than_given_is_a_matter_of_freshness() {
             .iter()
             .all(|finding| finding.axis == Axis::Freshness)
     );
+}
+
+#[test]
+fn evidence_from_the_future_is_not_fresh() {
+    let scene = Scene::new();
+    let early = at(0).minus_seconds(1_000);
+    let report = verify(&scene.files(), Some(&scene.trust), &AwsLc, early);
+    fails(&report, "from_the_future");
+}
+
+#[test]
+fn acting_long_after_the_end_is_a_matter_of_revocation() {
+    let mut scene = Scene::new();
+    let mut end = scene.server.parsed().pop().unwrap();
+    end.at = at(0).minus_seconds(2_000);
+    scene.server.entries.insert(0, end.to_bytes().unwrap());
+    fails(&check(&scene, &scene.files()), "acted_after_end");
 }
 
 #[test]

@@ -29,6 +29,7 @@ use crate::deployment::Layout;
 use crate::output;
 
 pub(crate) use program::agent_id;
+pub(crate) use sandbox::BRIDGE_SOCKET;
 pub(crate) use spawner::ChildSpawner;
 
 /// How long a call waits for a person's answer.
@@ -41,7 +42,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let layout = super::layout(&args.data)?;
     let program = program::find(&args.command)?;
     let folder = tempfile::Builder::new().prefix("chancery-run-").tempdir()?;
-    let socket = folder.path().join("bridge.sock");
+    let socket = folder.path().join(BRIDGE_SOCKET);
     let listener = UnixListener::bind(&socket).context(socket.display().to_string())?;
     let held = sandbox::spawn(&layout, &args, &program, &socket).await?;
     let isolated = matches!(held.isolation(), Isolation::Isolated(_));
@@ -91,6 +92,9 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     }));
     let running = tokio::task::spawn_blocking(|| held.go()).await??;
     let exit = wait(running).await;
+    if matches!(exit, Ok(Exit::Code(0))) {
+        member.instance.complete_session().await;
+    }
     drop(stop);
     serving.await.context("bridge")?;
     Ok(match exit? {

@@ -9,6 +9,9 @@ use crate::args::{IsolationMode, NetworkMode, RunArgs};
 use crate::demo::BRIDGE_VARIABLE;
 use crate::deployment::Layout;
 
+/// The name of the bridge among the sandbox's sockets.
+pub(crate) const BRIDGE_SOCKET: &str = "bridge.sock";
+
 /// Where this very program is found inside.
 const INSIDE: &str = "/opt/chancery/bin";
 
@@ -26,6 +29,7 @@ pub(super) async fn spawn(
         .and_then(|path| path.canonicalize())
         .context("own program")?;
     let mut argv: Vec<OsString> = args.command.iter().map(OsString::from).collect();
+    let asked = asked(&args.read)?;
     let mut readable = Spec::new(Vec::<OsString>::new()).readable;
     readable.push(Bind {
         host: own,
@@ -33,19 +37,14 @@ pub(super) async fn spawn(
         required: true,
     });
     if let Some(first) = argv.first_mut() {
-        *first = shown(&program.executable, &mut readable).into();
+        *first = shown(&program.executable, &asked, &mut readable).into();
     }
     if program.code != program.executable
         && let Some(script) = argv.get_mut(1)
     {
-        *script = shown(&program.code, &mut readable).into();
+        *script = shown(&program.code, &asked, &mut readable).into();
     }
-    for path in &args.read {
-        let path = path
-            .canonicalize()
-            .with_context(|| path.display().to_string())?;
-        readable.push(Bind::same(path));
-    }
+    readable.extend(asked.into_iter().map(Bind::same));
     let workload = SocketBind {
         host: layout.workload_socket(),
         name: "workload.sock".to_owned(),
@@ -54,7 +53,7 @@ pub(super) async fn spawn(
     };
     let bridge = SocketBind {
         host: bridge.to_owned(),
-        name: "bridge.sock".to_owned(),
+        name: BRIDGE_SOCKET.to_owned(),
         owned: true,
         variable: Some(BRIDGE_VARIABLE.into()),
     };
@@ -80,9 +79,28 @@ pub(super) async fn spawn(
     held.context("the command cannot be isolated; --isolation best-effort runs it all the same")
 }
 
-/// Where a file is seen inside; bound there unless it is shown already.
-fn shown(path: &Path, readable: &mut Vec<Bind>) -> PathBuf {
-    if SHOWN.iter().any(|folder| path.starts_with(folder)) {
+/// What the command may read beside what every sandbox shows.
+fn asked(read: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    let mut asked = Vec::new();
+    for path in read {
+        let path = path
+            .canonicalize()
+            .with_context(|| format!("--read {}", path.display()))?;
+        if !is_shown(&path) && !asked.contains(&path) {
+            asked.push(path);
+        }
+    }
+    Ok(asked)
+}
+
+fn is_shown(path: &Path) -> bool {
+    SHOWN.iter().any(|folder| path.starts_with(folder))
+}
+
+/// Where a file is seen inside. One that is shown neither by the sandbox nor by what was asked for
+/// is bound alone; the others keep their place, beside the files that they need.
+fn shown(path: &Path, asked: &[PathBuf], readable: &mut Vec<Bind>) -> PathBuf {
+    if is_shown(path) || asked.iter().any(|folder| path.starts_with(folder)) {
         return path.to_owned();
     }
     let name = path.file_name().map(PathBuf::from).unwrap_or_default();

@@ -1,0 +1,73 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use crate::sample::Effort;
+
+/// What to run and how to print it.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) json: bool,
+    /// Where logs and whole deployments are written.
+    pub(crate) folder: PathBuf,
+    /// Sections by the beginning of their name; all where there is none.
+    sections: Vec<String>,
+    quick: bool,
+}
+
+pub(crate) const USAGE: &str = "cargo bench -p chancery-benches -- [--format text|json] [--dir DIR] [--quick] [SECTION...]
+
+Sections: signatures, policies, sessions, appends, calls.
+--dir    the folder whose disk is measured (default: the target directory's tmp)
+--quick  a fifth of the rounds";
+
+impl Options {
+    /// Reads the arguments behind the program's name. None asks for the usage.
+    pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Option<Self>> {
+        let mut options = Self {
+            json: false,
+            folder: PathBuf::from(env!("CARGO_TARGET_TMPDIR")),
+            sections: Vec::new(),
+            quick: false,
+        };
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                // What cargo adds.
+                "--bench" => {}
+                "--help" => return Ok(None),
+                "--quick" => options.quick = true,
+                "--format" => {
+                    options.json = match arguments.next().as_deref() {
+                        Some("json") => true,
+                        Some("text") => false,
+                        _ => anyhow::bail!("--format is text or json"),
+                    }
+                }
+                "--dir" => options.folder = arguments.next().context("--dir needs a folder")?.into(),
+                option if option.starts_with('-') => anyhow::bail!("{option} is not known"),
+                _ => options.sections.push(argument),
+            }
+        }
+        Ok(Some(options))
+    }
+
+    pub(crate) fn wants(&self, section: &str) -> bool {
+        self.sections.is_empty() || self.sections.iter().any(|name| section.starts_with(name))
+    }
+
+    /// For what takes microseconds.
+    pub(crate) fn arithmetic(&self) -> Effort {
+        Effort {
+            rounds: self.rounds(50),
+            turn: Duration::from_millis(5),
+        }
+    }
+
+    /// So many rounds, or a fifth of them.
+    pub(crate) const fn rounds(&self, full: usize) -> usize {
+        if self.quick { full.div_ceil(5) } else { full }
+    }
+}
