@@ -120,6 +120,10 @@ impl OwnSvid {
             });
             match replaced {
                 Ok(()) => self.renewed(),
+                // The launch has ended, and with it what this process is.
+                Err(error @ SvidError::Source { .. }) => {
+                    tracing::info!(%error, "the SVID was withdrawn");
+                }
                 // The old one is used until it expires; the gateway then refuses it.
                 Err(error) => tracing::error!(%error, "a renewed SVID is not usable"),
             }

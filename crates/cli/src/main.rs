@@ -7,7 +7,9 @@ mod deployment;
 mod gateway_config;
 mod output;
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use chancery_api::ClientError;
 use clap::Parser as _;
@@ -18,6 +20,9 @@ const FAILED: u8 = 1;
 
 /// Something that is needed is out of reach.
 const UNREACHABLE: u8 = 3;
+
+/// How long tasks may take to end once the command has.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let mut args = std::env::args_os();
@@ -31,6 +36,7 @@ fn main() -> ExitCode {
             EnvFilter::try_from_env("CHANCERY_LOG").unwrap_or_else(|_| EnvFilter::new("warn")),
         )
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .init();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -39,7 +45,7 @@ fn main() -> ExitCode {
     let outcome = runtime.map_err(anyhow::Error::from).and_then(|runtime| {
         let outcome = runtime.block_on(commands::run(cli));
         // A read of standard input may never return and must not keep the process.
-        runtime.shutdown_background();
+        runtime.shutdown_timeout(FAREWELL);
         outcome
     });
     match outcome {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use chancery_api::OwnerListener;
@@ -111,8 +111,7 @@ pub(crate) struct Plane {
     pub(crate) approver: Human,
     pub(crate) manifest_key: SigningKey,
     policy_key: SigningKey,
-    tasks: Mutex<Vec<JoinHandle<()>>>,
-    serving: Mutex<Option<JoinHandle<()>>>,
+    serving: Mutex<Option<(Weak<Server>, JoinHandle<()>)>>,
 }
 
 impl Plane {
@@ -192,7 +191,7 @@ impl Plane {
         create_private_file(&data.join("trust.json"), &document).unwrap();
         let signer = Signer::new(keys, trust.clone(), log, &data.join("signer"), now).unwrap();
         let listener = OwnerListener::bind(&data.join("signer.sock")).unwrap();
-        let serving = tokio::spawn(async move {
+        tokio::spawn(async move {
             let _ = signer.serve(listener).await;
         });
         let plane = Self {
@@ -202,7 +201,6 @@ impl Plane {
             approver,
             manifest_key,
             policy_key,
-            tasks: Mutex::new(vec![serving]),
             serving: Mutex::new(None),
         };
         plane.start_server().await;
@@ -235,18 +233,25 @@ impl Plane {
         };
         let server = Server::new(config).await.unwrap();
         let listener = OwnerListener::bind(&self.data.join("server.sock")).unwrap();
+        let known = Arc::downgrade(&server);
         let serving = tokio::spawn(async move {
             let _ = server.serve(listener).await;
         });
-        *self.serving.lock().unwrap() = Some(serving);
+        *self.serving.lock().unwrap() = Some((known, serving));
     }
 
-    /// Nobody answers on the server's socket any more.
+    /// Nobody answers on the server's socket any more, and its log is free.
     pub(crate) async fn stop_server(&self) {
         let serving = self.serving.lock().unwrap().take();
-        if let Some(serving) = serving {
+        if let Some((server, serving)) = serving {
             serving.abort();
             let _ = serving.await;
+            for _ in 0..500 {
+                if server.strong_count() == 0 {
+                    return;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
         }
     }
 
@@ -387,13 +392,5 @@ impl Plane {
             .answer_approval(request.approval_id, &answer)
             .await
             .unwrap();
-    }
-}
-
-impl Drop for Plane {
-    fn drop(&mut self) {
-        for task in self.tasks.lock().unwrap().drain(..) {
-            task.abort();
-        }
     }
 }

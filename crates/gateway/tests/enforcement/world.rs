@@ -120,7 +120,8 @@ impl World {
     pub(crate) async fn stop_gateway(&mut self) {
         if let Some((stop, serving)) = self.running.take() {
             drop(stop);
-            serving.await.unwrap();
+            let served = serving.await;
+            assert!(served.is_ok() || std::thread::panicking());
         }
     }
 
@@ -213,6 +214,18 @@ impl World {
             .filter(|line| line.contains("tools/call"))
             .map(str::to_owned)
             .collect()
+    }
+}
+
+impl Drop for World {
+    /// A journal whose folder goes away ends its process: everything stops first.
+    fn drop(&mut self) {
+        tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(async {
+                self.stop_gateway().await;
+                self.plane.stop_server().await;
+            });
+        });
     }
 }
 

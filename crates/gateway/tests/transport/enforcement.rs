@@ -66,7 +66,7 @@ async fn what_is_not_admitted_reaches_nobody() {
 #[tokio::test]
 async fn every_permit_ends_in_one_outcome() {
     let limits = Limits {
-        call: Duration::from_millis(300),
+        call: Duration::from_secs(2),
         ..Limits::default()
     };
     let gateway = Gateway::with(limits).await;

@@ -14,6 +14,18 @@ pub enum SandboxError {
         /// What is wrong.
         problem: SpecProblem,
     },
+    /// A path cannot be shown at a place that the sandbox itself fills.
+    #[error(
+        "{field}: {}: the sandbox has its own /, /tmp, /work, and all below /proc, /dev and \
+         /run/chancery; name a file or folder elsewhere",
+        path.display()
+    )]
+    Reserved {
+        /// The field of the specification.
+        field: &'static str,
+        /// The place inside.
+        path: PathBuf,
+    },
     /// A path of the host cannot be used.
     #[error("{field}: {}: {source}", path.display())]
     Path {
@@ -73,9 +85,6 @@ pub enum SpecProblem {
     /// Not a place inside.
     #[error("not an absolute path without . and ..")]
     NotInside,
-    /// A place that the sandbox itself fills.
-    #[error("lies where the sandbox has its own: /proc, /dev, /tmp, /work, /run/chancery")]
-    Reserved,
     /// Not one path component.
     #[error("not a file name")]
     NotName,

@@ -64,14 +64,15 @@ impl Plan {
         let mut entries = memory(&spec.work);
         let mut binds = devices();
         for bind in &spec.readable {
-            binds.extend(readable(bind)?);
+            binds.extend(readable(bind, &spec.work)?);
         }
         if spec.network == Network::Host {
             for path in ["/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf"] {
-                binds.extend(readable(&Bind {
+                let bind = Bind {
                     required: false,
                     ..Bind::same(path)
-                })?);
+                };
+                binds.extend(readable(&bind, &spec.work)?);
             }
         }
         for socket in &spec.sockets {
@@ -220,14 +221,13 @@ fn files(network: Network) -> Vec<Entry> {
     files
 }
 
-fn readable(bind: &Bind) -> Result<Option<Entry>, SandboxError> {
+fn readable(bind: &Bind, work: &Work) -> Result<Option<Entry>, SandboxError> {
     const FIELD: &str = "readable";
     let inside = inside(FIELD, &bind.inside)?;
-    let reserved = ["/proc", "/dev", "/tmp", Placement::WORK, SocketBind::FOLDER];
-    if inside == Path::new("/") || reserved.iter().any(|own| inside.starts_with(own)) {
-        return Err(SandboxError::Spec {
+    if is_reserved(&inside, work) {
+        return Err(SandboxError::Reserved {
             field: FIELD,
-            problem: SpecProblem::Reserved,
+            path: inside,
         });
     }
     if bind.host == bind.inside {
@@ -255,6 +255,16 @@ fn readable(bind: &Bind) -> Result<Option<Entry>, SandboxError> {
         }
         Err(error) => Err(error),
     }
+}
+
+/// Whether the sandbox itself fills a place. What lies in memory folders has room for more.
+fn is_reserved(inside: &Path, work: &Work) -> bool {
+    let filled = ["/proc", "/dev", SocketBind::FOLDER];
+    let folders = ["/", "/tmp", Placement::WORK];
+    let host_folder = *work != Work::Fresh && inside.starts_with(Placement::WORK);
+    host_folder
+        || filled.iter().any(|own| inside.starts_with(own))
+        || folders.iter().any(|own| inside == Path::new(own))
 }
 
 fn reachable(socket: &SocketBind) -> Result<Entry, SandboxError> {

@@ -150,6 +150,25 @@ fn a_bound_socket_is_reached_and_a_bound_file_is_read() {
 }
 
 #[test]
+fn what_is_bound_in_a_memory_folder_can_only_be_read() {
+    let script = "cat $0/message; for change in \"rm $0/message\" \"touch $0/more\" \"rmdir $0\" \
+                  \"mv $0 $0-2\" \"umount $0\"; do $change 2>/dev/null && echo did $change; done; \
+                  echo >$(dirname $0)/beside && echo beside";
+    for user in users() {
+        let place = Place::new(user);
+        let folder = place.path().join("shown");
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("message"), "read\n").unwrap();
+        for inside in ["/tmp/shown", "/work/shown"] {
+            let options = ["--bind", folder.to_str().unwrap(), inside];
+            let ran = place.run(&options, &["sh", "-c", script, inside]);
+            assert_eq!(ran.output, "read\nbeside\n", "{user:?}: {inside}: {ran:?}");
+        }
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
+    }
+}
+
+#[test]
 fn the_host_network_is_there_when_asked_for() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -1,0 +1,88 @@
+//! The program itself, as whoever verifies runs it.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::flips::Flip;
+use crate::rng::Rng;
+use crate::scene::{CHANCERY, Scene};
+
+/// What `chancery verify` answered.
+struct Answer {
+    code: Option<i32>,
+    report: Value,
+}
+
+impl Answer {
+    fn names(&self, path: &str) -> bool {
+        let findings = self.report["findings"].as_array().unwrap();
+        findings
+            .iter()
+            .any(|finding| finding["place"].as_str() == Some(path))
+    }
+}
+
+pub(crate) fn passes_as_it_is(scene: &Scene) {
+    let answer = verify(&scene.evidence, Some(&scene.trust_file));
+    assert_eq!(answer.code, Some(0), "{}", answer.report);
+    assert_eq!(answer.report["outcome"], "verified");
+    assert!(scene.verify(&scene.files).is_verified());
+}
+
+pub(crate) fn nothing_is_proven_without_trust(scene: &Scene) {
+    let answer = verify(&scene.evidence, None);
+    assert_eq!(answer.code, Some(1), "{}", answer.report);
+    assert_eq!(answer.report["outcome"], "self-asserted");
+}
+
+pub(crate) fn fails_after_a_flip_a_deletion_and_an_addition(scene: &Scene, rng: &mut Rng) {
+    let (others, objects) = scene.paths();
+    let copy = scene.copy("spoiled");
+    let mut paths = vec![rng.pick(&objects).clone()];
+    paths.extend(others.into_iter().filter(|path| !path.contains("tile")));
+    for path in &paths {
+        let flip = Flip::of(path, &scene.files, rng);
+        std::fs::write(copy.join(path), flip.bytes(&scene.files)).unwrap();
+        let answer = verify(&copy, Some(&scene.trust_file));
+        assert_eq!(answer.code, Some(1), "{flip:?}: {}", answer.report);
+        assert!(answer.names(path), "{flip:?}: {}", answer.report);
+        std::fs::write(copy.join(path), scene.files.get(path).unwrap()).unwrap();
+    }
+    let path = rng.pick(&objects);
+    std::fs::remove_file(copy.join(path)).unwrap();
+    let answer = verify(&copy, Some(&scene.trust_file));
+    assert_eq!(answer.code, Some(1), "without {path}");
+    assert!(answer.names(path), "without {path}: {}", answer.report);
+    std::fs::write(copy.join(path), scene.files.get(path).unwrap()).unwrap();
+
+    std::fs::write(copy.join("objects/extra"), b"x").unwrap();
+    let answer = verify(&copy, Some(&scene.trust_file));
+    assert_eq!(answer.code, Some(1));
+    assert!(answer.names("objects/extra"), "{}", answer.report);
+    std::fs::remove_file(copy.join("objects/extra")).unwrap();
+
+    let answer = verify(&copy, Some(&scene.trust_file));
+    assert_eq!(answer.code, Some(0), "undone: {}", answer.report);
+}
+
+fn verify(evidence: &Path, trust: Option<&Path>) -> Answer {
+    let mut command = Command::new(CHANCERY);
+    command.arg("verify").arg(evidence);
+    if let Some(trust) = trust {
+        command.arg("--trust").arg(trust);
+    }
+    let output = command
+        .args(["--format", "json"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let report = serde_json::from_slice(&output.stdout);
+    Answer {
+        code: output.status.code(),
+        report: report.unwrap_or_else(|error| {
+            panic!("{error}: {}", String::from_utf8_lossy(&output.stderr))
+        }),
+    }
+}
