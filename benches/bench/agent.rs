@@ -208,7 +208,12 @@ impl Connection {
         let (head, body) = self.0.send_request(request).await?.into_parts();
         let body = body.collect().await?.to_bytes();
         let text = || String::from_utf8_lossy(&body).into_owned();
-        ensure!(head.status == StatusCode::OK, "{path}: {} {}", head.status, text());
+        ensure!(
+            head.status == StatusCode::OK,
+            "{path}: {} {}",
+            head.status,
+            text()
+        );
         serde_json::from_slice(&body).with_context(text)
     }
 

@@ -56,7 +56,12 @@ pub(crate) fn measure(options: &Options, report: &mut Report) -> anyhow::Result<
     let large_floor = format!("fdatasync, {large} bytes");
     section.row(Row::alone(&small_floor, &floor));
     section.row(Row::alone(format!("{small_floor}, p99"), &bare.at(0.99)));
-    section.row(Row::beside("append, 1 producer", &one.at(0.5), &small_floor, &floor));
+    section.row(Row::beside(
+        "append, 1 producer",
+        &one.at(0.5),
+        &small_floor,
+        &floor,
+    ));
     section.row(Row::beside(
         "append, 1 producer, p99",
         &one.at(0.99),
@@ -65,7 +70,12 @@ pub(crate) fn measure(options: &Options, report: &mut Report) -> anyhow::Result<
     ));
     section.row(Row::alone(&large_floor, &group_floor));
     let name = format!("append, {TOGETHER} producers");
-    section.row(Row::beside(&name, &sixteen.at(0.5), &large_floor, &group_floor));
+    section.row(Row::beside(
+        &name,
+        &sixteen.at(0.5),
+        &large_floor,
+        &group_floor,
+    ));
     section.row(Row::beside(
         format!("{name}, time per entry"),
         &Series::new(rate_sixteen),

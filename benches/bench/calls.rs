@@ -126,7 +126,10 @@ impl Subjects {
         }
         let append = times.append.at(0.5);
         section.row(Row::alone("append beside the gateway's log, p50", &append));
-        section.row(Row::alone("proof made by the agent, p50", &times.proof.at(0.5)));
+        section.row(Row::alone(
+            "proof made by the agent, p50",
+            &times.proof.at(0.5),
+        ));
         let direct = times.direct.at(0.5);
         let added = times.disk.at(0.5).with(&direct, |time, floor| time - floor);
         let share = |what: &str, part: &Series| {
@@ -140,7 +143,10 @@ impl Subjects {
         ));
         if self.memory.is_some() {
             let memory = times.memory.at(0.5);
-            let durable = times.disk.at(0.5).with(&memory, |disk, memory| disk - memory);
+            let durable = times
+                .disk
+                .at(0.5)
+                .with(&memory, |disk, memory| disk - memory);
             section.remark(share("everything that waits for the disk", &durable));
         }
         section.remark("the agent's proof is made within the call; signer, server, gateway and callers share one process");
@@ -201,7 +207,10 @@ async fn governed(
             let mut times = Vec::new();
             for _ in 0..each {
                 let begin = Instant::now();
-                gateway.call(&mut connection).await.context("a governed call")?;
+                gateway
+                    .call(&mut connection)
+                    .await
+                    .context("a governed call")?;
                 times.push(begin.elapsed());
             }
             anyhow::Ok((connection, times))

@@ -18,7 +18,8 @@ pub(crate) struct Options {
     quick: bool,
 }
 
-pub(crate) const USAGE: &str = "cargo bench -p chancery-benches -- [--format text|json] [--dir DIR] [--quick] [SECTION...]
+pub(crate) const USAGE: &str =
+    "cargo bench -p chancery-benches -- [--format text|json] [--dir DIR] [--quick] [SECTION...]
 
 Sections: signatures, policies, sessions, appends, calls.
 --dir    the folder whose disk is measured (default: the target directory's tmp)
@@ -26,7 +27,9 @@ Sections: signatures, policies, sessions, appends, calls.
 
 impl Options {
     /// Reads the arguments behind the program's name. None asks for the usage.
-    pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Option<Self>> {
+    pub(crate) fn parse(
+        mut arguments: impl Iterator<Item = String>,
+    ) -> anyhow::Result<Option<Self>> {
         let mut options = Self {
             json: false,
             folder: PathBuf::from(env!("CARGO_TARGET_TMPDIR")),
@@ -46,7 +49,9 @@ impl Options {
                         _ => anyhow::bail!("--format is text or json"),
                     }
                 }
-                "--dir" => options.folder = arguments.next().context("--dir needs a folder")?.into(),
+                "--dir" => {
+                    options.folder = arguments.next().context("--dir needs a folder")?.into()
+                }
                 option if option.starts_with('-') => anyhow::bail!("{option} is not known"),
                 _ => options.sections.push(argument),
             }

@@ -171,9 +171,7 @@ impl Scene {
         let (head, _) = bits.split_first_chunk_mut::<8>().context("16 bytes")?;
         *head = number.to_be_bytes();
         let execution = ExecutionId::from_random(bits);
-        let judgement = recorded
-            .session
-            .judge(&self.input(execution, call, proof));
+        let judgement = recorded.session.judge(&self.input(execution, call, proof));
         recorded
             .step(Event::Decide(Box::new(judgement)))?
             .step(Event::Outcome(ExecutionEnd {
@@ -256,5 +254,9 @@ fn member(parties: &Parties, policy: Digest) -> anyhow::Result<Member> {
     let token = assemble(&input, &authority.sign(input.as_bytes())?);
     let bundle = WitBundle::new("acme.example".parse()?, [*authority.public()]);
     let wit = verify_wit(&token, &bundle, NOW, &AwsLc)?;
-    Ok(Member::new(&wit, &manifest, Some(manifest::catalog(&tools)?))?)
+    Ok(Member::new(
+        &wit,
+        &manifest,
+        Some(manifest::catalog(&tools)?),
+    )?)
 }

@@ -43,7 +43,11 @@ pub(crate) fn serve() -> anyhow::Result<()> {
             }
             _ => json!({}),
         };
-        writeln!(out, "{}", json!({"jsonrpc": "2.0", "id": id, "result": result}))?;
+        writeln!(
+            out,
+            "{}",
+            json!({"jsonrpc": "2.0", "id": id, "result": result})
+        )?;
         out.flush()?;
     }
     Ok(())

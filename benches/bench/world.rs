@@ -138,7 +138,9 @@ impl Governed {
             ("mcp-name", TOOL),
         ];
         let body = call.body(Some((&self.chain, &proof)));
-        let answer = connection.post(&format!("/mcp/{SERVER}"), &headers, body).await?;
+        let answer = connection
+            .post(&format!("/mcp/{SERVER}"), &headers, body)
+            .await?;
         call.check(&answer)
     }
 
@@ -147,10 +149,7 @@ impl Governed {
     }
 }
 
-async fn start_gateway(
-    data: &Path,
-    sockets: &Path,
-) -> anyhow::Result<(SocketAddr, JoinSet<()>)> {
+async fn start_gateway(data: &Path, sockets: &Path) -> anyhow::Result<(SocketAddr, JoinSet<()>)> {
     let folder = data.join("gateway");
     let upstream = Upstream::new(std::env::current_exe()?, [tool_server::ARGUMENT]);
     let gateway = Gateway::open(GatewayConfig {

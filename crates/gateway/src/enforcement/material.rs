@@ -136,7 +136,13 @@ fn arguments(raw: &str) -> Result<(Map<String, Value>, Vec<u8>), &'static str> {
     }
     let read: Value = serde_json::from_str(raw).map_err(|_| "malformed")?;
     let canonical = to_jcs(&read).map_err(|_| "malformed")?;
-    match read {
+    // What is judged is what is kept: `5.0` and `5` are one number, and a verifier that has only the
+    // canonical text must come to the same decision.
+    let kept = std::str::from_utf8(&canonical).map_err(|_| "malformed")?;
+    if !integers_are_exact(kept) {
+        return Err("malformed");
+    }
+    match serde_json::from_str(kept).map_err(|_| "malformed")? {
         Value::Object(members) => Ok((members, canonical)),
         _ => Err("malformed"),
     }
@@ -186,6 +192,8 @@ mod tests {
             r#"{"a":[{"b":123456789012345678901234567890}]}"#,
             r#"{"a\"":1,"b":9007199254740993}"#,
             r#"{"a":18446744073709551616}"#,
+            r#"{"a":1e16}"#,
+            r#"{"a":9007199254740992.0}"#,
         ] {
             assert_eq!(arguments(bad), Err("malformed"), "{bad}");
         }
@@ -198,6 +206,14 @@ mod tests {
         ] {
             assert!(arguments(good).is_ok(), "{good}");
         }
+    }
+
+    #[test]
+    fn what_is_judged_is_what_is_kept() {
+        let (judged, kept) = arguments(r#"{"b":5.0,"a":1e2}"#).unwrap();
+        assert_eq!(kept, br#"{"a":100,"b":5}"#);
+        assert_eq!(judged["b"].as_i64(), Some(5));
+        assert_eq!(Value::Object(judged), serde_json::from_slice::<Value>(&kept).unwrap());
     }
 
     #[test]
