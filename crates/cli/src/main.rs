@@ -52,10 +52,16 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             output::say(format_args!("error: {error:#}"));
-            let out_of_reach = error
-                .downcast_ref::<ClientError>()
-                .is_some_and(|error| !matches!(error, ClientError::Refused(_)));
-            ExitCode::from(if out_of_reach { UNREACHABLE } else { FAILED })
+            match error.downcast_ref::<ClientError>() {
+                Some(ClientError::Refused(problem)) => {
+                    if let Some(remedy) = &problem.remedy {
+                        output::say(format_args!("help: {remedy}"));
+                    }
+                    ExitCode::from(FAILED)
+                }
+                Some(_) => ExitCode::from(UNREACHABLE),
+                None => ExitCode::from(FAILED),
+            }
         }
     }
 }

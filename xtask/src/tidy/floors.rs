@@ -1,7 +1,7 @@
 //! Holds the floors table of ARCHITECTURE.md against `cargo metadata`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context as _;
@@ -13,6 +13,7 @@ const HEADING: &str = "| crate | depends on | holds |";
 /// A workspace package with the names of its normal and build dependencies.
 pub(crate) struct Package {
     pub(crate) name: String,
+    pub(crate) folder: PathBuf,
     pub(crate) dependencies: BTreeSet<String>,
 }
 
@@ -24,6 +25,7 @@ struct Metadata {
 #[derive(Deserialize)]
 struct MetadataPackage {
     name: String,
+    manifest_path: PathBuf,
     dependencies: Vec<MetadataDependency>,
 }
 
@@ -54,6 +56,11 @@ pub(crate) fn packages(root: &Path) -> anyhow::Result<Vec<Package>> {
     let metadata: Metadata = serde_json::from_slice(&output.stdout)?;
     let of = |package: MetadataPackage| Package {
         name: package.name,
+        folder: package
+            .manifest_path
+            .parent()
+            .map(Path::to_owned)
+            .unwrap_or_default(),
         dependencies: package
             .dependencies
             .into_iter()
@@ -70,6 +77,7 @@ pub(crate) fn check(root: &Path, packages: &[Package]) -> anyhow::Result<Vec<Str
     let mut findings = Vec::new();
     let ours = packages
         .iter()
+        .filter(|p| p.folder.parent() == Some(&root.join("crates")))
         .filter_map(|p| Some((p.name.strip_prefix(PREFIX)?, p)));
     let ours: BTreeMap<&str, &Package> = ours.collect();
     for (name, package) in &ours {

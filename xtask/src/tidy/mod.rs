@@ -13,7 +13,7 @@ use anyhow::Context as _;
 pub(crate) fn check(root: &Path) -> anyhow::Result<()> {
     let packages = floors::packages(root)?;
     let mut findings = floors::check(root, &packages)?;
-    findings.extend(purity::check(root, &packages)?);
+    findings.extend(purity::check(&packages)?);
     findings.extend(size::check(root)?);
     findings.extend(documented::check(root)?);
     findings.extend(changelog(root)?);

@@ -1,7 +1,5 @@
 //! Keeps clocks, randomness, sockets, files and async runtimes out of the pure crates.
 
-use std::path::Path;
-
 use super::floors::Package;
 
 /// The crates that a relying party needs, and nothing of which may reach the outside.
@@ -39,13 +37,13 @@ const ALLOWED: &[&str] = &[
 ];
 
 /// Findings about the dependencies and the lint configuration of the pure crates.
-pub(crate) fn check(root: &Path, packages: &[Package]) -> anyhow::Result<Vec<String>> {
+pub(crate) fn check(packages: &[Package]) -> anyhow::Result<Vec<String>> {
     let mut findings = Vec::new();
     for package in packages {
         let Some(name) = package.name.strip_prefix("chancery-") else {
             continue;
         };
-        let manifest = super::read(&root.join("crates").join(name).join("Cargo.toml"))?;
+        let manifest = super::read(&package.folder.join("Cargo.toml"))?;
         if !manifest.contains("[lints]\nworkspace = true") {
             findings.push(format!(
                 "crates/{name}/Cargo.toml: [lints] workspace = true is missing"
@@ -64,7 +62,7 @@ pub(crate) fn check(root: &Path, packages: &[Package]) -> anyhow::Result<Vec<Str
                 ));
             }
         }
-        let lints = root.join("crates").join(name).join("clippy.toml");
+        let lints = package.folder.join("clippy.toml");
         if !super::read(&lints)?.contains("std::time::SystemTime::now") {
             findings.push(format!(
                 "crates/{name}/clippy.toml: disallowed-methods are missing"

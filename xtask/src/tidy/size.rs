@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-/// Lines of a file, its test module left out.
+/// Lines of a file. Test modules and integration tests are left out.
 const LIMIT: usize = 800;
 
 /// Files that are known to be larger. This list only shrinks.
@@ -12,6 +12,9 @@ const KNOWN: &[&str] = &[];
 pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<String>> {
     let mut findings = Vec::new();
     for path in super::sources(root)? {
+        if path.components().any(|part| part.as_os_str() == "tests") {
+            continue;
+        }
         let text = super::read(&path)?;
         let lines = text
             .lines()

@@ -28,7 +28,7 @@ pub(crate) struct Opened {
     /// Where the trust document was copied.
     #[serde(skip_serializing_if = "Option::is_none")]
     trust_out: Option<String>,
-    policy: Option<Digest>,
+    policy: Digest,
     gateway: String,
     workload_api: String,
     tool_servers: Vec<String>,
@@ -53,28 +53,48 @@ pub(super) async fn run(format: Format, args: UpArgs) -> anyhow::Result<ExitCode
     check_port(args.gateway_port)?;
     let config = configure(&layout, &args)?;
     let mut supervisor = Supervisor::new(&layout);
+    let opened = match open(&layout, &args, &config, &mut supervisor).await {
+        Ok(opened) => opened,
+        Err(error) => {
+            supervisor.stop().await;
+            return Err(error);
+        }
+    };
+    output::result(format, &opened, || shown(&opened))?;
+    until_stopped().await?;
+    output::say("stopping");
+    supervisor.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Starts every part and waits until each of them serves.
+async fn open(
+    layout: &Layout,
+    args: &UpArgs,
+    config: &GatewayFile,
+    supervisor: &mut Supervisor,
+) -> anyhow::Result<Opened> {
     for part in [Part::Signer, Part::Server] {
         supervisor.start(part);
-        wait_until_ready(&layout, part, config.port).await?;
+        wait_until_ready(layout, supervisor, part, config.port).await?;
     }
     let policy = match &args.policy {
-        Some(folder) => Some(publish(&layout, folder).await?),
-        None => layout
-            .server_client()
-            .status()
-            .await
-            .ok()
-            .map(|status| status.policy_digest),
+        Some(folder) => publish(layout, folder).await?,
+        None => {
+            let status = layout.server_client().status().await;
+            let status = status.context("no policy is in force; publish one with --policy DIR")?;
+            status.policy_digest
+        }
     };
     for part in [Part::Node, Part::Gateway] {
         supervisor.start(part);
-        wait_until_ready(&layout, part, config.port).await?;
+        wait_until_ready(layout, supervisor, part, config.port).await?;
     }
     let trust = layout.trust()?;
     if let Some(file) = &args.trust_out {
         copy(&trust, file)?;
     }
-    let opened = Opened {
+    Ok(Opened {
         trust_domain: trust.trust_domain.clone(),
         data: layout.data().display().to_string(),
         trust_version: trust.version,
@@ -88,12 +108,7 @@ pub(super) async fn run(format: Format, args: UpArgs) -> anyhow::Result<ExitCode
             .iter()
             .filter_map(|part| Some((part.to_string(), supervisor.pid(*part)?)))
             .collect(),
-    };
-    output::result(format, &opened, || shown(&opened))?;
-    until_stopped().await?;
-    output::say("stopping");
-    supervisor.stop().await;
-    Ok(ExitCode::SUCCESS)
+    })
 }
 
 /// Makes the data folder if there is none.
@@ -197,9 +212,6 @@ fn read_bundle(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
 }
 
 fn shown(opened: &Opened) -> String {
-    let policy = opened
-        .policy
-        .map_or("none".to_owned(), |policy| policy.to_string());
     let processes = opened
         .processes
         .iter()
@@ -211,7 +223,7 @@ fn shown(opened: &Opened) -> String {
             "trust document".to_owned(),
             format!("version {}", opened.trust_version),
         ],
-        ["policy".to_owned(), policy],
+        ["policy".to_owned(), opened.policy.to_string()],
         ["gateway".to_owned(), opened.gateway.clone()],
         ["workload API".to_owned(), opened.workload_api.clone()],
         ["tool servers".to_owned(), opened.tool_servers.join(", ")],

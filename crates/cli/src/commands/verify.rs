@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
 use chancery_crypto::AwsLc;
-use chancery_evidence::{AxisVerdict, Files, Report, ReportOutcome, verify};
+use chancery_evidence::{
+    AxisVerdict, Files, INDEX_PATH, Report, ReportOutcome, TRUST_RECORD_PATH, verify,
+};
 use chancery_identity::trust::VerifiedTrust;
 use chancery_server::Clock;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -125,5 +127,16 @@ pub(crate) fn read_evidence(folder: &Path) -> anyhow::Result<Files> {
         }
     }
     bar.finish_and_clear();
+    ensure!(
+        files.paths().any(is_evidence),
+        "{}: holds no evidence; copy a session's with `chancery evidence SESSION --out DIR`",
+        folder.display()
+    );
     Ok(files)
+}
+
+/// Whether a name is of the layout of evidence.
+fn is_evidence(name: &str) -> bool {
+    [INDEX_PATH, TRUST_RECORD_PATH].contains(&name)
+        || ["objects/", "log/"].iter().any(|folder| name.starts_with(folder))
 }

@@ -3,16 +3,25 @@ use std::time::Duration;
 use anyhow::bail;
 use chancery_api::UnixClient;
 use chancery_api::signer::SignerClient;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
-use super::{Layout, Part};
+use super::{Layout, Part, Supervisor};
 
 /// How long a part may take to serve.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How often a part may end before it is given up.
+const ENDS: u32 = 3;
+
+/// How long the gateway may take to answer a greeting that is not TLS.
+const GREETING: Duration = Duration::from_secs(1);
+
 /// Waits until a part answers on its socket; fails with the part's name and where to look.
 pub(crate) async fn wait_until_ready(
     layout: &Layout,
+    supervisor: &Supervisor,
     part: Part,
     gateway_port: u16,
 ) -> anyhow::Result<()> {
@@ -20,6 +29,9 @@ pub(crate) async fn wait_until_ready(
     while tokio::time::Instant::now() < deadline {
         if answers(layout, part, gateway_port).await {
             return Ok(());
+        }
+        if supervisor.ends(part) >= ENDS {
+            bail!("the {part} does not start; its messages, which say why, are above");
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -40,8 +52,16 @@ async fn answers(layout: &Layout, part: Part, gateway_port: u16) -> bool {
             let node = UnixClient::new(layout.node_socket());
             node.get::<serde_json::Value>("/v1/launches").await.is_ok()
         }
-        Part::Gateway => TcpStream::connect(("127.0.0.1", gateway_port))
+        Part::Gateway => timeout(GREETING, speaks_tls(gateway_port))
             .await
-            .is_ok(),
+            .is_ok_and(|spoken| spoken.unwrap_or(false)),
     }
+}
+
+/// Whether somebody answers on the port. The port is open before the gateway serves, so that a
+/// connection alone says nothing; one that serves answers what is not TLS with an alert.
+async fn speaks_tls(port: u16) -> std::io::Result<bool> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    stream.write_all(b"ready?\n").await?;
+    Ok(stream.read(&mut [0; 1]).await? > 0)
 }

@@ -1,5 +1,7 @@
 use std::fmt;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -49,7 +51,16 @@ impl fmt::Display for Part {
 pub(crate) struct Supervisor {
     layout: Layout,
     stop: watch::Sender<bool>,
-    parts: Vec<(Part, watch::Receiver<Option<u32>>, JoinHandle<()>)>,
+    parts: Vec<Kept>,
+}
+
+/// A part that is kept running.
+#[derive(Debug)]
+struct Kept {
+    part: Part,
+    pid: watch::Receiver<Option<u32>>,
+    ends: Arc<AtomicU32>,
+    keeper: JoinHandle<()>,
 }
 
 /// How long a stopped process may take to end.
@@ -67,24 +78,40 @@ impl Supervisor {
     /// Starts a part and keeps it running.
     pub(crate) fn start(&mut self, part: Part) {
         let (pid, pid_seen) = watch::channel(None);
-        let keeper = keep(self.layout.clone(), part, pid, self.stop.subscribe());
-        self.parts.push((part, pid_seen, tokio::spawn(keeper)));
+        let ends = Arc::new(AtomicU32::new(0));
+        let stop = self.stop.subscribe();
+        let keeper = keep(self.layout.clone(), part, pid, Arc::clone(&ends), stop);
+        self.parts.push(Kept {
+            part,
+            pid: pid_seen,
+            ends,
+            keeper: tokio::spawn(keeper),
+        });
     }
 
     /// The process id of a part, while it runs.
     pub(crate) fn pid(&self, part: Part) -> Option<u32> {
-        let found = self.parts.iter().find(|(known, _, _)| *known == part);
-        found.and_then(|(_, pid, _)| *pid.borrow())
+        self.kept(part).and_then(|kept| *kept.pid.borrow())
+    }
+
+    /// How many times a part has ended on its own.
+    pub(crate) fn ends(&self, part: Part) -> u32 {
+        self.kept(part)
+            .map_or(0, |kept| kept.ends.load(Ordering::Relaxed))
+    }
+
+    fn kept(&self, part: Part) -> Option<&Kept> {
+        self.parts.iter().find(|kept| kept.part == part)
     }
 
     /// Stops all parts, the last one started first.
     pub(crate) async fn stop(mut self) {
         self.stop.send_replace(true);
-        while let Some((part, pid, keeper)) = self.parts.pop() {
-            let running = *pid.borrow();
+        while let Some(kept) = self.parts.pop() {
+            let running = *kept.pid.borrow();
             terminate(running);
-            if tokio::time::timeout(GRACE, keeper).await.is_err() {
-                tracing::error!(%part, "does not end; killed");
+            if tokio::time::timeout(GRACE, kept.keeper).await.is_err() {
+                tracing::error!(part = %kept.part, "does not end; killed");
             }
         }
     }
@@ -100,6 +127,7 @@ async fn keep(
     layout: Layout,
     part: Part,
     pid: watch::Sender<Option<u32>>,
+    ends: Arc<AtomicU32>,
     mut stop: watch::Receiver<bool>,
 ) {
     let mut pause = Duration::from_millis(100);
@@ -111,6 +139,7 @@ async fn keep(
                 let ended = child.wait().await;
                 pid.send_replace(None);
                 if !*stop.borrow() {
+                    ends.fetch_add(1, Ordering::Relaxed);
                     tracing::error!(%part, ?ended, "ended; it is started again");
                 }
             }

@@ -23,8 +23,19 @@ pub(super) fn of(error: &LaunchError) -> Problem {
             .with_remedy("register the first process of the pid namespace"),
         LaunchError::Taken => Problem::conflict("launch_taken", message)
             .with_remedy("one process is one instance: wait for its end or withdraw it"),
-        LaunchError::Issuer(IssuerError::Refused { .. }) => {
-            Problem::forbidden("instance_refused", message)
+        LaunchError::Issuer(IssuerError::Refused { reason }) => {
+            let problem = Problem::forbidden("instance_refused", message);
+            match reason.as_str() {
+                "agent_unknown" => problem.with_remedy(
+                    "register the agent with `chancery agent register`, or name one that \
+                     `chancery agent list` shows",
+                ),
+                "code_mismatch" => problem.with_remedy(
+                    "start the program that the agent's manifest names, or register a manifest \
+                     that names this one",
+                ),
+                _ => problem,
+            }
         }
         LaunchError::Issuer(IssuerError::Unavailable(_)) => {
             Problem::unavailable("issuer_unavailable", message)
