@@ -1,15 +1,16 @@
 """An MCP client that knows nothing of Chancery: the Python SDK, as its manual shows it.
 
-usage: client.py SDK_FOLDER BOOK [CENTS]
+usage: client.py SDK_FOLDER [TOOL ARGUMENTS]...
 """
 
 import asyncio
+import json
 import sys
 
-SDK, BOOK, *REST = sys.argv[1:]
-sys.path.insert(0, SDK)
+_, sdk, *words = sys.argv
+sys.path.insert(0, sdk)
 
-from mcp import ClientSession, StdioServerParameters  # noqa: E402
+from mcp import ClientSession, MCPError, StdioServerParameters  # noqa: E402
 from mcp.client.stdio import stdio_client  # noqa: E402
 
 
@@ -17,13 +18,15 @@ async def main() -> None:
     server = StdioServerParameters(command="chancery", args=["connect", "ledger"])
     async with stdio_client(server) as (read, write), ClientSession(read, write) as session:
         await session.initialize()
-        tools = await session.list_tools()
-        print("tools:", ", ".join(sorted(tool.name for tool in tools.tools)))
-        calls = [("balance", {"book": BOOK})]
-        calls += [("post", {"book": BOOK, "account": "fees", "amount_cents": int(cents)}) for cents in REST]
-        for name, arguments in calls:
-            result = await session.call_tool(name, arguments)
-            print(f"{name}:", "failed:" if result.is_error else "", result.content[0].text)
+        listed = await session.list_tools()
+        print("tools:", ", ".join(sorted(tool.name for tool in listed.tools)))
+        for tool, arguments in zip(words[::2], words[1::2], strict=True):
+            try:
+                result = await session.call_tool(tool, json.loads(arguments))
+            except MCPError as error:
+                print(f"{tool} was refused: {error.message}")
+                continue
+            print(f"{tool} failed:" if result.is_error else f"{tool}:", result.content[0].text)
 
 
 asyncio.run(main())

@@ -10,7 +10,7 @@ use chancery_api::server::{DraftRoot, IssueWit, IssueX509, IssuedRoot, OpenInsta
 use chancery_api::tls::{TlsIdentity, client_config};
 use chancery_attestation::{Evidence, Isolation, LaunchEvidence};
 use chancery_crypto::{AwsLc, SigningKey, random_id};
-use chancery_delegation::{Call, ChainTip, Entry, LinkDraft, ProofDraft, Target, Terms};
+use chancery_delegation::{Call, ChainTip, Entry, LinkDraft, ProofDraft, RootDraft, Target, Terms};
 use chancery_identity::{X509Bundle, spki_der};
 use chancery_types::id::{DelegationKind, InstanceId, LaunchId, ProofKind};
 use chancery_types::jws::{Header, assemble, signing_input};
@@ -110,7 +110,9 @@ impl Agent {
                 max_depth: 3,
             })
             .await?;
-        let challenge = Digest::from_base64url(&draft.challenge)?;
+        let claims = RootDraft::from_claims(draft.claims.as_bytes());
+        let challenge = claims.and_then(|claims| claims.challenge());
+        let challenge = challenge.map_err(|reason| anyhow::anyhow!("{reason}"))?;
         let submitted = SubmitRoot {
             claims: draft.claims,
             consent: plane.principal.consent(&challenge)?,

@@ -1,6 +1,8 @@
 //! A whole call through the gateway beside the same call by the tool server's own stdin.
 
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -42,6 +44,8 @@ struct Subjects {
     memory: Option<Arc<Governed>>,
     direct: Arc<Direct>,
     journal: Arc<Journal>,
+    /// Beside the first one's objects.
+    objects: PathBuf,
     _folders: Vec<TempDir>,
 }
 
@@ -51,6 +55,7 @@ struct Times {
     disk: Latencies,
     memory: Latencies,
     append: Latencies,
+    objects: Latencies,
     proof: Latencies,
 }
 
@@ -59,7 +64,8 @@ impl Subjects {
         let folder = tempfile::tempdir_in(&options.folder)?;
         let disk = Arc::new(Governed::start(folder.path()).await?);
         let beside = folder.path().join("beside");
-        std::fs::create_dir(&beside)?;
+        let objects = beside.join("objects");
+        fs::create_dir_all(&objects)?;
         let journal = tokio::task::spawn_blocking(move || journal(&beside)).await??;
         let mut folders = vec![folder];
         let memory = if Path::new(MEMORY).is_dir() {
@@ -75,6 +81,7 @@ impl Subjects {
             memory,
             direct: Arc::new(Direct::start().await?),
             journal: Arc::new(journal),
+            objects,
             _folders: folders,
         })
     }
@@ -94,13 +101,16 @@ impl Subjects {
                 None => Vec::new(),
             };
             let (append, _) = appends(&self.journal, at_once).await?;
-            let proof = self.proofs()?;
+            let objects =
+                repeated(|number| store(&self.objects, &format!("{at_once}-{round}-{number}")))?;
+            let proof = repeated(|_| self.disk.prove(&Prepared::next()).map(drop))?;
             // The first one warms up.
             if round > 0 {
                 times.direct.push(&direct);
                 times.disk.push(&governed);
                 times.memory.push(&in_memory);
                 times.append.push(&append);
+                times.objects.push(&objects);
                 times.proof.push(&proof);
             }
         }
@@ -126,6 +136,8 @@ impl Subjects {
         }
         let append = times.append.at(0.5);
         section.row(Row::alone("append beside the gateway's log, p50", &append));
+        let objects = times.objects.at(0.5);
+        section.row(Row::alone("two files as objects are stored, p50", &objects));
         section.row(Row::alone(
             "proof made by the agent, p50",
             &times.proof.at(0.5),
@@ -141,6 +153,7 @@ impl Subjects {
             "two appends, of decision and outcome",
             &append.times(2.0),
         ));
+        section.remark(share("two objects, of proof and arguments", &objects));
         if self.memory.is_some() {
             let memory = times.memory.at(0.5);
             let durable = times
@@ -149,6 +162,11 @@ impl Subjects {
                 .with(&memory, |disk, memory| disk - memory);
             section.remark(share("everything that waits for the disk", &durable));
         }
+        let rate = |times: &Series| at_once as f64 * 1e9 / times.median();
+        section.remark(format!(
+            "about {:.0} governed calls a second",
+            rate(&times.disk.at(0.5))
+        ));
         section.remark("the agent's proof is made within the call; signer, server, gateway and callers share one process");
         section
     }
@@ -173,17 +191,32 @@ impl Subjects {
         }
         Ok(times)
     }
+}
 
-    fn proofs(&self) -> anyhow::Result<Vec<Duration>> {
-        let mut times = Vec::new();
-        for _ in 0..CALLS {
-            let call = Prepared::next();
-            let begin = Instant::now();
-            self.disk.prove(&call)?;
-            times.push(begin.elapsed());
-        }
-        Ok(times)
+/// The times of what one caller does, one after the other.
+fn repeated(
+    mut operation: impl FnMut(usize) -> anyhow::Result<()>,
+) -> anyhow::Result<Vec<Duration>> {
+    let mut times = Vec::new();
+    for number in 0..CALLS / 4 {
+        let begin = Instant::now();
+        operation(number)?;
+        times.push(begin.elapsed());
     }
+    Ok(times)
+}
+
+/// The steps by which a gateway stores the two objects that every call brings.
+fn store(folder: &Path, name: &str) -> anyhow::Result<()> {
+    for (kind, bytes) in [("proof", 506), ("arguments", 40)] {
+        let path = folder.join(format!("{name}-{kind}"));
+        let next = path.with_extension("next");
+        let mut file = File::create_new(&next)?;
+        file.write_all(&vec![b'x'; bytes])?;
+        file.sync_all()?;
+        fs::rename(&next, &path)?;
+    }
+    Ok(File::open(folder)?.sync_all()?)
 }
 
 async fn connections(governed: &Governed, count: usize) -> anyhow::Result<Vec<Connection>> {

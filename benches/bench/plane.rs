@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use chancery_api::OwnerListener;
-use chancery_api::server::{PublishPolicy, RegisterAgent, ServerClient};
+use chancery_api::server::{RegisterAgent, ServerClient};
 use chancery_api::signer::SignerClient;
 use chancery_crypto::{AwsLc, SigningKey, create_private_file, random_bytes};
 use chancery_delegation::{Assertion, SoftwareAuthenticator};
@@ -16,7 +16,7 @@ use chancery_identity::trust::{
     TrustDocument, TrustFormat, TrustSignature, VerifiedTrust,
 };
 use chancery_journal::{Config, Journal, LocalSigner};
-use chancery_policy::{Files, Index, bundle_digest, schema_text};
+use chancery_policy::{Files, Index, SignedBundle, bundle_digest, schema_text};
 use chancery_server::{Clock, RemoteSigner, Server, ServerConfig};
 use chancery_signer::ca::{
     CaError, IssuingAuthority, SerialNumber, Validity, intermediate_certificate, root_certificate,
@@ -256,10 +256,10 @@ async fn publish(client: &ServerClient, key: &SigningKey) -> anyhow::Result<Dige
     let schema = schema_text(&Index::parse(&files)?);
     files.insert("schema.cedarschema".to_owned(), schema.into_bytes());
     let digest = bundle_digest(&files)?;
-    let statement = [b"chancery/policy/v1\0", digest.to_string().as_bytes()].concat();
+    let statement = SignedBundle::statement(digest);
     let text = |(path, bytes)| Ok((path, String::from_utf8(bytes)?));
     let files: anyhow::Result<BTreeMap<_, _>> = files.into_iter().map(text).collect();
-    let request = PublishPolicy {
+    let request = SignedBundle {
         files: files?,
         kid: key.public().kid(),
         signature: base64url::encode(key.sign(&statement)?),

@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(code) => code,
         Err(error) => {
-            output::say(format_args!("error: {error:#}"));
+            output::say(format_args!("error: {}", output::causes(&error)));
             match error.downcast_ref::<ClientError>() {
                 Some(ClientError::Refused(problem)) => {
                     if let Some(remedy) = &problem.remedy {

@@ -20,8 +20,10 @@ pub(crate) fn result<T: Serialize>(
     let mut out = std::io::stdout().lock();
     match format {
         Format::Json => {
-            serde_json::to_writer_pretty(&mut out, value)?;
-            writeln!(out)
+            // Whoever waits for the document sees none or all of it.
+            let mut text = serde_json::to_vec_pretty(value)?;
+            text.push(b'\n');
+            out.write_all(&text)
         }
         Format::Text => {
             let text = text();
@@ -40,6 +42,18 @@ pub(crate) fn result<T: Serialize>(
 /// Says something to the person at the terminal.
 pub(crate) fn say(text: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// An error with its causes, each said once.
+pub(crate) fn causes(error: &anyhow::Error) -> String {
+    error
+        .chain()
+        .map(ToString::to_string)
+        .reduce(|said, cause| match said.contains(&cause) {
+            true => said,
+            false => format!("{said}: {cause}"),
+        })
+        .unwrap_or_default()
 }
 
 /// A table for people.

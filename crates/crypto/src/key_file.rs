@@ -49,7 +49,10 @@ pub fn create_private_file(path: &Path, content: &[u8]) -> Result<(), KeyFileErr
 /// Its mode is 0600.
 pub fn replace_private_file(path: &Path, content: &[u8]) -> Result<(), KeyFileError> {
     let next = path.with_extension("next");
-    let io = |source| KeyFileError::Io { path: path.to_owned(), source };
+    let io = |source| KeyFileError::Io {
+        path: path.to_owned(),
+        source,
+    };
     match std::fs::remove_file(&next) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
         _ => {}
@@ -79,7 +82,9 @@ pub fn read_private_file(path: &Path) -> Result<Secret, KeyFileError> {
 }
 
 fn sync_folder(path: &Path) -> std::io::Result<()> {
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let folder = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
     File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all())
 }
 

@@ -26,7 +26,7 @@ impl Visit {
     ) -> Self {
         let class = match message.kind() {
             Kind::Request { method, .. } => MethodClass::of_request(method),
-            Kind::Notification { .. } => MethodClass::Notification,
+            Kind::Notification { method } => MethodClass::of_notification(method),
             Kind::Response { .. } => MethodClass::Response,
         };
         Self {

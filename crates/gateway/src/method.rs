@@ -47,11 +47,12 @@ pub enum MethodClass {
     Subscription,
     /// `tasks/get`, `tasks/update`, `tasks/cancel`, `tasks/result`: follow up a decided call.
     Task,
-    /// A notification from the client.
+    /// A notification of the protocol from the client: `notifications/initialized`,
+    /// `notifications/cancelled`, `notifications/progress`, `notifications/roots/list_changed`.
     Notification,
     /// The client's answer to a request of the server.
     Response,
-    /// Any other request.
+    /// Any other request, and whatever else comes without an id: a server may act on that too.
     Unknown,
 }
 
@@ -77,6 +78,20 @@ impl MethodClass {
     }
 }
 
+impl MethodClass {
+    /// The class of a message without an id by its method. A request that merely lacks its id is not
+    /// a notification: it would be carried out unseen.
+    pub(crate) fn of_notification(method: &str) -> Self {
+        match method {
+            "notifications/initialized"
+            | "notifications/cancelled"
+            | "notifications/progress"
+            | "notifications/roots/list_changed" => Self::Notification,
+            _ => Self::Unknown,
+        }
+    }
+}
+
 /// The member of `params` that the `Mcp-Name` header mirrors for `method`, if any.
 pub(crate) fn mirrored_member(method: &str) -> Option<&'static str> {
     match method {
@@ -84,5 +99,32 @@ pub(crate) fn mirrored_member(method: &str) -> Option<&'static str> {
         "resources/read" | "resources/subscribe" | "resources/unsubscribe" => Some("uri"),
         "tasks/get" | "tasks/update" | "tasks/cancel" => Some("taskId"),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lacks_its_id_is_no_notification() {
+        for method in [
+            "tools/call",
+            "resources/read",
+            "prompts/get",
+            "tools/list",
+            "initialize",
+            "notifications/other",
+            "notifications/initialized ",
+            "",
+        ] {
+            assert_eq!(
+                MethodClass::of_notification(method),
+                MethodClass::Unknown,
+                "{method:?}"
+            );
+        }
+        let known = MethodClass::of_notification("notifications/cancelled");
+        assert_eq!(known, MethodClass::Notification);
     }
 }

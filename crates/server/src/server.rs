@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -74,7 +73,7 @@ impl Server {
     /// Puts a server together. Enrols the trust document when the log does not hold it yet.
     pub async fn new(config: ServerConfig) -> Result<Arc<Self>, ServerError> {
         let policy = match config.store.current_policy().await? {
-            Some(row) => Some(Arc::new(Bundle::load(&bundle_files(&row.files))?)),
+            Some(row) => Some(Arc::new(Bundle::load(&row.bundle.to_files())?)),
             None => None,
         };
         let name = |error| ServerError::Name(Box::new(error));
@@ -246,12 +245,4 @@ impl Server {
             .map_err(internal)?;
         Ok(index)
     }
-}
-
-/// A bundle's files as the policy crate takes them.
-pub(crate) fn bundle_files(files: &BTreeMap<String, String>) -> BTreeMap<String, Vec<u8>> {
-    files
-        .iter()
-        .map(|(path, text)| (path.clone(), text.clone().into_bytes()))
-        .collect()
 }

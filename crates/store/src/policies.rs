@@ -1,5 +1,4 @@
-use std::collections::BTreeMap;
-
+use chancery_policy::SignedBundle;
 use chancery_types::Digest;
 use sqlx::Row as _;
 
@@ -11,8 +10,8 @@ use crate::{Store, StoreError};
 pub struct PolicyRow {
     /// Its digest.
     pub digest: Digest,
-    /// Path to text.
-    pub files: BTreeMap<String, String>,
+    /// Its files and who signed them.
+    pub bundle: SignedBundle,
     /// Its version.
     pub version: u64,
     /// The entry of the server's log that enrolled it.
@@ -22,14 +21,14 @@ pub struct PolicyRow {
 impl Store {
     /// Stores a bundle and puts it in force.
     pub async fn put_policy(&self, policy: &PolicyRow) -> Result<(), StoreError> {
-        let files =
-            serde_json::to_string(&policy.files).map_err(|e| StoreError::row("policies", e))?;
+        let bundle =
+            serde_json::to_string(&policy.bundle).map_err(|e| StoreError::row("policies", e))?;
         sqlx::query(
-            "INSERT OR REPLACE INTO policies (digest, files, version, log_index)
+            "INSERT OR REPLACE INTO policies (digest, bundle, version, log_index)
              VALUES (?, ?, ?, ?)",
         )
         .bind(policy.digest.to_string())
-        .bind(files)
+        .bind(bundle)
         .bind(integer(policy.version))
         .bind(integer(policy.log_index))
         .execute(&self.pool)
@@ -58,10 +57,10 @@ impl Store {
 
 fn read(row: &sqlx::sqlite::SqliteRow) -> Result<PolicyRow, StoreError> {
     let digest: String = row.try_get("digest")?;
-    let files: String = row.try_get("files")?;
+    let bundle: String = row.try_get("bundle")?;
     Ok(PolicyRow {
         digest: digest.parse().map_err(|e| StoreError::row("policies", e))?,
-        files: serde_json::from_str(&files).map_err(|e| StoreError::row("policies", e))?,
+        bundle: serde_json::from_str(&bundle).map_err(|e| StoreError::row("policies", e))?,
         version: natural(row.try_get("version")?),
         log_index: natural(row.try_get("log_index")?),
     })

@@ -4,7 +4,7 @@ CREATE TABLE IF NOT EXISTS meta (
 ) STRICT;
 CREATE TABLE IF NOT EXISTS policies (
     digest    TEXT PRIMARY KEY,
-    files     TEXT NOT NULL,
+    bundle    TEXT NOT NULL,
     version   INTEGER NOT NULL,
     log_index INTEGER NOT NULL
 ) STRICT;

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use chancery_policy::SignedBundle;
 use chancery_store::{AgentRow, ApprovalRow, InstanceRow, PolicyRow, RootRow, Store, StoreError};
 use chancery_types::id::{ApprovalId, InstanceId, SessionId};
 use chancery_types::{Digest, Jwk, Timestamp};
@@ -101,10 +102,14 @@ async fn the_newest_of_each_is_in_force() {
     for version in [1, 3, 2] {
         let row = PolicyRow {
             digest: Digest::of([version]),
-            files: BTreeMap::from([(
-                "a.cedar".into(),
-                "permit(principal,action,resource);".into(),
-            )]),
+            bundle: SignedBundle {
+                files: BTreeMap::from([(
+                    "a.cedar".into(),
+                    "permit(principal,action,resource);".into(),
+                )]),
+                kid: "k".into(),
+                signature: "s".into(),
+            },
             version: version.into(),
             log_index: 0,
         };

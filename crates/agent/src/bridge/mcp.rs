@@ -142,8 +142,9 @@ async fn take(conversation: &Conversation, line: String, flights: &mut Flights) 
 /// Passes on what wants no answer, in order; before the session is joined there is nobody to tell.
 async fn tell(conversation: &Conversation, message: &Message) {
     let instance = &conversation.context.instance;
-    if message.has_reserved() || instance.joined_now().is_none() {
-        tracing::debug!(method = message.method(), "not passed on");
+    let known = message.method().is_none_or(is_notification);
+    if !known || message.has_reserved() || instance.joined_now().is_none() {
+        tracing::info!(method = message.method(), "not passed on");
         return;
     }
     let headers = conversation.dialect.headers(message);
@@ -159,6 +160,17 @@ async fn tell(conversation: &Conversation, message: &Message) {
         Ok(Err(error)) => tracing::info!(method = message.method(), %error, "not passed on"),
         Err(_) => tracing::info!(method = message.method(), "not passed on in time"),
     }
+}
+
+/// A request that merely lacks its id is none: the gateway refuses it, and so does the bridge.
+fn is_notification(method: &str) -> bool {
+    matches!(
+        method,
+        "notifications/initialized"
+            | "notifications/cancelled"
+            | "notifications/progress"
+            | "notifications/roots/list_changed"
+    )
 }
 
 async fn refuse(conversation: &Conversation, error: &LineError) {

@@ -1,13 +1,14 @@
 use std::path::PathBuf;
 
+use chancery_policy::SignedBundle;
 use chancery_types::Digest;
 use chancery_types::id::{ApprovalId, InstanceId};
 
 use super::{
     Agent, Agents, AnswerApproval, Approval, Approvals, DraftRoot, EndInstance, EnrolCheckpoint,
     EnrolRecord, Enrolled, Instances, IssueService, IssueWit, IssueX509, IssuedRoot, IssuedX509,
-    LaunchedInstance, Manifest, OpenApproval, OpenInstance, PolicyFiles, PublishPolicy,
-    RegisterAgent, RootDraft, ServerStatus, SubmitRoot, TrustText,
+    LaunchedInstance, Manifest, OpenApproval, OpenInstance, RegisterAgent, RootDraft, ServerStatus,
+    SubmitRoot, TrustText,
 };
 use crate::signer::{Done, SignedToken};
 use crate::snapshot::SignedSnapshot;
@@ -63,7 +64,7 @@ impl ServerClient {
         /// A fresh snapshot.
         snapshot() -> SignedSnapshot = "/v1/snapshot";
         /// The policy bundle of that digest.
-        policy(digest: Digest) -> PolicyFiles = "/v1/policies/{digest}";
+        policy(digest: Digest) -> SignedBundle = "/v1/policies/{digest}";
     }
 
     post! {
@@ -92,7 +93,7 @@ impl ServerClient {
         answer_approval(approval: ApprovalId, => AnswerApproval) -> Done =
             "/v1/approvals/{approval}/answer";
         /// Publishes a policy bundle.
-        publish_policy(=> PublishPolicy) -> Enrolled = "/v1/policies";
+        publish_policy(=> SignedBundle) -> Enrolled = "/v1/policies";
         /// Enrols a checkpoint of a gateway's log.
         enrol_checkpoint(=> EnrolCheckpoint) -> Enrolled = "/v1/checkpoints";
         /// Enrols a Trust Record.

@@ -17,6 +17,4 @@ pub use instances::{
     LaunchedInstance, OpenInstance,
 };
 pub use roots::{DraftRoot, IssuedRoot, RootDraft, SubmitRoot};
-pub use state::{
-    EnrolCheckpoint, EnrolRecord, Enrolled, PolicyFiles, PublishPolicy, ServerStatus, TrustText,
-};
+pub use state::{EnrolCheckpoint, EnrolRecord, Enrolled, ServerStatus, TrustText};

@@ -22,14 +22,12 @@ pub struct DraftRoot {
     pub max_depth: u64,
 }
 
-/// A draft: the claims and the challenge that the person's authenticator signs.
+/// A draft: the claims. The person's client computes the challenge from them and believes nobody.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RootDraft {
     /// The canonical claims, without `prn.apr`.
     pub claims: String,
-    /// The challenge, base64url.
-    pub challenge: String,
 }
 
 /// Hands in the person's consent.

@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use chancery_types::Digest;
 use chancery_types::id::SessionId;
 use serde::{Deserialize, Serialize};
@@ -32,27 +30,6 @@ pub struct ServerStatus {
 pub struct TrustText {
     /// The signed document.
     pub document: String,
-}
-
-/// A policy bundle's files.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PolicyFiles {
-    /// Path to text.
-    pub files: BTreeMap<String, String>,
-}
-
-/// Publishes a policy bundle.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PublishPolicy {
-    /// Path to text.
-    pub files: BTreeMap<String, String>,
-    /// The thumbprint of the policy signer's key.
-    pub kid: String,
-    /// The signature, base64url, over the tag `chancery/policy/v1`, a zero byte and the bundle's
-    /// digest as text.
-    pub signature: String,
 }
 
 /// The gateway hands in a checkpoint of its log.

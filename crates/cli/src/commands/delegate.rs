@@ -7,6 +7,8 @@ use anyhow::{Context as _, bail};
 use chancery_api::server::{
     DraftRoot, Instance, InstanceState, IssuedRoot, ServerClient, SubmitRoot,
 };
+use chancery_delegation::{Entry, RootDraft};
+use chancery_identity::InstanceSpiffeId;
 use chancery_types::id::InstanceId;
 use chancery_types::{Digest, base64url};
 use serde::Serialize;
@@ -98,8 +100,7 @@ pub(crate) async fn consent(
             return Ok(None);
         }
     }
-    let challenge = Digest::from_base64url(&draft.challenge).context("draft")?;
-    let consent = authenticator.assert(&challenge)?;
+    let consent = authenticator.assert(&challenge_of(&draft.claims, request)?)?;
     Ok(Some(
         server
             .submit_root(&SubmitRoot {
@@ -108,6 +109,34 @@ pub(crate) async fn consent(
             })
             .await?,
     ))
+}
+
+/// The challenge of exactly these claims, once they are seen to be what was asked for. What the
+/// server says about a challenge is never signed.
+fn challenge_of(claims: &str, request: &DraftRoot) -> anyhow::Result<Digest> {
+    let draft = RootDraft::from_claims(claims.as_bytes())
+        .map_err(|reason| anyhow::anyhow!("the server's draft is not a root: {reason}"))?;
+    let terms = &draft.terms;
+    let asked = request.authorization_details.iter().map(Entry::parse);
+    let asked = asked
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|reason| anyhow::anyhow!("{reason}"))?;
+    let holder = terms.subject.as_str().parse::<InstanceSpiffeId>();
+    let mission = base64url::decode(&request.mission).context("mission")?;
+    let lifetime = terms.expires_at.micros_since(terms.issued_at) / 1_000_000;
+    let same = terms.entries == asked
+        && holder.is_ok_and(|holder| holder.instance() == request.instance_id)
+        && draft.person.subject == request.person_id.to_string()
+        && draft.mission == Digest::of(mission)
+        && lifetime <= request.lifetime_seconds
+        && terms.max_depth <= request.max_depth;
+    anyhow::ensure!(
+        same,
+        "the server drafted something else than was asked for; nothing is signed"
+    );
+    draft
+        .challenge()
+        .map_err(|reason| anyhow::anyhow!("the draft has no challenge: {reason}"))
 }
 
 /// A grant: `SERVER/TOOL`, or the JSON object of an entry.

@@ -100,8 +100,7 @@ struct Enrolled<'a> {
 }
 
 async fn enrol_person(format: Format, layout: &Layout, args: EnrolArgs) -> anyhow::Result<()> {
-    let authenticator =
-        enrol_first(layout, &args.code, &args.authenticator, args.stand_in).await?;
+    let authenticator = enrol_first(layout, &args.code, &args.authenticator, args.stand_in).await?;
     let enrolled = Enrolled {
         person: authenticator.person_id(),
         authenticator: &args.authenticator,

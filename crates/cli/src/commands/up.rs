@@ -5,9 +5,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use chancery_api::server::PublishPolicy;
 use chancery_identity::TrustDomain;
-use chancery_policy::Bundle;
+use chancery_policy::{Bundle, SignedBundle};
 use chancery_types::{Digest, base64url};
 use nix::sys::stat::{Mode, umask};
 use serde::Serialize;
@@ -80,11 +79,7 @@ async fn open(
     }
     let policy = match &args.policy {
         Some(folder) => publish(layout, folder).await?,
-        None => {
-            let status = layout.server_client().status().await;
-            let status = status.context("no policy is in force; publish one with --policy DIR")?;
-            status.policy_digest
-        }
+        None => layout.server_client().status().await?.policy_digest,
     };
     for part in [Part::Node, Part::Gateway] {
         supervisor.start(part);
@@ -161,22 +156,15 @@ fn check_port(port: u16) -> anyhow::Result<()> {
 /// Signs and publishes the bundle in a folder.
 pub(crate) async fn publish(layout: &Layout, folder: &Path) -> anyhow::Result<Digest> {
     let files = read_bundle(folder)?;
-    let bytes = files
-        .iter()
-        .map(|(path, text)| (path.clone(), text.clone().into_bytes()))
-        .collect();
-    let bundle = Bundle::load(&bytes).with_context(|| folder.display().to_string())?;
     let key = layout.policy_key()?;
-    let statement = [
-        b"chancery/policy/v1\0",
-        bundle.digest().to_string().as_bytes(),
-    ]
-    .concat();
-    let request = PublishPolicy {
+    let mut request = SignedBundle {
         files,
         kid: key.public().kid(),
-        signature: base64url::encode(key.sign(&statement)?),
+        signature: String::new(),
     };
+    let bundle = Bundle::load(&request.to_files()).with_context(|| folder.display().to_string())?;
+    let statement = SignedBundle::statement(bundle.digest());
+    request.signature = base64url::encode(key.sign(&statement)?);
     let published = layout.server_client().publish_policy(&request).await;
     published.with_context(|| folder.display().to_string())?;
     Ok(bundle.digest())

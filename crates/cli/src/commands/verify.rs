@@ -138,5 +138,7 @@ pub(crate) fn read_evidence(folder: &Path) -> anyhow::Result<Files> {
 /// Whether a name is of the layout of evidence.
 fn is_evidence(name: &str) -> bool {
     [INDEX_PATH, TRUST_RECORD_PATH].contains(&name)
-        || ["objects/", "log/"].iter().any(|folder| name.starts_with(folder))
+        || ["objects/", "log/"]
+            .iter()
+            .any(|folder| name.starts_with(folder))
 }

@@ -4,20 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use chancery_evidence::{
-    EvidenceIndex, Files, INDEX_PATH, Report, TRUST_RECORD_PATH, object_path,
-};
+use chancery_evidence::{EvidenceIndex, Files, INDEX_PATH, Report, TRUST_RECORD_PATH, object_path};
 
 use crate::rng::Rng;
 use crate::scene::{Scene, names, with};
 
 /// Flips of files that are not objects, which each have at least one, and of objects. Those of
 /// objects take longer: the session is followed to its end all the same.
-const OTHER_FLIPS: usize = 180;
-const OBJECT_FLIPS: usize = 30;
+const OTHER_FLIPS: usize = 190;
+const OBJECT_FLIPS: usize = 22;
 
 /// Objects that are flipped at once where it is asked whether each is named.
-const AT_ONCE: usize = 128;
+const AT_ONCE: usize = 256;
 
 /// One byte changed.
 #[derive(Debug, Clone)]

@@ -34,7 +34,10 @@ pub(crate) fn holds_without_network_writes_or_processes(scene: &Scene) {
         return;
     }
     let copy = scene.copy("offline");
-    let status = Command::new("chmod").args(["-R", "a-w"]).arg(&copy).status();
+    let status = Command::new("chmod")
+        .args(["-R", "a-w"])
+        .arg(&copy)
+        .status();
     assert!(status.unwrap().success());
     let path = copy.to_str().unwrap();
     let trust = scene.trust_file.to_str().unwrap();
@@ -48,7 +51,14 @@ pub(crate) fn holds_without_network_writes_or_processes(scene: &Scene) {
     for action in [listed.first().unwrap(), listed.last().unwrap()] {
         let execution = action.execution.to_string();
         let arguments = [
-            path, CHANCERY, "why", &execution, "--evidence", path, "--trust", trust,
+            path,
+            CHANCERY,
+            "why",
+            &execution,
+            "--evidence",
+            path,
+            "--trust",
+            trust,
         ];
         let output = alone(&arguments);
         let said = String::from_utf8_lossy(&output.stdout);
@@ -59,7 +69,10 @@ pub(crate) fn holds_without_network_writes_or_processes(scene: &Scene) {
 
     let output = alone(&[path, CHANCERY, "verify", path]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    let status = Command::new("chmod").args(["-R", "u+w"]).arg(&copy).status();
+    let status = Command::new("chmod")
+        .args(["-R", "u+w"])
+        .arg(&copy)
+        .status();
     assert!(status.unwrap().success());
 }
 

@@ -81,8 +81,7 @@ fn verify(evidence: &Path, trust: Option<&Path>) -> Answer {
     let report = serde_json::from_slice(&output.stdout);
     Answer {
         code: output.status.code(),
-        report: report.unwrap_or_else(|error| {
-            panic!("{error}: {}", String::from_utf8_lossy(&output.stderr))
-        }),
+        report: report
+            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr))),
     }
 }

@@ -55,7 +55,7 @@ pub(crate) struct Followed {
 /// Follows the whole session.
 pub(crate) fn follow<'a>(case: &Case<'a>, desk: &mut Desk<'a>) -> Followed {
     let members = Members::read(case, desk);
-    let policies = Policies::read(desk);
+    let policies = Policies::read(case, desk);
     let mut follower = Follower {
         case,
         session: Session::new(case.session),

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use chancery_audit::Event;
-use chancery_policy::{Bundle, Files as BundleFiles, bundle_digest};
+use chancery_policy::{Bundle, SignedBundle};
 use chancery_types::{Digest, parse_strict, to_canonical};
-use serde_json::Value;
 
 use super::case::{Case, Desk};
 use super::roll::Logged;
@@ -26,19 +25,28 @@ pub(crate) struct Policies {
 
 impl Policies {
     /// Loads every bundle among the objects.
-    pub(crate) fn read(desk: &mut Desk<'_>) -> Self {
+    pub(crate) fn read(case: &Case<'_>, desk: &mut Desk<'_>) -> Self {
         let mut policies = Self::default();
         for (object, bytes) in desk.objects.of_kind(ObjectKind::Policy) {
             let place = Place::File(object_path(object));
-            let Some((digest, files)) = read_bundle(bytes) else {
-                let text = "not the canonical JSON of path to text";
+            let Some(signed) = read_bundle(bytes) else {
+                let text = "not the canonical JSON of a signed bundle";
                 desk.found.add(Axis::Scope, place, "policy_malformed", text);
                 continue;
             };
-            policies.objects.insert(digest, object);
-            match Bundle::load(&files) {
+            let signer = signed.signer(&case.trust.policy_signers, case.verifier);
+            let text = "no key that the trust document names for policies signed these files";
+            desk.found.require(
+                signer.is_some(),
+                Axis::Authenticity,
+                &place,
+                "policy_signature",
+                text,
+            );
+            match Bundle::load(&signed.to_files()) {
                 Ok(bundle) => {
-                    policies.bundles.insert(digest, Rc::new(bundle));
+                    policies.objects.insert(bundle.digest(), object);
+                    policies.bundles.insert(bundle.digest(), Rc::new(bundle));
                 }
                 Err(error) => {
                     desk.found
@@ -121,17 +129,8 @@ fn check_published(
         .require(named, Axis::Authenticity, &place, "policy_signer", text);
 }
 
-fn read_bundle(bytes: &[u8]) -> Option<(Digest, BundleFiles)> {
+fn read_bundle(bytes: &[u8]) -> Option<SignedBundle> {
     let value = parse_strict(bytes).ok()?;
-    if to_canonical(&value).ok()? != bytes {
-        return None;
-    }
-    let Value::Object(members) = value else {
-        return None;
-    };
-    let mut files = BundleFiles::new();
-    for (path, text) in members {
-        files.insert(path, text.as_str()?.as_bytes().to_vec());
-    }
-    Some((bundle_digest(&files).ok()?, files))
+    let is_canonical = to_canonical(&value).ok()? == bytes;
+    is_canonical.then(|| serde_json::from_value(value).ok())?
 }

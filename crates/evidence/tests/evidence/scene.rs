@@ -21,7 +21,9 @@ use chancery_identity::trust::*;
 use chancery_identity::{
     AttestationLevel, Confirmation, SpiffeId, VerifiedWit, WitBundle, WitClaims, verify_wit,
 };
-use chancery_policy::{Annotations, Bundle, Files as BundleFiles, Index, schema_text};
+use chancery_policy::{
+    Annotations, Bundle, Files as BundleFiles, Index, SignedBundle, schema_text,
+};
 use chancery_session::{
     Answered, ApprovalQuestion, Budgets, CallInput, CatalogFacts, Effect, Event as Step,
     ExecutionEnd, Joining, Member, Opening, PRINCIPAL, Session, principal_text,
@@ -161,7 +163,7 @@ impl Builder {
             server: LogSigner::new("example.org/log/server"),
         };
         let trust = trust(&signers);
-        let (bundle, policy_object) = bundle();
+        let (bundle, policy_object) = bundle(&signers.policy);
         let catalog = catalog();
         let envelope = manifest(&signers, &bundle, &catalog);
         let issuers = [IssuerKey {
@@ -929,7 +931,7 @@ impl Scene {
     }
 }
 
-fn bundle() -> (Bundle, Vec<u8>) {
+fn bundle(signer: &SigningKey) -> (Bundle, Vec<u8>) {
     let index = json!({"name": "p", "version": 1, "tools": {
         "bank/pay": {
             "args": {"amount": "long"}, "clear": ["amount"],
@@ -947,7 +949,15 @@ fn bundle() -> (Bundle, Vec<u8>) {
         .iter()
         .map(|(path, bytes)| (path.clone(), String::from_utf8(bytes.clone()).unwrap()))
         .collect();
-    (Bundle::load(&files).unwrap(), to_canonical(&texts).unwrap())
+    let bundle = Bundle::load(&files).unwrap();
+    let statement = SignedBundle::statement(bundle.digest());
+    let signed = SignedBundle {
+        files: texts,
+        kid: signer.public().kid(),
+        signature: base64url::encode(signer.sign(&statement).unwrap()),
+    };
+    let object = to_canonical(&signed).unwrap();
+    (bundle, object)
 }
 
 fn catalog() -> Catalog {

@@ -9,6 +9,7 @@ use chancery_evidence::{
     Axis, Files, INDEX_PATH, ObjectKind, Place, Report, ReportOutcome, TRUST_RECORD_PATH,
     object_path, verify,
 };
+use chancery_policy::{SignedBundle, bundle_digest};
 use chancery_types::{Algorithm, Digest, base64url, to_canonical};
 use proptest::prelude::*;
 
@@ -225,6 +226,10 @@ fn keys_that_the_trust_document_does_not_name_sign_nothing() {
             "policy_signer",
             scene.trust_with(|it| it.policy_signers = vec![*signer.public()]),
         ),
+        (
+            "policy_signature",
+            scene.trust_with(|it| it.policy_signers = vec![*signer.public()]),
+        ),
         ("consent_refused", scene.trust_with(|it| it.people.clear())),
         ("approval_refused", scene.trust_with(|it| it.people.clear())),
         (
@@ -350,8 +355,24 @@ fn a_policy_changed_with_its_index_decides_nothing() {
     scene.index = make_index(&scene.objects);
     let report = check(&scene, &scene.files());
     fails(&report, "policy_missing");
+    fails(&report, "policy_signature");
     fails(&report, "object_unreferenced");
     fails(&report, "index_differs");
+}
+
+#[test]
+fn files_that_no_policy_signer_signed_are_no_policy() {
+    let mut scene = Scene::new();
+    let digest = of_kind(&scene, ObjectKind::Policy)[0];
+    let (kind, bytes) = scene.objects.remove(&digest).unwrap();
+    let mut signed: SignedBundle = serde_json::from_slice(&bytes).unwrap();
+    let other = SigningKey::generate(Algorithm::Ed25519).unwrap();
+    let statement = SignedBundle::statement(bundle_digest(&signed.to_files()).unwrap());
+    signed.signature = base64url::encode(other.sign(&statement).unwrap());
+    let bytes = to_canonical(&signed).unwrap();
+    scene.objects.insert(Digest::of(&bytes), (kind, bytes));
+    scene.index = make_index(&scene.objects);
+    fails(&check(&scene, &scene.files()), "policy_signature");
 }
 
 #[test]

@@ -8,7 +8,6 @@ use chancery_types::id::SessionId;
 
 use super::Enforcement;
 use super::calls::denied;
-use super::catalog::Catalog;
 use super::chains::KnownChain;
 use super::in_force::{Freshness, InForce};
 use super::reasons::said;
@@ -106,13 +105,16 @@ impl Enforcement {
             live.seated(peer.name()).ok_or("not_joined")?.chain
         };
         let known = self.joined_chain(peer, joined, &in_force, now);
-        let server = visit.server().as_str();
+        let server = visit.server();
+        let trust_domain = self.own().trust_domain();
         let entries = listing.entries().iter();
         Ok(entries
             .map(|entry| {
                 let chain = known.as_ref().map(|known| &known.chain);
                 chain.is_some_and(|chain| {
-                    is_offered(chain, &catalog, listing.kind(), server, entry.name())
+                    let reviewed = listing.kind() != ListingKind::Tools
+                        || catalog.is_pinned(trust_domain, server, listing.raw(entry));
+                    reviewed && is_offered(chain, listing.kind(), server.as_str(), entry.name())
                 })
             })
             .collect())
@@ -174,19 +176,13 @@ fn is_admitted(visit: &Visit) -> bool {
     }
 }
 
-fn is_offered(
-    chain: &VerifiedChain,
-    catalog: &Catalog,
-    kind: ListingKind,
-    server: &str,
-    name: &str,
-) -> bool {
+fn is_offered(chain: &VerifiedChain, kind: ListingKind, server: &str, name: &str) -> bool {
     let target = match kind {
-        ListingKind::Tools if catalog.tool(server, name).is_some() => Target::Tool(name),
+        ListingKind::Tools => Target::Tool(name),
         ListingKind::Prompts => Target::Prompt(name),
         ListingKind::Resources => Target::Resource(name),
         // A template names nothing that a chain could cover.
-        ListingKind::Tools | ListingKind::ResourceTemplates => return false,
+        ListingKind::ResourceTemplates => return false,
     };
     let mut entries = chain.leaf().entries().iter();
     entries.any(|entry| entry.server() == server && entry.target() == target)

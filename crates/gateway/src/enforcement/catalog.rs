@@ -139,6 +139,22 @@ impl Catalog {
         self.tools.get(&(server.to_owned(), name.to_owned()))
     }
 
+    /// Whether a listed tool is, to the letter of what is pinned, the one of that name: its schema,
+    /// description and hints are those that were reviewed.
+    pub(crate) fn is_pinned(
+        &self,
+        trust_domain: &TrustDomain,
+        server: &ServerName,
+        listed: &str,
+    ) -> bool {
+        let listed = serde_json::from_str(listed).ok();
+        let listed = listed.and_then(|listed| Tool::read(trust_domain, server, &listed));
+        listed.is_some_and(|listed| {
+            self.tool(&listed.server, &listed.name)
+                .is_some_and(|pinned| *pinned == listed)
+        })
+    }
+
     /// Asks every configured server.
     pub(crate) async fn survey(
         upstreams: &Upstreams,

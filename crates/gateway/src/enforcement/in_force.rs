@@ -6,7 +6,7 @@ use chancery_crypto::AwsLc;
 use chancery_delegation::{ChainContext, IssuerKey, ManifestContext, Standing, TrustAnchor};
 use chancery_identity::trust::VerifiedTrust;
 use chancery_identity::{TrustDomain, WitBundle};
-use chancery_policy::Bundle;
+use chancery_policy::{Bundle, SignedBundle};
 use chancery_types::{Digest, Timestamp};
 
 /// How old a snapshot may be for new sessions, new grants and irreversible calls.
@@ -28,11 +28,18 @@ pub(crate) struct InForce {
     revoked: BTreeSet<String>,
 }
 
-/// A loaded policy bundle and the object that holds its files.
+/// A loaded policy bundle, who signed it, and the object that holds both.
 #[derive(Debug, Clone)]
 pub(crate) struct Policy {
+    pub(crate) signed: Arc<SignedBundle>,
     pub(crate) bundle: Arc<Bundle>,
     pub(crate) object: Digest,
+}
+
+impl Policy {
+    pub(crate) fn version(&self) -> u64 {
+        self.bundle.index().version()
+    }
 }
 
 /// What the age of the snapshot still lets happen (decision 10).

@@ -213,7 +213,10 @@ mod tests {
         let (judged, kept) = arguments(r#"{"b":5.0,"a":1e2}"#).unwrap();
         assert_eq!(kept, br#"{"a":100,"b":5}"#);
         assert_eq!(judged["b"].as_i64(), Some(5));
-        assert_eq!(Value::Object(judged), serde_json::from_slice::<Value>(&kept).unwrap());
+        assert_eq!(
+            Value::Object(judged),
+            serde_json::from_slice::<Value>(&kept).unwrap()
+        );
     }
 
     #[test]

@@ -1,10 +1,10 @@
-use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use chancery_api::ClientError;
 use chancery_api::snapshot::{SignedSnapshot, SnapshotError, VerifiedSnapshot};
 use chancery_crypto::AwsLc;
-use chancery_policy::{Bundle, BundleError};
+use chancery_identity::trust::VerifiedTrust;
+use chancery_policy::{Bundle, BundleError, SignedBundle};
 use chancery_types::{Digest, to_canonical};
 
 use super::Enforcement;
@@ -23,12 +23,14 @@ pub(crate) enum RefreshError {
     Trust(#[from] TrustStoreError),
     #[error("the snapshot names another trust document than is in force")]
     TrustDiffers,
-    #[error("the snapshot is older than one that was seen, or dated in the future")]
+    #[error("the snapshot or its policy is older than one that was seen, or dated in the future")]
     OutOfOrder,
     #[error("the policy bundle cannot be loaded")]
     Policy(#[from] BundleError),
     #[error("the server sent another policy bundle than the snapshot names")]
     PolicyDiffers,
+    #[error("no policy signer of the trust document signed the policy bundle")]
+    PolicySigner,
     #[error("the policy bundle cannot be kept")]
     Store(#[from] std::io::Error),
     #[error("the clock stepped back")]
@@ -58,9 +60,15 @@ impl Enforcement {
         }
         let same = before.as_ref().map(|one| &one.policy);
         let policy = match same.filter(|policy| policy.bundle.digest() == snapshot.policy_digest) {
-            Some(policy) => policy.clone(),
+            Some(policy) => {
+                check_signer(&policy.signed, &trust)?;
+                policy.clone()
+            }
             None => self.fetch_policy(snapshot.policy_digest).await?,
         };
+        if same.is_some_and(|same| policy.version() < same.version()) {
+            return Err(RefreshError::OutOfOrder);
+        }
         let next = Arc::new(InForce::new(trust, snapshot, policy, &self.trust_domain));
         let continues = before.as_ref().is_some_and(|before| next.continues(before));
         *self
@@ -106,22 +114,26 @@ impl Enforcement {
     }
 
     async fn fetch_policy(&self, digest: Digest) -> Result<Policy, RefreshError> {
-        let files = self.server.policy(digest).await?.files;
-        let object = to_canonical(&files).map_err(|_| RefreshError::PolicyDiffers)?;
-        let bytes: BTreeMap<_, _> = files
-            .into_iter()
-            .map(|(path, text)| (path, text.into_bytes()))
-            .collect();
-        let bundle = Bundle::load(&bytes)?;
+        let signed = self.server.policy(digest).await?;
+        let object = to_canonical(&signed).map_err(|_| RefreshError::PolicyDiffers)?;
+        let bundle = Bundle::load(&signed.to_files())?;
         if bundle.digest() != digest {
             return Err(RefreshError::PolicyDiffers);
         }
+        check_signer(&signed, &self.trust.current())?;
         let name = Digest::of(&object);
         self.objects.put(vec![object]).await?;
         tracing::info!(%digest, version = bundle.index().version(), "policy in force");
         Ok(Policy {
+            signed: Arc::new(signed),
             bundle: Arc::new(bundle),
             object: name,
         })
     }
+}
+
+/// What the server serves is policy only by a signature that it cannot make.
+fn check_signer(signed: &SignedBundle, trust: &VerifiedTrust) -> Result<(), RefreshError> {
+    let signer = signed.signer(&trust.policy_signers, &AwsLc);
+    signer.map(drop).ok_or(RefreshError::PolicySigner)
 }

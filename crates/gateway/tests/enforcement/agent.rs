@@ -124,7 +124,8 @@ impl Agent {
             max_depth: 3,
         };
         let draft = server.draft_root(&request).await.unwrap();
-        let challenge = Digest::from_base64url(&draft.challenge).unwrap();
+        let claims = chancery_delegation::RootDraft::from_claims(draft.claims.as_bytes()).unwrap();
+        let challenge = claims.challenge().unwrap();
         let consent = plane.principal.assert(&challenge);
         server
             .submit_root(&SubmitRoot {
@@ -293,7 +294,21 @@ impl Connection {
         name: Option<&str>,
         params: Value,
     ) -> Reply {
-        let mut params = params;
+        self.post(method, name, params, Some(1)).await
+    }
+
+    /// The same without an id.
+    pub(crate) async fn tell(&mut self, method: &str, name: Option<&str>, params: Value) -> Reply {
+        self.post(method, name, params, None).await
+    }
+
+    async fn post(
+        &mut self,
+        method: &str,
+        name: Option<&str>,
+        mut params: Value,
+        id: Option<u64>,
+    ) -> Reply {
         let meta = params
             .as_object_mut()
             .unwrap()
@@ -301,7 +316,10 @@ impl Connection {
             .or_insert(json!({}));
         meta["io.modelcontextprotocol/protocolVersion"] = "2026-07-28".into();
         meta["io.modelcontextprotocol/clientCapabilities"] = json!({});
-        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        let mut body = json!({"jsonrpc": "2.0", "method": method, "params": params});
+        if let Some(id) = id {
+            body["id"] = id.into();
+        }
         let mut headers = vec![
             ("accept", "application/json"),
             ("mcp-protocol-version", "2026-07-28"),

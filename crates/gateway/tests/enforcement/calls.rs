@@ -343,3 +343,28 @@ async fn a_server_that_changes_its_tools_is_denied() {
         .await;
     assert_eq!(refused.reason(), "catalog_mismatch");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lacks_its_id_does_not_reach_the_server() {
+    let world = World::start().await;
+    let mut opened = world.open(&tools()).await;
+    let path = json!({"path": "/a"});
+    let proof = opened.agent.proof(&opened.chain, "read", &path);
+    let authority = json!({"io.chancery/delegation": opened.chain, "io.chancery/proof": proof});
+    for (method, name) in [
+        ("tools/call", Some("read")),
+        ("resources/read", Some("read")),
+        ("prompts/get", Some("read")),
+        ("tools/list", None),
+        ("logging/setLevel", None),
+        ("notifications/anything", None),
+    ] {
+        for meta in [json!({}), authority.clone()] {
+            let params = json!({"name": "read", "uri": "read", "arguments": path, "_meta": meta});
+            let reply = opened.connection.tell(method, name, params).await;
+            assert!(reply.status.is_client_error(), "{method}: {reply:?}");
+        }
+    }
+    assert_eq!(world.forwarded(), Vec::<String>::new());
+    assert_eq!(count(&world.log().await, "decision"), 0);
+}

@@ -6,9 +6,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use chancery_api::OwnerListener;
-use chancery_api::server::{
-    AnswerApproval, Approval, ApprovalState, PublishPolicy, RegisterAgent, ServerClient,
-};
+use chancery_api::server::{AnswerApproval, Approval, ApprovalState, RegisterAgent, ServerClient};
 use chancery_api::signer::SignerClient;
 use chancery_crypto::{AwsLc, SigningKey, create_private_file, random_bytes};
 use chancery_delegation::{
@@ -21,7 +19,7 @@ use chancery_identity::trust::{
     TrustDocument, TrustFormat, TrustSignature, VerifiedTrust,
 };
 use chancery_journal::{Config, Journal, LocalSigner};
-use chancery_policy::{Index, schema_text};
+use chancery_policy::{Index, SignedBundle, schema_text};
 use chancery_server::{Clock, RemoteSigner, Server, ServerConfig};
 use chancery_signer::ca::{
     IssuingAuthority, SerialNumber, Validity, intermediate_certificate, root_certificate,
@@ -264,8 +262,8 @@ impl Plane {
         let schema = schema_text(&Index::parse(&files).unwrap());
         files.insert("schema.cedarschema".to_owned(), schema.into_bytes());
         let digest = chancery_policy::bundle_digest(&files).unwrap();
-        let statement = [b"chancery/policy/v1\0", digest.to_string().as_bytes()].concat();
-        let request = PublishPolicy {
+        let statement = SignedBundle::statement(digest);
+        let request = SignedBundle {
             files: files
                 .into_iter()
                 .map(|(path, bytes)| (path, String::from_utf8(bytes).unwrap()))

@@ -134,7 +134,10 @@ impl TrustDocument {
     pub fn credential(&self, credential_id: &str) -> Option<(&Person, &PersonCredential)> {
         self.people.iter().find_map(|person| {
             let mut credentials = person.credentials.iter();
-            Some((person, credentials.find(|known| known.credential_id == credential_id)?))
+            Some((
+                person,
+                credentials.find(|known| known.credential_id == credential_id)?,
+            ))
         })
     }
 

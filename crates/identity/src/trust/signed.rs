@@ -116,13 +116,21 @@ impl SignedTrust {
         let TrustFormat::V1 = self.trust.format;
         let (threshold, roots) = (self.trust.threshold, self.trust.roots.len());
         let distinct = self.trust.roots.iter().collect::<BTreeSet<_>>().len();
-        if threshold == 0 || distinct != roots || usize::try_from(threshold).is_ok_and(|n| n > roots)
+        if threshold == 0
+            || distinct != roots
+            || usize::try_from(threshold).is_ok_and(|n| n > roots)
         {
-            return Err(TrustError::Threshold { threshold, roots: distinct });
+            return Err(TrustError::Threshold {
+                threshold,
+                roots: distinct,
+            });
         }
         self.check(&self.trust.roots, threshold, "its own roots", verifier)?;
         let digest = Digest::of(self.to_bytes()?);
-        Ok(VerifiedTrust { signed: self, digest })
+        Ok(VerifiedTrust {
+            signed: self,
+            digest,
+        })
     }
 
     fn check(
@@ -148,7 +156,11 @@ impl SignedTrust {
         if usize::try_from(needed).is_ok_and(|needed| valid >= needed) {
             Ok(())
         } else {
-            Err(TrustError::Signatures { whose, valid, needed })
+            Err(TrustError::Signatures {
+                whose,
+                valid,
+                needed,
+            })
         }
     }
 }
@@ -168,7 +180,10 @@ impl VerifiedTrust {
             });
         }
         if next.trust.version <= self.version {
-            return Err(TrustError::NotNewer { seen: self.version, offered: next.trust.version });
+            return Err(TrustError::NotNewer {
+                seen: self.version,
+                offered: next.trust.version,
+            });
         }
         if next.trust.version == self.version + 1 && next.trust.previous != Some(self.digest) {
             return Err(TrustError::Predecessor);

@@ -5,21 +5,20 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use chancery_api::Problem;
-use chancery_api::server::{Enrolled, PolicyFiles, PublishPolicy};
+use chancery_api::server::Enrolled;
 use chancery_audit::PolicyPublish;
 use chancery_crypto::AwsLc;
-use chancery_policy::Bundle;
+use chancery_policy::{Bundle, SignedBundle};
 use chancery_store::PolicyRow;
-use chancery_types::{Digest, SignatureVerifier as _, base64url};
+use chancery_types::Digest;
 
 use super::{Answer, label, stored};
 use crate::Server;
-use crate::server::bundle_files;
 
 pub(super) async fn show(
     State(server): State<Arc<Server>>,
     Path(digest): Path<Digest>,
-) -> Answer<PolicyFiles> {
+) -> Answer<SignedBundle> {
     let row = server.store.policy(digest).await.map_err(stored)?;
     let row = row.ok_or_else(|| {
         Problem::not_found(
@@ -27,15 +26,15 @@ pub(super) async fn show(
             format!("there is no policy bundle {digest}"),
         )
     })?;
-    Ok(Json(PolicyFiles { files: row.files }))
+    Ok(Json(row.bundle))
 }
 
 /// Publishes a bundle. Its version only rises; the same bundle again changes nothing.
 pub(super) async fn publish(
     State(server): State<Arc<Server>>,
-    Json(request): Json<PublishPolicy>,
+    Json(request): Json<SignedBundle>,
 ) -> Answer<Enrolled> {
-    let bundle = Bundle::load(&bundle_files(&request.files))
+    let bundle = Bundle::load(&request.to_files())
         .map_err(|error| Problem::bad_request("policy", error.to_string()))?;
     let digest = bundle.digest();
     let current = server.store.current_policy().await.map_err(stored)?;
@@ -56,14 +55,9 @@ pub(super) async fn publish(
             .with_remedy("raise \"version\" in bundle.json"));
         }
     }
-    let statement = [b"chancery/policy/v1\0", digest.to_string().as_bytes()].concat();
-    let signature = base64url::decode(&request.signature)
-        .map_err(|_| Problem::bad_request("signature", "signature is not base64url"))?;
     let trust = server.trust();
-    let signer = trust
-        .policy_signers
-        .iter()
-        .find(|key| key.kid() == request.kid && AwsLc.verify(key, &statement, &signature))
+    let signer = request
+        .signer(&trust.policy_signers, &AwsLc)
         .ok_or_else(|| {
             Problem::forbidden(
                 "policy_signer",
@@ -75,13 +69,13 @@ pub(super) async fn publish(
         version: bundle.index().version(),
         policy: digest,
         signer: signer.thumbprint(),
-        statement: Digest::of(&statement),
+        statement: Digest::of(SignedBundle::statement(digest)),
         previous: current.map(|row| row.digest),
     };
     let log_index = server.enrol(event).await?;
     let row = PolicyRow {
         digest,
-        files: request.files,
+        bundle: request,
         version: bundle.index().version(),
         log_index,
     };

@@ -113,17 +113,13 @@ pub(super) async fn draft(
             format!("the root would be refused: {reason}"),
         )
     };
-    let challenge = draft.challenge().map_err(refused)?;
     let claims = draft.to_claims().map_err(refused)?;
     server
         .store
         .set_meta(&format!("mission {}", mission.digest()), &request.mission)
         .await
         .map_err(stored)?;
-    Ok(Json(Draft {
-        claims,
-        challenge: challenge.to_base64url(),
-    }))
+    Ok(Json(Draft { claims }))
 }
 
 /// Takes a person's consent. The signer verifies it before it signs; the entry is in the log before

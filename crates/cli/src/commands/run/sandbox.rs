@@ -2,7 +2,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use chancery_node::sandbox::{Bind, Held, Launcher, Network, SocketBind, Spec};
+use chancery_node::sandbox::{Bind, Held, Launcher, Network, SandboxError, SocketBind, Spec};
 
 use super::Program;
 use crate::args::{IsolationMode, NetworkMode, RunArgs};
@@ -76,7 +76,12 @@ pub(super) async fn spawn(
         ..Spec::new(argv)
     };
     let held = tokio::task::spawn_blocking(move || Launcher::default().spawn(spec)).await?;
-    held.context("the command cannot be isolated; --isolation best-effort runs it all the same")
+    held.map_err(|error| match error {
+        SandboxError::Unavailable { .. } => anyhow::Error::new(error).context(
+            "the command cannot be isolated; --isolation best-effort runs it all the same",
+        ),
+        error => error.into(),
+    })
 }
 
 /// What the command may read beside what every sandbox shows.

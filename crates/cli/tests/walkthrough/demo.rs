@@ -1,0 +1,69 @@
+//! The demo, with the ledger and with a tool server that knows nothing of us.
+
+use serde_json::Value;
+
+use super::place::Place;
+use super::tools::Tools;
+
+/// What both demos must show.
+const SHOWN: [&str; 4] = ["consents", "denied", "approv", "verif"];
+
+#[test]
+fn the_demo_tells_a_story_in_which_everything_went_as_it_must() {
+    let place = Place::new();
+    let arguments = ["--format", "json", "demo", "--out", "out", "--unattended"];
+    check(&place, &place.chancery(&arguments).json());
+}
+
+#[test]
+fn any_tool_server_takes_the_place_of_the_ledger() {
+    let Some(tools) = Tools::find() else {
+        return;
+    };
+    let place = Place::new();
+    let shared = place.at("shared");
+    std::fs::create_dir(&shared).unwrap();
+    std::fs::write(shared.join("note.txt"), "a note\n").unwrap();
+    let (node, server) = (tools.node(), tools.filesystem_server());
+    let mut arguments = vec![
+        "--format",
+        "json",
+        "demo",
+        "--out",
+        "out",
+        "--unattended",
+        "--tools",
+    ];
+    arguments.extend(["--", &node, &server, shared.to_str().unwrap()]);
+    check(&place, &place.chancery(&arguments).json());
+    assert_eq!(
+        std::fs::read_to_string(shared.join("note.txt")).unwrap(),
+        "a note\n"
+    );
+}
+
+#[test]
+fn a_tool_server_that_cannot_be_started_is_named() {
+    let place = Place::new();
+    let ran = place.chancery(&["demo", "--out", "out", "--tools", "--", "/no/such/server"]);
+    ran.refused(1, &["/no/such/server"]);
+    let ran = place.chancery(&["demo", "--out", "out", "--tools", "--", "true"]);
+    ran.refused(1, &["true"]);
+    place.chancery(&["demo", "--tools"]).refused(2, &["CMD"]);
+}
+
+#[track_caller]
+fn check(place: &Place, story: &Value) {
+    let steps = story["steps"].as_array().unwrap();
+    assert!(steps.len() >= 8, "{story:#}");
+    assert!(steps.iter().all(|step| step["ok"] == true), "{story:#}");
+    let titles: String = steps.iter().map(|step| step["title"].to_string()).collect();
+    for word in SHOWN {
+        assert!(titles.contains(word), "{word}: {titles}");
+    }
+    let text = |name: &str| story[name].as_str().unwrap().to_owned();
+    let evidence = format!("{}/evidence", text("run_folder"));
+    let trust = text("trust");
+    let verified = ["--format", "json", "verify", &evidence, "--trust", &trust];
+    assert_eq!(place.chancery(&verified).json()["outcome"], "verified");
+}

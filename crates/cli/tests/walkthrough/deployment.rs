@@ -1,0 +1,154 @@
+use std::path::Path;
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use super::place::{Place, Ran, Started, chancery, checkout, free_port, until};
+
+/// A running deployment with the ledger as tool server, in a place of its own.
+#[derive(Debug)]
+pub(crate) struct Deployment {
+    pub(crate) place: Place,
+    pub(crate) port: String,
+    pub(crate) opened: Value,
+    up: Option<Started>,
+}
+
+impl Deployment {
+    /// Before anybody is enrolled.
+    pub(crate) fn new() -> Self {
+        Self::at(Place::new())
+    }
+
+    /// In a place that may have seen an attempt before.
+    pub(crate) fn at(place: Place) -> Self {
+        let books = checkout().join("demo");
+        place
+            .chancery(&["ledger", "load", "--db", "ledger.db", "--csv", text(&books)])
+            .ok();
+        let port = free_port();
+        let mut deployment = Self {
+            place,
+            port,
+            opened: Value::Null,
+            up: None,
+        };
+        deployment.start();
+        deployment
+    }
+
+    /// With a person whose stand-in is `me.authenticator`.
+    pub(crate) fn with_person() -> Self {
+        let deployment = Self::new();
+        deployment.enrol(&deployment.code()).ok();
+        deployment
+    }
+
+    pub(crate) fn start(&mut self) {
+        let (policy, ledger) = (checkout().join("demo/policy"), self.place.at("ledger.db"));
+        let server = format!(
+            "ledger='{}' ledger serve --db '{}'",
+            chancery(),
+            text(&ledger)
+        );
+        let mut command = self.place.command(chancery());
+        command.args(["--format", "json", "up", "--gateway-port", &self.port]);
+        command.args(["--policy", text(&policy), "--tool-server", &server]);
+        let mut up = Started::new(&mut command, &self.place);
+        self.opened = until("chancery up", || {
+            assert!(up.exit().is_none(), "up ended: {}", up.err());
+            serde_json::from_str(&up.out()).ok()
+        });
+        self.up = Some(up);
+    }
+
+    /// Stops everything, as a person would.
+    pub(crate) fn stop(&mut self) {
+        let up = self.up.take().unwrap();
+        up.signal(Signal::SIGTERM);
+        let ended = up.ended();
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    }
+
+    /// The one-time code that `up` printed.
+    pub(crate) fn code(&self) -> String {
+        self.opened["enrol_code"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn enrol(&self, code: &str) -> Ran {
+        self.place.chancery(&[
+            "trust",
+            "enrol",
+            "--code",
+            code,
+            "--authenticator",
+            "me.authenticator",
+            "--stand-in",
+        ])
+    }
+
+    /// Registers an agent for a program.
+    pub(crate) fn agent(&self, name: &str, program: &str) {
+        let file = format!("{name}.manifest");
+        let make = [
+            "agent",
+            "manifest",
+            "--name",
+            name,
+            "--program",
+            program,
+            "--intent",
+            "is tested",
+            "--out",
+            &file,
+        ];
+        self.place.chancery(&make).ok();
+        self.place.chancery(&["agent", "register", &file]).ok();
+    }
+
+    /// Starts an instance.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Started {
+        let mut command = self.place.command(chancery());
+        Started::new(command.arg("run").args(arguments), &self.place)
+    }
+
+    /// Grants tools to the newest instance, and says what was granted.
+    pub(crate) fn delegate(&self, tools: &[&str]) -> Value {
+        let mission = checkout().join("demo/mission.md");
+        let mut arguments = vec![
+            "--format", "json", "delegate", "--to", "latest", "--wait", "60",
+        ];
+        arguments.extend([
+            "--mission",
+            text(&mission),
+            "--authenticator",
+            "me.authenticator",
+            "--yes",
+        ]);
+        for tool in tools {
+            arguments.extend(["--allow", tool]);
+        }
+        self.place.chancery(&arguments).json()
+    }
+
+    /// The bodies of the entries of one type in the gateway's log.
+    pub(crate) fn logged(&self, kind: &str) -> Vec<Value> {
+        let listed = self
+            .place
+            .chancery(&["--format", "json", "log", "entries"])
+            .json();
+        let entries = listed.as_array().unwrap().iter().map(|line| &line["entry"]);
+        let of_kind = entries.filter(|entry| entry["type"] == kind);
+        of_kind.map(|entry| entry["body"].clone()).collect()
+    }
+
+    /// A copy of the stopped deployment's data folder.
+    pub(crate) fn copy_of_data(&self, name: &str) {
+        let mut copy = self.place.command("cp");
+        Ran::to_the_end(copy.args(["-a", "chancery-data", name]), &self.place).ok();
+    }
+}
+
+pub(crate) fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}

@@ -1,0 +1,21 @@
+//! The command as people use it: the walk-through of the README, unmodified clients, and what they
+//! are told when something is wrong.
+
+#[cfg(test)]
+mod clients;
+#[cfg(test)]
+mod damage;
+#[cfg(test)]
+mod demo;
+#[cfg(test)]
+mod deployment;
+#[cfg(test)]
+mod people;
+#[cfg(test)]
+mod place;
+#[cfg(test)]
+mod readme;
+#[cfg(test)]
+mod refusals;
+#[cfg(test)]
+mod tools;

@@ -1,0 +1,83 @@
+//! The walk-through of the README, pasted into a shell as it stands.
+
+use std::path::Path;
+
+use super::place::{Place, Ran, chancery, checkout, free_port};
+use super::tools::Tools;
+
+/// What the README says that is seen, in this order.
+const EXPECTED: [&str; 22] = [
+    "enrol_code",
+    "is principal and approver (stand-in, software-only); trust document version 2",
+    "trust.json: trust document, version 2",
+    "desk.manifest: signed manifest of spiffe://chancery.example/agent/desk",
+    "spiffe://chancery.example/agent/desk registered",
+    "running",
+    "\"amount_cents\":960000",
+    "approved (stand-in, software-only)",
+    "(isolated)",
+    "tools: balance, post",
+    "balance: {\"book\":\"north\"",
+    "balance was refused",
+    "post: {",
+    "evidence: evidence of ses_",
+    "\nverified",
+    "\nself-asserted",
+    "exit code 1",
+    "ledger/post",
+    "every tile recomputed",
+    "c2sp.org/tlog-proof@v1",
+    "\"name\": \"balance\"",
+    "\nverified",
+];
+
+#[test]
+fn the_walk_through_of_the_readme_runs_as_it_stands() {
+    if Tools::find().is_none() {
+        return;
+    }
+    let place = Place::new();
+    let script = script();
+    let path = place.write("walk-through.sh", &script);
+    let mut bash = place.command("bash");
+    bash.arg(path)
+        .current_dir(checkout())
+        .env("PORT", free_port());
+    let ran = Ran::to_the_end(&mut bash, &place);
+    assert_eq!(ran.code, Some(0), "{}\n{}", ran.out, ran.err);
+    let mut rest = ran.out.as_str();
+    for expected in EXPECTED {
+        let place = rest.find(expected);
+        let place =
+            place.unwrap_or_else(|| panic!("{expected:?} is not seen in:\n{rest}\n{}", ran.err));
+        rest = &rest[place..];
+    }
+}
+
+/// Every `sh` block of the section, one after another. The build is the one that this test is of.
+fn script() -> String {
+    let readme = std::fs::read_to_string(checkout().join("README.md")).unwrap();
+    let (_, section) = readme.split_once("\n## Walk-through\n").unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let blocks: Vec<&str> = section
+        .split("```sh\n")
+        .skip(1)
+        .map(|block| block.split("```").next().unwrap())
+        .collect();
+    assert!(blocks.len() > 8, "{} blocks", blocks.len());
+    let built = Path::new(chancery()).parent().unwrap();
+    let target = built.parent().unwrap();
+    let commands = blocks.concat();
+    let replaced = commands
+        .replacen("cargo build --release\n", "", 1)
+        .replacen(
+            "${CARGO_TARGET_DIR:-$PWD/target}/release:",
+            &format!("{}:", built.display()),
+            1,
+        );
+    assert!(!replaced.contains("/release") && replaced.len() < commands.len());
+    format!(
+        "set -euo pipefail -v\nexport CARGO_TARGET_DIR='{}'\n{replaced}",
+        target.display()
+    )
+}

@@ -1,0 +1,170 @@
+//! Wrong input to a deployment that runs: each is named, with what helps, and nothing is lost.
+
+use super::deployment::Deployment;
+use super::place::Place;
+
+#[test]
+fn wrong_usage_ends_with_two() {
+    let place = Place::new();
+    place
+        .chancery(&["up", "--no-such-flag"])
+        .refused(2, &["--no-such-flag", "--help"]);
+    place.chancery(&[]).refused(2, &["Usage"]);
+    place
+        .chancery(&["run", "--agent", "desk"])
+        .refused(2, &["<CMD>"]);
+    place
+        .chancery(&["evidence", "ses_1", "--out", "evidence"])
+        .refused(2, &["ses_1", "not an identifier"]);
+    place
+        .chancery(&["why", "ses_1", "--evidence", "evidence"])
+        .refused(2, &["ses_1"]);
+    assert!(!place.at("chancery-data").exists());
+}
+
+#[test]
+fn without_a_deployment_every_command_says_how_to_make_one() {
+    let place = Place::new();
+    for command in [
+        vec!["trust", "show"],
+        vec!["agent", "list"],
+        vec!["approvals", "list"],
+        vec!["log", "check"],
+        vec!["run", "--agent", "desk", "--", "true"],
+        vec!["connect", "ledger", "--agent", "desk"],
+    ] {
+        place
+            .chancery(&command)
+            .refused(1, &["chancery-data", "chancery up --data"]);
+    }
+    assert!(!place.at("chancery-data").exists());
+}
+
+#[test]
+fn what_is_not_evidence_is_not_verified() {
+    let place = Place::new();
+    place
+        .chancery(&["verify", "nowhere"])
+        .refused(1, &["nowhere", "not a folder"]);
+    std::fs::create_dir(place.at("folder")).unwrap();
+    place.write("folder/letter.txt", "dear auditor");
+    place
+        .chancery(&["verify", "folder"])
+        .refused(1, &["folder", "no evidence", "chancery evidence"]);
+    place.write("folder/index.json", "{}");
+    place.write("trust.json", "{}");
+    place
+        .chancery(&["verify", "folder", "--trust", "trust.json"])
+        .refused(1, &["trust.json", "not a trust document"]);
+    let ran = place.chancery(&["verify", "folder"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.out.starts_with("self-asserted"), "{ran:?}");
+    let execution = format!("exe_{}", "0".repeat(26));
+    let ran = place.chancery(&["why", &execution, "--evidence", "folder"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+}
+
+#[test]
+fn wrong_input_to_a_deployment_is_named_with_what_helps() {
+    let deployment = Deployment::with_person();
+    let place = &deployment.place;
+    deployment.agent("desk", "/bin/true");
+
+    let manifest = std::fs::read(place.at("desk.manifest")).unwrap();
+    let mut flipped = manifest.clone();
+    flipped[manifest.len() / 2] ^= 1;
+    place.write("flipped.manifest", flipped);
+    place.write("cut.manifest", &manifest[..manifest.len() / 2]);
+    place.write("empty.manifest", "");
+    for file in [
+        "flipped.manifest",
+        "cut.manifest",
+        "empty.manifest",
+        "no.manifest",
+    ] {
+        place
+            .chancery(&["agent", "register", file])
+            .refused(1, &[file]);
+    }
+    let listed = place
+        .chancery(&["--format", "json", "agent", "list"])
+        .json();
+    assert_eq!(listed["agents"].as_array().unwrap().len(), 1);
+
+    let run =
+        |agent: &str, program: &str| place.chancery(&["run", "--agent", agent, "--", program]);
+    run("nobody", "/bin/true").refused(1, &["agent_unknown", "chancery agent register"]);
+    run("desk", "/bin/echo").refused(1, &["code_mismatch", "manifest"]);
+    run("desk", "no-such-program").refused(1, &["no-such-program", "PATH"]);
+    run("not a name", "/bin/true").refused(1, &["--agent not a name"]);
+    place
+        .chancery(&[
+            "run",
+            "--agent",
+            "desk",
+            "--read",
+            "no-file",
+            "--",
+            "/bin/true",
+        ])
+        .refused(1, &["--read no-file"]);
+    place
+        .chancery(&[
+            "run",
+            "--agent",
+            "desk",
+            "--read",
+            "/proc",
+            "--",
+            "/bin/true",
+        ])
+        .refused(1, &["/proc", "elsewhere"]);
+    place
+        .chancery(&["connect", "ledger"])
+        .refused(1, &["--agent"]);
+    place
+        .chancery(&["spawn", "--agent", "desk", "--allow", "a/b", "--", "true"])
+        .refused(1, &["chancery run"]);
+
+    let unknown = format!("ses_{}", "0".repeat(26));
+    place
+        .chancery(&["evidence", &unknown, "--out", "evidence"])
+        .refused(1, &[&unknown, "has not ended"]);
+    assert!(!place.at("evidence").exists());
+    let unknown = format!("apv_{}", "0".repeat(26));
+    place
+        .chancery(&["approvals", "show", &unknown])
+        .refused(1, &[&unknown]);
+
+    place.write("mission.md", "# A mission\n");
+    let delegate = |mission: &str, allow: &str, authenticator: &str| {
+        place.chancery(&[
+            "delegate",
+            "--to",
+            "latest",
+            "--mission",
+            mission,
+            "--allow",
+            allow,
+            "--authenticator",
+            authenticator,
+            "--yes",
+        ])
+    };
+    let me = "me.authenticator";
+    delegate("no.md", "ledger/list", me).refused(1, &["no.md"]);
+    delegate("mission.md", "ledger", me).refused(1, &["--allow ledger", "SERVER/TOOL"]);
+    delegate("mission.md", "{", me).refused(1, &["--allow {"]);
+    delegate("mission.md", "ledger/list", "no.key").refused(1, &["no.key"]);
+    delegate("mission.md", "ledger/list", "mission.md").refused(1, &["mission.md", "chmod 600"]);
+    delegate("mission.md", "ledger/list", me).refused(1, &["latest", "chancery run", "--wait"]);
+
+    place
+        .chancery(&["log", "prove", "999999"])
+        .refused(1, &["999999"]);
+    place
+        .chancery(&["log", "check"])
+        .refused(1, &["checkpoint"]);
+    place.chancery(&["log", "--log", "server", "check"]).ok();
+    assert!(deployment.logged("session.open").is_empty());
+}

@@ -1,0 +1,250 @@
+//! Chains, proofs, what people sign, and manifests.
+
+use chancery_delegation::webauthn::{AuthenticatorData, ClientData};
+use chancery_delegation::{
+    ApprovalStatement, Assertion, BoundedReplayMemory, Call, ChainContext, ChainTip, Credential,
+    Entry, IssuerKey, ManifestContext, ProofContext, Reason, RootDraft, Standing, Target,
+    TrustAnchor, VerifiedChain, authenticate_manifest, authorise, seal_manifest_payload,
+    verify_approval, verify_assertion, verify_chain, verify_manifest, verify_proof,
+};
+use chancery_types::jws::{Header, assemble, signing_input};
+use chancery_types::limits::MAX_CHAIN_LINKS;
+use chancery_types::{Digest, Jwk, parse_strict, parse_strict_with_floats};
+use serde_json::{Map, Value};
+
+use crate::world::{CHAIN, Credulous, EPOCH, GATEWAY, NOW, trust};
+
+/// The links of a chain, joined by commas.
+pub(crate) fn chain(input: &[u8]) {
+    if let Ok(text) = str::from_utf8(input) {
+        let links: Vec<_> = text.trim_end().split(',').collect();
+        check_chain(&links);
+    }
+}
+
+/// The claims of a chain's links, one in each line, under headers and parents that fit: what
+/// stands behind the signatures.
+pub(crate) fn claims(input: &[u8]) {
+    if let Ok(draft) = RootDraft::from_claims(input) {
+        let written = draft.to_claims().ok();
+        assert_eq!(written.as_deref().map(str::as_bytes), Some(input));
+        assert!(draft.challenge().is_ok());
+    }
+    let Ok(text) = str::from_utf8(input) else {
+        return;
+    };
+    let mut signer = anchors().first().map(|anchor| anchor.key);
+    let mut parent: Option<Digest> = None;
+    let mut links = Vec::new();
+    for line in text.lines().take(MAX_CHAIN_LINKS + 1) {
+        let (Some(key), Ok(Value::Object(mut claims))) = (signer, parse_strict(line.as_bytes()))
+        else {
+            return;
+        };
+        if let Some(parent) = parent {
+            claims.insert("par_hash".to_owned(), parent.to_base64url().into());
+        }
+        let holder = claims.get("cnf").and_then(|cnf| cnf.get("jwk"));
+        signer = holder.and_then(|key| serde_json::from_value::<Jwk>(key.clone()).ok());
+        let header = Header {
+            algorithm: key.algorithm(),
+            typ: "adt+jwt".to_owned(),
+            kid: Some(key.kid()),
+        };
+        let input = signing_input(&header, Value::Object(claims).to_string().as_bytes());
+        parent = Some(Digest::of(&input));
+        links.push(assemble(&input, &[0; 64]));
+    }
+    let links: Vec<_> = links.iter().map(String::as_str).collect();
+    check_chain(&links);
+}
+
+/// The claims of a proof for a call with the chain that is known, and the call's arguments in a
+/// second line. A proof is taken once.
+pub(crate) fn proof(input: &[u8]) {
+    let (first, second) = match input.iter().position(|byte| *byte == b'\n') {
+        Some(at) => input.split_at(at),
+        None => (input, &b"{}"[..]),
+    };
+    let Some(chain) = known_chain() else {
+        return;
+    };
+    let args = match parse_strict_with_floats(second) {
+        Ok(Value::Object(args)) => args,
+        _ => Map::new(),
+    };
+    let header = Header {
+        algorithm: chain.leaf_key().algorithm(),
+        typ: "adt-pop+jwt".to_owned(),
+        kid: None,
+    };
+    let signed = assemble(&signing_input(&header, first), &[0; 64]);
+    let raw = String::from_utf8_lossy(first);
+    let context = ProofContext {
+        now: NOW,
+        audience: GATEWAY,
+        verifier: &Credulous,
+        started_at: NOW.minus_seconds(1_000_000),
+        peer: chain.leaf_subject(),
+        call: Call {
+            server: "fs",
+            target: Target::Tool("read"),
+            args: &args,
+        },
+    };
+    for token in [signed.as_str(), &raw] {
+        let mut replay = BoundedReplayMemory::new(4, 4);
+        let mut verify = || verify_proof(Some(token), &chain, &context, &mut replay);
+        if verify().is_ok() {
+            assert_eq!(verify().map_err(|refusal| refusal.reason), Err(Reason::Replay));
+        }
+    }
+}
+
+/// An entry that is read is written and read the same, and covers itself.
+pub(crate) fn entry(input: &[u8]) {
+    let Ok(value) = parse_strict(input) else {
+        return;
+    };
+    if let Ok(entry) = Entry::parse(&value) {
+        assert_eq!(Entry::parse(&entry.to_json()).as_ref(), Ok(&entry));
+        assert!(entry.subsumes(&entry), "{}", entry.to_json());
+    }
+}
+
+/// What an authenticator gives.
+pub(crate) fn assertion(input: &[u8]) {
+    let _ = AuthenticatorData::parse(input);
+    let _ = ClientData::parse(input);
+    let Ok(assertion) = Assertion::parse(input) else {
+        return;
+    };
+    let written = assertion.to_bytes().ok();
+    let again = written.as_deref().map(Assertion::parse);
+    assert_eq!(again.and_then(Result::ok).as_ref(), Some(&assertion));
+    let challenge = Digest::of(b"no statement");
+    // Nobody finds client data with the challenge of another statement.
+    let credential = credential(&assertion.credential_id);
+    if let Some(credential) = credential {
+        assert!(verify_assertion(&assertion, &challenge, &credential, &Credulous).is_err());
+    }
+}
+
+/// A statement that is read is what would be written; the second line is an assertion.
+pub(crate) fn approval(input: &[u8]) {
+    let (first, second) = match input.iter().position(|byte| *byte == b'\n') {
+        Some(at) => input.split_at(at),
+        None => (input, &b""[..]),
+    };
+    let Ok(statement) = ApprovalStatement::parse(first) else {
+        return;
+    };
+    assert_eq!(statement.to_bytes().ok().as_deref(), Some(first));
+    if let Ok(assertion) = Assertion::parse(second)
+        && let Some(credential) = credential(&assertion.credential_id)
+    {
+        let _ = verify_approval(statement, &assertion, &credential, NOW, &Credulous);
+    }
+}
+
+/// The payload of a manifest, sealed as it is.
+pub(crate) fn manifest(input: &[u8]) {
+    let issuers = issuers();
+    let Some(issuer) = issuers.first() else {
+        return;
+    };
+    let sign = |_: &[u8]| Ok::<_, std::fmt::Error>(vec![0; 64]);
+    if let Ok(sealed) = seal_manifest_payload(input.to_vec(), &issuer.key, &sign) {
+        envelope(&sealed);
+    }
+}
+
+/// A sealed manifest. What verifies by the full schema is authentic too.
+pub(crate) fn envelope(input: &[u8]) {
+    let issuers = issuers();
+    let context = ManifestContext {
+        now: NOW,
+        issuers: &issuers,
+        revoked: &|_| false,
+        verifier: &Credulous,
+    };
+    let authentic = authenticate_manifest(input, &context);
+    if let Ok(verified) = verify_manifest(input, &context) {
+        assert!(authentic.is_ok());
+        assert!(verified.issued_at() <= NOW && NOW < verified.expires_at());
+    }
+}
+
+fn check_chain(links: &[&str]) {
+    let _ = ChainTip::read(links);
+    let anchors = anchors();
+    let Ok(chain) = verify_chain(links, &context(&anchors)) else {
+        return;
+    };
+    assert_eq!(chain.digest(), Digest::of(links.join(",")));
+    assert_eq!(chain.links().len(), links.len());
+    let standing = Standing {
+        now: NOW,
+        epoch: EPOCH,
+        revoked: &|_| false,
+    };
+    assert!(chain.recheck(&standing).is_ok());
+    let args = Map::new();
+    for entry in chain.leaf().entries() {
+        let call = Call {
+            server: entry.server(),
+            target: entry.target(),
+            args: &args,
+        };
+        let scope = authorise(&chain, &call);
+        // What the leaf covers, every link above it covers.
+        if let Ok(covered) = scope.covered() {
+            assert!(covered.len() >= links.len());
+        }
+    }
+}
+
+fn context(anchors: &[TrustAnchor]) -> ChainContext<'_> {
+    ChainContext {
+        now: NOW,
+        audience: GATEWAY,
+        anchors,
+        epoch: EPOCH,
+        revoked: &|_| false,
+        verifier: &Credulous,
+    }
+}
+
+fn known_chain() -> Option<VerifiedChain> {
+    let links: Vec<_> = CHAIN.trim_end().split(',').collect();
+    verify_chain(&links, &context(&anchors())).ok()
+}
+
+fn anchors() -> Vec<TrustAnchor> {
+    let known = trust().into_iter().flat_map(|trust| &trust.delegation_authorities);
+    let anchor = |known: &chancery_identity::trust::DelegationAuthority| TrustAnchor {
+        issuer: known.issuer.clone(),
+        key: known.key,
+    };
+    known.map(anchor).collect()
+}
+
+fn issuers() -> Vec<IssuerKey> {
+    let known = trust().into_iter().flat_map(|trust| &trust.manifest_issuers);
+    let issuer = |known: &chancery_identity::trust::ManifestIssuer| IssuerKey {
+        issuer: known.issuer.clone(),
+        key: known.key,
+    };
+    known.map(issuer).collect()
+}
+
+fn credential(id: &str) -> Option<Credential<'_>> {
+    let (_, known) = trust()?.credential(id)?;
+    Some(Credential {
+        credential_id: &known.credential_id,
+        key: &known.key,
+        rp_id: &known.rp_id,
+        origin: &known.origin,
+        last_counter: None,
+    })
+}

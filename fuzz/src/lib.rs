@@ -1,0 +1,80 @@
+//! What is fuzzed: one function for each target, and the list of them.
+//!
+//! A function takes any bytes, never panics and asserts what its parser guarantees. `fuzz_targets/`
+//! hands the functions to libFuzzer; the workspace's suite hands them the corpus and mutations of
+//! it.
+
+mod audit;
+mod delegation;
+mod evidence;
+mod gateway;
+mod identity;
+mod journal;
+mod policy;
+mod sections;
+mod tlog;
+mod types;
+mod world;
+
+/// One target.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    /// Its name, and that of its folder in `corpus/`.
+    pub name: &'static str,
+    /// What is run with every input.
+    pub run: fn(&[u8]),
+    /// How many mutated inputs the suite tries: fewer where one takes longer.
+    pub inputs: u32,
+}
+
+const fn target(name: &'static str, run: fn(&[u8]), inputs: u32) -> Target {
+    Target { name, run, inputs }
+}
+
+/// Every target.
+pub const TARGETS: &[Target] = &[
+    target("types_strict_json", types::strict_json, 20_000),
+    target("types_canonical", types::canonical, 20_000),
+    target("types_jws", types::jws, 20_000),
+    target("types_words", types::words, 20_000),
+    target("tlog_note", tlog::note, 10_000),
+    target("tlog_checkpoint", tlog::checkpoint, 10_000),
+    target("tlog_tile_path", tlog::tile_path, 20_000),
+    target("tlog_bundle", tlog::bundle, 10_000),
+    target("tlog_proof", tlog::proof, 10_000),
+    target("tlog_vkey", tlog::vkey, 10_000),
+    target("journal_frame", journal::frame, 20_000),
+    target("identity_spiffe_id", identity::spiffe_id, 20_000),
+    target("identity_x509", identity::x509, 5_000),
+    target("identity_wit", identity::wit, 10_000),
+    target("identity_trust", identity::trust_document, 2_000),
+    target("delegation_chain", delegation::chain, 4_000),
+    target("delegation_claims", delegation::claims, 4_000),
+    target("delegation_proof", delegation::proof, 10_000),
+    target("delegation_entry", delegation::entry, 10_000),
+    target("delegation_assertion", delegation::assertion, 10_000),
+    target("delegation_approval", delegation::approval, 10_000),
+    target("delegation_manifest", delegation::manifest, 2_000),
+    target("delegation_envelope", delegation::envelope, 5_000),
+    target("audit_entry", audit::entry, 10_000),
+    target("audit_disclosure", audit::disclosure, 10_000),
+    target("policy_index", policy::index, 10_000),
+    target("policy_bundle", policy::bundle, 200),
+    target("gateway_client", gateway::client, 20_000),
+    target("gateway_server", gateway::server, 20_000),
+    target("gateway_presentation", gateway::presentation, 4_000),
+    target("gateway_snapshot", gateway::snapshot, 4_000),
+    target("evidence_files", evidence::files, 60),
+    target("evidence_index", evidence::index, 10_000),
+    target("evidence_catalog", evidence::catalog, 10_000),
+    target("evidence_trust_record", evidence::trust_record, 5_000),
+];
+
+/// Runs the target of that name; what `fuzz_targets/` calls.
+pub fn run(name: &str, input: &[u8]) {
+    let target = TARGETS.iter().find(|target| target.name == name);
+    assert!(target.is_some(), "{name} is no target");
+    if let Some(target) = target {
+        (target.run)(input);
+    }
+}
