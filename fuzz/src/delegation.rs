@@ -15,23 +15,23 @@ use serde_json::{Map, Value};
 use crate::world::{CHAIN, Credulous, EPOCH, GATEWAY, NOW, trust};
 
 /// The links of a chain, joined by commas.
-pub(crate) fn chain(input: &[u8]) {
-    if let Ok(text) = str::from_utf8(input) {
+pub(crate) fn chain(input: &[u8]) -> bool {
+    str::from_utf8(input).is_ok_and(|text| {
         let links: Vec<_> = text.trim_end().split(',').collect();
-        check_chain(&links);
-    }
+        is_chain(&links)
+    })
 }
 
 /// The claims of a chain's links, one in each line, under headers and parents that fit: what
 /// stands behind the signatures.
-pub(crate) fn claims(input: &[u8]) {
+pub(crate) fn claims(input: &[u8]) -> bool {
     if let Ok(draft) = RootDraft::from_claims(input) {
         let written = draft.to_claims().ok();
         assert_eq!(written.as_deref().map(str::as_bytes), Some(input));
         assert!(draft.challenge().is_ok());
     }
     let Ok(text) = str::from_utf8(input) else {
-        return;
+        return false;
     };
     let mut signer = anchors().first().map(|anchor| anchor.key);
     let mut parent: Option<Digest> = None;
@@ -39,7 +39,7 @@ pub(crate) fn claims(input: &[u8]) {
     for line in text.lines().take(MAX_CHAIN_LINKS + 1) {
         let (Some(key), Ok(Value::Object(mut claims))) = (signer, parse_strict(line.as_bytes()))
         else {
-            return;
+            return false;
         };
         if let Some(parent) = parent {
             claims.insert("par_hash".to_owned(), parent.to_base64url().into());
@@ -56,18 +56,18 @@ pub(crate) fn claims(input: &[u8]) {
         links.push(assemble(&input, &[0; 64]));
     }
     let links: Vec<_> = links.iter().map(String::as_str).collect();
-    check_chain(&links);
+    is_chain(&links)
 }
 
 /// The claims of a proof for a call with the chain that is known, and the call's arguments in a
 /// second line. A proof is taken once.
-pub(crate) fn proof(input: &[u8]) {
+pub(crate) fn proof(input: &[u8]) -> bool {
     let (first, second) = match input.iter().position(|byte| *byte == b'\n') {
         Some(at) => input.split_at(at),
         None => (input, &b"{}"[..]),
     };
     let Some(chain) = known_chain() else {
-        return;
+        return false;
     };
     let args = match parse_strict_with_floats(second) {
         Ok(Value::Object(args)) => args,
@@ -92,32 +92,35 @@ pub(crate) fn proof(input: &[u8]) {
             args: &args,
         },
     };
+    let mut taken = false;
     for token in [signed.as_str(), &raw] {
         let mut replay = BoundedReplayMemory::new(4, 4);
         let mut verify = || verify_proof(Some(token), &chain, &context, &mut replay);
         if verify().is_ok() {
-            assert_eq!(verify().map_err(|refusal| refusal.reason), Err(Reason::Replay));
+            let again = verify().map_err(|refusal| refusal.reason);
+            assert_eq!(again.map(drop), Err(Reason::Replay));
+            taken = true;
         }
     }
+    taken
 }
 
 /// An entry that is read is written and read the same, and covers itself.
-pub(crate) fn entry(input: &[u8]) {
-    let Ok(value) = parse_strict(input) else {
-        return;
+pub(crate) fn entry(input: &[u8]) -> bool {
+    let Some(Ok(entry)) = parse_strict(input).ok().map(|value| Entry::parse(&value)) else {
+        return false;
     };
-    if let Ok(entry) = Entry::parse(&value) {
-        assert_eq!(Entry::parse(&entry.to_json()).as_ref(), Ok(&entry));
-        assert!(entry.subsumes(&entry), "{}", entry.to_json());
-    }
+    assert_eq!(Entry::parse(&entry.to_json()).as_ref(), Ok(&entry));
+    assert!(entry.subsumes(&entry), "{}", entry.to_json());
+    true
 }
 
 /// What an authenticator gives.
-pub(crate) fn assertion(input: &[u8]) {
+pub(crate) fn assertion(input: &[u8]) -> bool {
     let _ = AuthenticatorData::parse(input);
     let _ = ClientData::parse(input);
     let Ok(assertion) = Assertion::parse(input) else {
-        return;
+        return false;
     };
     let written = assertion.to_bytes().ok();
     let again = written.as_deref().map(Assertion::parse);
@@ -125,19 +128,20 @@ pub(crate) fn assertion(input: &[u8]) {
     let challenge = Digest::of(b"no statement");
     // Nobody finds client data with the challenge of another statement.
     let credential = credential(&assertion.credential_id);
-    if let Some(credential) = credential {
-        assert!(verify_assertion(&assertion, &challenge, &credential, &Credulous).is_err());
+    if let Some(credential) = &credential {
+        assert!(verify_assertion(&assertion, &challenge, credential, &Credulous).is_err());
     }
+    credential.is_some()
 }
 
 /// A statement that is read is what would be written; the second line is an assertion.
-pub(crate) fn approval(input: &[u8]) {
+pub(crate) fn approval(input: &[u8]) -> bool {
     let (first, second) = match input.iter().position(|byte| *byte == b'\n') {
         Some(at) => input.split_at(at),
         None => (input, &b""[..]),
     };
     let Ok(statement) = ApprovalStatement::parse(first) else {
-        return;
+        return false;
     };
     assert_eq!(statement.to_bytes().ok().as_deref(), Some(first));
     if let Ok(assertion) = Assertion::parse(second)
@@ -145,22 +149,22 @@ pub(crate) fn approval(input: &[u8]) {
     {
         let _ = verify_approval(statement, &assertion, &credential, NOW, &Credulous);
     }
+    true
 }
 
 /// The payload of a manifest, sealed as it is.
-pub(crate) fn manifest(input: &[u8]) {
+pub(crate) fn manifest(input: &[u8]) -> bool {
     let issuers = issuers();
     let Some(issuer) = issuers.first() else {
-        return;
+        return false;
     };
     let sign = |_: &[u8]| Ok::<_, std::fmt::Error>(vec![0; 64]);
-    if let Ok(sealed) = seal_manifest_payload(input.to_vec(), &issuer.key, &sign) {
-        envelope(&sealed);
-    }
+    let sealed = seal_manifest_payload(input.to_vec(), &issuer.key, &sign);
+    sealed.is_ok_and(|sealed| envelope(&sealed))
 }
 
 /// A sealed manifest. What verifies by the full schema is authentic too.
-pub(crate) fn envelope(input: &[u8]) {
+pub(crate) fn envelope(input: &[u8]) -> bool {
     let issuers = issuers();
     let context = ManifestContext {
         now: NOW,
@@ -169,17 +173,19 @@ pub(crate) fn envelope(input: &[u8]) {
         verifier: &Credulous,
     };
     let authentic = authenticate_manifest(input, &context);
-    if let Ok(verified) = verify_manifest(input, &context) {
-        assert!(authentic.is_ok());
-        assert!(verified.issued_at() <= NOW && NOW < verified.expires_at());
-    }
+    let Ok(verified) = verify_manifest(input, &context) else {
+        return false;
+    };
+    assert!(authentic.is_ok());
+    assert!(verified.issued_at() <= NOW && NOW < verified.expires_at());
+    true
 }
 
-fn check_chain(links: &[&str]) {
+fn is_chain(links: &[&str]) -> bool {
     let _ = ChainTip::read(links);
     let anchors = anchors();
     let Ok(chain) = verify_chain(links, &context(&anchors)) else {
-        return;
+        return false;
     };
     assert_eq!(chain.digest(), Digest::of(links.join(",")));
     assert_eq!(chain.links().len(), links.len());
@@ -202,6 +208,7 @@ fn check_chain(links: &[&str]) {
             assert!(covered.len() >= links.len());
         }
     }
+    true
 }
 
 fn context(anchors: &[TrustAnchor]) -> ChainContext<'_> {
@@ -221,7 +228,9 @@ fn known_chain() -> Option<VerifiedChain> {
 }
 
 fn anchors() -> Vec<TrustAnchor> {
-    let known = trust().into_iter().flat_map(|trust| &trust.delegation_authorities);
+    let known = trust()
+        .into_iter()
+        .flat_map(|trust| &trust.delegation_authorities);
     let anchor = |known: &chancery_identity::trust::DelegationAuthority| TrustAnchor {
         issuer: known.issuer.clone(),
         key: known.key,
@@ -230,7 +239,9 @@ fn anchors() -> Vec<TrustAnchor> {
 }
 
 fn issuers() -> Vec<IssuerKey> {
-    let known = trust().into_iter().flat_map(|trust| &trust.manifest_issuers);
+    let known = trust()
+        .into_iter()
+        .flat_map(|trust| &trust.manifest_issuers);
     let issuer = |known: &chancery_identity::trust::ManifestIssuer| IssuerKey {
         issuer: known.issuer.clone(),
         key: known.key,

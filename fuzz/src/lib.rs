@@ -1,8 +1,8 @@
 //! What is fuzzed: one function for each target, and the list of them.
 //!
-//! A function takes any bytes, never panics and asserts what its parser guarantees. `fuzz_targets/`
-//! hands the functions to libFuzzer; the workspace's suite hands them the corpus and mutations of
-//! it.
+//! A function takes any bytes, asserts what its parser guarantees, and says whether the parser took
+//! them. `fuzz_targets/` hands the functions to libFuzzer; the workspace's suite hands them the
+//! corpus and mutations of it.
 
 mod audit;
 mod delegation;
@@ -21,13 +21,14 @@ mod world;
 pub struct Target {
     /// Its name, and that of its folder in `corpus/`.
     pub name: &'static str,
-    /// What is run with every input.
-    pub run: fn(&[u8]),
+    /// What is run with every input; whether the input was taken. Panics where a guarantee does
+    /// not hold.
+    pub run: fn(&[u8]) -> bool,
     /// How many mutated inputs the suite tries: fewer where one takes longer.
     pub inputs: u32,
 }
 
-const fn target(name: &'static str, run: fn(&[u8]), inputs: u32) -> Target {
+const fn target(name: &'static str, run: fn(&[u8]) -> bool, inputs: u32) -> Target {
     Target { name, run, inputs }
 }
 
@@ -70,11 +71,9 @@ pub const TARGETS: &[Target] = &[
     target("evidence_trust_record", evidence::trust_record, 5_000),
 ];
 
-/// Runs the target of that name; what `fuzz_targets/` calls.
+/// Runs the target of that name: what `fuzz_targets/` calls.
 pub fn run(name: &str, input: &[u8]) {
     let target = TARGETS.iter().find(|target| target.name == name);
-    assert!(target.is_some(), "{name} is no target");
-    if let Some(target) = target {
-        (target.run)(input);
-    }
+    let taken = target.map(|target| (target.run)(input));
+    assert!(taken.is_some(), "{name} is no target");
 }

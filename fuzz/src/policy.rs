@@ -12,20 +12,22 @@ use crate::sections::sections;
 use crate::world::NOW;
 
 /// An index that is read has a schema.
-pub(crate) fn index(input: &[u8]) {
+pub(crate) fn index(input: &[u8]) -> bool {
     let files = Files::from([(BUNDLE_FILE.to_owned(), input.to_vec())]);
-    if let Ok(index) = Index::parse(&files) {
-        assert!(!index.name().is_empty());
-        assert!(!schema_text(&index).is_empty());
-    }
+    let Ok(index) = Index::parse(&files) else {
+        return false;
+    };
+    assert!(!index.name().is_empty());
+    assert!(!schema_text(&index).is_empty());
+    true
 }
 
 /// A bundle that is loaded decides whatever it is asked.
-pub(crate) fn bundle(input: &[u8]) {
+pub(crate) fn bundle(input: &[u8]) -> bool {
     let files: Files = sections(input).into_iter().collect();
     let _ = cmcp_digest(&files);
     let Ok(bundle) = Bundle::load(&files) else {
-        return;
+        return false;
     };
     assert_eq!(bundle_digest(&files).ok(), Some(bundle.digest()));
     let (arguments, grants) = (json!({"amount": 1, "path": "/a"}), BTreeSet::new());
@@ -53,4 +55,5 @@ pub(crate) fn bundle(input: &[u8]) {
             assert_eq!(bundle.decide(&request), bundle.decide(&request));
         }
     }
+    true
 }

@@ -11,47 +11,46 @@ use chancery_types::{
 };
 
 /// What is read strictly is read the same from its canonical form.
-pub(crate) fn strict_json(input: &[u8]) {
-    if let Ok(value) = parse_strict(input) {
-        assert_eq!(parse_strict_with_floats(input).ok().as_ref(), Some(&value));
-        if let Ok(canonical) = to_canonical(&value) {
-            assert!(is_canonical(&canonical));
-            assert_eq!(parse_strict(&canonical).ok(), Some(value));
-        }
+pub(crate) fn strict_json(input: &[u8]) -> bool {
+    let Ok(value) = parse_strict(input) else {
+        assert!(!is_canonical(input));
+        return false;
+    };
+    assert_eq!(parse_strict_with_floats(input).ok().as_ref(), Some(&value));
+    if let Ok(canonical) = to_canonical(&value) {
+        assert!(is_canonical(&canonical));
+        assert_eq!(is_canonical(input), canonical == input);
+        assert_eq!(parse_strict(&canonical).ok(), Some(value));
     }
-    if is_canonical(input) {
-        let again = parse_strict(input).ok().and_then(|value| to_canonical(&value).ok());
-        assert_eq!(again.as_deref(), Some(input));
-    }
+    true
 }
 
 /// The canonical form of a canonical form is itself.
-pub(crate) fn canonical(input: &[u8]) {
+pub(crate) fn canonical(input: &[u8]) -> bool {
     let Ok(value) = parse_strict_with_floats(input) else {
-        return;
+        return false;
     };
-    if let Ok(canonical) = to_jcs(&value) {
-        let again = parse_strict_with_floats(&canonical);
-        let again = again.ok().and_then(|value| to_jcs(&value).ok());
-        assert_eq!(again, Some(canonical));
-    }
+    let Ok(canonical) = to_jcs(&value) else {
+        return false;
+    };
+    let again = parse_strict_with_floats(&canonical);
+    let again = again.ok().and_then(|value| to_jcs(&value).ok());
+    assert_eq!(again, Some(canonical));
+    true
 }
 
 /// A token that is read has one spelling of its signature, and its claims can be signed anew.
-pub(crate) fn jws(input: &[u8]) {
+pub(crate) fn jws(input: &[u8]) -> bool {
     let Ok(text) = str::from_utf8(input) else {
-        return;
+        return false;
     };
     let Ok(token) = Compact::parse(text) else {
-        return;
+        return false;
     };
-    assert!(text.starts_with(token.signing_input()));
     let signature = text.rsplit('.').next().unwrap_or_default();
-    let signature = base64url::decode(signature);
-    assert_eq!(
-        signature.map(|bytes| assemble(token.signing_input(), &bytes)).ok().as_deref(),
-        Some(text)
-    );
+    let signature = base64url::decode(signature).ok();
+    let again = signature.map(|bytes| assemble(token.signing_input(), &bytes));
+    assert_eq!(again.as_deref(), Some(text));
     if let Ok(claims) = serde_json::to_vec(&token.claims) {
         let again = assemble(&signing_input(&token.header, &claims), &[0; 64]);
         // Claims may be written longer than they were, beyond what is read.
@@ -59,18 +58,20 @@ pub(crate) fn jws(input: &[u8]) {
             assert_eq!(again.claims, token.claims);
         }
     }
+    true
 }
 
 /// Texts that are read are written the same.
-pub(crate) fn words(input: &[u8]) {
+pub(crate) fn words(input: &[u8]) -> bool {
     let Ok(text) = str::from_utf8(input) else {
-        return;
+        return false;
     };
+    let mut taken = false;
     for word in text.lines() {
-        round_trips::<Digest>(word);
-        round_trips::<SessionId>(word);
-        round_trips::<ExecutionId>(word);
-        round_trips::<InstanceId>(word);
+        taken |= round_trips::<Digest>(word).is_some();
+        taken |= round_trips::<SessionId>(word).is_some();
+        taken |= round_trips::<ExecutionId>(word).is_some();
+        taken |= round_trips::<InstanceId>(word).is_some();
         if let Ok(bytes) = base64url::decode(word) {
             assert_eq!(base64url::encode(bytes), word);
         }
@@ -79,6 +80,7 @@ pub(crate) fn words(input: &[u8]) {
             assert_eq!(serde_json::from_str::<Jwk>(&written).ok(), Some(key));
         }
     }
+    taken
 }
 
 /// Reads a text, and asserts that what was read is written the same.

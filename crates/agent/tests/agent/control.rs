@@ -79,6 +79,16 @@ async fn the_first_call_opens_the_session_and_the_end_leaves_it() {
 }
 
 #[tokio::test]
+async fn who_holds_the_root_can_complete_what_was_joined_and_nothing_else() {
+    let serving = Serving::start(|_, _| ok()).await;
+    serving.instance.complete_session().await;
+    assert!(serving.gateway.seen(&path("/end")).is_empty());
+    serving.connect().await.ask(CALL).await;
+    serving.instance.complete_session().await;
+    assert_eq!(serving.gateway.seen(&path("/end")).len(), 1);
+}
+
+#[tokio::test]
 async fn nothing_is_left_that_was_not_joined() {
     let mut serving = Serving::start(|_, _| ok()).await;
     serving.stop().await;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use chancery_api::server::TrustText;
@@ -9,8 +10,11 @@ use chancery_identity::trust::VerifiedTrust;
 use serde::Serialize;
 
 use crate::args::{EnrolArgs, Format, TrustArgs, TrustCommand};
-use crate::deployment::{Authenticator, Layout, enrol};
+use crate::deployment::{Authenticator, Layout, enrol, read_trust};
 use crate::output;
+
+/// How long the gateway may take to ask for the trust document.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(format: Format, args: TrustArgs) -> anyhow::Result<ExitCode> {
     let layout = super::layout(&args.data)?;
@@ -144,5 +148,19 @@ pub(crate) async fn enrol_first(
         return Err(error.into());
     }
     layout.close_enrol_code()?;
+    wait_for_gateway(layout, layout.trust()?.version).await;
     Ok(authenticator)
+}
+
+/// Waits until the gateway goes by a trust document, so that what follows is not refused for what
+/// it does not know yet.
+async fn wait_for_gateway(layout: &Layout, version: u64) {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !read_trust(&layout.gateway_trust_file()).is_ok_and(|trust| trust.version >= version) {
+        if tokio::time::Instant::now() > deadline {
+            output::say("the gateway does not know of it yet; is it running?");
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }

@@ -104,6 +104,11 @@ impl Layout {
         self.data.join("trust.json")
     }
 
+    /// The newest trust document that the gateway has seen.
+    pub(crate) fn gateway_trust_file(&self) -> PathBuf {
+        self.gateway().join("trust.json")
+    }
+
     fn run(&self) -> PathBuf {
         self.data.join("run")
     }

@@ -150,7 +150,7 @@ fn a_client_without_a_delegation_is_told_what_is_missing() {
     ];
     arguments.extend(["--", &python, text(&client), &sdk]);
     let ran = deployment.run(&arguments).ended();
-    ran.refused(1, &["chancery delegate"]);
+    ran.refused(1, &["nothing was delegated to this instance"]);
     assert!(deployment.logged("session.open").is_empty());
 }
 

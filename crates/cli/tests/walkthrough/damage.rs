@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::deployment::{Deployment, text};
-use super::place::{Place, checkout, free_port};
+use super::place::{Place, checkout, free_port, until};
 
 #[test]
 fn what_up_cannot_use_is_named_before_anything_is_made() {
@@ -77,6 +77,8 @@ fn a_damaged_log_is_named_and_not_served() {
     deployment.agent("desk", "/bin/true");
     let running = deployment.run(&["--agent", "desk", "--", "/bin/true"]);
     running.ended().ok();
+    let tiles = deployment.place.at("chancery-data/server/log/tile/0");
+    until("a published tile", || tiles.exists().then_some(()));
     deployment.stop();
     for (name, log, path) in [
         ("cut-server", "server", "server/log/tile/entries"),

@@ -6,7 +6,7 @@ use super::place::Place;
 use super::tools::Tools;
 
 /// What both demos must show.
-const SHOWN: [&str; 4] = ["consents", "denied", "approv", "verif"];
+const SHOWN: [&str; 4] = ["consents", "denied", "waits for a person", "verif"];
 
 #[test]
 fn the_demo_tells_a_story_in_which_everything_went_as_it_must() {

@@ -47,10 +47,10 @@ fn the_walk_through_of_the_readme_runs_as_it_stands() {
     assert_eq!(ran.code, Some(0), "{}\n{}", ran.out, ran.err);
     let mut rest = ran.out.as_str();
     for expected in EXPECTED {
-        let place = rest.find(expected);
-        let place =
-            place.unwrap_or_else(|| panic!("{expected:?} is not seen in:\n{rest}\n{}", ran.err));
-        rest = &rest[place..];
+        let found = rest.split_once(expected);
+        let (_, after) =
+            found.unwrap_or_else(|| panic!("{expected:?} is not seen in:\n{rest}\n{}", ran.err));
+        rest = after;
     }
 }
 

@@ -162,9 +162,6 @@ fn wrong_input_to_a_deployment_is_named_with_what_helps() {
     place
         .chancery(&["log", "prove", "999999"])
         .refused(1, &["999999"]);
-    place
-        .chancery(&["log", "check"])
-        .refused(1, &["checkpoint"]);
     place.chancery(&["log", "--log", "server", "check"]).ok();
     assert!(deployment.logged("session.open").is_empty());
 }

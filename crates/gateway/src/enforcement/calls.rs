@@ -112,17 +112,16 @@ impl Enforcement {
             return Err("certificate_invalid");
         }
         let freshness = in_force.freshness(now, self.grace_seconds);
-        if freshness == Freshness::Expired {
-            return Err(Freshness::EXPIRED);
-        }
+        check_fresh(freshness, None)?;
         if material.is_ungoverned {
             return Err("ungoverned_parameter");
         }
         let catalog = self.catalog().await.ok_or("catalog_unavailable")?;
         let annotations = annotations(&catalog, material);
-        if freshness == Freshness::Stale && annotations.is_none_or(|hints| hints.destructive) {
-            return Err(Freshness::STALE);
-        }
+        check_fresh(
+            freshness,
+            Some(annotations.is_none_or(|hints| hints.destructive)),
+        )?;
         let tool = catalog.tool(&material.server, &material.name);
         let tool = tool.filter(|_| material.kind() == CallKind::Tool);
         if tool.is_some_and(|tool| material.arguments.keys().any(|name| !tool.admits(name))) {
@@ -288,6 +287,21 @@ impl Enforcement {
         ))
     }
 
+    /// That nothing changed and nothing grew old while a person was asked or another call decided.
+    fn check_in_force(&self, examined: &Examined, now: Timestamp) -> Result<(), &'static str> {
+        let current = self.in_force().ok_or("snapshot_missing")?;
+        let policy = |one: &InForce| one.policy.bundle.digest();
+        let before = &examined.in_force;
+        if !current.continues(before) || policy(&current) != policy(before) {
+            return Err(Freshness::STALE);
+        }
+        let destructive = examined.annotations.is_none_or(|hints| hints.destructive);
+        check_fresh(
+            current.freshness(now, self.grace_seconds),
+            Some(destructive),
+        )
+    }
+
     async fn judge(
         &self,
         live: &mut Live,
@@ -298,6 +312,7 @@ impl Enforcement {
     ) -> Result<Verdict, &'static str> {
         self.keep_policy(live, &examined.in_force).await?;
         let (turn, now) = self.turn().await?;
+        self.check_in_force(examined, now)?;
         let judgement = examined.in_force.standing(now, |standing| {
             live.session().judge(&CallInput {
                 execution,
@@ -465,4 +480,13 @@ fn pending(question: &Question) -> Verdict {
             .to_owned(),
         retry_after_seconds: RETRY_AFTER_SECONDS,
     })
+}
+
+/// What the age of the snapshot lets happen to a call; `destructive` once that is known.
+fn check_fresh(freshness: Freshness, destructive: Option<bool>) -> Result<(), &'static str> {
+    match freshness {
+        Freshness::Expired => Err(Freshness::EXPIRED),
+        Freshness::Stale if destructive == Some(true) => Err(Freshness::STALE),
+        Freshness::Stale | Freshness::Fresh => Ok(()),
+    }
 }

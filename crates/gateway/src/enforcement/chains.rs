@@ -22,10 +22,10 @@ pub(crate) struct KnownChain {
     pub(crate) consent: Consent,
 }
 
-/// Chains that were verified under what is in force now, by digest. Forgotten as a whole when
+/// Chains that were verified, by the digests of the trust document and of the chain. Forgotten as a whole when
 /// anything changes that verification asks.
 #[derive(Debug, Default)]
-pub(crate) struct Chains(Mutex<HashMap<Digest, Arc<KnownChain>>>);
+pub(crate) struct Chains(Mutex<HashMap<(Digest, Digest), Arc<KnownChain>>>);
 
 /// Why a chain is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +61,8 @@ impl Chains {
         objects: &Objects,
         now: Timestamp,
     ) -> Result<Arc<KnownChain>, ChainFault> {
-        let digest = Digest::of(links.join(","));
-        if let Some(known) = self.lock().get(&digest) {
+        let key = (in_force.trust.digest(), Digest::of(links.join(",")));
+        if let Some(known) = self.lock().get(&key) {
             in_force.standing(now, |standing| known.chain.recheck(&standing))?;
             check_holder(&known.chain, holder)?;
             return Ok(Arc::clone(known));
@@ -78,7 +78,7 @@ impl Chains {
         if all.len() >= MOST {
             all.clear();
         }
-        all.insert(digest, Arc::clone(&known));
+        all.insert(key, Arc::clone(&known));
         Ok(known)
     }
 
@@ -87,7 +87,7 @@ impl Chains {
         self.lock().clear();
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Digest, Arc<KnownChain>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(Digest, Digest), Arc<KnownChain>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
