@@ -1,5 +1,7 @@
 //! Chains, proofs, what people sign, and manifests.
 
+use std::sync::LazyLock;
+
 use chancery_delegation::webauthn::{AuthenticatorData, ClientData};
 use chancery_delegation::{
     ApprovalStatement, Assertion, BoundedReplayMemory, Call, ChainContext, ChainTip, Credential,
@@ -66,7 +68,7 @@ pub(crate) fn proof(input: &[u8]) -> bool {
         Some(at) => input.split_at(at),
         None => (input, &b"{}"[..]),
     };
-    let Some(chain) = known_chain() else {
+    let Some(chain) = KNOWN.as_ref() else {
         return false;
     };
     let args = match parse_strict_with_floats(second) {
@@ -95,7 +97,7 @@ pub(crate) fn proof(input: &[u8]) -> bool {
     let mut taken = false;
     for token in [signed.as_str(), &raw] {
         let mut replay = BoundedReplayMemory::new(4, 4);
-        let mut verify = || verify_proof(Some(token), &chain, &context, &mut replay);
+        let mut verify = || verify_proof(Some(token), chain, &context, &mut replay);
         if verify().is_ok() {
             let again = verify().map_err(|refusal| refusal.reason);
             assert_eq!(again.map(drop), Err(Reason::Replay));
@@ -222,10 +224,10 @@ fn context(anchors: &[TrustAnchor]) -> ChainContext<'_> {
     }
 }
 
-fn known_chain() -> Option<VerifiedChain> {
+static KNOWN: LazyLock<Option<VerifiedChain>> = LazyLock::new(|| {
     let links: Vec<_> = CHAIN.trim_end().split(',').collect();
     verify_chain(&links, &context(&anchors())).ok()
-}
+});
 
 fn anchors() -> Vec<TrustAnchor> {
     let known = trust()

@@ -39,7 +39,7 @@ pub const TARGETS: &[Target] = &[
     target("types_jws", types::jws, 20_000),
     target("types_words", types::words, 20_000),
     target("tlog_note", tlog::note, 10_000),
-    target("tlog_checkpoint", tlog::checkpoint, 10_000),
+    target("tlog_checkpoint", tlog::checkpoint, 5_000),
     target("tlog_tile_path", tlog::tile_path, 20_000),
     target("tlog_bundle", tlog::bundle, 10_000),
     target("tlog_proof", tlog::proof, 10_000),

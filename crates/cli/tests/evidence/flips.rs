@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use chancery_evidence::{EvidenceIndex, Files, INDEX_PATH, Report, TRUST_RECORD_PATH, object_path};
 
 use crate::rng::Rng;
-use crate::scene::{Scene, names, with};
+use crate::scene::{Scene, names, pick, with};
 
 /// Flips of files that are not objects, which each have at least one, and of objects. Those of
 /// objects take longer: the session is followed to its end all the same.
@@ -55,15 +55,15 @@ pub(crate) fn each_single_flip_is_found(scene: &Scene, rng: &mut Rng) -> usize {
         .collect();
     let logs: Vec<_> = others.iter().filter(|path| !is_record(path)).collect();
     while flips.len() < OTHER_FLIPS {
-        let path = rng.pick(&logs);
+        let path = pick(rng, &logs);
         flips.push(Flip::of(path, &scene.files, rng));
     }
     for paths in by_kind(scene).values() {
-        let path = rng.pick(paths).clone();
+        let path = pick(rng, paths).clone();
         flips.push(Flip::of(&path, &scene.files, rng));
     }
     while flips.len() < OTHER_FLIPS + OBJECT_FLIPS {
-        let path = rng.pick(&objects).clone();
+        let path = pick(rng, &objects).clone();
         flips.push(Flip::of(&path, &scene.files, rng));
     }
     assert!(flips.len() >= 200);
@@ -99,7 +99,7 @@ pub(crate) fn every_object_is_named_when_flipped(scene: &Scene, rng: &mut Rng) -
 pub(crate) fn each_deletion_is_found(scene: &Scene, rng: &mut Rng) -> usize {
     let (mut paths, _) = scene.paths();
     for of_kind in by_kind(scene).values() {
-        paths.push(rng.pick(of_kind).clone());
+        paths.push(pick(rng, of_kind).clone());
     }
     each(&paths, |path| {
         let report = scene.verify(&with(&scene.files, path, None));

@@ -16,6 +16,9 @@ use chancery_types::{Algorithm, base64url};
 use crate::rng::Rng;
 use crate::scene::{Scene, now, with};
 
+/// What somebody else's trust document says otherwise.
+type Edit<'a> = &'a dyn Fn(&mut TrustDocument);
+
 /// The logs by the folder that they stand in.
 const LOGS: [&str; 2] = ["gateway", "server"];
 
@@ -138,7 +141,7 @@ pub(crate) fn foreign_trust_documents_verify_nothing(scene: &Scene) -> usize {
             };
         }
     };
-    let foreign: [(&str, &dyn Fn(&mut TrustDocument)); 6] = [
+    let foreign: [(&str, Edit<'_>); 6] = [
         ("of other roots, with the same keys", &|_| {}),
         ("with other log keys", &other_keys),
         ("without people", &|trust| trust.people.clear()),

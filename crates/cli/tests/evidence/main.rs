@@ -1,6 +1,15 @@
 //! The evidence of one real demo, against everything that may be done to it on the way to whoever
 //! verifies it.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
+
 mod flips;
 mod forged;
 mod offline;

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::flips::Flip;
 use crate::rng::Rng;
-use crate::scene::{CHANCERY, Scene};
+use crate::scene::{CHANCERY, Scene, pick};
 
 /// What `chancery verify` answered.
 struct Answer {
@@ -40,7 +40,7 @@ pub(crate) fn nothing_is_proven_without_trust(scene: &Scene) {
 pub(crate) fn fails_after_a_flip_a_deletion_and_an_addition(scene: &Scene, rng: &mut Rng) {
     let (others, objects) = scene.paths();
     let copy = scene.copy("spoiled");
-    let mut paths = vec![rng.pick(&objects).clone()];
+    let mut paths = vec![pick(rng, &objects).clone()];
     paths.extend(others.into_iter().filter(|path| !path.contains("tile")));
     for path in &paths {
         let flip = Flip::of(path, &scene.files, rng);
@@ -50,7 +50,7 @@ pub(crate) fn fails_after_a_flip_a_deletion_and_an_addition(scene: &Scene, rng: 
         assert!(answer.names(path), "{flip:?}: {}", answer.report);
         std::fs::write(copy.join(path), scene.files.get(path).unwrap()).unwrap();
     }
-    let path = rng.pick(&objects);
+    let path = pick(rng, &objects);
     std::fs::remove_file(copy.join(path)).unwrap();
     let answer = verify(&copy, Some(&scene.trust_file));
     assert_eq!(answer.code, Some(1), "without {path}");

@@ -10,6 +10,8 @@ use chancery_types::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::rng::Rng;
+
 /// The program under test.
 pub(crate) const CHANCERY: &str = env!("CARGO_BIN_EXE_chancery");
 
@@ -111,4 +113,9 @@ fn read(folder: &Path) -> Files {
         }
     }
     files
+}
+
+/// One of them.
+pub(crate) fn pick<'a, T>(rng: &mut Rng, of: &'a [T]) -> &'a T {
+    &of[rng.below(of.len())]
 }

@@ -196,11 +196,13 @@ impl Drop for Deployment {
         let _ = self.up.kill();
         let _ = self.up.wait();
         if std::thread::panicking() {
-            let messages = std::fs::read_to_string(self.folder.join("up.log"));
-            println!(
-                "what `up` and its parts said:\n{}",
-                messages.unwrap_or_default()
-            );
+            for file in std::fs::read_dir(&self.folder).unwrap().flatten() {
+                let path = file.path();
+                if path.extension().is_some_and(|extension| extension == "log") {
+                    let said = std::fs::read_to_string(&path).unwrap_or_default();
+                    println!("{}:\n{said}", path.display());
+                }
+            }
         }
     }
 }

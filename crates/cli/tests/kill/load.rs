@@ -14,6 +14,9 @@ use serde_json::{Value, json};
 /// Where the bridge is.
 const BRIDGE: &str = "CHANCERY_BRIDGE";
 
+/// Between two calls of one connection.
+const PACE: Duration = Duration::from_millis(50);
+
 /// What a client is told first.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Orders {
@@ -48,6 +51,18 @@ pub(crate) enum Told {
     Broken,
     /// The session was ended.
     Ended { answer: Value },
+}
+
+impl Told {
+    fn refused(tool: &str, error: &Value) -> Self {
+        let (reason, message) = (&error["data"]["reason"], &error["message"]);
+        let reason = reason.as_str().or(message.as_str());
+        Self::Refused {
+            tool: tool.to_owned(),
+            code: error["code"].as_i64().unwrap_or_default(),
+            reason: reason.unwrap_or_default().to_owned(),
+        }
+    }
 }
 
 /// The program. Does nothing outside of a sandbox.
@@ -98,9 +113,7 @@ fn work(orders: &Orders, bridge: &PathBuf, connection: usize, stop: &AtomicBool)
                 if is_over {
                     break;
                 }
-                if !is_ok {
-                    std::thread::sleep(Duration::from_millis(100));
-                }
+                std::thread::sleep(if is_ok { PACE } else { PACE * 2 });
             }
         }
         std::thread::sleep(Duration::from_millis(100));
@@ -165,7 +178,10 @@ impl Client {
             .send(&json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": hello}))?;
         let line = client.receive("0")?;
         let greeting: Response<'_> = serde_json::from_str(&line).ok()?;
-        greeting.result?;
+        if let Some(error) = greeting.error {
+            tell(&Told::refused("initialize", &error));
+            return None;
+        }
         client.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}))?;
         Some(client)
     }
@@ -182,15 +198,7 @@ impl Client {
         let tool = tool.to_owned();
         let response: Response<'_> = serde_json::from_str(&line).unwrap();
         let Some(result) = response.result else {
-            let error = response.error.unwrap_or_default();
-            let reason = error["data"]["reason"]
-                .as_str()
-                .or(error["message"].as_str());
-            return Told::Refused {
-                tool,
-                code: error["code"].as_i64().unwrap_or_default(),
-                reason: reason.unwrap_or_default().to_owned(),
-            };
+            return Told::refused(&tool, &response.error.unwrap_or_default());
         };
         let read: Value = serde_json::from_str(result.get()).unwrap();
         if read["isError"] == json!(true) {
@@ -222,7 +230,7 @@ impl Client {
                 return None;
             }
             let response: Response<'_> = serde_json::from_str(&line).ok()?;
-            if response.id.is_some_and(|found| found.to_string() == id) {
+            if response.id.is_some_and(|found| found == id) {
                 return Some(line);
             }
         }

@@ -1,6 +1,7 @@
 //! A deployment whose processes are killed under load loses nothing that anybody was told.
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stdout,

@@ -48,20 +48,19 @@ impl Roll {
         }
     }
 
-    /// Reads the log as it stands published: signed, and with what was seen before at its
-    /// beginning, entry by entry and checkpoint by checkpoint.
+    /// Reads on to where the log stands published: signed, and with every tree that was seen before
+    /// at its beginning.
     pub(crate) fn look(&mut self) {
         let Some((note, _)) = self.reader.checkpoint().unwrap() else {
             return assert!(self.entries.is_empty());
         };
         let seen = verify_checkpoint_exact(note.as_bytes(), &self.keys, &AwsLc).unwrap();
         let (size, root) = (seen.size(), *seen.root());
-        assert!(size >= self.entries.len() as u64, "the log became shorter");
-        let read = self.reader.entries(0..size).unwrap();
-        let entries: Vec<_> = read.map(|entry| entry.unwrap().1).collect();
-        assert_eq!(entries.len() as u64, size);
-        assert!(entries.starts_with(&self.entries), "an entry changed");
-        self.entries = entries;
+        let known = self.entries.len() as u64;
+        assert!(size >= known, "the log became shorter");
+        let read = self.reader.entries(known..size).unwrap();
+        self.entries.extend(read.map(|entry| entry.unwrap().1));
+        assert_eq!(self.entries.len() as u64, size);
         for (older, older_root) in &self.checkpoints {
             let proof = self.reader.prove_consistency(*older, size).unwrap();
             verify_consistency(*older, size, &proof, older_root, &root).unwrap();
@@ -71,11 +70,23 @@ impl Roll {
         }
     }
 
+    /// Reads the whole log again: no entry is another than when it was seen first.
+    pub(crate) fn look_at_all(&self) {
+        let read = self.reader.entries(0..self.entries.len() as u64).unwrap();
+        assert!(
+            read.map(|entry| entry.unwrap().1)
+                .eq(self.entries.iter().cloned())
+        );
+    }
+
     /// The entries seen so far.
     pub(crate) fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
-        self.entries
-            .iter()
-            .map(|bytes| Entry::parse(bytes).unwrap())
+        self.entries_from(0)
+    }
+
+    fn entries_from(&self, index: usize) -> impl Iterator<Item = Entry> + '_ {
+        let entries = self.entries.iter().skip(index);
+        entries.map(|bytes| Entry::parse(bytes).unwrap())
     }
 
     pub(crate) fn size(&self) -> usize {
@@ -104,7 +115,9 @@ impl Calls {
     /// Reads on. No execution is decided twice or ends twice, and none ends that was not allowed.
     pub(crate) fn look(&mut self) {
         self.roll.look();
-        let new: Vec<_> = self.roll.entries().enumerate().skip(self.read).collect();
+        let new: Vec<_> = (self.read..)
+            .zip(self.roll.entries_from(self.read))
+            .collect();
         self.read = self.roll.size();
         for (index, entry) in new {
             match entry.event {

@@ -235,6 +235,8 @@ impl Scene {
         self.deployment.stop();
         self.calls.look();
         self.server.look();
+        self.calls.roll().look_at_all();
+        self.server.look_at_all();
         for log in ["gateway", "server"] {
             check(&self.deployment, log);
         }

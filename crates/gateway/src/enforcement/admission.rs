@@ -10,7 +10,7 @@ use super::Enforcement;
 use super::calls::denied;
 use super::chains::KnownChain;
 use super::in_force::{Freshness, InForce};
-use super::reasons::said;
+use super::reasons::said_with_code;
 use crate::call::Visit;
 use crate::enforcer::{Refusal, Seat};
 use crate::envelope::{Kind, Message};
@@ -191,6 +191,6 @@ fn is_offered(chain: &VerifiedChain, kind: ListingKind, server: &str, name: &str
 pub(crate) fn refusal(code: &'static str) -> Refusal {
     match denied(code, None) {
         crate::enforcer::Verdict::Deny(refusal) => refusal,
-        _ => Refusal::new(code, said(code)),
+        _ => Refusal::new(code, said_with_code(code)),
     }
 }

@@ -18,7 +18,7 @@ use super::live::{Denied, Live};
 use super::material::Material;
 use super::opening::code_of;
 use super::presentation::Seen;
-use super::reasons::said;
+use super::reasons::said_with_code;
 use super::sessions::Home;
 use crate::call::Call;
 use crate::enforcer::{Pending, Permit, Refusal, Seat, Verdict};
@@ -467,7 +467,7 @@ fn leaf_of(material: &Material) -> Label {
 pub(crate) fn denied(code: &'static str, execution: Option<ExecutionId>) -> Verdict {
     Verdict::Deny(Refusal {
         reason: code,
-        text: said(code).to_owned(),
+        text: said_with_code(code),
         execution,
     })
 }

@@ -131,10 +131,16 @@ pub const REASONS: &[(&str, &str)] = &[
     ),
 ];
 
-/// What to say to people about a code.
+/// What to say to people about a code, where the code stands beside it.
 pub(crate) fn said(code: &str) -> &'static str {
     let known = REASONS.iter().find(|(known, _)| *known == code);
-    known.map_or("refused; the reason code says why", |(_, text)| text)
+    known.map_or("refused", |(_, text)| text)
+}
+
+/// What to say to MCP clients: those that know nothing of us show the message alone, so that the
+/// code is part of it.
+pub(crate) fn said_with_code(code: &str) -> String {
+    format!("{} ({code})", said(code))
 }
 
 #[cfg(test)]
