@@ -35,7 +35,7 @@ pub(crate) fn measure(options: &Options, report: &mut Report) -> anyhow::Result<
     let (mut bare, mut bare_group) = (Latencies::default(), Latencies::default());
     let (mut one, mut sixteen) = (Latencies::default(), Latencies::default());
     let (mut rate_one, mut rate_sixteen) = (Vec::new(), Vec::new());
-    for round in 0..=options.rounds(25) {
+    for round in 0..=options.rounds(50) {
         let syncs = floor.syncs(small)?;
         let (alone, alone_each) = runtime.block_on(appends(&journal, 1))?;
         let group_syncs = floor.syncs(large)?;

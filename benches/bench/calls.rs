@@ -31,7 +31,7 @@ pub(crate) fn measure(options: &Options, report: &mut Report) -> anyhow::Result<
     runtime.block_on(async {
         let subjects = Subjects::start(options).await?;
         for at_once in AT_ONCE {
-            report.push(subjects.measure(options.rounds(15), at_once).await?);
+            report.push(subjects.measure(options.rounds(25), at_once).await?);
         }
         anyhow::Ok(())
     })

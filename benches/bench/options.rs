@@ -66,8 +66,9 @@ impl Options {
     /// For what takes microseconds.
     pub(crate) fn arithmetic(&self) -> Effort {
         Effort {
-            rounds: self.rounds(50),
-            turn: Duration::from_millis(5),
+            rounds: self.rounds(15),
+            turns: 40,
+            turn: Duration::from_micros(500),
         }
     }
 

@@ -53,9 +53,11 @@ pub(crate) type Subject<'a> = Box<dyn FnMut() -> anyhow::Result<()> + 'a>;
 /// How long and how often is measured.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Effort {
-    /// How many rounds.
+    /// How many rounds; each gives the median of its turns.
     pub(crate) rounds: usize,
-    /// About how long one subject takes in one round.
+    /// How many turns every subject has in a round.
+    pub(crate) turns: usize,
+    /// About how long a turn takes: so short that other programs rarely fall into one.
     pub(crate) turn: Duration,
 }
 
@@ -70,13 +72,19 @@ pub(crate) fn interleave(
     }
     let mut series = vec![Vec::with_capacity(effort.rounds); subjects.len()];
     for _ in 0..effort.rounds {
-        let turns = subjects.iter_mut().zip(&counts).zip(&mut series);
-        for ((subject, count), times) in turns {
-            let begin = Instant::now();
-            for _ in 0..*count {
-                black_box(subject())?;
+        let mut round = vec![Vec::with_capacity(effort.turns); subjects.len()];
+        for _ in 0..effort.turns {
+            let turns = subjects.iter_mut().zip(&counts).zip(&mut round);
+            for ((subject, count), times) in turns {
+                let begin = Instant::now();
+                for _ in 0..*count {
+                    black_box(subject())?;
+                }
+                times.push(begin.elapsed().as_nanos() as f64 / f64::from(*count));
             }
-            times.push(begin.elapsed().as_nanos() as f64 / f64::from(*count));
+        }
+        for (rounds, times) in series.iter_mut().zip(&round) {
+            rounds.push(quantile(times, 0.5));
         }
     }
     Ok(series.into_iter().map(Series).collect())

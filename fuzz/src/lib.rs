@@ -2,7 +2,9 @@
 //!
 //! A function takes any bytes, asserts what its parser guarantees, and says whether the parser took
 //! them. `fuzz_targets/` hands the functions to libFuzzer; the workspace's suite hands them the
-//! corpus and mutations of it.
+//! corpus and mutations of it (`cargo nextest run -p chancery-benches`). For as long as one likes,
+//! with cargo-fuzz and a nightly compiler: `cargo +nightly fuzz run types_jws`. What is found there
+//! becomes a test beside the code.
 
 mod audit;
 mod delegation;

@@ -230,7 +230,8 @@ impl Client {
                 return None;
             }
             let response: Response<'_> = serde_json::from_str(&line).ok()?;
-            if response.id.is_some_and(|found| found == id) {
+            let found = response.id.map(|found| found.to_string());
+            if found.as_deref() == Some(id) {
                 return Some(line);
             }
         }
