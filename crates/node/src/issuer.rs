@@ -47,8 +47,13 @@ pub trait Issuer: Send + Sync + 'static {
     /// every change on to its workloads.
     fn x509_bundle(&self) -> watch::Receiver<Option<X509Bundle>>;
 
-    /// Hears that a launch has ended; called once for each.
-    fn ended<'a>(&'a self, launch: &'a Launch, reason: EndReason) -> IssuerFuture<'a, ()>;
+    /// Hears that the launch of an instance has ended; told again until it answers, and after a
+    /// restart of the node once more where the first answer was lost.
+    fn ended<'a>(
+        &'a self,
+        instance: &'a InstanceSpiffeId,
+        reason: EndReason,
+    ) -> IssuerFuture<'a, Result<(), IssuerError>>;
 }
 
 /// The credential of an agent key, and where it is good.

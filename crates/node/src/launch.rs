@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, watch};
 use crate::executable::Executable;
 use crate::process::Process;
 use crate::procfs::PidNamespace;
+use crate::record::LaunchRecord;
 use crate::x509_source::X509Source;
 
 /// What the node attested of a launch, from the kernel alone.
@@ -154,6 +155,52 @@ impl Launch {
             Ok(Some(reason)) => reason,
             _ => EndReason::NodeStopped,
         }
+    }
+
+    /// What a later run of the node finds the launch by.
+    pub(crate) fn record(&self, boot: &str, ended: Option<EndReason>) -> LaunchRecord {
+        LaunchRecord {
+            boot: boot.to_owned(),
+            launch: self.facts.launch,
+            instance: self.instance.clone(),
+            isolation: self.facts.isolation,
+            executable: self.facts.executable.clone(),
+            uid: self.facts.uid,
+            started: self.started,
+            bridge: self.bridge.record(),
+            init: self.init.as_ref().map(Process::record),
+            namespace: self.namespace,
+            ended,
+        }
+    }
+
+    /// The launch of a record, if all of its processes run still; otherwise why it has ended. Its
+    /// agent key is proven anew: the issuer takes no other one than the first.
+    pub(crate) fn again(record: &LaunchRecord, boot: &str) -> Result<Self, EndReason> {
+        if let Some(reason) = record.ended {
+            return Err(reason);
+        }
+        if record.boot != boot {
+            return Err(EndReason::ProcessExited);
+        }
+        let init = record.init.map(Process::again).transpose();
+        Ok(Self {
+            facts: LaunchFacts {
+                launch: record.launch,
+                agent: record.instance.agent().clone(),
+                isolation: record.isolation,
+                executable: record.executable.clone(),
+                uid: record.uid,
+            },
+            instance: record.instance.clone(),
+            started: record.started,
+            init: init.map_err(|_| EndReason::ProcessExited)?,
+            bridge: Process::again(record.bridge).map_err(|_| EndReason::BridgeExited)?,
+            namespace: record.namespace,
+            ended: watch::Sender::new(None),
+            x509: X509Source::default(),
+            agent_key: Mutex::default(),
+        })
     }
 
     fn is_running(&self) -> bool {

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use chancery_crypto::{RandomError, random_id};
-use chancery_identity::{AgentId, Isolation};
+use chancery_identity::{AgentId, InstanceSpiffeId, Isolation};
 use chancery_types::id::LaunchId;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -15,11 +16,16 @@ use crate::clock::now;
 use crate::executable::Executable;
 use crate::process::{Process, ProcessError};
 use crate::procfs::PidNamespace;
+use crate::record::{LaunchRecord, LaunchRecords};
 use crate::{EndReason, Issuer, IssuerError, Launch, LaunchFacts};
+
+/// Before an issuer that is away is told again.
+const TELL_AGAIN: Duration = Duration::from_secs(1);
 
 /// All launches that run, and which of them a process belongs to.
 pub struct Launches {
     issuer: Arc<dyn Issuer>,
+    records: LaunchRecords,
     running: Mutex<BTreeMap<LaunchId, Arc<Launch>>>,
     watchers: Mutex<JoinSet<()>>,
     /// One registration at a time, so that no two claim one process.
@@ -82,6 +88,9 @@ pub enum LaunchError {
     /// No identifier could be drawn.
     #[error("no identifier could be drawn")]
     Random(#[source] RandomError),
+    /// The launch could not be noted, and does not begin.
+    #[error("the launch cannot be noted on the node's disk")]
+    Record(#[source] std::io::Error),
 }
 
 /// The processes of a launch, each attested.
@@ -93,13 +102,29 @@ struct Attested {
 
 impl Launches {
     /// No launches yet.
-    pub fn new(issuer: Arc<dyn Issuer>) -> Self {
+    pub(crate) fn new(issuer: Arc<dyn Issuer>, records: LaunchRecords) -> Self {
         Self {
             issuer,
+            records,
             running: Mutex::default(),
             watchers: Mutex::default(),
             registering: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// Takes up what an earlier run of the node noted: launches whose processes run go on, the
+    /// issuer hears of the end of the others.
+    pub(crate) fn resume(self: &Arc<Self>) -> std::io::Result<()> {
+        for record in self.records.all()? {
+            match Launch::again(&record, self.records.boot()) {
+                Ok(launch) => {
+                    tracing::info!(launch = %launch.id(), instance = %launch.instance(), "taken up again");
+                    self.begin(Arc::new(launch));
+                }
+                Err(reason) => self.bury(record, reason),
+            }
+        }
+        Ok(())
     }
 
     /// Registers what `caller` launched: attests it, has an instance opened, and watches it from
@@ -150,8 +175,12 @@ impl Launches {
             x509: Default::default(),
             agent_key: Default::default(),
         });
-        self.running().insert(launch.id(), Arc::clone(&launch));
-        self.watch(Arc::clone(&launch));
+        let record = launch.record(self.records.boot(), None);
+        if let Err(error) = self.records.put(&record) {
+            self.bury(record, EndReason::Withdrawn);
+            return Err(LaunchError::Record(error));
+        }
+        self.begin(Arc::clone(&launch));
         tracing::info!(launch = %launch.id(), instance = %launch.instance(), "launched");
         Ok(launch)
     }
@@ -169,6 +198,7 @@ impl Launches {
     /// Withdraws a launch: its streams end and nothing more is issued. The process goes on.
     pub fn withdraw(&self, id: LaunchId) -> Option<Arc<Launch>> {
         let launch = self.running().remove(&id)?;
+        self.note_end(&launch, EndReason::Withdrawn);
         launch.end(EndReason::Withdrawn);
         Some(launch)
     }
@@ -182,6 +212,12 @@ impl Launches {
         while watchers.join_next().await.is_some() {}
     }
 
+    /// Ends as a killed process does: nobody is told anything any more.
+    #[cfg(test)]
+    pub(crate) fn abandon(&self) {
+        lock(&self.watchers).abort_all();
+    }
+
     pub(crate) fn issuer(&self) -> &Arc<dyn Issuer> {
         &self.issuer
     }
@@ -190,19 +226,59 @@ impl Launches {
         lock(&self.running)
     }
 
-    fn watch(self: &Arc<Self>, launch: Arc<Launch>) {
+    fn begin(self: &Arc<Self>, launch: Arc<Launch>) {
+        self.running().insert(launch.id(), Arc::clone(&launch));
         let this = Arc::downgrade(self);
-        let issuer = Arc::clone(&self.issuer);
+        self.spawn(async move {
+            let reason = launch.watch().await;
+            let Some(this) = this.upgrade() else {
+                return;
+            };
+            this.running().remove(&launch.id());
+            this.note_end(&launch, reason);
+            tracing::info!(launch = %launch.id(), %reason, "launch ended");
+            this.tell(launch.id(), launch.instance(), reason).await;
+        });
+    }
+
+    /// A launch that has ended already, of which the issuer has not heard.
+    fn bury(self: &Arc<Self>, record: LaunchRecord, reason: EndReason) {
+        let this = Arc::clone(self);
+        tracing::info!(launch = %record.launch, %reason, "launch ended before");
+        self.spawn(async move { this.tell(record.launch, &record.instance, reason).await });
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let mut watchers = lock(&self.watchers);
         while watchers.try_join_next().is_some() {}
-        watchers.spawn(async move {
-            let reason = launch.watch().await;
-            if let Some(launches) = this.upgrade() {
-                launches.running().remove(&launch.id());
+        watchers.spawn(task);
+    }
+
+    /// INVARIANT: what is noted as ended is not taken up again.
+    fn note_end(&self, launch: &Launch, reason: EndReason) {
+        let record = launch.record(self.records.boot(), Some(reason));
+        if let Err(error) = self.records.put(&record) {
+            tracing::error!(launch = %launch.id(), %error, "the end of a launch cannot be noted");
+        }
+    }
+
+    /// Tells the issuer until it has heard, and only then forgets the launch.
+    async fn tell(&self, launch: LaunchId, instance: &InstanceSpiffeId, reason: EndReason) {
+        while let Err(error) = self.issuer.ended(instance, reason).await {
+            match error {
+                IssuerError::Refused { reason } => {
+                    tracing::warn!(%launch, %reason, "the issuer refuses to hear of the end");
+                    break;
+                }
+                IssuerError::Unavailable(error) => {
+                    tracing::warn!(%launch, error, "the issuer did not hear of the end");
+                    tokio::time::sleep(TELL_AGAIN).await;
+                }
             }
-            tracing::info!(launch = %launch.id(), %reason, "launch ended");
-            issuer.ended(&launch, reason).await;
-        });
+        }
+        if let Err(error) = self.records.remove(launch) {
+            tracing::warn!(%launch, %error, "the record of an ended launch stays");
+        }
     }
 }
 

@@ -18,6 +18,7 @@ mod operator;
 mod peer;
 mod process;
 mod procfs;
+mod record;
 mod server_issuer;
 mod workload;
 mod x509_source;

@@ -10,6 +10,7 @@ use chancery_api::OwnerListener;
 use tokio::net::UnixListener;
 use tokio::sync::watch;
 
+use crate::record::LaunchRecords;
 use crate::{Issuer, Launches, operator, workload};
 
 /// Longest path of a Unix socket: 108 bytes with the final NUL.
@@ -25,6 +26,8 @@ pub struct NodeConfig {
     pub workload_socket: PathBuf,
     /// The socket of the operator, mode 0600.
     pub operator_socket: PathBuf,
+    /// The folder where launches are noted, so that a node that was killed finds them again.
+    pub launches: PathBuf,
 }
 
 /// A node that has its sockets.
@@ -53,6 +56,14 @@ pub enum NodeError {
         /// What the system said.
         source: io::Error,
     },
+    /// The launches of before cannot be read, or none can be noted.
+    #[error("{}: launches cannot be noted there: {source}", path.display())]
+    Records {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The workload side failed.
     #[error("the workload socket failed")]
     Workload(#[source] tonic::transport::Error),
@@ -62,13 +73,21 @@ pub enum NodeError {
 }
 
 impl Node {
-    /// Binds both sockets. Their folders exist already, and bound sockets that nobody serves any
-    /// more are replaced.
+    /// Binds both sockets and takes up the launches that an earlier run of the node noted, as far as
+    /// their processes run still. The sockets' folders exist already, and bound sockets that nobody
+    /// serves any more are replaced.
     pub fn bind(config: &NodeConfig, issuer: Arc<dyn Issuer>) -> Result<Self, NodeError> {
         let workload = bound(&config.workload_socket, bind_for_all)?;
         let operator = bound(&config.operator_socket, OwnerListener::bind)?;
+        let noted = |source| NodeError::Records {
+            path: config.launches.clone(),
+            source,
+        };
+        let records = LaunchRecords::open(&config.launches).map_err(noted)?;
+        let launches = Arc::new(Launches::new(issuer, records));
+        launches.resume().map_err(noted)?;
         Ok(Self {
-            launches: Arc::new(Launches::new(issuer)),
+            launches,
             workload,
             operator,
         })

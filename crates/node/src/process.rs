@@ -12,6 +12,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::procfs::{PidNamespace, Stat, Status, pid_of_pidfd};
+use crate::record::ProcessRecord;
 
 /// One process, held by its pidfd: while [`Process::is_alive`] says so, its id means this process
 /// and no other.
@@ -80,6 +81,24 @@ impl Process {
             Ok(process)
         } else {
             Err(ProcessError::Contradiction)
+        }
+    }
+
+    /// The process that an earlier run of the node held, in the same run of the machine.
+    pub(crate) fn again(record: ProcessRecord) -> Result<Self, ProcessError> {
+        let process = Self::open(record.pid)?;
+        if process.start_time == record.start_time {
+            Ok(process)
+        } else {
+            Err(ProcessError::Gone)
+        }
+    }
+
+    /// What finds the process again.
+    pub(crate) const fn record(&self) -> ProcessRecord {
+        ProcessRecord {
+            pid: self.pid,
+            start_time: self.start_time,
         }
     }
 

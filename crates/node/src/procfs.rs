@@ -5,8 +5,11 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 
+use serde::{Deserialize, Serialize};
+
 /// A pid namespace: device and inode of its file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct PidNamespace {
     device: u64,
     inode: u64,
@@ -100,6 +103,12 @@ pub(crate) fn pid_of_pidfd(number: i32) -> io::Result<Option<i32>> {
         .and_then(|pid| pid.trim().parse().ok())
         .ok_or_else(malformed)?;
     Ok((pid > 0).then_some(pid))
+}
+
+/// The present run of the machine: another one after every start.
+pub(crate) fn boot_id() -> io::Result<String> {
+    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    Ok(text.trim_end().to_owned())
 }
 
 fn malformed() -> io::Error {

@@ -152,15 +152,17 @@ impl Issuer for ServerIssuer {
         self.bundle.clone()
     }
 
-    fn ended<'a>(&'a self, launch: &'a Launch, reason: EndReason) -> IssuerFuture<'a, ()> {
+    fn ended<'a>(
+        &'a self,
+        instance: &'a InstanceSpiffeId,
+        reason: EndReason,
+    ) -> IssuerFuture<'a, Result<(), IssuerError>> {
         Box::pin(async move {
             let request = EndInstance {
                 reason: reason.to_string(),
             };
-            let instance = launch.instance().instance();
-            if let Err(error) = self.server.end_instance(instance, &request).await {
-                tracing::warn!(%instance, %error, "the server did not hear of the end");
-            }
+            let ended = self.server.end_instance(instance.instance(), &request);
+            ended.await.map(drop).map_err(failed)
         })
     }
 }

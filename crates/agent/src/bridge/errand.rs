@@ -22,6 +22,9 @@ const LEAST_PAUSE: Duration = Duration::from_millis(100);
 const MOST_PAUSE: Duration = Duration::from_secs(30);
 const PAUSE_SECONDS: u64 = 5;
 
+/// Proofs say whole seconds: this much later one is not older than a gateway that just started.
+const NEXT_SECOND: Duration = Duration::from_millis(1_100);
+
 /// One request of a client, until it is answered. Nothing is left of it when it is aborted: the
 /// gateway sees the connection close and withdraws the call.
 pub(super) struct Errand {
@@ -32,6 +35,7 @@ pub(super) struct Errand {
     attempts: usize,
     rejoined: bool,
     renewed: bool,
+    proven_again: bool,
 }
 
 /// The response to the request.
@@ -72,6 +76,7 @@ impl Errand {
             attempts: 0,
             rejoined: false,
             renewed: false,
+            proven_again: false,
         }
     }
 
@@ -126,6 +131,11 @@ impl Errand {
             code::DENIED if reason == Some("not_joined") && !self.rejoined => {
                 self.rejoined = true;
                 self.conversation.context.instance.forget(&joined).await;
+            }
+            // A gateway that started again takes no proof from before: it may have been used there.
+            code::DENIED if reason == Some("pop_stale") && !self.proven_again => {
+                self.proven_again = true;
+                sleep(NEXT_SECOND).await;
             }
             code::UNKNOWN if headers.session.is_some() && !self.renewed => {
                 self.renewed = true;

@@ -48,7 +48,7 @@ pub(super) async fn run(format: Format, args: UpArgs) -> anyhow::Result<ExitCode
         read_bundle(folder)?;
     }
     prepare(&layout, &trust_domain)?;
-    let _lock = DataLock::take(&layout)?;
+    let _lock = DataLock::take(&layout).await?;
     check_port(args.gateway_port)?;
     let config = configure(&layout, &args)?;
     let mut supervisor = Supervisor::new(&layout);

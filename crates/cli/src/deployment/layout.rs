@@ -129,6 +129,11 @@ impl Layout {
         self.run().join("workload").join("workload.sock")
     }
 
+    /// What the node notes of its launches.
+    pub(crate) fn launches(&self) -> PathBuf {
+        self.run().join("launches")
+    }
+
     /// Every folder, parents first.
     pub(crate) fn folders(&self) -> [PathBuf; 7] {
         [

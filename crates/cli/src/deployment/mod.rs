@@ -9,7 +9,7 @@ mod supervisor;
 
 pub(crate) use init::create;
 pub(crate) use layout::{Layout, VERSION, read_trust};
-pub(crate) use lock::DataLock;
+pub(crate) use lock::{DataLock, PartLock};
 pub(crate) use people::{Authenticator, enrol};
 pub(crate) use ready::wait_until_ready;
 pub(crate) use supervisor::{Part, Supervisor};

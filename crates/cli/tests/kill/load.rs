@@ -17,6 +17,9 @@ const BRIDGE: &str = "CHANCERY_BRIDGE";
 /// Between two calls of one connection.
 const PACE: Duration = Duration::from_millis(50);
 
+/// Before a connection that could not be made, or ended, is made again.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// What a client is told first.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Orders {
@@ -116,7 +119,7 @@ fn work(orders: &Orders, bridge: &PathBuf, connection: usize, stop: &AtomicBool)
                 std::thread::sleep(if is_ok { PACE } else { PACE * 2 });
             }
         }
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::sleep(AGAIN);
     }
 }
 

@@ -23,10 +23,7 @@ fn agent() {
     load::program();
 }
 
-/// Not green yet: after some kills a client does not go on in the time it is given, and it is not known
-/// whether the deployment or this test is at fault.
 #[test]
-#[ignore = "unfinished: cargo nextest run -p chancery-cli --test kill --run-ignored all"]
 fn kill_nine_under_load_loses_nothing_that_was_answered() {
     rounds::run();
 }

@@ -43,10 +43,21 @@ pub(crate) fn run() {
         std::thread::sleep(Duration::from_millis(200 + rng.next() % 1_000));
         scene.round(round, target);
     }
-    scene.finish(folder.path());
+    scene.a_new_instance_lives_and_dies();
+    scene.finish();
 }
 
-struct Scene {
+fn orders(name: &str, book: &str, waits: bool) -> Orders {
+    Orders {
+        name: name.to_owned(),
+        book: book.to_owned(),
+        connections: 2,
+        waits,
+    }
+}
+
+struct Scene<'a> {
+    folder: &'a Path,
     deployment: Deployment,
     clients: Vec<Client>,
     /// Delegated to, and not yet in its session.
@@ -56,27 +67,23 @@ struct Scene {
     killed: BTreeMap<&'static str, usize>,
 }
 
-impl Scene {
-    fn start(folder: &Path) -> Self {
+impl<'a> Scene<'a> {
+    fn start(folder: &'a Path) -> Self {
         let deployment = Deployment::start(folder);
         deployment.register(AGENT, &std::env::current_exe().unwrap());
-        let start = |name: &str, book: &str, waits| {
-            let orders = Orders {
-                name: name.to_owned(),
-                book: book.to_owned(),
-                connections: 2,
-                waits,
-            };
-            Client::start(&deployment, folder, &orders)
-        };
-        let clients = vec![start("a", "north", false), start("b", "south", false)];
-        let late = start("c", "west", true);
+        let start = |orders| Client::start(&deployment, folder, &orders);
+        let clients = vec![
+            start(orders("a", "north", false)),
+            start(orders("b", "south", false)),
+        ];
+        let late = start(orders("c", "west", true));
         for client in &clients {
             client.goes_on("post", 3, RECOVERY);
         }
         Self {
             calls: Calls::of(&deployment),
             server: Roll::of(&deployment, "server"),
+            folder,
             deployment,
             clients,
             late,
@@ -203,7 +210,7 @@ impl Scene {
     }
 
     /// Ends the sessions, stops and starts once more in peace, and checks everything that is left.
-    fn finish(mut self, folder: &Path) {
+    fn finish(mut self) {
         let mut sessions = Vec::new();
         for client in self.clients.iter_mut().chain([&mut self.late]) {
             let ended = client.finish();
@@ -218,7 +225,7 @@ impl Scene {
         let acknowledged = self.acknowledged();
         self.calls.hold(&acknowledged);
         for session in &sessions {
-            let out = folder.join(session);
+            let out = self.folder.join(session);
             let out = out.to_str().unwrap();
             self.deployment.run("evidence", &[session, "--out", out]);
             let trust = self.deployment.trust();
@@ -260,24 +267,50 @@ impl Scene {
         self.every_instance_ended();
     }
 
-    /// Nobody runs any more: the server's log says so of everybody who was issued an identity.
-    fn every_instance_ended(&self) {
-        let (mut issued, mut ended) = (Vec::new(), Vec::new());
-        for entry in self.server.entries() {
-            match entry.event {
-                Event::IdentityIssue(issue) => issued.push(issue.instance),
-                Event::IdentityEnd(end) => ended.push(end.instance),
-                _ => {}
+    /// What is started after all kills finds a whole deployment, and its end is in the log.
+    fn a_new_instance_lives_and_dies(&mut self) {
+        let orders = orders("d", "north", false);
+        let mut client = Client::start(&self.deployment, self.folder, &orders);
+        client.goes_on("post", 3, RECOVERY);
+        assert!(client.finish(), "{:?}", client.refusals());
+        self.calls.hold(&client.acknowledged());
+        let start = Instant::now();
+        loop {
+            self.server.look();
+            if ended(&self.server, &client) {
+                return;
             }
-        }
-        for client in self.clients.iter().chain([&self.late]) {
-            let named = |one: &chancery_audit::Label| one.as_str().ends_with(&client.instance);
-            assert!(issued.iter().any(named));
             assert!(
-                ended.iter().any(named),
+                start.elapsed() < RECOVERY,
+                "the log does not say that {} ended",
+                client.instance
+            );
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Nobody runs any more: the server's log says so of everybody who was issued an identity,
+    /// although the node that attested them was killed meanwhile.
+    fn every_instance_ended(&self) {
+        for client in self.clients.iter().chain([&self.late]) {
+            let known = self.server.entries().any(|entry| match entry.event {
+                Event::IdentityIssue(issue) => issue.instance.as_str().ends_with(&client.instance),
+                _ => false,
+            });
+            assert!(known, "{} was issued nothing", client.instance);
+            assert!(
+                ended(&self.server, client),
                 "the log does not say that {} ended",
                 client.instance
             );
         }
     }
+}
+
+/// Whether the server's log says that the client's instance ended.
+fn ended(server: &Roll, client: &Client) -> bool {
+    server.entries().any(|entry| match entry.event {
+        Event::IdentityEnd(end) => end.instance.as_str().ends_with(&client.instance),
+        _ => false,
+    })
 }

@@ -45,6 +45,8 @@ pub(super) fn of(error: &LaunchError) -> Problem {
             Problem::new(StatusCode::BAD_GATEWAY, "issuer_contradicts", message)
         }
         LaunchError::Random(_) => Problem::unavailable("no_randomness", message),
+        LaunchError::Record(_) => Problem::unavailable("not_noted", message)
+            .with_remedy("see that the node's disk can be written"),
     }
 }
 

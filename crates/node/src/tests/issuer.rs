@@ -201,11 +201,15 @@ impl Issuer for TestIssuer {
         self.bundle.subscribe()
     }
 
-    fn ended<'a>(&'a self, launch: &'a Launch, reason: EndReason) -> IssuerFuture<'a, ()> {
-        self.ended
-            .lock()
-            .unwrap()
-            .push((launch.instance().clone(), reason));
-        Box::pin(async {})
+    fn ended<'a>(
+        &'a self,
+        instance: &'a InstanceSpiffeId,
+        reason: EndReason,
+    ) -> IssuerFuture<'a, Result<(), IssuerError>> {
+        Box::pin(async move {
+            self.willing()?;
+            self.ended.lock().unwrap().push((instance.clone(), reason));
+            Ok(())
+        })
     }
 }

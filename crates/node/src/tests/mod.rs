@@ -4,6 +4,7 @@ mod agent_key;
 mod foreign_clients;
 mod issuer;
 mod registration;
+mod restart;
 mod workload_api;
 
 use std::path::PathBuf;
@@ -32,10 +33,29 @@ struct Serving {
 impl Serving {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let issuer = Arc::new(TestIssuer::new());
+        Self::start_in(folder, Arc::new(TestIssuer::new()))
+    }
+
+    /// Ends as a killed process does, so that nobody hears of anything, and starts again.
+    async fn killed(self) -> Self {
+        let Self {
+            folder,
+            issuer,
+            launches,
+            task,
+            ..
+        } = self;
+        task.abort();
+        assert!(task.await.unwrap_err().is_cancelled());
+        launches.abandon();
+        Self::start_in(folder, issuer)
+    }
+
+    fn start_in(folder: tempfile::TempDir, issuer: Arc<TestIssuer>) -> Self {
         let config = NodeConfig {
             workload_socket: folder.path().join("workload.sock"),
             operator_socket: folder.path().join("node.sock"),
+            launches: folder.path().join("launches"),
         };
         let node = Node::bind(&config, Arc::clone(&issuer) as _).unwrap();
         let launches = Arc::clone(node.launches());

@@ -26,7 +26,12 @@ fn contained() -> Option<(Sleeper, u32)> {
     let children = format!("/proc/{0}/task/{0}/children", outer.0.id());
     for _ in 0..100 {
         let text = fs::read_to_string(&children).unwrap_or_default();
-        if let Some(child) = text.split_ascii_whitespace().next() {
+        let child = text.split_ascii_whitespace().next();
+        // Before it executes its program, the child is `unshare` still.
+        let runs = |child: &&str| {
+            fs::read_to_string(format!("/proc/{child}/comm")).is_ok_and(|name| name == "sleep\n")
+        };
+        if let Some(child) = child.filter(runs) {
             return Some((outer, child.parse().unwrap()));
         }
         std::thread::sleep(std::time::Duration::from_millis(20));
@@ -220,6 +225,7 @@ async fn the_sockets_have_their_modes() {
     let config = NodeConfig {
         workload_socket: serving.workload_socket(),
         operator_socket: serving.folder.path().join("other.sock"),
+        launches: serving.folder.path().join("other"),
     };
     let refusal = Node::bind(&config, std::sync::Arc::new(TestIssuer::new())).unwrap_err();
     assert!(matches!(refusal, NodeError::Bind { .. }), "{refusal}");

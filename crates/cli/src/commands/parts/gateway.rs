@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use chancery_gateway::{Gateway, GatewayConfig, Hosts, Limits, ServerName, Upstream};
 use chancery_server::Clock;
+use nix::sys::signal::Signal;
 
 use super::{prepare, until_stopped};
 use crate::deployment::Layout;
@@ -12,7 +13,7 @@ use crate::gateway_config::GatewayFile;
 
 /// Runs the gateway.
 pub(in crate::commands) async fn gateway(layout: &Layout) -> anyhow::Result<ExitCode> {
-    prepare()?;
+    let _lock = prepare(layout, Signal::SIGTERM)?;
     let file = GatewayFile::read(&layout.gateway_config())?;
     let servers = file
         .tool_servers

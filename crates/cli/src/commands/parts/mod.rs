@@ -19,6 +19,7 @@ use nix::sys::stat::{Mode, umask};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{LedgerArgs, LedgerCommand};
+use crate::deployment::{Layout, PartLock};
 
 /// Runs the demo's tool server.
 pub(super) async fn ledger(args: LedgerArgs) -> anyhow::Result<ExitCode> {
@@ -29,10 +30,12 @@ pub(super) async fn ledger(args: LedgerArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What every part does first: it ends with `up`, and what it makes is its owner's alone.
-fn prepare() -> anyhow::Result<()> {
+/// What every part does first: it ends with `up`, by this signal, and what it makes is its owner's
+/// alone. While it lives, no other `up` starts with its data folder.
+fn prepare(layout: &Layout, end: Signal) -> anyhow::Result<PartLock> {
     umask(Mode::from_bits_truncate(0o077));
-    set_pdeathsig(Signal::SIGTERM).context("cannot follow the end of `up`")
+    set_pdeathsig(end).context("cannot follow the end of `up`")?;
+    PartLock::take(layout)
 }
 
 /// Waits until the part is asked to end.

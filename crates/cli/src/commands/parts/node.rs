@@ -3,6 +3,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use chancery_node::{Home, Node, NodeConfig, ServerIssuer};
+use nix::sys::signal::Signal;
 
 use super::{prepare, until_stopped};
 use crate::deployment::Layout;
@@ -10,7 +11,8 @@ use crate::gateway_config::GatewayFile;
 
 /// Runs the node.
 pub(in crate::commands) async fn node(layout: &Layout) -> anyhow::Result<ExitCode> {
-    prepare()?;
+    // An `up` that was killed is no reason to end what runs: a node that is killed takes it up again.
+    let _lock = prepare(layout, Signal::SIGKILL)?;
     let trust = layout.trust()?;
     let config = GatewayFile::read(&layout.gateway_config())?;
     let home = Home {
@@ -21,6 +23,7 @@ pub(in crate::commands) async fn node(layout: &Layout) -> anyhow::Result<ExitCod
     let sockets = NodeConfig {
         workload_socket: layout.workload_socket(),
         operator_socket: layout.node_socket(),
+        launches: layout.launches(),
     };
     let issuer = ServerIssuer::start(layout.server_client(), home);
     let node = Node::bind(&sockets, issuer)?;

@@ -10,6 +10,7 @@ use chancery_journal::{Config, Journal};
 use chancery_server::{Clock, RemoteSigner, Server, ServerConfig};
 use chancery_store::Store;
 use chancery_types::Timestamp;
+use nix::sys::signal::Signal;
 use tokio::runtime::Handle;
 
 use super::{prepare, until_stopped};
@@ -17,7 +18,7 @@ use crate::deployment::Layout;
 
 /// Runs the server.
 pub(in crate::commands) async fn server(layout: &Layout) -> anyhow::Result<ExitCode> {
-    prepare()?;
+    let _lock = prepare(layout, Signal::SIGTERM)?;
     let trust = layout.trust()?;
     let signer = SignerClient::new(layout.signer_socket());
     while signer.ready().await.is_err() {

@@ -5,13 +5,14 @@ use chancery_api::OwnerListener;
 use chancery_journal::LocalSigner;
 use chancery_server::Clock;
 use chancery_signer::{Signer, SignerKeys};
+use nix::sys::signal::Signal;
 
 use super::{prepare, until_stopped};
 use crate::deployment::{Layout, read_trust};
 
 /// Runs the signer.
 pub(in crate::commands) async fn signer(layout: &Layout) -> anyhow::Result<ExitCode> {
-    prepare()?;
+    let _lock = prepare(layout, Signal::SIGTERM)?;
     let folder = layout.signer();
     let keys = SignerKeys::open(&folder)?;
     let seen = folder.join("trust.json");
