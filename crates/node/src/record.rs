@@ -178,7 +178,7 @@ mod tests {
         for bad in [
             "",
             "{}",
-            &text[1..],
+            text.trim_start_matches('{'),
             &text.replacen('{', r#"{"more":1,"#, 1),
         ] {
             fs::write(&path, bad).unwrap();
