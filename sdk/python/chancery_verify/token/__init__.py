@@ -1,0 +1,1 @@
+"""What stands in a token: claims, entries, constraints and limits, read strictly."""

@@ -1,0 +1,1 @@
+"""WebAuthn assertions over statements whose digest is the challenge."""
