@@ -145,13 +145,16 @@ def _values(file: File) -> None:
     ]:
         room.deny(slug, f"one argument is outside or unclear: {slug}", request({**good, name: value}))
     for slug, written, form in [
-        ("count-float", '"count":5.0', '"count":5'),
+        ("count-whole-float", '"count":5.0', '"count":5'),
+        ("count-exponent", '"count":0.5e1', '"count":5'),
         ("count-minus-zero", '"count":-0', '"count":0'),
     ]:
         text = '{%s,"dry":true,"host":"10.1.2.3","mode":"r","path":"/src/a"}'
         call = {"server": "fs", "tool": "read_file", "args_json": text % written}
-        why = f"a float is no integer, though its canonical form is: {slug}"
-        room.deny(slug, why, call, form=text % form)
+        why = f"one number in another spelling, judged by its canonical form: {slug}"
+        room.allow(slug, why, call, [[0, 0], [1, 0]], form=text % form)
+    call = {**call, "args_json": text % '"count":5.5'}
+    room.deny("count-fraction", "no integer", call, form=text % '"count":5.5')
     for name in good:
         args = {held: good[held] for held in good if held != name}
         room.deny(f"without-{name}", f"without the argument {name}", request(args))

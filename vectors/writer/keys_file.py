@@ -38,7 +38,7 @@ def _weak() -> list[tuple[str, str, Any]]:
 
 
 def _shapes() -> list[tuple[str, str, Any]]:
-    good, p256 = HOLDERS[0].jwk, HOLDERS_P256[0].jwk
+    good, p256 = HOLDERS[1].jwk, HOLDERS_P256[1].jwk
     x, y = (int.from_bytes(_decode(p256[name]), "big") for name in "xy")
     without = lambda jwk, name: {held: jwk[held] for held in jwk if held != name}  # noqa: E731
     found = [(f"without-{name}", f"no {name}", without(good, name)) for name in good]
@@ -109,13 +109,13 @@ def _alone() -> File:
     why = "the key of RFC 8037 appendix A.2, thumbprint of A.3"
     assert thumbprint(rfc) == expected
     file.base = file.add("rfc-8037", why, jwk=compact(rfc), expect="accept", **{"is": expected})
-    for slug, key in [("ed25519", HOLDERS[1]), ("p256", Key("another", "ES256"))]:
+    for slug, key in [("ed25519", HOLDERS[0]), ("p256", Key("another", "ES256"))]:
         members = dict(reversed(key.jwk.items()))
         why = "the order of members says nothing"
         file.add(slug, why, jwk=compact(members), expect="accept", **{"is": key.kid})
     for slug, why, value in _weak() + _shapes():
         file.add(slug, why, jwk=compact(value), expect="bad_key")
-    text = compact(HOLDERS[0].jwk)
+    text = compact(HOLDERS[1].jwk)
     for slug, why, bad in [
         ("twice", "a member stands twice", '{"x":"AA",' + text[1:]),
         ("twice-equal", "a member stands twice, equal", '{"kty":"OKP",' + text[1:]),

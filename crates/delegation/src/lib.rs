@@ -37,7 +37,7 @@ pub use proof::{
 pub use reason::{Reason, ReasonError, Refusal};
 pub use token::{
     Call, CleanPath, Constraint, Entry, Grant, Judgement, Limits, LinkClaims, Network, Principal,
-    RootClaims, Scalar, Target,
+    RootClaims, Scalar, Target, read_arguments,
 };
 pub use webauthn::{
     Assertion, AssertionError, Credential, SoftwareAuthenticator, VerifiedAssertion,

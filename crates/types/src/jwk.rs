@@ -1,14 +1,18 @@
 //! Public keys as JSON Web Keys, in the one spelling that our formats allow (token.md, "Key").
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{Algorithm, Digest, base64url};
 
 /// A public key: Ed25519 or P-256, public members only, `alg` always present. Never a point of
 /// small order and never a non-canonical encoding. Whether a P-256 point is on the curve is
 /// [`crate::SignatureVerifier::is_valid_key`]'s to say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
-#[serde(try_from = "Fields", into = "Fields")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(into = "Fields")]
 pub struct Jwk(Inner);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -97,6 +101,28 @@ impl Jwk {
     }
 }
 
+impl<'de> Deserialize<'de> for Jwk {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}
+
+/// Takes an object and nothing else: a derived reader takes a list of the values as well.
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Jwk;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON Web Key")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Jwk, A::Error> {
+        let fields = Fields::deserialize(MapAccessDeserializer::new(members))?;
+        fields.try_into().map_err(A::Error::custom)
+    }
+}
+
 /// The members as they stand in JSON. Unknown members, private ones among them, are refused.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -105,8 +131,17 @@ struct Fields {
     crv: String,
     alg: String,
     x: String,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present",
+        default
+    )]
     y: Option<String>,
+}
+
+/// A member that is there is a text: null is not absence.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(deserializer).map(Some)
 }
 
 impl TryFrom<Fields> for Jwk {
@@ -229,6 +264,9 @@ mod tests {
             r#"{"kty":"OKP","crv":"Ed25519","alg":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHUR"}"#,
             r#"{"kty":"EC","crv":"P-256","alg":"ES256","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#,
             r#"{"kty":"oct","k":"AA"}"#,
+            r#"{"kty":"OKP","crv":"Ed25519","alg":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","y":null}"#,
+            r#"["OKP","Ed25519","Ed25519","11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"]"#,
+            r#"{"kty":"OKP","kty":"OKP","crv":"Ed25519","alg":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#,
         ] {
             assert!(serde_json::from_str::<Jwk>(bad).is_err(), "{bad}");
         }

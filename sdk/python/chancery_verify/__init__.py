@@ -14,6 +14,7 @@ from .proof.replay import ReplayMemory
 from .proof.verify import ProofContext, VerifiedProof, arguments_digest, verify_proof
 from .reason import Reason, Refused
 from .timestamp import Timestamp, from_seconds
+from .token.arguments import read_arguments
 from .token.call import Call
 from .webauthn.assertion import Assertion, Credential, VerifiedAssertion
 from .webauthn.errors import ConsentRefused, Flaw
@@ -44,6 +45,7 @@ __all__ = [
     "arguments_digest",
     "authorise",
     "from_seconds",
+    "read_arguments",
     "verify_chain",
     "verify_consent",
     "verify_proof",

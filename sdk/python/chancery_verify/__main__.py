@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from . import base64url
+from .canonical import to_jcs
 from .chain.context import ChainContext, TrustAnchor
 from .chain.scope import Scope, authorise
 from .chain.verified import VerifiedChain
@@ -24,6 +25,7 @@ from .proof.verify import ProofContext, verify_proof
 from .reason import Refused
 from .strict_json import parse_strict, parse_strict_with_floats
 from .timestamp import Timestamp, from_seconds
+from .token.arguments import read_arguments
 from .token.call import KINDS, Call
 from .vectors import run
 from .webauthn.assertion import Credential
@@ -106,7 +108,8 @@ def _call(
 ) -> tuple[dict[str, Any], bool]:
     request = parse_strict_with_floats(_read(options.request))
     kind = next(kind for kind, named in KINDS.items() if named in request)
-    call = Call(request["server"], request[KINDS[kind]], request.get("args", {}), kind)
+    args = read_arguments(to_jcs(request.get("args", {})))
+    call = Call(request["server"], request[KINDS[kind]], args, kind)
     proof = ProofContext(
         now=context.now,
         audience=options.audience,

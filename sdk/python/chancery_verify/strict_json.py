@@ -24,7 +24,8 @@ def parse_strict(data: bytes) -> Any:
 
 
 def parse_strict_with_floats(data: bytes) -> Any:
-    """As ``parse_strict``, but admits finite floating point numbers: for what others wrote."""
+    """As ``parse_strict``, but admits finite floating point numbers and integers of any size: for
+    what others wrote."""
     return _parse(data, _float, _integer_or_minus_zero)
 
 
@@ -82,7 +83,11 @@ def _integer(text: str) -> int:
 
 
 def _integer_or_minus_zero(text: str) -> int | float:
-    return -0.0 if text == "-0" else _integer(text)
+    if text == "-0":
+        return -0.0
+    if len(text) > 309:
+        raise StrictJsonError("not a finite number")
+    return int(text)
 
 
 def _no_float(text: str) -> NoReturn:

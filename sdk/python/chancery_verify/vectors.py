@@ -22,6 +22,7 @@ from .proof.verify import ProofContext, verify_proof
 from .reason import Reason, Refused
 from .strict_json import StrictJsonError, parse_strict, parse_strict_with_floats
 from .timestamp import from_seconds, plus_seconds
+from .token.arguments import read_arguments
 from .token.call import KINDS, Call
 from .token.constraint import Constraint
 from .token.entry import Entry
@@ -133,12 +134,7 @@ def _call(chain: VerifiedChain, context: dict[str, Any], vector: dict[str, Any])
 
 def _request(request: dict[str, Any]) -> Call:
     if "args_json" in request:
-        try:
-            args = parse_strict_with_floats(request["args_json"].encode("utf-8"))
-        except StrictJsonError:
-            raise Refused(Reason.MALFORMED) from None
-        if not isinstance(args, dict):
-            raise Refused(Reason.MALFORMED)
+        args = read_arguments(request["args_json"].encode("utf-8"))
     else:
         args = request.get("args", {})
     for kind, named in KINDS.items():

@@ -148,7 +148,7 @@ impl Claims {
         };
         let claims = Self {
             audience: members.text("aud")?,
-            issued_at: Timestamp::from_seconds(members.integer("iat")?),
+            issued_at: members.time("iat")?,
             jti: members.id("jti")?,
             chain: members.digest("cth")?,
             target: Value::Array(members.array("tool")?),

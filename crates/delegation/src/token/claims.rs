@@ -58,7 +58,7 @@ impl RootClaims {
                 issuer: principal.text("iss")?,
                 subject: principal.text("sub")?,
                 acr: principal.text("acr")?,
-                authenticated_at: Timestamp::from_seconds(principal.integer("auth_time")?),
+                authenticated_at: principal.time("auth_time")?,
                 consent: principal.digest("apr")?,
             },
             mission: members.digest("mission_s256")?,

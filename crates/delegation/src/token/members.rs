@@ -1,4 +1,4 @@
-use chancery_types::Digest;
+use chancery_types::{Digest, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::Reason;
@@ -68,6 +68,18 @@ impl Members {
         match self.value(name)?.as_u64() {
             Some(integer) if integer <= MAX_SAFE_INTEGER => Ok(integer),
             _ => Err(Reason::Malformed),
+        }
+    }
+
+    /// Whole seconds since the epoch. What a [`Timestamp`] cannot hold would be shortened, and a
+    /// longer child would look like its parent: refused.
+    pub(crate) fn time(&mut self, name: &str) -> Result<Timestamp, Reason> {
+        let seconds = self.integer(name)?;
+        let time = Timestamp::from_seconds(seconds);
+        if time.as_seconds() == seconds {
+            Ok(time)
+        } else {
+            Err(Reason::Malformed)
         }
     }
 

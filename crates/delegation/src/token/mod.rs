@@ -1,5 +1,6 @@
 //! What stands in a token: claims, entries, constraints and limits, read strictly.
 
+mod arguments;
 mod call;
 mod claims;
 mod constraint;
@@ -10,6 +11,7 @@ mod network;
 mod path;
 mod spending;
 
+pub use arguments::read_arguments;
 pub use call::{Call, Target};
 pub use claims::{LinkClaims, Principal, RootClaims};
 pub use constraint::{Constraint, Judgement, Scalar};

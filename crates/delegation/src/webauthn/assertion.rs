@@ -112,6 +112,10 @@ impl Assertion {
             return Err(AssertionError::Malformed);
         }
         let value = parse_strict(bytes).map_err(|_| AssertionError::Malformed)?;
+        // A derived reader takes a list of the values as well.
+        if !value.is_object() {
+            return Err(AssertionError::Malformed);
+        }
         serde_json::from_value(value).map_err(|_| AssertionError::Malformed)
     }
 

@@ -1,8 +1,4 @@
 //! Tokens made and verified: one negative for each reason, and the properties of narrowing.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "vectors are files; the crate itself reads none"
-)]
 #![cfg(test)]
 
 #[cfg(test)]
@@ -23,5 +19,3 @@ mod refusals;
 mod scopes;
 #[cfg(test)]
 mod support;
-#[cfg(test)]
-mod vectors;

@@ -12,7 +12,7 @@ KINDS = {"mcp_tool": "tool", "mcp_resource": "uri", "mcp_prompt": "prompt"}
 @dataclass(frozen=True)
 class Call:
     """Where, what and with which arguments: a name of one of the ``KINDS`` at a server. The
-    arguments are JSON as ``parse_strict_with_floats`` reads it."""
+    arguments are what ``read_arguments`` returns."""
 
     server: str
     name: str
