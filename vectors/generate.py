@@ -34,7 +34,11 @@ HERE = Path(__file__).resolve().parent
 def files() -> list[File]:
     """Every file, in the order of a verifier's work."""
     parts = (sizes, headers, payloads, claims, linkage, entries, order, proofs, calls, consents)
-    return [part.write() for part in parts] + keys_file.write() + [constraints.write(), canonical.write()]
+    return (
+        [part.write() for part in parts]
+        + keys_file.write()
+        + [constraints.write(), canonical.write()]
+    )
 
 
 def main() -> int:
@@ -43,7 +47,11 @@ def main() -> int:
     check = parser.parse_args().check
     made = {f"{file.name}.json": file for file in files()}
     ids = [vector["id"] for file in made.values() for vector in file.vectors]
-    slugs = [(file.name, vector["id"].split("-", 2)[-1]) for file in made.values() for vector in file.vectors]
+    slugs = [
+        (file.name, vector["id"].split("-", 2)[-1])
+        for file in made.values()
+        for vector in file.vectors
+    ]
     twice = {slug for slug in slugs if slugs.count(slug) > 1}
     assert not twice, twice
     wrong = [path.name for path in HERE.glob("*.json") if path.name not in made]

@@ -9,7 +9,12 @@ from .proofs import proof
 from .world import CONTEXT, HOLDERS, Spec, chain, put, subject, tool
 
 RESOURCE = {"type": "mcp_resource", "server": "fs", "uri": "file:///a?b=c"}
-PROMPT = {"type": "mcp_prompt", "server": "fs", "prompt": "review", "args": {"depth": {"int_range": [1, 3]}}}
+PROMPT = {
+    "type": "mcp_prompt",
+    "server": "fs",
+    "prompt": "review",
+    "args": {"depth": {"int_range": [1, 3]}},
+}
 
 
 class Room:
@@ -80,9 +85,11 @@ def _covering(file: File) -> None:
         2: grants(tool(args={"path": {"exact": "/src/api/a"}}), tool(args=narrow)),
     }
     room = Room(file, specs, links=2)
-    path = lambda text: request({"path": text})  # noqa: E731
+    path = lambda text: request({"path": text})
     first = [[0, 1], [1, 0], [2, 0]]
-    room.allow("first", "the first entry that covers is named", path("/src/api/a"), first, base=True)
+    room.allow(
+        "first", "the first entry that covers is named", path("/src/api/a"), first, base=True
+    )
     second = [[0, 1], [1, 0], [2, 1]]
     room.allow("second", "the second entry covers", path("/src/api/b"), second)
     for slug, why, call in [
@@ -94,17 +101,31 @@ def _covering(file: File) -> None:
         ("server-case", "a server in another case", request({"path": "/src/api/a"}, server="FS")),
         ("missing", "the constrained argument is missing", request({})),
         ("renamed", "the argument under another name", request({"Path": "/src/api/a"})),
-        ("prompt", "a prompt of the tool's name",
-         {"server": "fs", "prompt": "read_file", "args": {"path": "/src/api/a"}}),
-        ("resource", "a resource of the tool's name", {"server": "fs", "uri": "read_file", "args": {}}),
+        (
+            "prompt",
+            "a prompt of the tool's name",
+            {"server": "fs", "prompt": "read_file", "args": {"path": "/src/api/a"}},
+        ),
+        (
+            "resource",
+            "a resource of the tool's name",
+            {"server": "fs", "uri": "read_file", "args": {}},
+        ),
     ]:
         room.deny(slug, why, call)
     none = Room(file, {0: grants()}, links=0)
     none.deny("nothing", "an empty list grants nothing", request({"path": "/src/a"}))
     pairs = [tool("open", args={"repo": {"exact": name}, "mode": {"exact": name}}) for name in "ab"]
     apart = Room(file, {0: grants(*pairs)}, links=0)
-    apart.allow("pair", "one entry covers both arguments", request({"repo": "b", "mode": "b"}, "open"), [[0, 1]])
-    apart.deny("combined", "two entries are not combined", request({"repo": "a", "mode": "b"}, "open"))
+    apart.allow(
+        "pair",
+        "one entry covers both arguments",
+        request({"repo": "b", "mode": "b"}, "open"),
+        [[0, 1]],
+    )
+    apart.deny(
+        "combined", "two entries are not combined", request({"repo": "a", "mode": "b"}, "open")
+    )
 
 
 def _values(file: File) -> None:
@@ -143,7 +164,9 @@ def _values(file: File) -> None:
         ("dry-one", "dry", 1),
         ("dry-text", "dry", "true"),
     ]:
-        room.deny(slug, f"one argument is outside or unclear: {slug}", request({**good, name: value}))
+        room.deny(
+            slug, f"one argument is outside or unclear: {slug}", request({**good, name: value})
+        )
     for slug, written, form in [
         ("count-whole-float", '"count":5.0', '"count":5'),
         ("count-exponent", '"count":0.5e1', '"count":5'),
@@ -163,7 +186,9 @@ def _values(file: File) -> None:
 def _types(file: File) -> None:
     room = Room(file, {0: grants(RESOURCE, PROMPT)}, links=1)
     resource = {"server": "fs", "uri": "file:///a?b=c", "args": {}}
-    room.allow("resource-exact", "a resource by its exact URI", resource, [[0, 0], [1, 0]], base=True)
+    room.allow(
+        "resource-exact", "a resource by its exact URI", resource, [[0, 0], [1, 0]], base=True
+    )
     prompt = {"server": "fs", "prompt": "review", "args": {"depth": 2}}
     room.allow("prompt-args", "a prompt and its arguments", prompt, [[0, 1], [1, 1]])
     for slug, why, call in [

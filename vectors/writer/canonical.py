@@ -44,7 +44,9 @@ def write() -> File:
     for bits, text in RFC_NUMBERS:
         value = struct.unpack(">d", bytes.fromhex(bits))[0]
         # Seventeen digits name every number; an exponent keeps it from reading as an integer.
-        _form(file, f"number-{bits}", f"RFC 8785 appendix B, {bits}", f"[{value:.16e}]", f"[{text}]")
+        _form(
+            file, f"number-{bits}", f"RFC 8785 appendix B, {bits}", f"[{value:.16e}]", f"[{text}]"
+        )
     for slug, written, text in [
         ("whole-float", "1.0", "1"),
         ("exponent", "1e3", "1000"),
@@ -61,8 +63,11 @@ def write() -> File:
         ("digits", "0.30000000000000004", "0.30000000000000004"),
         ("hard-rounding", "2.2250738585072011e-308", "2.225073858507201e-308"),
         ("many-digits", "1.00000000000000011102230246251565404236316680908203125", "1"),
-        ("many-digits-above", "1.00000000000000011102230246251565404236316680908203126",
-         "1.0000000000000002"),
+        (
+            "many-digits-above",
+            "1.00000000000000011102230246251565404236316680908203126",
+            "1.0000000000000002",
+        ),
     ]:
         _form(file, f"number-{slug}", f"a number: {slug}", f"[{written}]", f"[{text}]")
     _texts(file)
@@ -79,20 +84,50 @@ def _texts(file: File) -> None:
     for slug, why, written, form in [
         ("empty", "an empty object", "{}", "{}"),
         ("spaces", "white space", ' {"a" : [ 1 , 2 ] } ', '{"a":[1,2]}'),
-        ("order", "members by UTF-16", '{"\u20ac":1,"\\r":2,"\ufb33":3,"1":4,"\U0001f600":5,"\x80":6,"\u00f6":7}',
-         '{"\\r":2,"1":4,"\x80":6,"\u00f6":7,"\u20ac":1,"\U0001f600":5,"\ufb33":3}'),
-        ("order-prefix", "a name before a longer one", '{"aa":1,"a":2,"":3}', '{"":3,"a":2,"aa":1}'),
+        (
+            "order",
+            "members by UTF-16",
+            '{"\u20ac":1,"\\r":2,"\ufb33":3,"1":4,"\U0001f600":5,"\x80":6,"\u00f6":7}',
+            '{"\\r":2,"1":4,"\x80":6,"\u00f6":7,"\u20ac":1,"\U0001f600":5,"\ufb33":3}',
+        ),
+        (
+            "order-prefix",
+            "a name before a longer one",
+            '{"aa":1,"a":2,"":3}',
+            '{"":3,"a":2,"aa":1}',
+        ),
         ("order-case", "upper case first", '{"a":1,"B":2}', '{"B":2,"a":1}'),
-        ("nested", "inner objects are sorted too", '[{"b":1,"a":{"d":1,"c":2}}]',
-         '[{"a":{"c":2,"d":1},"b":1}]'),
+        (
+            "nested",
+            "inner objects are sorted too",
+            '[{"b":1,"a":{"d":1,"c":2}}]',
+            '[{"a":{"c":2,"d":1},"b":1}]',
+        ),
         ("literals", "the three words", "[true,false,null]", "[true,false,null]"),
-        ("escapes", "short escapes where there are some", '["\\u0008\\u0009\\u000a\\u000c\\u000d\\u0022\\u005c\\/"]',
-         '["\\b\\t\\n\\f\\r\\"\\\\/"]'),
-        ("controls", "the others in lower-case hex", '["\\u0000\\u000B\\u001F"]',
-         '["\\u0000\\u000b\\u001f"]'),
-        ("unescaped", "nothing else is escaped", '["\\u007f\\u0080\\u2028\\ud83d\\ude00\\u003c"]',
-         '["\x7f\x80\u2028\U0001f600<"]'),
-        ("not-normalized", "no normal form is made", '["e\\u0301","\\u00e9"]', '["e\u0301","\u00e9"]'),
+        (
+            "escapes",
+            "short escapes where there are some",
+            '["\\u0008\\u0009\\u000a\\u000c\\u000d\\u0022\\u005c\\/"]',
+            '["\\b\\t\\n\\f\\r\\"\\\\/"]',
+        ),
+        (
+            "controls",
+            "the others in lower-case hex",
+            '["\\u0000\\u000B\\u001F"]',
+            '["\\u0000\\u000b\\u001f"]',
+        ),
+        (
+            "unescaped",
+            "nothing else is escaped",
+            '["\\u007f\\u0080\\u2028\\ud83d\\ude00\\u003c"]',
+            '["\x7f\x80\u2028\U0001f600<"]',
+        ),
+        (
+            "not-normalized",
+            "no normal form is made",
+            '["e\\u0301","\\u00e9"]',
+            '["e\u0301","\u00e9"]',
+        ),
         ("deep", "64 lists inside of each other", "[" * 64 + "]" * 64, "[" * 64 + "]" * 64),
     ]:
         _form(file, f"text-{slug}", why, written, form)

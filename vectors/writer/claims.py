@@ -49,7 +49,14 @@ def _missing(file: File) -> None:
     for name in ROOT:
         _edit(file, f"root-without-{name}", f"a root without {name}", "malformed", 0, drop(name))
     for name in ["iss", "sub", "acr", "auth_time", "apr"]:
-        _edit(file, f"root-without-prn-{name}", f"prn without {name}", "malformed", 0, drop("prn", name))
+        _edit(
+            file,
+            f"root-without-prn-{name}",
+            f"prn without {name}",
+            "malformed",
+            0,
+            drop("prn", name),
+        )
     for name in LINK:
         _edit(file, f"link-without-{name}", f"a link without {name}", "malformed", 1, drop(name))
     _edit(file, "cnf-without-jwk", "a confirmation without a key", "malformed", 1, put("cnf", {}))
@@ -223,7 +230,12 @@ def _audience(file: File) -> None:
     narrowed = {0: Spec(edit=two), 1: Spec(edit=put("aud", [OTHER_GATEWAY]))}
     why = "narrowed to another gateway"
     file.reject("aud-narrowed-away", why, "wrong_audience", 1, chain(1, narrowed))
-    for slug, value in [("gateway", GATEWAY), ("number", [7]), ("empty-text", [""]), ("nested", [[GATEWAY]])]:
+    for slug, value in [
+        ("gateway", GATEWAY),
+        ("number", [7]),
+        ("empty-text", [""]),
+        ("nested", [[GATEWAY]]),
+    ]:
         why = f"an audience that is no list of texts: {slug}"
         _edit(file, f"aud-{slug}", why, "malformed", 0, put("aud", value))
 

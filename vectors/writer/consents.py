@@ -117,11 +117,16 @@ def write() -> File:
     made = consented(person)
     file.accept("es256", "a passkey of P-256", base=True, **made)
     file.accept("ed25519", "a passkey of Ed25519", **consented(Person(PASSKEY_ED25519)))
-    unicode = put("prn", "sub", "z\u00e9\u4e2d\"\\\n\u007f")
+    unicode = put("prn", "sub", 'z\u00e9\u4e2d"\\\n\u007f')
     file.accept("unicode", "the claims in canonical form", **consented(person, edit=unicode))
     longer = chain(0)
-    refuse(file, "of-another-root", "another root's consent", "artefact",
-           {"chain": longer, "consent": made["consent"]})
+    refuse(
+        file,
+        "of-another-root",
+        "another root's consent",
+        "artefact",
+        {"chain": longer, "consent": made["consent"]},
+    )
     _statement(file, person)
     _document(file, person)
     _client_data(file, person)
@@ -139,9 +144,17 @@ def _statement(file: File, person: Person) -> None:
     for slug, why, change in [
         ("exp", "the person agreed to an earlier end", put("exp", NOW + 60)),
         ("entries", "the person agreed to less", put("authorization_details", [])),
-        ("holder", "the person agreed to another holder", put("sub", "spiffe://acme.example/other")),
+        (
+            "holder",
+            "the person agreed to another holder",
+            put("sub", "spiffe://acme.example/other"),
+        ),
         ("key", "the person agreed to another key", put("cnf", "jwk", HOLDERS[1].jwk)),
-        ("mission", "the person agreed to another mission", put("mission_s256", b64(sha256("other")))),
+        (
+            "mission",
+            "the person agreed to another mission",
+            put("mission_s256", b64(sha256("other"))),
+        ),
         ("session", "the person agreed to another session", put("sid", "ses_02")),
         ("depth", "the person agreed to less depth", put("del_max_depth", 0)),
         ("person", "another person agreed", put("prn", "sub", "00u9zzzz")),
@@ -154,7 +167,7 @@ def _statement(file: File, person: Person) -> None:
     refuse(file, "no-tag", "the claims without the tag", "challenge", consented(person, tag=b""))
     why = "the tag without its zero byte"
     refuse(file, "tag-unended", why, "challenge", consented(person, tag=TAG[:-1]))
-    space = lambda data: data + b" "  # noqa: E731
+    space = lambda data: data + b" "
     why = "a byte more than what the root names"
     refuse(file, "artefact-longer", why, "artefact", consented(person, presented=space))
     why = "nothing was presented"
@@ -163,7 +176,7 @@ def _statement(file: File, person: Person) -> None:
 
 def _document(file: File, person: Person) -> None:
     for name in ["authenticator_data", "client_data_json", "credential_id", "signature"]:
-        drop = lambda made, name=name: {held: made[held] for held in made if held != name}  # noqa: E731
+        drop = lambda made, name=name: {held: made[held] for held in made if held != name}
         why = f"an assertion without {name}"
         refuse(file, f"without-{name}", why, "malformed", consented(person, document=drop))
     for slug, why, change in [
@@ -171,12 +184,29 @@ def _document(file: File, person: Person) -> None:
         ("number", "a signature that is a number", lambda made: {**made, "signature": 7}),
         ("null", "a signature that is null", lambda made: {**made, "signature": None}),
         ("padded", "padding", lambda made: {**made, "signature": made["signature"] + "="}),
-        ("standard", "the other alphabet", lambda made: {**made, "authenticator_data": "+" + made["authenticator_data"][1:]}),
-        ("client-spaced", "a space", lambda made: {**made, "client_data_json": made["client_data_json"] + " "}),
-        ("long-signature", "a signature of 97 bytes", lambda made: {**made, "signature": b64(bytes(97))}),
-        ("list", "a list of the four values", lambda made: [
-            made[name] for name in ["credential_id", "client_data_json", "authenticator_data", "signature"]
-        ]),
+        (
+            "standard",
+            "the other alphabet",
+            lambda made: {**made, "authenticator_data": "+" + made["authenticator_data"][1:]},
+        ),
+        (
+            "client-spaced",
+            "a space",
+            lambda made: {**made, "client_data_json": made["client_data_json"] + " "},
+        ),
+        (
+            "long-signature",
+            "a signature of 97 bytes",
+            lambda made: {**made, "signature": b64(bytes(97))},
+        ),
+        (
+            "list",
+            "a list of the four values",
+            lambda made: [
+                made[name]
+                for name in ["credential_id", "client_data_json", "authenticator_data", "signature"]
+            ],
+        ),
         ("text", "a text", lambda made: "assertion"),
     ]:
         refuse(file, f"document-{slug}", why, "malformed", consented(person, document=change))
@@ -186,7 +216,7 @@ def _document(file: File, person: Person) -> None:
         ("long", "16,385 bytes", lambda data: data[:-1] + b" " * (16_385 - len(data)) + b"}"),
     ]:
         refuse(file, f"document-{slug}", why, "malformed", consented(person, artefact=change))
-    longest = lambda data: data[:-1] + b" " * (16_384 - len(data)) + b"}"  # noqa: E731
+    longest = lambda data: data[:-1] + b" " * (16_384 - len(data)) + b"}"
     file.accept("document-longest", "16,384 bytes", **consented(person, artefact=longest))
     other = Person(credential_id=b64(b"credential-2"))
     refuse(file, "credential-other", "another credential", "credential", consented(other))
@@ -194,7 +224,9 @@ def _document(file: File, person: Person) -> None:
 
 def _client_data(file: File, person: Person) -> None:
     def members(**changed: Any) -> Callable[[Any], Any]:
-        return lambda made: {name: held for name, held in {**made, **changed}.items() if held is not ...}
+        return lambda made: {
+            name: held for name, held in {**made, **changed}.items() if held is not ...
+        }
 
     accepted = [
         ("client-later", "a member that later versions add", members(later={"a": [1, "b"]})),
@@ -208,33 +240,55 @@ def _client_data(file: File, person: Person) -> None:
         ("type-case", "a type in another case", "type", members(type="WebAuthn.Get")),
         ("type-missing", "no type", "client_data", members(type=...)),
         ("type-number", "a type that is a number", "client_data", members(type=1)),
-        ("cross-origin", "from a frame of another origin", "cross_origin", members(crossOrigin=True)),
+        (
+            "cross-origin",
+            "from a frame of another origin",
+            "cross_origin",
+            members(crossOrigin=True),
+        ),
         ("cross-origin-text", "crossOrigin as a text", "client_data", members(crossOrigin="false")),
         ("cross-origin-null", "crossOrigin is null", "client_data", members(crossOrigin=None)),
         ("top-origin", "a top origin", "cross_origin", members(topOrigin="https://evil.example")),
         ("challenge-missing", "no challenge", "client_data", members(challenge=...)),
-        ("challenge-short", "a challenge of 31 bytes", "client_data", members(challenge=b64(bytes(31)))),
+        (
+            "challenge-short",
+            "a challenge of 31 bytes",
+            "client_data",
+            members(challenge=b64(bytes(31))),
+        ),
         ("challenge-other", "another challenge", "challenge", members(challenge=b64(bytes(32)))),
         ("challenge-number", "a challenge that is a number", "client_data", members(challenge=7)),
         ("origin-other", "another origin", "origin", members(origin="https://evil.example")),
         ("origin-port", "another port", "origin", members(origin=ORIGIN + ":8443")),
         ("origin-slash", "an origin with a slash", "origin", members(origin=ORIGIN + "/")),
-        ("origin-http", "an origin without TLS", "origin", members(origin=ORIGIN.replace("s:", ":"))),
+        (
+            "origin-http",
+            "an origin without TLS",
+            "origin",
+            members(origin=ORIGIN.replace("s:", ":")),
+        ),
         ("origin-missing", "no origin", "client_data", members(origin=...)),
     ]:
         refuse(file, f"client-{slug}", why, flaw, consented(person, client=change))
     for slug, why, change in [
-        ("twice", "a member stands twice", lambda text: text[:-1] + ',"origin":"https://evil.example"}'),
+        (
+            "twice",
+            "a member stands twice",
+            lambda text: text[:-1] + ',"origin":"https://evil.example"}',
+        ),
         ("float", "a float", lambda text: text[:-1] + ',"later":1.5}'),
         ("list", "a list", lambda text: f"[{text}]"),
         ("rest", "something behind", lambda text: text + "x"),
         ("bom", "a byte order mark in front", lambda text: "\ufeff" + text),
         ("long", "4,097 bytes", lambda text: text + " " * (4_097 - len(text))),
-        ("padded-challenge", "padding behind the challenge",
-         lambda text: text.replace('","origin"', '=","origin"')),
+        (
+            "padded-challenge",
+            "padding behind the challenge",
+            lambda text: text.replace('","origin"', '=","origin"'),
+        ),
     ]:
         refuse(file, f"client-{slug}", why, "client_data", consented(person, client_text=change))
-    longest = lambda text: text + " " * (4_096 - len(text))  # noqa: E731
+    longest = lambda text: text + " " * (4_096 - len(text))
     file.accept("client-longest", "4,096 bytes", **consented(person, client_text=longest))
 
 
@@ -258,19 +312,51 @@ def _authenticator_data(file: File, person: Person) -> None:
         ("attested", "attested credential data", "authenticator_data", flags(0x45)),
         ("backup-impossible", "backed up and not eligible", "authenticator_data", flags(0x15)),
         ("no-extensions", "extensions are missing", "authenticator_data", flags(0x85)),
-        ("extensions-list", "extensions that are a list", "authenticator_data", flags(0x85, b"\x80")),
-        ("extensions-cut", "extensions are cut off", "authenticator_data", flags(0x85, b"\xa1\x61")),
-        ("extensions-rest", "something behind the extensions", "authenticator_data", flags(0x85, b"\xa0\0")),
-        ("extensions-unsaid", "extensions that no flag says", "authenticator_data", flags(0x05, b"\xa0")),
-        ("extensions-long", "extensions of 1,025 bytes", "authenticator_data",
-         flags(0x85, b"\xa1\x61a\x59\x03\xfb" + bytes(1_019))),
+        (
+            "extensions-list",
+            "extensions that are a list",
+            "authenticator_data",
+            flags(0x85, b"\x80"),
+        ),
+        (
+            "extensions-cut",
+            "extensions are cut off",
+            "authenticator_data",
+            flags(0x85, b"\xa1\x61"),
+        ),
+        (
+            "extensions-rest",
+            "something behind the extensions",
+            "authenticator_data",
+            flags(0x85, b"\xa0\0"),
+        ),
+        (
+            "extensions-unsaid",
+            "extensions that no flag says",
+            "authenticator_data",
+            flags(0x05, b"\xa0"),
+        ),
+        (
+            "extensions-long",
+            "extensions of 1,025 bytes",
+            "authenticator_data",
+            flags(0x85, b"\xa1\x61a\x59\x03\xfb" + bytes(1_019)),
+        ),
         ("short", "36 bytes", "authenticator_data", lambda data: data[:36]),
         ("long", "38 bytes", "authenticator_data", lambda data: data + b"\0"),
         ("empty", "nothing", "authenticator_data", lambda _: b""),
-        ("other-party", "another relying party", "relying_party",
-         lambda data: sha256("evil.example") + data[32:]),
-        ("sub-party", "a part of the relying party", "relying_party",
-         lambda data: sha256("consent.acme.example") + data[32:]),
+        (
+            "other-party",
+            "another relying party",
+            "relying_party",
+            lambda data: sha256("evil.example") + data[32:],
+        ),
+        (
+            "sub-party",
+            "a part of the relying party",
+            "relying_party",
+            lambda data: sha256("consent.acme.example") + data[32:],
+        ),
     ]:
         refuse(file, f"data-{slug}", why, flaw, consented(person, data=change))
 
@@ -282,8 +368,11 @@ def _signature(file: File, person: Person) -> None:
         ("cut", "a byte is missing", lambda held: held[:-1]),
         ("rest", "a byte behind", lambda held: held + b"\0"),
         ("long-form", "a length in the long form", lambda held: b"\x30\x81" + held[1:]),
-        ("padded-r", "a needless zero before r", lambda held: bytes(
-            [0x30, held[1] + 1, 2, held[3] + 1, 0]) + held[4:]),
+        (
+            "padded-r",
+            "a needless zero before r",
+            lambda held: bytes([0x30, held[1] + 1, 2, held[3] + 1, 0]) + held[4:],
+        ),
     ]:
         made = consented(person, signature=signature)
         refuse(file, f"signature-{slug}", why, "signature", made)
@@ -291,7 +380,7 @@ def _signature(file: File, person: Person) -> None:
     refuse(file, "signature-stranger", "somebody else signed", "signature", made)
     fixed = Person(PASSKEY)
     fixed.key = PASSKEY
-    raw = lambda signed: _raw(signed)  # noqa: E731
+    raw = lambda signed: _raw(signed)
     why = "the 64 bytes of JOSE instead of DER"
     refuse(file, "signature-raw", why, "signature", consented(person, signature=raw))
     for slug, counter, last, rises in [

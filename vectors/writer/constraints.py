@@ -135,90 +135,122 @@ def _network_spellings(file: File) -> None:
 
 # One constraint of each kind, and children of each kind with whether they narrow it.
 TABLE: list[tuple[str, Any, list[tuple[str, Any, bool]]]] = [
-    ("exact-text", {"exact": "/a/b"}, [
-        ("same", {"exact": "/a/b"}, True),
-        ("other", {"exact": "/a/c"}, False),
-        ("case", {"exact": "/A/b"}, False),
-        ("one-of-itself", {"one_of": ["/a/b"]}, False),
-        ("path", {"path_prefix": "/a/b"}, False),
-        ("range", {"int_range": [1, 1]}, False),
-        ("cidr", {"cidr": "10.0.0.0/8"}, False),
-    ]),
-    ("exact-integer", {"exact": 1}, [
-        ("same", {"exact": 1}, True),
-        ("text", {"exact": "1"}, False),
-        ("boolean", {"exact": True}, False),
-        ("range", {"int_range": [1, 1]}, False),
-    ]),
-    ("exact-boolean", {"exact": True}, [
-        ("same", {"exact": True}, True),
-        ("other", {"exact": False}, False),
-        ("integer", {"exact": 1}, False),
-        ("text", {"exact": "true"}, False),
-    ]),
-    ("exact-network", {"exact": "10.0.0.1"}, [
-        ("cidr-of-one", {"cidr": "10.0.0.1/32"}, False),
-    ]),
-    ("one-of", {"one_of": ["a", "b", 1]}, [
-        ("same", {"one_of": ["a", "b", 1]}, True),
-        ("reordered", {"one_of": [1, "b", "a"]}, True),
-        ("repeated", {"one_of": ["a", "a"]}, True),
-        ("part", {"one_of": ["b"]}, True),
-        ("exact", {"exact": "a"}, True),
-        ("exact-integer", {"exact": 1}, True),
-        ("grown", {"one_of": ["a", "b", 1, "c"]}, False),
-        ("other", {"one_of": ["c"]}, False),
-        ("exact-other", {"exact": "c"}, False),
-        ("exact-type", {"exact": "1"}, False),
-        ("exact-boolean", {"exact": True}, False),
-        ("path", {"path_prefix": "/a"}, False),
-        ("range", {"int_range": [1, 1]}, False),
-        ("cidr", {"cidr": "10.0.0.0/8"}, False),
-    ]),
-    ("path", {"path_prefix": "/src"}, [
-        ("same", {"path_prefix": "/src"}, True),
-        ("below", {"path_prefix": "/src/api"}, True),
-        ("exact-same", {"exact": "/src"}, True),
-        ("exact-below", {"exact": "/src/api/a.rs"}, True),
-        ("one-of-below", {"one_of": ["/src", "/src/a"]}, True),
-        ("dots-in-name", {"exact": "/src/..a/b..c/..."}, True),
-        ("sibling", {"path_prefix": "/src-secret"}, False),
-        ("above", {"path_prefix": "/sr"}, False),
-        ("elsewhere", {"path_prefix": "/etc/src"}, False),
-        ("case", {"path_prefix": "/Src"}, False),
-        ("exact-sibling", {"exact": "/srcs"}, False),
-        ("exact-dot-dot", {"exact": "/src/../etc"}, False),
-        ("exact-percent", {"exact": "/src/%2e%2e/etc"}, False),
-        ("exact-trailing-slash", {"exact": "/src/"}, False),
-        ("exact-relative", {"exact": "src/a"}, False),
-        ("exact-integer", {"exact": 1}, False),
-        ("one-of-one-outside", {"one_of": ["/src/a", "/etc"]}, False),
-        ("one-of-one-unclear", {"one_of": ["/src/a", "/src/./b"]}, False),
-        ("one-of-integer", {"one_of": ["/src/a", 1]}, False),
-        ("range", {"int_range": [0, 1]}, False),
-        ("cidr", {"cidr": "10.0.0.0/8"}, False),
-    ]),
-    ("range", {"int_range": [-5, 10]}, [
-        ("same", {"int_range": [-5, 10]}, True),
-        ("inside", {"int_range": [0, 9]}, True),
-        ("single", {"int_range": [10, 10]}, True),
-        ("exact-low", {"exact": -5}, True),
-        ("exact-high", {"exact": 10}, True),
-        ("high-more", {"int_range": [0, 11]}, False),
-        ("low-less", {"int_range": [-6, 10]}, False),
-        ("outside", {"int_range": [11, 12]}, False),
-        ("exact-below", {"exact": -6}, False),
-        ("exact-above", {"exact": 11}, False),
-        ("exact-text", {"exact": "5"}, False),
-        ("exact-boolean", {"exact": True}, False),
-        ("one-of-inside", {"one_of": [1, 2]}, False),
-        ("path", {"path_prefix": "/5"}, False),
-        ("cidr", {"cidr": "10.0.0.0/8"}, False),
-    ]),
-    ("range-all", {"int_range": [-SAFE, SAFE]}, [
-        ("same", {"int_range": [-SAFE, SAFE]}, True),
-        ("ends", {"exact": SAFE}, True),
-    ]),
+    (
+        "exact-text",
+        {"exact": "/a/b"},
+        [
+            ("same", {"exact": "/a/b"}, True),
+            ("other", {"exact": "/a/c"}, False),
+            ("case", {"exact": "/A/b"}, False),
+            ("one-of-itself", {"one_of": ["/a/b"]}, False),
+            ("path", {"path_prefix": "/a/b"}, False),
+            ("range", {"int_range": [1, 1]}, False),
+            ("cidr", {"cidr": "10.0.0.0/8"}, False),
+        ],
+    ),
+    (
+        "exact-integer",
+        {"exact": 1},
+        [
+            ("same", {"exact": 1}, True),
+            ("text", {"exact": "1"}, False),
+            ("boolean", {"exact": True}, False),
+            ("range", {"int_range": [1, 1]}, False),
+        ],
+    ),
+    (
+        "exact-boolean",
+        {"exact": True},
+        [
+            ("same", {"exact": True}, True),
+            ("other", {"exact": False}, False),
+            ("integer", {"exact": 1}, False),
+            ("text", {"exact": "true"}, False),
+        ],
+    ),
+    (
+        "exact-network",
+        {"exact": "10.0.0.1"},
+        [
+            ("cidr-of-one", {"cidr": "10.0.0.1/32"}, False),
+        ],
+    ),
+    (
+        "one-of",
+        {"one_of": ["a", "b", 1]},
+        [
+            ("same", {"one_of": ["a", "b", 1]}, True),
+            ("reordered", {"one_of": [1, "b", "a"]}, True),
+            ("repeated", {"one_of": ["a", "a"]}, True),
+            ("part", {"one_of": ["b"]}, True),
+            ("exact", {"exact": "a"}, True),
+            ("exact-integer", {"exact": 1}, True),
+            ("grown", {"one_of": ["a", "b", 1, "c"]}, False),
+            ("other", {"one_of": ["c"]}, False),
+            ("exact-other", {"exact": "c"}, False),
+            ("exact-type", {"exact": "1"}, False),
+            ("exact-boolean", {"exact": True}, False),
+            ("path", {"path_prefix": "/a"}, False),
+            ("range", {"int_range": [1, 1]}, False),
+            ("cidr", {"cidr": "10.0.0.0/8"}, False),
+        ],
+    ),
+    (
+        "path",
+        {"path_prefix": "/src"},
+        [
+            ("same", {"path_prefix": "/src"}, True),
+            ("below", {"path_prefix": "/src/api"}, True),
+            ("exact-same", {"exact": "/src"}, True),
+            ("exact-below", {"exact": "/src/api/a.rs"}, True),
+            ("one-of-below", {"one_of": ["/src", "/src/a"]}, True),
+            ("dots-in-name", {"exact": "/src/..a/b..c/..."}, True),
+            ("sibling", {"path_prefix": "/src-secret"}, False),
+            ("above", {"path_prefix": "/sr"}, False),
+            ("elsewhere", {"path_prefix": "/etc/src"}, False),
+            ("case", {"path_prefix": "/Src"}, False),
+            ("exact-sibling", {"exact": "/srcs"}, False),
+            ("exact-dot-dot", {"exact": "/src/../etc"}, False),
+            ("exact-percent", {"exact": "/src/%2e%2e/etc"}, False),
+            ("exact-trailing-slash", {"exact": "/src/"}, False),
+            ("exact-relative", {"exact": "src/a"}, False),
+            ("exact-integer", {"exact": 1}, False),
+            ("one-of-one-outside", {"one_of": ["/src/a", "/etc"]}, False),
+            ("one-of-one-unclear", {"one_of": ["/src/a", "/src/./b"]}, False),
+            ("one-of-integer", {"one_of": ["/src/a", 1]}, False),
+            ("range", {"int_range": [0, 1]}, False),
+            ("cidr", {"cidr": "10.0.0.0/8"}, False),
+        ],
+    ),
+    (
+        "range",
+        {"int_range": [-5, 10]},
+        [
+            ("same", {"int_range": [-5, 10]}, True),
+            ("inside", {"int_range": [0, 9]}, True),
+            ("single", {"int_range": [10, 10]}, True),
+            ("exact-low", {"exact": -5}, True),
+            ("exact-high", {"exact": 10}, True),
+            ("high-more", {"int_range": [0, 11]}, False),
+            ("low-less", {"int_range": [-6, 10]}, False),
+            ("outside", {"int_range": [11, 12]}, False),
+            ("exact-below", {"exact": -6}, False),
+            ("exact-above", {"exact": 11}, False),
+            ("exact-text", {"exact": "5"}, False),
+            ("exact-boolean", {"exact": True}, False),
+            ("one-of-inside", {"one_of": [1, 2]}, False),
+            ("path", {"path_prefix": "/5"}, False),
+            ("cidr", {"cidr": "10.0.0.0/8"}, False),
+        ],
+    ),
+    (
+        "range-all",
+        {"int_range": [-SAFE, SAFE]},
+        [
+            ("same", {"int_range": [-SAFE, SAFE]}, True),
+            ("ends", {"exact": SAFE}, True),
+        ],
+    ),
 ]
 
 
@@ -227,7 +259,9 @@ def _children(file: File) -> None:
         for slug, child, narrows in children:
             expect = "accept" if narrows else "scope_escalation"
             why = f"{parent_slug} above {slug}"
-            file.add(f"child-{parent_slug}-{slug}", why, constraint=parent, child=child, expect=expect)
+            file.add(
+                f"child-{parent_slug}-{slug}", why, constraint=parent, child=child, expect=expect
+            )
 
 
 def _networks(file: File) -> None:
@@ -266,8 +300,13 @@ def _networks(file: File) -> None:
         file.add(f"child-cidr-{slug}", why, constraint=constraint, child=child, expect=expect)
     bad = {"cidr": "10.0.0.1/16"}
     why = "a child with a bit beyond its prefix"
-    file.add("child-cidr-host-bits", why, constraint={"cidr": ten}, child=bad,
-             expect="constraint_unknown")
+    file.add(
+        "child-cidr-host-bits",
+        why,
+        constraint={"cidr": ten},
+        child=bad,
+        expect="constraint_unknown",
+    )
 
 
 def _values(file: File) -> None:

@@ -84,8 +84,12 @@ def _unknown(file: File) -> None:
             why = f"{name} holds an entry whose meaning is not known: {slug}"
             file.reject(f"{name}-{slug}", why, "constraint_unknown", 1, made)
     for name in ["forbid", "ask"]:
-        made = chain(1, {0: Spec(edit=put(name, [tool("x"), read_src()])), 1: Spec(edit=put(name, []))})
-        file.accept(f"{name}-accumulates", f"{name} need not be repeated, it applies to all below", made)
+        made = chain(
+            1, {0: Spec(edit=put(name, [tool("x"), read_src()])), 1: Spec(edit=put(name, []))}
+        )
+        file.accept(
+            f"{name}-accumulates", f"{name} need not be repeated, it applies to all below", made
+        )
     for slug, name in [("dots", "a.b/c:d"), ("not-ascii", "l\u00e4sen"), ("space", "read file")]:
         made = chain(0, {0: Spec(edit=put("authorization_details", [tool(name)]))})
         file.accept(f"tool-{slug}", "a name is any exact text", made)
@@ -108,9 +112,15 @@ def _limits(file: File) -> None:
         edit = put("authorization_details", [read_src(limits=value)])
         why = f"a limit whose meaning is not known: {slug}"
         file.reject(f"limits-{slug}", why, "constraint_unknown", 0, chain(0, {0: Spec(edit=edit)}))
-    made = chain(0, {0: Spec(edit=put("authorization_details", [read_src(limits={"max_calls": 5.0})]))})
+    made = chain(
+        0, {0: Spec(edit=put("authorization_details", [read_src(limits={"max_calls": 5.0})]))}
+    )
     file.reject("limits-float", "a limit as a float", "malformed", 0, made)
-    for slug, value in [("zero", {"max_calls": 0}), ("none", {}), ("largest", {"max_calls": 2**53 - 1})]:
+    for slug, value in [
+        ("zero", {"max_calls": 0}),
+        ("none", {}),
+        ("largest", {"max_calls": 2**53 - 1}),
+    ]:
         edit = put("authorization_details", [read_src(limits=value)])
         file.accept(f"limits-{slug}", f"limits: {slug}", chain(0, {0: Spec(edit=edit)}))
 
@@ -130,9 +140,7 @@ def _subsumption(file: File) -> None:
     plain = tool()
     constrained = tool(args={"path": {"exact": "/a"}, "mode": {"exact": "r"}})
     only_path = tool(args={"path": {"exact": "/a"}})
-    pairs = [
-        tool("open", args={"repo": {"exact": name}, "mode": {"exact": name}}) for name in "ab"
-    ]
+    pairs = [tool("open", args={"repo": {"exact": name}, "mode": {"exact": name}}) for name in "ab"]
     both = tool("open", args={"repo": {"one_of": ["a", "b"]}, "mode": {"exact": "a"}})
     for slug, why, parent, child in [
         ("same", "the same entry", [only_path], [only_path]),
@@ -148,7 +156,12 @@ def _subsumption(file: File) -> None:
     for slug, why, parent, child in [
         ("from-nothing", "nothing subsumes an entry", [], [only_path]),
         ("other-tool", "another tool", [only_path], [tool("write_file", args=only_path["args"])]),
-        ("other-server", "another server", [only_path], [tool(server="fs2", args=only_path["args"])]),
+        (
+            "other-server",
+            "another server",
+            [only_path],
+            [tool(server="fs2", args=only_path["args"])],
+        ),
         ("tool-case", "a tool in another case", [plain], [tool("Read_File")]),
         ("tool-longer", "a tool that starts alike", [plain], [tool("read_file2")]),
         ("tool-confusable", "a tool that looks alike", [plain], [tool("r\u0435ad_file")]),
@@ -158,10 +171,20 @@ def _subsumption(file: File) -> None:
         ("prompt-of-tool", "a prompt of a tool's name", [plain], [prompt]),
         ("dropped-args", "every constraint is dropped", [only_path], [plain]),
         ("dropped-arg", "one constraint is dropped", [constrained], [only_path]),
-        ("renamed-arg", "a constraint on another argument", [only_path], [tool(args={"Path": {"exact": "/a"}})]),
+        (
+            "renamed-arg",
+            "a constraint on another argument",
+            [only_path],
+            [tool(args={"Path": {"exact": "/a"}})],
+        ),
         ("one-too-many", "one of two entries is not covered", [only_path], [only_path, tool("x")]),
         ("combined", "two parent entries are not combined", pairs, [both]),
-        ("widened", "a wider constraint", [only_path], [tool(args={"path": {"path_prefix": "/a"}})]),
+        (
+            "widened",
+            "a wider constraint",
+            [only_path],
+            [tool(args={"path": {"path_prefix": "/a"}})],
+        ),
     ]:
         file.reject(f"child-{slug}", why, "scope_escalation", 1, _two(parent, child))
     regained = chain(

@@ -26,7 +26,9 @@ class File:
         self.vectors.append({**vector, **members})
         return id
 
-    def accept(self, slug: str, why: str, chain: list[str], base: bool = False, **more: Any) -> None:
+    def accept(
+        self, slug: str, why: str, chain: list[str], base: bool = False, **more: Any
+    ) -> None:
         """Adds an accepted chain; with ``base``, those that follow are derived from it."""
         verdict = {"expect": "accept", "reason": None, "link": None}
         id = self.add(slug, why, chain=chain, **more, **verdict)

@@ -8,7 +8,17 @@ import json
 
 from .files import File
 from .keys import b64
-from .world import AUTHORITY, AUTHORITY_P256, CONTEXT, HOLDERS, ISSUER, MALLORY, Spec, chain, compact
+from .world import (
+    AUTHORITY,
+    AUTHORITY_P256,
+    CONTEXT,
+    HOLDERS,
+    ISSUER,
+    MALLORY,
+    Spec,
+    chain,
+    compact,
+)
 
 
 def write() -> File:
@@ -88,7 +98,9 @@ def _algorithms(file: File) -> None:
 def _hmac(token: str) -> str:
     signing_input = token.rpartition(".")[0]
     secret = compact(AUTHORITY.jwk).encode()
-    return f"{signing_input}.{b64(hmac.new(secret, signing_input.encode(), hashlib.sha256).digest())}"
+    return (
+        f"{signing_input}.{b64(hmac.new(secret, signing_input.encode(), hashlib.sha256).digest())}"
+    )
 
 
 def _types(file: File) -> None:

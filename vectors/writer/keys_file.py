@@ -9,8 +9,10 @@ from .keys import P256_FIELD, Key, b64, thumbprint
 from .world import CONTEXT, HOLDERS, HOLDERS_P256, Spec, chain, compact, put
 
 FIELD = 2**255 - 19
-ORDER_8 = ["26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
-           "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"]
+ORDER_8 = [
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+]
 
 
 def write() -> list[File]:
@@ -40,7 +42,7 @@ def _weak() -> list[tuple[str, str, Any]]:
 def _shapes() -> list[tuple[str, str, Any]]:
     good, p256 = HOLDERS[1].jwk, HOLDERS_P256[1].jwk
     x, y = (int.from_bytes(_decode(p256[name]), "big") for name in "xy")
-    without = lambda jwk, name: {held: jwk[held] for held in jwk if held != name}  # noqa: E731
+    without = lambda jwk, name: {held: jwk[held] for held in jwk if held != name}
     found = [(f"without-{name}", f"no {name}", without(good, name)) for name in good]
     found += [(f"p256-without-{name}", f"no {name}", without(p256, name)) for name in p256]
     for slug, value in [

@@ -43,7 +43,13 @@ def _order(file: File) -> None:
         ("reversed", "leaf first", "untrusted_root", 0, [second, first, root]),
         ("root-twice", "the root stands twice", "bad_signature", 1, [root, root, first]),
         ("link-twice", "a link stands twice", "bad_signature", 2, [root, first, first]),
-        ("spliced", "a link of another root with the same keys", "broken_link", 1, [root, other[1]]),
+        (
+            "spliced",
+            "a link of another root with the same keys",
+            "broken_link",
+            1,
+            [root, other[1]],
+        ),
         ("transplanted", "the same link below another root", "broken_link", 1, [other[0], first]),
         ("empty-link", "an empty link", "malformed", 1, [root, "", second]),
     ]:
@@ -53,7 +59,7 @@ def _order(file: File) -> None:
 
 
 def _signatures(file: File) -> None:
-    link_by = lambda key: chain(1, {1: Spec(key=key, kid=HOLDERS[0].kid)})  # noqa: E731
+    link_by = lambda key: chain(1, {1: Spec(key=key, kid=HOLDERS[0].kid)})
     for slug, why, key in [
         ("self", "a link signed by its own key", HOLDERS[1]),
         ("authority", "a link signed by the authority", AUTHORITY),
@@ -88,7 +94,9 @@ def _signatures(file: File) -> None:
     root, link = chain(1)
     other = chain(1, {1: Spec(edit=put("jti", "del-9"))})[1]
     mixed = f"{link.rpartition('.')[0]}.{other.rpartition('.')[2]}"
-    file.reject("signature-of-another", "another link's signature", "bad_signature", 1, [root, mixed])
+    file.reject(
+        "signature-of-another", "another link's signature", "bad_signature", 1, [root, mixed]
+    )
 
 
 def _es256(file: File) -> None:
@@ -118,14 +126,18 @@ def _es256(file: File) -> None:
         why = f"S in its {slug} half: RFC 7518 takes both"
         spec = {2: Spec(signature=with_s(high))}
         file.accept(f"es256-{slug}-s", why, chain(2, spec, holders=holders))
-    root, first, second = made
+    second = made[2]
     der = HOLDERS_P256[1].sign_der(second.rpartition(".")[0].encode())
     zero, order = bytes(32), P256_ORDER.to_bytes(32, "big")
     for slug, why, change in [
         ("der", "ASN.1 DER", lambda _: der),
         ("63-bytes", "a byte is missing", lambda held: held[:63]),
         ("65-bytes", "a byte is added behind", lambda held: held + b"\0"),
-        ("66-bytes", "each half is led by a zero", lambda held: b"\0" + held[:32] + b"\0" + held[32:]),
+        (
+            "66-bytes",
+            "each half is led by a zero",
+            lambda held: b"\0" + held[:32] + b"\0" + held[32:],
+        ),
         ("r-zero", "r is zero", lambda held: zero + held[32:]),
         ("s-zero", "s is zero", lambda held: held[:32] + zero),
         ("zero", "both are zero", lambda _: bytes(64)),
@@ -230,7 +242,9 @@ def _unique(file: File) -> None:
         file.reject(f"key-of-{at}", f"the key of link {at} again", "cycle", 2, made)
     for at in [0, 1]:
         made = chain(at, {at: Spec(edit=put("cnf", "jwk", AUTHORITY.jwk))})
-        file.reject(f"key-of-the-authority-{at}", "the authority's key as a holder's", "cycle", at, made)
+        file.reject(
+            f"key-of-the-authority-{at}", "the authority's key as a holder's", "cycle", at, made
+        )
     same = {1: Spec(edit=put("jti", "del-0"))}
     why = "identifiers are not compared with each other"
     file.accept("jti-of-the-parent", why, chain(1, same))

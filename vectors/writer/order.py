@@ -19,7 +19,9 @@ from .world import (
 
 
 def write() -> File:
-    file = File("order", "adt-vectors/1", "two defects each: the first one is named", context=CONTEXT)
+    file = File(
+        "order", "adt-vectors/1", "two defects each: the first one is named", context=CONTEXT
+    )
     file.accept("two-links", "a root and two links", chain(2), base=True)
     _reading(file)
     _root(file)
@@ -38,7 +40,9 @@ def _edits(*edits):  # type: ignore[no-untyped-def]
 
 def _reading(file: File) -> None:
     made = ["x"] * 9
-    file.reject("limits-before-reading", "too many links that are no tokens", "too_long", None, made)
+    file.reject(
+        "limits-before-reading", "too many links that are no tokens", "too_long", None, made
+    )
     expired = chain(1, {0: Spec(edit=put("exp", NOW))})
     why = "every link is read before the root is judged"
     file.reject("reading-before-trust", why, "malformed", 1, [expired[0], "x"])
@@ -49,7 +53,9 @@ def _reading(file: File) -> None:
         ("alg-before-typ", "an unknown alg", "another typ", {"alg": "none", "typ": "JWT"}),
         ("typ-before-kid", "another typ", "no kid", {"typ": "JWT", "kid": None}),
     ]:
-        reason = {"members": "malformed", "alg": "alg_not_allowed", "typ": "wrong_typ"}[slug.split("-")[0]]
+        reason = {"members": "malformed", "alg": "alg_not_allowed", "typ": "wrong_typ"}[
+            slug.split("-")[0]
+        ]
 
         def change(held, header=header):  # type: ignore[no-untyped-def]
             changed = {**held, **header}
@@ -64,20 +70,52 @@ def _root(file: File) -> None:
     elsewhere = put("aud", [OTHER_GATEWAY])
     authority_key = put("cnf", "jwk", AUTHORITY.jwk)
     for slug, why, reason, spec in [
-        ("signature-before-claims", "a signature before a claim", "bad_signature",
-         Spec(edit=put("sub", "x"), signature=lambda held: held[:-1] + bytes([held[-1] ^ 1]))),
-        ("trust-before-time", "trust before time", "untrusted_root",
-         Spec(edit=_edits(put("iss", "https://other.example"), early))),
-        ("depth-before-time", "depth before time", "bad_depth",
-         Spec(edit=_edits(put("del_depth", 1), early))),
-        ("time-before-audience", "time before audience", "not_yet_valid",
-         Spec(edit=_edits(early, elsewhere))),
-        ("audience-before-key", "audience before uniqueness of keys", "wrong_audience",
-         Spec(edit=_edits(elsewhere, authority_key))),
-        ("audience-before-epoch", "audience before epoch", "wrong_audience",
-         Spec(edit=_edits(elsewhere, put("ep", 6)))),
-        ("claims-before-entries", "a claim before a later one", "bad_key",
-         Spec(edit=_edits(put("cnf", "jwk", "kty", "oct"), put("authorization_details", [tool("*")])))),
+        (
+            "signature-before-claims",
+            "a signature before a claim",
+            "bad_signature",
+            Spec(edit=put("sub", "x"), signature=lambda held: held[:-1] + bytes([held[-1] ^ 1])),
+        ),
+        (
+            "trust-before-time",
+            "trust before time",
+            "untrusted_root",
+            Spec(edit=_edits(put("iss", "https://other.example"), early)),
+        ),
+        (
+            "depth-before-time",
+            "depth before time",
+            "bad_depth",
+            Spec(edit=_edits(put("del_depth", 1), early)),
+        ),
+        (
+            "time-before-audience",
+            "time before audience",
+            "not_yet_valid",
+            Spec(edit=_edits(early, elsewhere)),
+        ),
+        (
+            "audience-before-key",
+            "audience before uniqueness of keys",
+            "wrong_audience",
+            Spec(edit=_edits(elsewhere, authority_key)),
+        ),
+        (
+            "audience-before-epoch",
+            "audience before epoch",
+            "wrong_audience",
+            Spec(edit=_edits(elsewhere, put("ep", 6))),
+        ),
+        (
+            "claims-before-entries",
+            "a claim before a later one",
+            "bad_key",
+            Spec(
+                edit=_edits(
+                    put("cnf", "jwk", "kty", "oct"), put("authorization_details", [tool("*")])
+                )
+            ),
+        ),
     ]:
         file.reject(slug, why, reason, 0, chain(0, {0: spec}))
     both = {"current_epoch": 8, "revoked_jti": ["del-1"]}
@@ -99,17 +137,30 @@ def _link(file: File) -> None:
     again = put("sub", subject(0))
     early = put("nbf", NOW + 1)
     for slug, why, reason, edits in [
-        ("restated-before-claims", "a restated claim before a missing one",
-         "inherited_claim_restated", [put("sid", "a"), put("jti", "")]),
+        (
+            "restated-before-claims",
+            "a restated claim before a missing one",
+            "inherited_claim_restated",
+            [put("sid", "a"), put("jti", "")],
+        ),
         ("linkage-before-depth", "linkage before depth", "broken_link", [broken, deep]),
         ("depth-before-max-depth", "depth before its limit", "bad_depth", [deep, raised]),
         ("max-depth-before-time", "depth before time", "depth_escalation", [raised, longer]),
         ("time-before-audience-link", "time before audience", "ttl_escalation", [longer, added]),
-        ("audience-before-scope", "audience before subsumption", "audience_escalation", [added, wider]),
+        (
+            "audience-before-scope",
+            "audience before subsumption",
+            "audience_escalation",
+            [added, wider],
+        ),
         ("scope-before-cycle", "subsumption before uniqueness", "scope_escalation", [wider, again]),
         ("cycle-before-time", "uniqueness before the time of now", "cycle", [again, early]),
-        ("time-before-wrong-audience", "time before an audience of nobody", "not_yet_valid",
-         [early, put("aud", [])]),
+        (
+            "time-before-wrong-audience",
+            "time before an audience of nobody",
+            "not_yet_valid",
+            [early, put("aud", [])],
+        ),
     ]:
         file.reject(slug, why, reason, 1, chain(1, {1: Spec(edit=_edits(*edits))}))
     made = chain(1, {1: Spec(edit=again, key=HOLDERS[5])})

@@ -37,7 +37,12 @@ def _duplicates(file: File) -> None:
         ("cnf", 1, '"cnf":', '"cnf":{},"cnf":'),
         ("jwk", 1, '"jwk":', '"jwk":{},"jwk":'),
         ("jwk-x", 1, '"crv":', '"x":"AA","crv":'),
-        ("entries", 1, '"authorization_details":', '"authorization_details":[],"authorization_details":'),
+        (
+            "entries",
+            1,
+            '"authorization_details":',
+            '"authorization_details":[],"authorization_details":',
+        ),
         ("entry-tool", 1, '"tool":', '"tool":"write_file","tool":'),
         ("entry-args", 1, '"args":', '"args":{},"args":'),
         ("args-path", 1, '"path":', '"path":{"exact":"/etc"},"path":'),
@@ -98,9 +103,16 @@ def _numbers(file: File) -> None:
         ("del-depth", '"del_depth":0'),
         ("del-max-depth", '"del_max_depth":7'),
     ]:
-        for slug, change in [("float", old + ".0"), ("text", _quoted(old)), ("unsafe", _unsafe(old))]:
+        for slug, change in [
+            ("float", old + ".0"),
+            ("text", _quoted(old)),
+            ("unsafe", _unsafe(old)),
+        ]:
             _refuse(file, f"{name}-{slug}", f"{name} is no integer: {slug}", 0, swap(old, change))
-    for slug, seconds in [("beyond-64-bits-of-microseconds", 18_446_744_073_710), ("largest", 2**53 - 1)]:
+    for slug, seconds in [
+        ("beyond-64-bits-of-microseconds", 18_446_744_073_710),
+        ("largest", 2**53 - 1),
+    ]:
         why = f"exp {seconds}: later than any timestamp of ours"
         _refuse(file, f"exp-{slug}", why, 0, swap(exp, f'"exp":{seconds}'))
     last = {0: Spec(edit=put("exp", 18_446_744_073_709))}
@@ -113,7 +125,7 @@ def _quoted(member: str) -> str:
 
 
 def _unsafe(member: str) -> str:
-    return f'{member.partition(":")[0]}:{2**53}'
+    return f"{member.partition(':')[0]}:{2**53}"
 
 
 def _texts(file: File) -> None:
@@ -141,7 +153,7 @@ def _texts(file: File) -> None:
         ("cut-off", b"\xc3"),
     ]:
         why = f"bytes that are no UTF-8: {slug}"
-        change = lambda text, data=data: text.encode().replace(b"00u1abcd", data, 1)  # noqa: E731
+        change = lambda text, data=data: text.encode().replace(b"00u1abcd", data, 1)
         _refuse(file, f"utf8-{slug}", why, 0, change)
 
 
@@ -183,7 +195,11 @@ def _spellings(file: File) -> None:
     for slug, why, edit in [
         ("case", "names are compared exactly", lambda claims: claims.update(EXP=claims.pop("exp"))),
         ("space", "a name with a space", lambda claims: claims.update({"exp ": claims.pop("exp")})),
-        ("cyrillic", "a name that looks alike", lambda claims: claims.update({"\u0435xp": claims.pop("exp")})),
+        (
+            "cyrillic",
+            "a name that looks alike",
+            lambda claims: claims.update({"\u0435xp": claims.pop("exp")}),
+        ),
         ("unknown", "a claim that nobody knows", put("scope", "admin")),
         ("unknown-null", "a claim that nobody knows, null", put("act", None)),
         ("unknown-proto", "a claim named __proto__", put("__proto__", {})),

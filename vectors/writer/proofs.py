@@ -81,7 +81,9 @@ class Desk:
         base = more.pop("base", False)
         self.file.accept(slug, why, **self.members(spec, **more), base=base)
 
-    def reject(self, slug: str, why: str, reason: str, spec: Spec | None = None, **more: Any) -> None:
+    def reject(
+        self, slug: str, why: str, reason: str, spec: Spec | None = None, **more: Any
+    ) -> None:
         members = self.members(spec, **more)
         link = members.pop("link", None)
         self.file.reject(slug, why, reason, link, **members)
@@ -150,8 +152,18 @@ def _form(desk: Desk) -> None:
         ("kid", "a kid, which a proof does not have", "malformed", header(kid=HOLDERS[1].kid)),
         ("jwk", "a key in the header", "malformed", header(jwk=HOLDERS[1].jwk)),
         ("claims-list", "claims that are a list", "malformed", Spec(text=lambda text: f"[{text}]")),
-        ("twice", "a claim stands twice", "malformed", Spec(text=swap('"jti":', '"jti":"pop-0","jti":'))),
-        ("two-parts", "no signature part", "malformed", Spec(token=lambda held: held.rpartition(".")[0])),
+        (
+            "twice",
+            "a claim stands twice",
+            "malformed",
+            Spec(text=swap('"jti":', '"jti":"pop-0","jti":')),
+        ),
+        (
+            "two-parts",
+            "no signature part",
+            "malformed",
+            Spec(token=lambda held: held.rpartition(".")[0]),
+        ),
         ("padded", "padding behind", "malformed", Spec(token=lambda held: held + "==")),
     ]:
         desk.reject(f"form-{slug}", why, reason, spec)
@@ -220,7 +232,11 @@ def _binding(desk: Desk) -> None:
         ("tool-alone", "without the server", put("tool", ["read_file"])),
         ("tool-reversed", "server and tool changed places", put("tool", ["read_file", "fs"])),
         ("tool-typed", "a tool with its type", put("tool", ["fs", "read_file", "mcp_tool"])),
-        ("tool-prompt", "for a prompt of that name", put("tool", ["fs", "read_file", "mcp_prompt"])),
+        (
+            "tool-prompt",
+            "for a prompt of that name",
+            put("tool", ["fs", "read_file", "mcp_prompt"]),
+        ),
         ("tool-empty", "for nothing", put("tool", [])),
         ("ah-other", "for other arguments", put("ah", b64(sha256('{"path":"/src/b.rs"}')))),
         ("ah-none", "for no arguments", put("ah", b64(sha256("{}")))),
@@ -282,21 +298,38 @@ def _arguments(desk: Desk) -> None:
 
     for slug, why, written, form in [
         ("none", "no arguments", "{}", "{}"),
-        ("floats", "floats as ECMAScript writes them", '{"a":1.50,"b":1e21,"c":-0.0,"d":1e-7}',
-         '{"a":1.5,"b":1e+21,"c":0,"d":1e-7}'),
+        (
+            "floats",
+            "floats as ECMAScript writes them",
+            '{"a":1.50,"b":1e21,"c":-0.0,"d":1e-7}',
+            '{"a":1.5,"b":1e+21,"c":0,"d":1e-7}',
+        ),
         ("whole-float", "a whole float and its integer are one number", '{"a":1.0}', '{"a":1}'),
         ("order", "members in another order", '{"b":1,"a":2}', '{"a":2,"b":1}'),
-        ("utf-16", "names by UTF-16, not by code point", '{"\ufb33":1,"\U0001f600":2}',
-         '{"\U0001f600":2,"\ufb33":1}'),
+        (
+            "utf-16",
+            "names by UTF-16, not by code point",
+            '{"\ufb33":1,"\U0001f600":2}',
+            '{"\U0001f600":2,"\ufb33":1}',
+        ),
         ("escapes", "escapes are read", '{"a":"\\u00e9\\/\\u0007"}', '{"a":"\u00e9/\\u0007"}'),
         ("pair", "a pair is one character", '{"a":"\\ud83d\\ude00"}', '{"a":"\U0001f600"}'),
-        ("nested", "everything inside is canonical too", '{"a":[{"c":null,"b":true}]}',
-         '{"a":[{"b":true,"c":null}]}'),
+        (
+            "nested",
+            "everything inside is canonical too",
+            '{"a":[{"c":null,"b":true}]}',
+            '{"a":[{"b":true,"c":null}]}',
+        ),
         ("safe", "the largest safe integer", '{"a":9007199254740991}', '{"a":9007199254740991}'),
     ]:
         judged(slug, why, written, form, None)
     for slug, why, written, form in [
-        ("normal-form", "another normal form is another text", '{"a":"e\\u0301"}', '{"a":"\u00e9"}'),
+        (
+            "normal-form",
+            "another normal form is another text",
+            '{"a":"e\\u0301"}',
+            '{"a":"\u00e9"}',
+        ),
         ("case", "another case is another text", '{"a":"A"}', '{"a":"a"}'),
         ("type", "a text is no number", '{"a":"1"}', '{"a":1}'),
         ("null", "null is not absence", '{"a":null}', "{}"),
@@ -306,23 +339,52 @@ def _arguments(desk: Desk) -> None:
     ]:
         judged(slug, why, written, form, "pop_mismatch")
     for slug, why, written, form in [
-        ("unsafe", "an integer that is rounded", '{"a":9007199254740993}', '{"a":9007199254740992}'),
-        ("unsafe-negative", "an integer that is rounded", '{"a":-9007199254740993}',
-         '{"a":-9007199254740992}'),
-        ("unsafe-nested", "an integer that is rounded, inside", '{"a":[{"b":9007199254740993}]}',
-         '{"a":[{"b":9007199254740992}]}'),
-        ("65-bits", "an integer of 65 bits", '{"a":18446744073709551617}',
-         '{"a":18446744073709552000}'),
-        ("unsafe-float", "a float whose form is an integer that is not exact", '{"a":1e16}',
-         '{"a":10000000000000000}'),
-        ("unsafe-whole-float", "a float whose form is an integer that is not exact",
-         '{"a":9007199254740992.0}', '{"a":9007199254740992}'),
+        (
+            "unsafe",
+            "an integer that is rounded",
+            '{"a":9007199254740993}',
+            '{"a":9007199254740992}',
+        ),
+        (
+            "unsafe-negative",
+            "an integer that is rounded",
+            '{"a":-9007199254740993}',
+            '{"a":-9007199254740992}',
+        ),
+        (
+            "unsafe-nested",
+            "an integer that is rounded, inside",
+            '{"a":[{"b":9007199254740993}]}',
+            '{"a":[{"b":9007199254740992}]}',
+        ),
+        (
+            "65-bits",
+            "an integer of 65 bits",
+            '{"a":18446744073709551617}',
+            '{"a":18446744073709552000}',
+        ),
+        (
+            "unsafe-float",
+            "a float whose form is an integer that is not exact",
+            '{"a":1e16}',
+            '{"a":10000000000000000}',
+        ),
+        (
+            "unsafe-whole-float",
+            "a float whose form is an integer that is not exact",
+            '{"a":9007199254740992.0}',
+            '{"a":9007199254740992}',
+        ),
         ("twice", "an argument stands twice", '{"a":1,"a":2}', '{"a":2}'),
         ("nan", "no number", '{"a":NaN}', '{"a":null}'),
         ("overflow", "no finite number", '{"a":1e999}', '{"a":null}'),
         ("lone-surrogate", "no text", '{"a":"\\ud800"}', '{"a":"\ufffd"}'),
         ("list", "a list of arguments", "[1]", "[1]"),
-        ("deep", "65 lists inside of each other", '{"a":' + "[" * 64 + "]" * 64 + "}",
-         '{"a":' + "[" * 64 + "]" * 64 + "}"),
+        (
+            "deep",
+            "65 lists inside of each other",
+            '{"a":' + "[" * 64 + "]" * 64 + "}",
+            '{"a":' + "[" * 64 + "]" * 64 + "}",
+        ),
     ]:
         judged(slug, why, written, form, "malformed")

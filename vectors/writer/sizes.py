@@ -41,7 +41,7 @@ def _sized(target: int) -> str:
             # Base64 makes four characters of three bytes; try only what can fit.
             spec = Spec(
                 edit=put("prn", "sub", "u" * length),
-                header_text=lambda text: text + " " * spaces,
+                header_text=lambda text, spaces=spaces: text + " " * spaces,
             )
             short = _length(spec, length)
             if short == target:

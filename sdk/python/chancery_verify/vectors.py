@@ -48,7 +48,7 @@ def run(paths: list[Path]) -> Iterator[Outcome]:
         files = sorted(path.rglob("*.json")) if path.is_dir() else [path]
         for file in files:
             document = json.loads(file.read_bytes())
-            judge = _JUDGES.get(document.get("format")) if isinstance(document, dict) else None
+            judge = _JUDGES.get(str(document.get("format"))) if isinstance(document, dict) else None
             if judge is None:
                 if path.is_dir():
                     continue

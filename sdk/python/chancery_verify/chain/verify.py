@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import ParamSpec, TypeVar
 
 from ..base64url import sha256
 from ..jwk import Jwk
@@ -14,6 +15,9 @@ from ..token.grant import Grant
 from .context import ChainContext
 from .narrowing import check_narrowing, check_time, check_unique
 from .verified import VerifiedChain, VerifiedLink
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
 
 LINK_TYP = "adt+jwt"
 """``typ`` of a root and of a link."""
@@ -51,9 +55,15 @@ def parse(link: str) -> Compact:
     return token
 
 
-def _at(number, judge, *arguments):  # type: ignore[no-untyped-def]
+def _at(
+    number: int,
+    judge: Callable[_Arguments, _Result],
+    *arguments: _Arguments.args,
+    **named: _Arguments.kwargs,
+) -> _Result:
+    """Judges a link; a refusal names it."""
     try:
-        return judge(*arguments)
+        return judge(*arguments, **named)
     except Refused as refusal:
         raise Refused(refusal.reason, number) from None
 

@@ -57,8 +57,8 @@ class Network:
         return Judgement.FAILS
 
     def _mask(self) -> int:
-        width = self.address.max_prefixlen
-        return (2**width - 1) ^ (2 ** (width - self.prefix) - 1)
+        width: int = self.address.max_prefixlen
+        return ((1 << width) - 1) ^ ((1 << (width - self.prefix)) - 1)
 
     def _carries_ipv4(self) -> bool:
         return any(carrier.covers(self) or self.covers(carrier) for carrier in _CARRIERS)

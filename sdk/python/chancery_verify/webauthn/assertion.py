@@ -88,9 +88,7 @@ def verify_assertion(
     last = credential.last_counter
     unjudged = last is None or (last == 0 and data.counter == 0)
     require(unjudged or data.counter > (last or 0), Flaw.COUNTER)
-    return VerifiedAssertion(
-        assertion.credential_id, challenge, data.counter, data.backed_up
-    )
+    return VerifiedAssertion(assertion.credential_id, challenge, data.counter, data.backed_up)
 
 
 def _decode(text: str) -> bytes:

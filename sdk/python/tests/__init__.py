@@ -1,0 +1,1 @@
+"""The suite: ``python3 -m unittest discover -s tests -t .`` in ``sdk/python``."""
