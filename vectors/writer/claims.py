@@ -59,6 +59,9 @@ def _missing(file: File) -> None:
         )
     for name in LINK:
         _edit(file, f"link-without-{name}", f"a link without {name}", "malformed", 1, drop(name))
+    for slug, name in [("unknown", "scope"), ("case", "Forbid"), ("act", "act"), ("cnf-beside", "jwk")]:
+        why = f"a link with a claim that nobody knows: {name}"
+        _edit(file, f"link-{slug}", why, "malformed", 1, put(name, []))
     _edit(file, "cnf-without-jwk", "a confirmation without a key", "malformed", 1, put("cnf", {}))
     for name in ["prn", "cnf"]:
         _edit(file, f"{name}-text", f"{name} is a text", "malformed", 0, put(name, "a"))

@@ -278,6 +278,7 @@ def _client_data(file: File, person: Person) -> None:
         ),
         ("float", "a float", lambda text: text[:-1] + ',"later":1.5}'),
         ("list", "a list", lambda text: f"[{text}]"),
+        ("nan", "a number that JSON does not have", lambda text: text[:-1] + ',"later":NaN}'),
         ("rest", "something behind", lambda text: text + "x"),
         ("bom", "a byte order mark in front", lambda text: "\ufeff" + text),
         ("long", "4,097 bytes", lambda text: text + " " * (4_097 - len(text))),

@@ -138,6 +138,7 @@ def _es256(file: File) -> None:
             "each half is led by a zero",
             lambda held: b"\0" + held[:32] + b"\0" + held[32:],
         ),
+        ("s-led", "s is led by a zero", lambda held: held[:32] + b"\0" + held[32:]),
         ("r-zero", "r is zero", lambda held: zero + held[32:]),
         ("s-zero", "s is zero", lambda held: held[:32] + zero),
         ("zero", "both are zero", lambda _: bytes(64)),
