@@ -3,8 +3,8 @@ use chancery_delegation::webauthn::{AuthenticatorDataError, ClientDataError};
 use chancery_delegation::{
     AssertionError, BoundedReplayMemory, Call, ChainContext, ConsentError, Constraint, Credential,
     Entry, Judgement, ProofContext, Reason, Refusal, ReplayMemory, Restriction, Target,
-    TrustAnchor, VerifiedChain, arguments_digest, authorise, verify_chain, verify_consent,
-    verify_proof, read_arguments,
+    TrustAnchor, VerifiedChain, arguments_digest, authorise, read_arguments, verify_chain,
+    verify_consent, verify_proof,
 };
 use chancery_identity::SpiffeId;
 use chancery_types::{

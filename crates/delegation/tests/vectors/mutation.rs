@@ -224,7 +224,9 @@ fn change(dice: &mut Dice, keys: &Keys, claims: &mut Value, pointer: &str) {
         (0, Some(Value::Object(members))) => drop(members.remove(&name)),
         (0, Some(Value::Array(items))) => drop(items.pop()),
         (1, Some(Value::Object(members))) => {
-            let names = ["sid", "act", "par_hash", "aud", "forbid", "y", "limits", "args"];
+            let names = [
+                "sid", "act", "par_hash", "aud", "forbid", "y", "limits", "args",
+            ];
             let value = value(dice, keys);
             members.insert((*dice.pick(&names)).to_owned(), value);
         }
@@ -305,7 +307,9 @@ fn relink(dice: &mut Dice, keys: &Keys, chain: &mut [String], changed: usize) {
         return;
     }
     for at in changed.saturating_add(1)..chain.len() {
-        let parent = chain[at - 1].rsplit_once('.').map(|(input, _)| Digest::of(input));
+        let parent = chain[at - 1]
+            .rsplit_once('.')
+            .map(|(input, _)| Digest::of(input));
         if let (Some(parent), Some(mut parts)) = (parent, parts(&chain[at])) {
             parts
                 .claims
