@@ -6,8 +6,9 @@ use chancery_delegation::webauthn::{AuthenticatorData, ClientData};
 use chancery_delegation::{
     ApprovalStatement, Assertion, BoundedReplayMemory, Call, ChainContext, ChainTip, Credential,
     Entry, IssuerKey, ManifestContext, ProofContext, Reason, RootDraft, Standing, Target,
-    TrustAnchor, VerifiedChain, authenticate_manifest, authorise, seal_manifest_payload,
-    verify_approval, verify_assertion, verify_chain, verify_manifest, verify_proof,
+    TrustAnchor, VerifiedChain, arguments_digest, authenticate_manifest, authorise, read_arguments,
+    seal_manifest_payload, verify_approval, verify_assertion, verify_chain, verify_manifest,
+    verify_proof,
 };
 use chancery_types::jws::{Header, assemble, signing_input};
 use chancery_types::limits::MAX_CHAIN_LINKS;
@@ -114,6 +115,17 @@ pub(crate) fn entry(input: &[u8]) -> bool {
     };
     assert_eq!(Entry::parse(&entry.to_json()).as_ref(), Ok(&entry));
     assert!(entry.subsumes(&entry), "{}", entry.to_json());
+    true
+}
+
+/// The arguments of a call: what is kept reads back as itself, and has one digest.
+pub(crate) fn arguments(input: &[u8]) -> bool {
+    let Some(Ok((args, kept))) = str::from_utf8(input).ok().map(read_arguments) else {
+        return false;
+    };
+    assert_eq!(arguments_digest(&args), Ok(Digest::of(&kept)));
+    let again = str::from_utf8(&kept).ok().map(read_arguments);
+    assert_eq!(again, Some(Ok((args, kept))));
     true
 }
 
