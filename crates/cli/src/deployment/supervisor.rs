@@ -143,7 +143,10 @@ async fn keep(
                     tracing::error!(%part, ?ended, "ended; it is started again");
                 }
             }
-            Err(error) => tracing::error!(%part, %error, "cannot be started"),
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::error!(%part, error, "cannot be started");
+            }
         }
         pause = if started.elapsed() > Duration::from_secs(10) {
             Duration::from_millis(100)
@@ -155,8 +158,9 @@ async fn keep(
 }
 
 fn spawn(layout: &Layout, part: Part) -> anyhow::Result<Child> {
-    let program = std::env::current_exe().context("own program")?;
-    Command::new(program)
+    // The program that this process runs, also where its file was replaced by a newer one meanwhile.
+    Command::new("/proc/self/exe")
+        .arg0("chancery")
         .arg(part.name())
         .arg("--data")
         .arg(layout.data())
@@ -164,5 +168,5 @@ fn spawn(layout: &Layout, part: Part) -> anyhow::Result<Child> {
         .stdout(Stdio::null())
         .kill_on_drop(true)
         .spawn()
-        .context("spawn")
+        .with_context(|| format!("the {part}"))
 }
