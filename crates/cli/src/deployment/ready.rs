@@ -5,12 +5,16 @@ use chancery_api::UnixClient;
 use chancery_api::signer::SignerClient;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::{Layout, Part, Supervisor};
+use crate::output;
 
-/// How long a part may take to serve.
+/// How long a part may take to serve before it is said what is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a part that runs may take: it reads its whole log first.
+const MOST: Duration = Duration::from_secs(1_800);
 
 /// How often a part may end before it is given up.
 const ENDS: u32 = 3;
@@ -25,19 +29,26 @@ pub(crate) async fn wait_until_ready(
     part: Part,
     gateway_port: u16,
 ) -> anyhow::Result<()> {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    while tokio::time::Instant::now() < deadline {
+    let started = Instant::now();
+    let mut told = false;
+    while started.elapsed() < MOST {
         if answers(layout, part, gateway_port).await {
             return Ok(());
         }
         if supervisor.ends(part) >= ENDS {
             bail!("the {part} does not start; its messages, which say why, are above");
         }
+        if started.elapsed() > PATIENCE && !told {
+            output::say(format_args!(
+                "the {part} does not serve yet: it may have a long log to read"
+            ));
+            told = true;
+        }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     bail!(
         "the {part} does not answer after {} s; its messages are above",
-        PATIENCE.as_secs()
+        MOST.as_secs()
     )
 }
 
