@@ -74,7 +74,7 @@ impl Enforcement {
         }
         match examined {
             Ok(examined) => {
-                self.decide_in(session, &home, peer, &material, execution, &examined)
+                self.decide_in(session, &home, peer, &material, execution, examined)
                     .await
             }
             Err(code) => {
@@ -94,21 +94,41 @@ impl Enforcement {
             return Err(fault);
         }
         let peer_id: SpiffeId = peer.name().parse().map_err(|_| "certificate_invalid")?;
-        let links: Vec<_> = material.links.iter().map(String::as_str).collect();
-        let chain = self
-            .chains
-            .verify(
-                &links,
-                self.own.as_str(),
-                &in_force,
-                &peer_id,
-                &self.objects,
-                now,
-            )
-            .map_err(|fault| fault.code)?;
+        let chain = self.verify_call_chain(&in_force, &peer_id, material, now)?;
         let proof = self.verify_call_proof(&chain, &peer_id, material, now)?;
+        self.check_circumstances(peer, material, in_force, (chain, proof), now)
+            .await
+    }
+
+    /// The same call under what is in force now: everything but the proof, which was used up and
+    /// stands, is asked again.
+    async fn examine_again(
+        &self,
+        peer: &Peer,
+        material: &Material,
+        before: Examined,
+    ) -> Result<Examined, &'static str> {
+        let now = self.clock.now().map_err(|_| "clock_stepped_back")?;
+        let in_force = self.in_force().ok_or("snapshot_missing")?;
+        let peer_id: SpiffeId = peer.name().parse().map_err(|_| "certificate_invalid")?;
+        let chain = self.verify_call_chain(&in_force, &peer_id, material, now)?;
+        self.check_circumstances(peer, material, in_force, (chain, before.proof), now)
+            .await
+    }
+
+    /// Everything about a call that is neither its chain nor its proof: who calls, how old what is
+    /// known is, and what the catalog says.
+    async fn check_circumstances(
+        &self,
+        peer: &Peer,
+        material: &Material,
+        in_force: Arc<InForce>,
+        (chain, proof): (Arc<KnownChain>, VerifiedProof),
+        now: Timestamp,
+    ) -> Result<Examined, &'static str> {
         let tls = self.tls().ok_or("certificate_invalid")?;
-        if self.peers.verify(peer.certificates(), &tls, now) != Ok(peer_id) {
+        let verified = self.peers.verify(peer.certificates(), &tls, now);
+        if verified.as_ref().ok() != Some(chain.chain.leaf_subject()) {
             return Err("certificate_invalid");
         }
         let freshness = in_force.freshness(now, self.grace_seconds);
@@ -134,6 +154,20 @@ impl Enforcement {
             catalog,
             annotations,
         })
+    }
+
+    fn verify_call_chain(
+        &self,
+        in_force: &InForce,
+        peer: &SpiffeId,
+        material: &Material,
+        now: Timestamp,
+    ) -> Result<Arc<KnownChain>, &'static str> {
+        let links: Vec<_> = material.links.iter().map(String::as_str).collect();
+        let audience = self.own.as_str();
+        self.chains
+            .verify(&links, audience, in_force, peer, &self.objects, now)
+            .map_err(|fault| fault.code)
     }
 
     fn verify_call_proof(
@@ -189,7 +223,7 @@ impl Enforcement {
         peer: &Peer,
         material: &Material,
         execution: ExecutionId,
-        examined: &Examined,
+        mut examined: Examined,
     ) -> Verdict {
         let action = Action {
             session,
@@ -206,7 +240,7 @@ impl Enforcement {
         loop {
             let mut live = home.lock().await;
             let looked = self
-                .look(&mut live, peer, material, execution, examined, action)
+                .look(&mut live, peer, material, execution, &examined, action)
                 .await;
             drop(live);
             let question = match looked {
@@ -217,16 +251,21 @@ impl Enforcement {
                 return pending(&question);
             }
             waited = true;
-            match self.settle(home, &question, &examined.in_force).await {
-                Settled::Answered => {}
+            let settled = self.settle(home, &question, &examined.in_force).await;
+            let again = match settled {
+                Settled::Answered => self.examine_again(peer, material, examined).await,
                 Settled::Waits => return pending(&question),
-                Settled::Refused(code) => {
+                Settled::Refused(code) => Err(code),
+            };
+            examined = match again {
+                Ok(again) => again,
+                Err(code) => {
                     let mut live = home.lock().await;
                     return self
                         .deny_in(&mut live, peer, material, execution, code)
                         .await;
                 }
-            }
+            };
         }
     }
 
@@ -287,7 +326,7 @@ impl Enforcement {
         ))
     }
 
-    /// That nothing changed and nothing grew old while a person was asked or another call decided.
+    /// That nothing changed and nothing grew old while the call waited for its turn.
     fn check_in_force(&self, examined: &Examined, now: Timestamp) -> Result<(), &'static str> {
         let current = self.in_force().ok_or("snapshot_missing")?;
         let policy = |one: &InForce| one.policy.bundle.digest();

@@ -11,10 +11,18 @@ mod ending;
 #[cfg(test)]
 mod evidence;
 #[cfg(test)]
+mod forged_policy;
+#[cfg(test)]
+mod intermediary;
+#[cfg(test)]
 mod outage;
 #[cfg(test)]
 mod plane;
 #[cfg(test)]
 mod presentations;
+#[cfg(test)]
+mod said;
+#[cfg(test)]
+mod waiting;
 #[cfg(test)]
 mod world;

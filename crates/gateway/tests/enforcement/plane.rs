@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use chancery_api::OwnerListener;
-use chancery_api::server::{AnswerApproval, Approval, ApprovalState, RegisterAgent, ServerClient};
+use chancery_api::server::{
+    AnswerApproval, Approval, ApprovalState, RegisterAgent, ServerClient, TrustText,
+};
 use chancery_api::signer::SignerClient;
 use chancery_crypto::{AwsLc, SigningKey, create_private_file, random_bytes};
 use chancery_delegation::{
@@ -108,7 +110,8 @@ pub(crate) struct Plane {
     pub(crate) principal: Human,
     pub(crate) approver: Human,
     pub(crate) manifest_key: SigningKey,
-    policy_key: SigningKey,
+    pub(crate) policy_key: SigningKey,
+    root: SigningKey,
     serving: Mutex<Option<(Weak<Server>, JoinHandle<()>)>>,
 }
 
@@ -199,6 +202,7 @@ impl Plane {
             approver,
             manifest_key,
             policy_key,
+            root,
             serving: Mutex::new(None),
         };
         plane.start_server().await;
@@ -254,6 +258,13 @@ impl Plane {
     }
 
     pub(crate) async fn publish(&self, version: u64, policies: &str) -> Digest {
+        let signed = self.bundle(version, policies);
+        self.client().publish_policy(&signed).await.unwrap();
+        chancery_policy::bundle_digest(&signed.to_files()).unwrap()
+    }
+
+    /// A bundle as its policy signer signs it, published nowhere.
+    pub(crate) fn bundle(&self, version: u64, policies: &str) -> SignedBundle {
         let index = INDEX.replace("VERSION", &version.to_string());
         let mut files = BTreeMap::from([
             ("bundle.json".to_owned(), index.into_bytes()),
@@ -263,16 +274,40 @@ impl Plane {
         files.insert("schema.cedarschema".to_owned(), schema.into_bytes());
         let digest = chancery_policy::bundle_digest(&files).unwrap();
         let statement = SignedBundle::statement(digest);
-        let request = SignedBundle {
+        SignedBundle {
             files: files
                 .into_iter()
                 .map(|(path, bytes)| (path, String::from_utf8(bytes).unwrap()))
                 .collect(),
             kid: self.policy_key.public().kid(),
             signature: base64url::encode(self.policy_key.sign(&statement).unwrap()),
+        }
+    }
+
+    /// Installs the next version of the trust document in force.
+    pub(crate) async fn change_trust(&self, change: impl FnOnce(&mut TrustDocument)) {
+        let current = self.client().trust().await.unwrap().document;
+        let current = SignedTrust::parse(current.as_bytes()).unwrap();
+        let current = current.verify(&AwsLc).unwrap();
+        let mut trust = current.signed().trust.clone();
+        trust.version += 1;
+        trust.previous = Some(current.digest());
+        trust.issued_at = now();
+        change(&mut trust);
+        let input = SignedTrust::signing_input(&trust).unwrap();
+        let signature = TrustSignature {
+            kid: self.root.public().kid(),
+            signature: base64url::encode(self.root.sign(&input).unwrap()),
         };
-        self.client().publish_policy(&request).await.unwrap();
-        digest
+        let signed = SignedTrust {
+            signatures: vec![signature],
+            trust,
+        };
+        let document = String::from_utf8(signed.to_bytes().unwrap()).unwrap();
+        self.client()
+            .install_trust(&TrustText { document })
+            .await
+            .unwrap();
     }
 
     /// A manifest for what is in force, changed by `change` before it is signed.

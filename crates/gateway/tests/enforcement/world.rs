@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::agent::{Agent, Connection};
+use super::intermediary::Intermediary;
 use super::plane::{Plane, now};
 
 pub(crate) struct World {
@@ -75,6 +76,17 @@ impl World {
         let mut world = Self::plane().await;
         world.start_gateway(change).await;
         world
+    }
+
+    /// The same with a gateway that reaches the control plane through somebody else.
+    pub(crate) async fn behind_an_intermediary() -> (Self, Intermediary) {
+        let mut world = Self::plane().await;
+        let between = Intermediary::start(world.folder.path());
+        let socket = between.socket().to_owned();
+        world
+            .start_gateway(|config| config.server_socket = socket)
+            .await;
+        (world, between)
     }
 
     pub(crate) async fn start_gateway(&mut self, change: impl FnOnce(&mut GatewayConfig)) {

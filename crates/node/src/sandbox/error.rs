@@ -133,6 +133,9 @@ pub enum Stage {
     /// Giving up capabilities.
     #[error("dropping capabilities")]
     Capabilities,
+    /// Refusing system calls.
+    #[error("refusing system calls")]
+    SystemCalls,
     /// Applying Landlock.
     #[error("applying Landlock")]
     Landlock,

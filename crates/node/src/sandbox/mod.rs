@@ -8,9 +8,9 @@
 //! of the command has run. [`Held::go`] starts the command.
 //!
 //! What the command cannot do, by more than one means each: see files that were not bound, see or
-//! signal other processes, trace anybody's memory, reach the network, mount, make namespaces, or
-//! gain privileges. What this does not do: bound its memory, processor time or number of
-//! processes, and filter system calls.
+//! signal other processes, trace anybody's memory, reach the network, mount, make namespaces, use
+//! the launcher's key rings, or gain privileges. What this does not do: bound its memory, processor
+//! time or number of processes, and filter system calls other than those of key rings.
 //!
 //! INVARIANT: the command never outlives its launcher. The first shim dies with the launcher's
 //! thread, pid 1 dies with the first shim, and with pid 1 the kernel ends every process of the

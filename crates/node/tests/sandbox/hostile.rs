@@ -10,7 +10,7 @@ use std::process::{Child, Stdio};
 use crate::common::{As, Place, Ran, eventually, processes, users};
 
 /// The attempts, so that none is lost from the script unseen.
-const ATTEMPTS: [&str; 67] = [
+const ATTEMPTS: [&str; 69] = [
     "allow_namespaces_again",
     "become_another_user",
     "become_root",
@@ -34,6 +34,7 @@ const ATTEMPTS: [&str; 67] = [
     "listen_on_the_network",
     "load_a_kernel_module",
     "load_a_kernel_program",
+    "make_a_key",
     "make_a_user_namespace",
     "make_a_user_namespace_and_mount",
     "make_other_namespaces",
@@ -51,6 +52,7 @@ const ATTEMPTS: [&str; 67] = [
     "outlive_the_sandbox",
     "overwrite_what_is_there",
     "raise_a_capability",
+    "read_a_key_of_the_launchers_session",
     "read_memory_of_a_neighbour",
     "read_memory_of_pid_1",
     "read_memory_of_the_launcher",
@@ -80,6 +82,15 @@ const ATTEMPTS: [&str; 67] = [
     "write_system_settings",
 ];
 
+/// Puts a key into a session key ring of its own and becomes its arguments.
+const KEY: &str = r#"
+import ctypes, os, sys
+call = ctypes.CDLL(None).syscall
+assert call(250, 1, None) > 0 and call(248, b"user", b"chancery-test", b"x", 1, -3) > 0
+os.set_inheritable(9, True)
+os.execvp(sys.argv[1], sys.argv[1:])
+"#;
+
 #[test]
 fn every_attempt_fails() {
     for user in users() {
@@ -105,9 +116,9 @@ fn every_attempt_fails() {
         std::fs::write(&script, include_str!("hostile.py")).unwrap();
         let path = |path: &std::path::Path| path.to_str().unwrap().to_owned();
         // The shell becomes the launcher: its own number goes into the environment, and a
-        // descriptor of the secret is left open on purpose.
+        // descriptor of the secret is left open on purpose, as is a key in its session's key ring.
         let launch = format!(
-            "exec 9<'{secret}'; exec '{program}' run --bind '{script}' /opt/hostile.py \
+            "exec 9<'{secret}'; exec /usr/bin/python3 -c '{KEY}' '{program}' run --bind '{script}' /opt/hostile.py \
              --socket '{own}' own.sock --env SECRET '{secret}' --env LAUNCHER $$ \
              --env NEIGHBOUR {neighbour} --env OTHER_SOCKET '{other}' \
              --env ABSTRACT '{abstract_name}' --env PORT {port} -- \
@@ -158,12 +169,13 @@ fn every_attempt_fails() {
 /// that harm nobody, and never as root.
 #[test]
 fn the_attempts_are_real() {
-    const HARMLESS: [&str; 9] = [
+    const HARMLESS: [&str; 10] = [
         "connect_to_an_abstract_socket",
         "connect_to_the_hosts_loopback",
         "kill_a_neighbour",
         "open_another_launchs_socket",
         "read_the_launchers_environment",
+        "read_a_key_of_the_launchers_session",
         "read_the_secret",
         "see_other_processes",
         "see_the_launcher",
@@ -198,7 +210,10 @@ fn the_attempts_are_real() {
         });
     }
     let output = crate::common::under(As::Nobody, "sh")
-        .args(["-c", "exec 9<$SECRET; exec /usr/bin/python3 -"])
+        .args([
+            "-c",
+            &format!("exec 9<$SECRET; exec /usr/bin/python3 -c '{KEY}' /usr/bin/python3 -"),
+        ])
         .stdin(script())
         .env("ONLY", HARMLESS.join(","))
         .env("SECRET", &secret)

@@ -71,7 +71,7 @@ impl ChildSpawner {
             .tempdir()?;
         let socket = folder.path().join("parent.sock");
         let listener = HandoverListener::bind(&socket, None)?;
-        let child = self
+        let mut child = self
             .command(&request, &socket)
             .spawn()
             .context("chancery run")?;
@@ -82,7 +82,14 @@ impl ChildSpawner {
             held: &held,
             wits: &self.wits,
         };
-        let given = listener.give(pid, &delegator, &grant, START).await?;
+        let given = tokio::select! {
+            biased;
+            given = listener.give(pid, &delegator, &grant, START) => given?,
+            ended = child.wait() => {
+                let ended = ended.context("the child")?;
+                anyhow::bail!("the child ended before it took its delegation: {ended}")
+            }
+        };
         let output = child.wait_with_output().await.context("the child")?;
         Ok(SpawnEnd {
             instance: given.child.to_string(),

@@ -14,7 +14,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, dup2_stdin, sethostname, setsid};
 
-use super::{Failure, confine, identity, process, refused, root};
+use super::{Failure, calls, confine, identity, process, refused, root};
 use crate::sandbox::error::Stage;
 use crate::sandbox::plan::Plan;
 use crate::sandbox::spec::Placement;
@@ -53,6 +53,7 @@ fn confine_self(plan: &Plan) -> Result<Isolation, Failure> {
     }
     identity::forbid_namespaces()?;
     confine::drop_capabilities()?;
+    calls::refuse_key_rings()?;
     let landlock = confine::landlock(plan)?;
     Ok(Isolation::Isolated(Confinement {
         uid: plan.host_uid,

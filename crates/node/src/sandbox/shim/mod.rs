@@ -1,5 +1,6 @@
 //! The processes between the launcher and the command.
 
+mod calls;
 mod confine;
 mod identity;
 mod init;
