@@ -168,7 +168,7 @@ impl Instance {
                 },
                 Err(error) => SessionError::Node(error),
             };
-            tracing::warn!(%error, "no delegation yet");
+            tracing::info!(%error, "no delegation yet");
             sleep(NODE_PAUSE).await;
         }
     }
@@ -184,6 +184,12 @@ impl Instance {
         let fresh = Arc::new(Joined::new(held));
         *joined = Some(Arc::clone(&fresh));
         Ok(fresh)
+    }
+
+    /// Opens or joins the session of the instance's delegation, as its first call would. Others can
+    /// join it from then on.
+    pub async fn enter_session(&self, wait: Duration) -> Result<(), SessionError> {
+        self.joined(wait).await.map(drop)
     }
 
     /// The session, if it was joined and is not just being joined.

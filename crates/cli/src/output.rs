@@ -1,15 +1,12 @@
 //! What goes to standard output (data) and standard error (talk).
 
-use std::io::Write as _;
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
 
 use anyhow::Context as _;
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
 use serde::Serialize;
 
 use crate::args::Format;
-
-/// How wide a table is where there is no terminal to ask.
-const WIDTH: u16 = 120;
 
 /// Writes a result: one JSON document, or text made by `text`.
 pub(crate) fn result<T: Serialize>(
@@ -18,7 +15,7 @@ pub(crate) fn result<T: Serialize>(
     text: impl FnOnce() -> String,
 ) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    match format {
+    let written = match format {
         Format::Json => {
             // Whoever waits for the document sees none or all of it.
             let mut text = serde_json::to_vec_pretty(value)?;
@@ -35,8 +32,12 @@ pub(crate) fn result<T: Serialize>(
                 }
             })
         }
+    };
+    match written {
+        // Whoever reads has seen enough, as `head` and `grep -q` do.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("standard output"),
     }
-    .context("standard output")
 }
 
 /// Says something to the person at the terminal.
@@ -56,28 +57,64 @@ pub(crate) fn causes(error: &anyhow::Error) -> String {
         .unwrap_or_default()
 }
 
-/// A table for people.
+/// A table for people: on a terminal as wide as that is, elsewhere one line for each row.
 pub(crate) fn table<const N: usize>(
     header: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
 ) -> String {
     let mut table = Table::new();
     table
-        .load_style(presets::UTF8_HORIZONTAL_ONLY)
-        .set_content_arrangement(ContentArrangement::Dynamic)
+        .load_style(TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─')))
+        .set_content_arrangement(if std::io::stdout().is_terminal() {
+            ContentArrangement::Dynamic
+        } else {
+            ContentArrangement::Disabled
+        })
         .set_header(header);
-    if !std::io::IsTerminal::is_terminal(&std::io::stdout()) {
-        table.set_width(WIDTH);
-    }
     for row in rows {
         table.add_row(row);
     }
     table.to_string()
 }
 
+/// Text for people: on a terminal, lines longer than that is wide go on below their own second
+/// column.
+pub(crate) fn wrapped(text: &str) -> String {
+    match Table::new().width() {
+        Some(width) => wrap(text, width.into()),
+        None => text.to_owned(),
+    }
+}
+
+/// Where the second column of a `name value` line begins.
+const SECOND_COLUMN: usize = 16;
+
+fn wrap(text: &str, width: usize) -> String {
+    let mut wrapped = String::new();
+    for line in text.split_inclusive('\n') {
+        let indent = if line.starts_with("   ") {
+            SECOND_COLUMN
+        } else {
+            0
+        };
+        let mut column = 0;
+        for word in line.split_inclusive(' ') {
+            let length = word.trim_end().chars().count();
+            if column > indent && column + length > width {
+                wrapped.truncate(wrapped.trim_end_matches(' ').len());
+                wrapped.push('\n');
+                wrapped.push_str(&" ".repeat(indent));
+                column = indent;
+            }
+            wrapped.push_str(word);
+            column += word.chars().count();
+        }
+    }
+    wrapped
+}
+
 /// Asks on the terminal; anything but `yes` is no.
 pub(crate) fn confirm(question: &str) -> anyhow::Result<bool> {
-    use std::io::IsTerminal as _;
     anyhow::ensure!(
         std::io::stdin().is_terminal(),
         "a person must answer on a terminal; with a stand-in authenticator, --yes answers for one"
@@ -91,4 +128,21 @@ pub(crate) fn confirm(question: &str) -> anyhow::Result<bool> {
         .read_line(&mut answer)
         .context("terminal")?;
     Ok(answer.trim() == "yes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lines_go_on_below_their_second_column() {
+        let text = "short\n   policy       one two three four\nplain words here\n";
+        assert_eq!(
+            wrap(text, 26),
+            "short\n   policy       one two\n                three four\nplain words here\n"
+        );
+        assert_eq!(wrap(text, 200), text);
+        let word = "   code         sha256:0123456789abcdef\n";
+        assert_eq!(wrap(word, 20), word, "a value is never broken");
+    }
 }

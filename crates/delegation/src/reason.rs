@@ -135,6 +135,55 @@ impl Reason {
             Self::NotInScope => "not_in_scope",
         }
     }
+
+    /// What to say to people, with what helps where something does.
+    pub const fn said(self) -> &'static str {
+        match self {
+            Self::Malformed => "a link, proof or call is not as its profile has it",
+            Self::TooLong => "the chain has more links or bytes than a chain may have",
+            Self::WrongTyp => "a token is of another type",
+            Self::AlgNotAllowed => "the algorithm is not known, or not the one of the key",
+            Self::BadKey => "a holder's key is weak, off its curve or not public",
+            Self::UntrustedRoot => "the trust document names no such delegation authority",
+            Self::BadSignature => "a link is not signed by the holder of the one above it",
+            Self::BrokenLink => "a link does not continue the one above it",
+            Self::Cycle => "a holder or a key stands in the chain twice",
+            Self::BadDepth => "a link's depth is not that of the one above it and one",
+            Self::DepthExceeded => {
+                "the delegation may not be passed on any further; grant it with a larger --depth"
+            }
+            Self::DepthEscalation => "a link permits more depth than the one above it",
+            Self::TtlEscalation => "a link is valid earlier or later than the one above it",
+            Self::NotYetValid => "the delegation is not valid yet; compare the clocks",
+            Self::Expired => "the delegation has expired; delegate again",
+            Self::AudienceEscalation => "a link adds an audience",
+            Self::WrongAudience => "the delegation is meant for another gateway",
+            Self::InheritedClaimRestated => "a link restates what only the root says",
+            Self::ScopeEscalation => {
+                "a link grants what no single entry of the one above it covers"
+            }
+            Self::ConstraintUnknown => {
+                "a grant has a member, constraint or limit that is not known"
+            }
+            Self::Revoked => "a link was revoked; delegate again",
+            Self::StaleEpoch => "the authority has begun another epoch; delegate again",
+            Self::PopMissing => {
+                "the call carries no proof of possession; it comes from `chancery connect`"
+            }
+            Self::PopBadSignature => "the proof is not signed by the key that holds the delegation",
+            Self::PopMismatch => {
+                "the proof is for another gateway, delegation, tool or for other arguments"
+            }
+            Self::PopStale => {
+                "the proof is too old, from the future, or from before the gateway started; repeat the call"
+            }
+            Self::Replay => "the proof was used before; each call makes its own",
+            Self::HolderMismatch => {
+                "the delegation is held by another instance than the one that calls"
+            }
+            Self::NotInScope => "no entry of the delegation covers this call",
+        }
+    }
 }
 
 impl fmt::Display for Reason {

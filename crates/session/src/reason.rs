@@ -68,6 +68,38 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason but those of the chain, which [`delegation::Reason::ALL`] holds.
+    pub const OWN: [Self; 28] = [
+        Self::NotOpen,
+        Self::Ended,
+        Self::ClockSteppedBack,
+        Self::SessionExpired,
+        Self::NotJoined,
+        Self::HolderMismatch,
+        Self::WrongSession,
+        Self::WrongMission,
+        Self::WrongPrincipal,
+        Self::WrongConsent,
+        Self::AmbiguousDelegation,
+        Self::WrongExecution,
+        Self::TooManyCalls,
+        Self::CatalogChanged,
+        Self::NotInCatalog,
+        Self::BadArguments,
+        Self::ChainForbid,
+        Self::PolicyForbid,
+        Self::PolicyNoMatch,
+        Self::PolicyError,
+        Self::CostUnknown,
+        Self::CallLimit,
+        Self::CostLimit,
+        Self::SessionCallLimit,
+        Self::SessionCostLimit,
+        Self::Ask,
+        Self::Permit,
+        Self::Approved,
+    ];
+
     /// The code in the log.
     pub const fn code(self) -> &'static str {
         match self {
@@ -100,6 +132,51 @@ impl Reason {
             Self::Ask => "ask",
             Self::Permit => "permit",
             Self::Approved => "approved",
+        }
+    }
+
+    /// What to say to people, with what helps where something does.
+    pub const fn said(self) -> &'static str {
+        match self {
+            Self::NotOpen => "the session is not open yet",
+            Self::Ended => "the session has ended; delegate again to a new instance",
+            Self::ClockSteppedBack => {
+                "the clock stands before the session's last entry; set the machine's clock"
+            }
+            Self::SessionExpired => "the session's time is over; delegate again",
+            Self::NotJoined => "the instance is not in the session",
+            Self::HolderMismatch => {
+                "the delegation is held by another key than the instance joined with"
+            }
+            Self::WrongSession => "the delegation is for another session",
+            Self::WrongMission => "the delegation is for another mission",
+            Self::WrongPrincipal => "the delegation is on behalf of another person",
+            Self::WrongConsent => "the consent is for another root",
+            Self::AmbiguousDelegation => "another link of the session has the same id",
+            Self::WrongExecution => "the call was decided before, or the proof means another",
+            Self::TooManyCalls => {
+                "the session has decided as many calls as it may hold; delegate again"
+            }
+            Self::CatalogChanged => {
+                "the tools are others than when the session was opened; review them and sign a new manifest"
+            }
+            Self::NotInCatalog => "no configured server lists this tool",
+            Self::BadArguments => {
+                "the arguments have no canonical form; send integers beyond 2^53 as strings"
+            }
+            Self::Chain(reason) => reason.said(),
+            Self::ChainForbid => "the delegation forbids this call",
+            Self::PolicyForbid => "a policy forbids this call",
+            Self::PolicyNoMatch => "no policy permits this call",
+            Self::PolicyError => "a policy cannot be evaluated for this call, which denies it",
+            Self::CostUnknown => "the policy counts a cost that the call does not say",
+            Self::CallLimit => "the delegation's number of calls is used up",
+            Self::CostLimit => "the delegation's cost is used up",
+            Self::SessionCallLimit => "the session's number of calls is used up",
+            Self::SessionCostLimit => "the session's cost is used up",
+            Self::Ask => "a person must approve this call first",
+            Self::Permit => "a policy permits the call",
+            Self::Approved => "a person approved the call",
         }
     }
 }

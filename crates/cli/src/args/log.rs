@@ -9,10 +9,10 @@ pub(crate) struct LogArgs {
     #[command(flatten)]
     pub(crate) data: DataArgs,
     /// Which log of the deployment.
-    #[arg(long, value_enum, default_value_t = LogName::Gateway)]
+    #[arg(long, value_enum, default_value_t = LogName::Gateway, global = true)]
     pub(crate) log: LogName,
     /// A log folder, in place of a deployment's.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", global = true)]
     pub(crate) dir: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: LogCommand,

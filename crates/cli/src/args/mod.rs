@@ -8,6 +8,7 @@ mod evidence;
 mod log;
 mod parts;
 mod people;
+mod policy;
 mod run;
 mod trust;
 mod up;
@@ -20,6 +21,7 @@ pub(crate) use evidence::{EvidenceArgs, VerifyArgs, WhyArgs};
 pub(crate) use log::{LogArgs, LogCommand, LogName};
 pub(crate) use parts::{LedgerArgs, LedgerCommand, PartArgs};
 pub(crate) use people::{AnswerArgs, ApprovalsArgs, ApprovalsCommand};
+pub(crate) use policy::{PolicyArgs, PolicyCommand};
 pub(crate) use run::{IsolationMode, NetworkMode, RunArgs, SpawnArgs};
 pub(crate) use trust::{EnrolArgs, TrustArgs, TrustCommand};
 pub(crate) use up::UpArgs;
@@ -40,8 +42,8 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done; 1 refused, failed or not verified; 2 wrong usage or \
-bad input; 3 something that is needed is out of reach. `run` returns its command's code.";
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 refused, failed or not verified; 2 wrong \
+usage; 3 something that is needed is out of reach. `run` returns its command's code.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Global {
@@ -78,7 +80,8 @@ pub(crate) struct DataArgs {
         long,
         env = "CHANCERY_DATA",
         value_name = "DIR",
-        default_value = "chancery-data"
+        default_value = "chancery-data",
+        global = true
     )]
     pub(crate) data: PathBuf,
 }
@@ -93,6 +96,8 @@ pub(crate) enum Command {
     Trust(TrustArgs),
     /// Makes, registers and lists agents.
     Agent(AgentArgs),
+    /// Checks and publishes policy bundles.
+    Policy(PolicyArgs),
     /// Grants an instance authority on a person's behalf.
     Delegate(DelegateArgs),
     /// Starts a command as an isolated agent instance.

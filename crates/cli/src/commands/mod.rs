@@ -7,6 +7,7 @@ pub(crate) mod delegate;
 pub(crate) mod evidence;
 mod log;
 mod parts;
+mod policy;
 mod reference;
 mod run;
 mod spawn;
@@ -29,6 +30,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Up(args) => up::run(format, args).await,
         Command::Trust(args) => trust::run(format, args).await,
         Command::Agent(args) => agent::run(format, args).await,
+        Command::Policy(args) => policy::run(format, args).await,
         Command::Delegate(args) => delegate::run(format, args).await,
         Command::Run(args) => run::run(args).await,
         Command::Connect(args) => connect::run(args).await,
@@ -38,7 +40,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Why(args) => why::run(format, &args),
         Command::Verify(args) => verify::run(format, &args),
         Command::Log(args) => log::run(format, args),
-        Command::Ledger(args) => parts::ledger(args).await,
+        Command::Ledger(args) => parts::ledger(format, args).await,
         Command::Signer(args) => parts::signer(&layout(&args.data)?).await,
         Command::Server(args) => parts::server(&layout(&args.data)?).await,
         Command::Node(args) => parts::node(&layout(&args.data)?).await,

@@ -28,6 +28,27 @@ const VARIABLES: [(&str, &str); 4] = [
     ),
 ];
 
+/// What commands end with.
+const EXIT_CODES: [(&str, &str); 5] = [
+    ("0", "done; of `verify` and `why`: everything holds"),
+    (
+        "1",
+        "refused, failed or not verified; the last line on standard error says why, and what helps",
+    ),
+    (
+        "2",
+        "wrong usage: an unknown flag or a value of the wrong form",
+    ),
+    (
+        "3",
+        "something that is needed is out of reach, mostly because `chancery up` does not run",
+    ),
+    (
+        "others",
+        "`run` and `spawn` end with their command's code; 137 where it was killed",
+    ),
+];
+
 pub(super) fn run(part: ReferencePart) -> anyhow::Result<ExitCode> {
     let text = match part {
         ReferencePart::Cli => commands(),
@@ -40,9 +61,14 @@ pub(super) fn run(part: ReferencePart) -> anyhow::Result<ExitCode> {
 
 fn commands() -> String {
     let mut text = "# Command line\n\nResults are written to standard output, everything else to \
-        standard error. Every command takes `--format json`.\n\n## Environment\n\n\
-        | variable | meaning |\n| --- | --- |\n"
+        standard error. With `--format json` a result is one JSON document, an error still a line \
+        on standard error. `run` and `connect` write what their command or server writes.\n\n\
+        ## Exit codes\n\n| code | meaning |\n| --- | --- |\n"
         .to_owned();
+    for (code, meaning) in EXIT_CODES {
+        let _ = writeln!(text, "| {code} | {meaning} |");
+    }
+    text.push_str("\n## Environment\n\n| variable | meaning |\n| --- | --- |\n");
     for (name, meaning) in VARIABLES {
         let _ = writeln!(text, "| `{name}` | {meaning} |");
     }
@@ -71,15 +97,23 @@ fn describe(text: &mut String, command: &mut Command, path: &str) {
 fn reasons() -> String {
     let mut text =
         "# Reason codes\n\nEvery refusal carries one code: the same in the answer, in the \
-        log and in a verifier's report.\n\n## Chains and proofs\n\n"
+        log and in a verifier's report. [Troubleshooting](../troubleshooting.md) says more about \
+        those that people meet.\n"
             .to_owned();
-    for reason in chancery_delegation::Reason::ALL {
-        let _ = writeln!(text, "- `{}`", reason.code());
-    }
-    text.push_str("\n## The gateway\n\n");
-    text.push_str("| code | when |\n| --- | --- |\n");
-    for (code, when) in chancery_gateway::REASONS {
+    let chain = chancery_delegation::Reason::ALL.map(|reason| (reason.code(), reason.said()));
+    codes(&mut text, "Chains and proofs", &chain);
+    let session = chancery_session::Reason::OWN.map(|reason| (reason.code(), reason.said()));
+    codes(&mut text, "Decisions in a session", &session);
+    codes(&mut text, "The gateway", chancery_gateway::REASONS);
+    text
+}
+
+fn codes(text: &mut String, heading: &str, codes: &[(&str, &str)]) {
+    let _ = write!(
+        text,
+        "\n## {heading}\n\n| code | when, and what helps |\n| --- | --- |\n"
+    );
+    for (code, when) in codes {
         let _ = writeln!(text, "| `{code}` | {when} |");
     }
-    text
 }

@@ -1,17 +1,16 @@
 //! `chancery up`.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use chancery_identity::TrustDomain;
-use chancery_policy::{Bundle, SignedBundle};
-use chancery_types::{Digest, base64url};
+use chancery_types::Digest;
 use nix::sys::stat::{Mode, umask};
 use serde::Serialize;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::policy::{load, publish};
 use super::trust::copy;
 use crate::args::{Format, UpArgs};
 use crate::deployment::{DataLock, Layout, Part, Supervisor, create, wait_until_ready};
@@ -45,25 +44,31 @@ pub(super) async fn run(format: Format, args: UpArgs) -> anyhow::Result<ExitCode
         .parse()
         .with_context(|| format!("--trust-domain {}", args.trust_domain))?;
     if let Some(folder) = &args.policy {
-        read_bundle(folder)?;
+        load(folder)?;
     }
     prepare(&layout, &trust_domain)?;
     let _lock = DataLock::take(&layout).await?;
     check_port(args.gateway_port)?;
     let config = configure(&layout, &args)?;
+    // Whoever sees what was opened may stop it.
+    let mut stop = Stop::new()?;
     let mut supervisor = Supervisor::new(&layout);
-    let opened = match open(&layout, &args, &config, &mut supervisor).await {
-        Ok(opened) => opened,
-        Err(error) => {
-            supervisor.stop().await;
-            return Err(error);
-        }
+    let opening = open(&layout, &args, &config, &mut supervisor);
+    let outcome = tokio::select! {
+        opened = opening => opened.and_then(|opened| {
+            output::result(format, &opened, || shown(&opened))?;
+            Ok(true)
+        }),
+        () = stop.asked() => Ok(false),
     };
-    output::result(format, &opened, || shown(&opened))?;
-    until_stopped().await?;
-    output::say("stopping");
+    if matches!(outcome, Ok(true)) {
+        stop.asked().await;
+    }
+    if outcome.is_ok() {
+        output::say("stopping");
+    }
     supervisor.stop().await;
-    Ok(ExitCode::SUCCESS)
+    outcome.map(|_| ExitCode::SUCCESS)
 }
 
 /// Starts every part and waits until each of them serves.
@@ -78,7 +83,7 @@ async fn open(
         wait_until_ready(layout, supervisor, part, config.port).await?;
     }
     let policy = match &args.policy {
-        Some(folder) => publish(layout, folder).await?,
+        Some(folder) => publish(layout, folder).await?.digest,
         None => layout.server_client().status().await?.policy_digest,
     };
     for part in [Part::Node, Part::Gateway] {
@@ -153,52 +158,6 @@ fn check_port(port: u16) -> anyhow::Result<()> {
         })
 }
 
-/// Signs and publishes the bundle in a folder.
-pub(crate) async fn publish(layout: &Layout, folder: &Path) -> anyhow::Result<Digest> {
-    let files = read_bundle(folder)?;
-    let key = layout.policy_key()?;
-    let mut request = SignedBundle {
-        files,
-        kid: key.public().kid(),
-        signature: String::new(),
-    };
-    let bundle = Bundle::load(&request.to_files()).with_context(|| folder.display().to_string())?;
-    let statement = SignedBundle::statement(bundle.digest());
-    request.signature = base64url::encode(key.sign(&statement)?);
-    let published = layout.server_client().publish_policy(&request).await;
-    published.with_context(|| folder.display().to_string())?;
-    Ok(bundle.digest())
-}
-
-fn read_bundle(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
-    let shown = || folder.display().to_string();
-    let mut files = BTreeMap::new();
-    for entry in std::fs::read_dir(folder).with_context(shown)? {
-        let path = entry.with_context(shown)?.path();
-        let name = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .unwrap_or_default()
-            .to_owned();
-        let known = name == "bundle.json"
-            || name == "schema.cedarschema"
-            || path
-                .extension()
-                .is_some_and(|extension| extension == "cedar");
-        if known {
-            let text =
-                std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-            files.insert(name, text);
-        }
-    }
-    anyhow::ensure!(
-        !files.is_empty(),
-        "{}: no policy bundle here",
-        folder.display()
-    );
-    Ok(files)
-}
-
 fn shown(opened: &Opened) -> String {
     let processes = opened
         .processes
@@ -229,12 +188,24 @@ fn shown(opened: &Opened) -> String {
     output::table(["what", "where"], rows)
 }
 
-async fn until_stopped() -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("signals")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("signals")?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// The signals that stop a deployment.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn new() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).context("signals")?,
+            interrupt: signal(SignalKind::interrupt()).context("signals")?,
+        })
     }
-    Ok(())
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }

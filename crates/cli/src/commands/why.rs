@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use chancery_crypto::AwsLc;
-use chancery_evidence::{Files, Story, why};
+use chancery_evidence::{Files, ReportOutcome, Story, why};
 use chancery_identity::trust::VerifiedTrust;
 use chancery_server::Clock;
 use chancery_types::id::ExecutionId;
@@ -17,8 +17,11 @@ pub(super) fn run(format: Format, args: &WhyArgs) -> anyhow::Result<ExitCode> {
     let files = read_evidence(&args.evidence)?;
     let trust = args.trust.as_deref().map(read_trust).transpose()?;
     let story = story(&files, trust.as_ref(), args.action)?;
-    output::result(format, &story, || story.to_string())?;
-    Ok(ExitCode::SUCCESS)
+    output::result(format, &story, || output::wrapped(&story.to_string()))?;
+    Ok(match story.evidence {
+        ReportOutcome::Verified => ExitCode::SUCCESS,
+        ReportOutcome::Failed | ReportOutcome::SelfAsserted => ExitCode::FAILURE,
+    })
 }
 
 fn story(

@@ -20,7 +20,7 @@ use super::agents::orchestrator::{FOREIGN_CHAIN, Plan as Orders, Report as Told}
 use super::agents::worker::Told as WorkerTold;
 use super::office::{Office, TRUST_DOMAIN, own_program};
 use super::plan::{OUT_OF_SCOPE, Plan};
-use super::report::{self, ActionRow};
+use super::report::{self, ActionRow, Proven};
 use super::run_folder::RunFolder;
 use super::story::Story;
 use super::{assets, person};
@@ -54,15 +54,10 @@ pub(crate) async fn run(format: Format, args: DemoArgs) -> anyhow::Result<ExitCo
     bar.inc(1);
     bar.set_message("signer, server, node and gateway start");
     let office = Office::start(&run, plan.server, &tools).await?;
-    let processes = office
-        .opened
-        .get("processes")
-        .map(Value::to_string)
-        .unwrap_or_default();
     story.tell(
         "signer, server, node and gateway run as processes of their own",
         true,
-        processes,
+        office.processes(),
     );
     bar.inc(1);
     bar.set_message("a person is enrolled, agents are registered");
@@ -136,17 +131,18 @@ pub(crate) async fn run(format: Format, args: DemoArgs) -> anyhow::Result<ExitCo
     );
     bar.inc(1);
     bar.set_message("why, and verify, from the evidence alone");
-    let (why_text, verification, actions) = prove(&mut story, &run, &authenticator).await?;
+    let proven = prove(&mut story, &run, &authenticator).await?;
+    let why_text = &proven.why;
     bar.inc(1);
-    report::write(&run.report(), &story, &actions, &why_text, &verification)?;
+    report::write(&run.report(), &story, &proven)?;
     bar.inc(1);
     bar.finish_and_clear();
     output::result(format, &story, || {
         format!(
-            "{}\n{}\nreport          {}\n",
+            "{}report          {}\n\n{}\n",
             story.to_text(),
-            why_text,
-            run.report().display()
+            run.report().display(),
+            output::wrapped(why_text),
         )
     })?;
     Ok(if story.went_well() {
@@ -405,7 +401,7 @@ async fn prove(
     story: &mut Story,
     run: &RunFolder,
     authenticator: &Authenticator,
-) -> anyhow::Result<(String, String, Vec<ActionRow>)> {
+) -> anyhow::Result<Proven> {
     let files = verify::read_evidence(&run.evidence())?;
     let trust = read_trust(&run.trust())?;
     let actions = actions(&files);
@@ -417,7 +413,7 @@ async fn prove(
     };
     let approved = actions.iter().find(|action| action.reason == "approved");
     story.tell(
-        "calls within scope and policy are allowed",
+        "the log shows: calls within scope and policy are allowed",
         count(Ruling::Allow) > 0,
         format!(
             "{} allowed, each decision durable before the call went out",
@@ -425,7 +421,7 @@ async fn prove(
         ),
     );
     story.tell(
-        "a call above the limit escalates, waits for a person and resumes",
+        "the log shows: a call above the limit escalates, waits for a person and resumes",
         count(Ruling::Escalate) > 0 && approved.is_some(),
         format!(
             "{} escalated; {} approved it ({})",
@@ -468,7 +464,11 @@ async fn prove(
         reason: action.reason.clone(),
         outcome: action.outcome.map(word).unwrap_or_default(),
     });
-    Ok((why_text, verified.1, rows.collect()))
+    Ok(Proven {
+        actions: rows.collect(),
+        why: why_text,
+        verification: verify::check(&files, Some(&trust)),
+    })
 }
 
 /// A word of the log.

@@ -27,7 +27,7 @@ pub(super) struct Office {
     process: Child,
     pub(super) layout: Layout,
     pub(super) enrol_code: String,
-    pub(super) opened: Value,
+    opened: Value,
 }
 
 impl Office {
@@ -66,6 +66,14 @@ impl Office {
             enrol_code,
             opened,
         })
+    }
+
+    /// The processes, each with its id.
+    pub(super) fn processes(&self) -> String {
+        let processes = self.opened.get("processes").and_then(Value::as_object);
+        let processes = processes.into_iter().flatten();
+        let named: Vec<String> = processes.map(|(name, id)| format!("{name} {id}")).collect();
+        named.join(", ")
     }
 
     /// Stops everything and waits for the end.

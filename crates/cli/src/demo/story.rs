@@ -1,8 +1,8 @@
 //! The story: what had to happen, what did, and where it stands in the log.
 
-use serde::Serialize;
+use std::fmt::Write as _;
 
-use crate::output;
+use serde::Serialize;
 
 /// One step of the mission.
 #[derive(Debug, Clone, Serialize)]
@@ -28,6 +28,13 @@ pub(crate) struct Story {
     pub(crate) trust: String,
 }
 
+impl Step {
+    /// What was seen, one thing a line.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = &str> {
+        self.seen.split("; ").filter(|line| !line.is_empty())
+    }
+}
+
 impl Story {
     pub(crate) fn tell(&mut self, title: &str, ok: bool, seen: impl Into<String>) {
         self.steps.push(Step {
@@ -42,27 +49,31 @@ impl Story {
         self.steps.iter().all(|step| step.ok)
     }
 
-    /// As a table for people.
+    /// How many steps went as they must.
+    pub(crate) fn summary(&self) -> String {
+        let well = self.steps.iter().filter(|step| step.ok).count();
+        format!("{well} of {} steps went as they must.", self.steps.len())
+    }
+
+    /// For people: each step, and below it what was seen.
     pub(crate) fn to_text(&self) -> String {
-        let rows = self.steps.iter().enumerate().map(|(place, step)| {
-            let mark = if step.ok {
-                "as it must"
-            } else {
-                "NOT AS IT MUST"
-            };
-            [
-                (place + 1).to_string(),
-                step.title.clone(),
-                step.seen.clone(),
-                mark.to_owned(),
-            ]
-        });
-        let table = output::table(["", "step", "seen", ""], rows);
-        format!(
-            "{table}\n\nThis run is: {}\nrun folder      {}\ntrust document  {}\n",
+        let mut text = String::new();
+        for (place, step) in self.steps.iter().enumerate() {
+            let mark = if step.ok { "" } else { "NOT AS IT MUST: " };
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{:>2}. {mark}{}", place + 1, step.title);
+            for line in step.lines() {
+                let _ = writeln!(text, "    {line}");
+            }
+        }
+        let _ = write!(
+            text,
+            "\n{}\nThis run is: {}\n\nrun folder      {}\ntrust document  {}\n",
+            self.summary(),
             self.marks.join(", "),
             self.run_folder,
             self.trust
-        )
+        );
+        text
     }
 }

@@ -140,13 +140,12 @@ async fn keep(
                 pid.send_replace(None);
                 if !*stop.borrow() {
                     ends.fetch_add(1, Ordering::Relaxed);
-                    tracing::error!(%part, ?ended, "ended; it is started again");
+                    let how =
+                        ended.map_or_else(|error| error.to_string(), |status| status.to_string());
+                    tracing::error!("the {part} ended ({how}); it is started again");
                 }
             }
-            Err(error) => {
-                let error = format!("{error:#}");
-                tracing::error!(%part, error, "cannot be started");
-            }
+            Err(error) => tracing::error!("the {part} cannot be started: {error:#}"),
         }
         pause = if started.elapsed() > Duration::from_secs(10) {
             Duration::from_millis(100)

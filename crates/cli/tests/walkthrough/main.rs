@@ -2,6 +2,8 @@
 //! are told when something is wrong.
 
 #[cfg(test)]
+mod blocks;
+#[cfg(test)]
 mod clients;
 #[cfg(test)]
 mod damage;
@@ -9,6 +11,8 @@ mod damage;
 mod demo;
 #[cfg(test)]
 mod deployment;
+#[cfg(test)]
+mod pages;
 #[cfg(test)]
 mod people;
 #[cfg(test)]

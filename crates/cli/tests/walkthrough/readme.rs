@@ -1,8 +1,7 @@
 //! The walk-through of the README, pasted into a shell as it stands.
 
-use std::path::Path;
-
-use super::place::{Place, Ran, chancery, checkout, free_port};
+use super::blocks;
+use super::place::{Place, Ran, checkout, free_port};
 use super::tools::Tools;
 
 /// What the README says that is seen, in this order.
@@ -59,25 +58,9 @@ fn script() -> String {
     let readme = std::fs::read_to_string(checkout().join("README.md")).unwrap();
     let (_, section) = readme.split_once("\n## Walk-through\n").unwrap();
     let section = section.split("\n## ").next().unwrap();
-    let blocks: Vec<&str> = section
-        .split("```sh\n")
-        .skip(1)
-        .map(|block| block.split("```").next().unwrap())
-        .collect();
+    let blocks = blocks::of(section);
     assert!(blocks.len() > 8, "{} blocks", blocks.len());
-    let built = Path::new(chancery()).parent().unwrap();
-    let target = built.parent().unwrap();
-    let commands = blocks.concat();
-    let replaced = commands
-        .replacen("cargo build --release\n", "", 1)
-        .replacen(
-            "${CARGO_TARGET_DIR:-$PWD/target}/release:",
-            &format!("{}:", built.display()),
-            1,
-        );
-    assert!(!replaced.contains("/release") && replaced.len() < commands.len());
-    format!(
-        "set -euo pipefail -v\nexport CARGO_TARGET_DIR='{}'\n{replaced}",
-        target.display()
-    )
+    let commands: Vec<&str> = blocks.iter().map(|block| block.commands.as_str()).collect();
+    let commands = blocks::for_this_build(&commands.concat());
+    format!("set -euo pipefail -v\n{commands}")
 }

@@ -1,3 +1,5 @@
+use chancery_session::Reason;
+
 /// The gateway's own reason codes, with what to say to people. Codes of chains, proofs and the
 /// session machine are those of `delegation` and `session` and stand beside these.
 pub const REASONS: &[(&str, &str)] = &[
@@ -134,7 +136,13 @@ pub const REASONS: &[(&str, &str)] = &[
 /// What to say to people about a code, where the code stands beside it.
 pub(crate) fn said(code: &str) -> &'static str {
     let known = REASONS.iter().find(|(known, _)| *known == code);
-    known.map_or("refused", |(_, text)| text)
+    let own = || {
+        let mut own = Reason::OWN.into_iter();
+        own.find(|reason| reason.code() == code).map(Reason::said)
+    };
+    let of_chain = || code.parse().ok().map(chancery_delegation::Reason::said);
+    let said = known.map(|(_, text)| *text);
+    said.or_else(own).or_else(of_chain).unwrap_or("refused")
 }
 
 /// What to say to MCP clients: those that know nothing of us show the message alone, so that the
@@ -146,6 +154,15 @@ pub(crate) fn said_with_code(code: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_code_is_said() {
+        let chain = chancery_delegation::Reason::ALL.map(chancery_delegation::Reason::code);
+        for code in chain.into_iter().chain(Reason::OWN.map(Reason::code)) {
+            assert_ne!(said(code), "refused", "{code}");
+        }
+        assert_eq!(said("no_such_code"), "refused");
+    }
 
     #[test]
     fn codes_are_sorted_and_none_stands_twice() {

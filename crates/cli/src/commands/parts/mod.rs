@@ -10,6 +10,7 @@ pub(super) use node::node;
 pub(super) use server::server;
 pub(super) use signer::signer;
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -18,13 +19,20 @@ use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, umask};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::args::{LedgerArgs, LedgerCommand};
+use crate::args::{Format, LedgerArgs, LedgerCommand};
 use crate::deployment::{Layout, PartLock};
+use crate::output;
 
 /// Runs the demo's tool server.
-pub(super) async fn ledger(args: LedgerArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn ledger(format: Format, args: LedgerArgs) -> anyhow::Result<ExitCode> {
     match args.command {
-        LedgerCommand::Load { db, csv } => chancery_ledger::load(&db, &csv).await?,
+        LedgerCommand::Load { db, csv } => {
+            chancery_ledger::load(&db, &csv).await?;
+            let made = BTreeMap::from([("db", &db), ("csv", &csv)]);
+            output::result(format, &made, || {
+                format!("{}: a ledger made from {}", db.display(), csv.display())
+            })?;
+        }
         LedgerCommand::Serve { db } => chancery_ledger::serve(&db).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -41,6 +41,7 @@ const KILLED: u8 = 137;
 pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let layout = super::layout(&args.data)?;
     let program = program::find(&args.command)?;
+    reach(&layout).await?;
     let folder = tempfile::Builder::new().prefix("chancery-run-").tempdir()?;
     let socket = folder.path().join(BRIDGE_SOCKET);
     let listener = UnixListener::bind(&socket).context(socket.display().to_string())?;
@@ -101,6 +102,13 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         Exit::Code(code) => ExitCode::from(code),
         Exit::Killed => ExitCode::from(KILLED),
     })
+}
+
+/// Fails where no deployment runs, before anything is started.
+async fn reach(layout: &Layout) -> anyhow::Result<()> {
+    let node = UnixClient::new(layout.node_socket());
+    node.get::<serde_json::Value>("/v1/launches").await?;
+    Ok(())
 }
 
 /// The own instance, once the node has attested this process.

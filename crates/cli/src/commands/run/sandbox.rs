@@ -1,5 +1,5 @@
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context as _;
 use chancery_node::sandbox::{Bind, Held, Launcher, Network, SandboxError, SocketBind, Spec};
@@ -44,6 +44,7 @@ pub(super) async fn spawn(
     {
         *script = shown(&program.code, &asked, &mut readable).into();
     }
+    readable.extend(linked(&args.read, &asked)?);
     readable.extend(asked.into_iter().map(Bind::same));
     let workload = SocketBind {
         host: layout.workload_socket(),
@@ -96,6 +97,26 @@ fn asked(read: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
         }
     }
     Ok(asked)
+}
+
+/// What is named by way of a symbolic link is found inside under that name as well.
+fn linked(read: &[PathBuf], asked: &[PathBuf]) -> anyhow::Result<Vec<Bind>> {
+    let mut linked: Vec<Bind> = Vec::new();
+    for path in read {
+        let inside = std::path::absolute(path)?;
+        let plain = |part: Component<'_>| matches!(part, Component::RootDir | Component::Normal(_));
+        let seen = is_shown(&inside)
+            || asked.iter().any(|folder| inside.starts_with(folder))
+            || linked.iter().any(|bind| bind.inside == inside);
+        if inside.components().all(plain) && !seen {
+            linked.push(Bind {
+                host: path.canonicalize()?,
+                inside,
+                required: true,
+            });
+        }
+    }
+    Ok(linked)
 }
 
 fn is_shown(path: &Path) -> bool {

@@ -18,6 +18,9 @@ use crate::deployment::Layout;
 /// How long a child may take until it asks for its delegation.
 const START: Duration = Duration::from_secs(60);
 
+/// How long a spawn waits for the own delegation.
+const DELEGATION: Duration = Duration::from_secs(120);
+
 /// Tells a child its parent's SPIFFE ID.
 pub(super) const PARENT_VARIABLE: &str = "CHANCERY_PARENT";
 
@@ -65,7 +68,9 @@ impl ChildSpawner {
             lifetime_seconds: None,
             may_delegate: false,
         };
-        let held = self.instance.held(Duration::from_secs(120)).await?;
+        // Only who holds the root opens the session; a child that came first would find none.
+        self.instance.enter_session(DELEGATION).await?;
+        let held = self.instance.held(DELEGATION).await?;
         let folder = tempfile::Builder::new()
             .prefix("chancery-child-")
             .tempdir()?;

@@ -1,0 +1,150 @@
+//! `chancery policy`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use chancery_policy::{BUNDLE_FILE, Bundle, Files, Index, SCHEMA_FILE, SignedBundle, schema_text};
+use chancery_types::{Digest, base64url};
+use serde::Serialize;
+
+use crate::args::{Format, PolicyArgs, PolicyCommand};
+use crate::deployment::Layout;
+use crate::output;
+
+pub(super) async fn run(format: Format, args: PolicyArgs) -> anyhow::Result<ExitCode> {
+    match args.command {
+        PolicyCommand::Check(bundle) => {
+            let checked = load(&bundle.folder)?;
+            let checked = Described::of(&checked, None);
+            output::result(format, &checked, || {
+                format!("{}: {checked}", bundle.folder.display())
+            })?;
+        }
+        PolicyCommand::Schema(bundle) => {
+            let folder = &bundle.folder;
+            let index = Index::parse(&to_files(read(folder)?));
+            let text = schema_text(&index.with_context(|| folder.display().to_string())?);
+            output::result(format, &text, || text.clone())?;
+        }
+        PolicyCommand::Publish(bundle) => {
+            let layout = super::layout(&args.data)?;
+            let checked = load(&bundle.folder)?;
+            let log_index = publish(&layout, &bundle.folder).await?.log_index;
+            let published = Described::of(&checked, Some(log_index));
+            output::result(format, &published, || {
+                format!(
+                    "{}: {published}, published, entry {log_index}; manifests bind a bundle: make \
+                     and register those of the agents again",
+                    bundle.folder.display()
+                )
+            })?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A bundle that holds together.
+#[derive(Debug, Serialize)]
+struct Described<'a> {
+    name: &'a str,
+    version: u64,
+    digest: Digest,
+    tools: usize,
+    policies: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_index: Option<u64>,
+}
+
+impl<'a> Described<'a> {
+    fn of(bundle: &'a Bundle, log_index: Option<u64>) -> Self {
+        let index = bundle.index();
+        Self {
+            name: index.name(),
+            version: index.version(),
+            digest: bundle.digest(),
+            tools: index.tools().len(),
+            policies: bundle.policy_ids().count(),
+            log_index,
+        }
+    }
+}
+
+impl std::fmt::Display for Described<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "bundle {}, version {}, {} tools, {} policies, {}",
+            self.name, self.version, self.tools, self.policies, self.digest
+        )
+    }
+}
+
+/// A bundle as it was published.
+#[derive(Debug)]
+pub(crate) struct Published {
+    pub(crate) digest: Digest,
+    pub(crate) log_index: u64,
+}
+
+/// Signs and publishes the bundle in a folder.
+pub(crate) async fn publish(layout: &Layout, folder: &Path) -> anyhow::Result<Published> {
+    let key = layout.policy_key()?;
+    let mut request = SignedBundle {
+        files: read(folder)?,
+        kid: key.public().kid(),
+        signature: String::new(),
+    };
+    let bundle = Bundle::load(&request.to_files()).with_context(|| folder.display().to_string())?;
+    let statement = SignedBundle::statement(bundle.digest());
+    request.signature = base64url::encode(key.sign(&statement)?);
+    let enrolled = layout.server_client().publish_policy(&request).await;
+    Ok(Published {
+        digest: bundle.digest(),
+        log_index: enrolled
+            .with_context(|| folder.display().to_string())?
+            .log_index,
+    })
+}
+
+/// The bundle in a folder, once it is seen to hold together.
+pub(crate) fn load(folder: &Path) -> anyhow::Result<Bundle> {
+    Bundle::load(&to_files(read(folder)?)).with_context(|| folder.display().to_string())
+}
+
+fn to_files(files: BTreeMap<String, String>) -> Files {
+    let files = files.into_iter();
+    files
+        .map(|(name, text)| (name, text.into_bytes()))
+        .collect()
+}
+
+fn read(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
+    let shown = || folder.display().to_string();
+    let mut files = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).with_context(shown)? {
+        let path = entry.with_context(shown)?.path();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default()
+            .to_owned();
+        let known = name == BUNDLE_FILE
+            || name == SCHEMA_FILE
+            || path
+                .extension()
+                .is_some_and(|extension| extension == "cedar");
+        if known {
+            let text =
+                std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+            files.insert(name, text);
+        }
+    }
+    anyhow::ensure!(
+        !files.is_empty(),
+        "{}: no policy bundle here",
+        folder.display()
+    );
+    Ok(files)
+}
