@@ -18,34 +18,103 @@ const INSIDE: &str = "/opt/chancery/bin";
 /// Folders that every sandbox shows already.
 const SHOWN: [&str; 5] = ["/usr", "/bin", "/sbin", "/lib", "/lib64"];
 
-/// Starts the command's sandbox; the command itself waits for its identity.
+/// Starts the command's sandbox; the command itself waits for its identity. Where the machine
+/// cannot isolate and the caller allows it, the command is held as it would run by itself.
 pub(super) async fn spawn(
     layout: &Layout,
     args: &RunArgs,
     program: &Program,
     bridge: &Path,
 ) -> anyhow::Result<Held> {
-    let own = std::env::current_exe()
-        .and_then(|path| path.canonicalize())
-        .context("own program")?;
-    let mut argv: Vec<OsString> = args.command.iter().map(OsString::from).collect();
+    match launch(isolated(layout, args, program, bridge)?).await? {
+        Err(SandboxError::Unavailable { .. }) if args.isolation == IsolationMode::BestEffort => {
+            Ok(launch(unisolated(layout, args, program, bridge)?).await??)
+        }
+        Err(error @ SandboxError::Unavailable { .. }) => Err(anyhow::Error::new(error).context(
+            "the command cannot be isolated; --isolation best-effort runs it all the same",
+        )),
+        held => Ok(held?),
+    }
+}
+
+async fn launch(spec: Spec) -> anyhow::Result<Result<Held, SandboxError>> {
+    Ok(tokio::task::spawn_blocking(move || Launcher::default().spawn(spec)).await?)
+}
+
+fn isolated(
+    layout: &Layout,
+    args: &RunArgs,
+    program: &Program,
+    bridge: &Path,
+) -> anyhow::Result<Spec> {
     let asked = asked(&args.read)?;
     let mut readable = Spec::new(Vec::<OsString>::new()).readable;
     readable.push(Bind {
-        host: own,
+        host: own_program()?,
         inside: Path::new(INSIDE).join("chancery"),
         required: true,
     });
+    let argv = argv(args, program, |path| shown(path, &asked, &mut readable));
+    readable.extend(linked(&args.read, &asked)?);
+    readable.extend(asked.into_iter().map(Bind::same));
+    let sockets = sockets(layout, bridge);
+    Ok(Spec {
+        env: environment(&sockets, true, Path::new(INSIDE)),
+        readable,
+        sockets: sockets.into(),
+        network: match args.network {
+            NetworkMode::None => Network::None,
+            NetworkMode::Host => Network::Host,
+        },
+        ..Spec::new(argv)
+    })
+}
+
+/// The command with everything at its place on this machine.
+fn unisolated(
+    layout: &Layout,
+    args: &RunArgs,
+    program: &Program,
+    bridge: &Path,
+) -> anyhow::Result<Spec> {
+    let own = own_program()?;
+    let folder = own.parent().context("own program")?;
+    let sockets = sockets(layout, bridge);
+    Ok(Spec {
+        env: environment(&sockets, false, folder),
+        sockets: sockets.into(),
+        network: Network::Host,
+        allow_unisolated: true,
+        ..Spec::new(argv(args, program, Path::to_owned))
+    })
+}
+
+fn own_program() -> anyhow::Result<PathBuf> {
+    std::env::current_exe()
+        .and_then(|path| path.canonicalize())
+        .context("own program")
+}
+
+/// The command's words, with the paths of its program and its script as they are seen.
+fn argv(
+    args: &RunArgs,
+    program: &Program,
+    mut seen: impl FnMut(&Path) -> PathBuf,
+) -> Vec<OsString> {
+    let mut argv: Vec<OsString> = args.command.iter().map(OsString::from).collect();
     if let Some(first) = argv.first_mut() {
-        *first = shown(&program.executable, &asked, &mut readable).into();
+        *first = seen(&program.executable).into();
     }
     if program.code != program.executable
         && let Some(script) = argv.get_mut(1)
     {
-        *script = shown(&program.code, &asked, &mut readable).into();
+        *script = seen(&program.code).into();
     }
-    readable.extend(linked(&args.read, &asked)?);
-    readable.extend(asked.into_iter().map(Bind::same));
+    argv
+}
+
+/// The Workload API and the bridge.
+fn sockets(layout: &Layout, bridge: &Path) -> [SocketBind; 2] {
     let workload = SocketBind {
         host: layout.workload_socket(),
         name: "workload.sock".to_owned(),
@@ -58,31 +127,21 @@ pub(super) async fn spawn(
         owned: true,
         variable: Some(BRIDGE_VARIABLE.into()),
     };
+    [workload, bridge]
+}
+
+/// What the command finds in its environment; `bin` is where it finds this program.
+fn environment(
+    [workload, _]: &[SocketBind; 2],
+    isolated: bool,
+    bin: &Path,
+) -> Vec<(OsString, OsString)> {
     let mut env = inherited();
-    let endpoint = format!("unix://{}", workload.path(true).display());
+    let endpoint = format!("unix://{}", workload.path(isolated).display());
     env.push(("SPIFFE_ENDPOINT_SOCKET".into(), endpoint.into()));
-    env.push((
-        "PATH".into(),
-        format!("{INSIDE}:/usr/local/bin:/usr/bin:/bin").into(),
-    ));
-    let spec = Spec {
-        env,
-        readable,
-        sockets: vec![workload, bridge],
-        network: match args.network {
-            NetworkMode::None => Network::None,
-            NetworkMode::Host => Network::Host,
-        },
-        allow_unisolated: args.isolation == IsolationMode::BestEffort,
-        ..Spec::new(argv)
-    };
-    let held = tokio::task::spawn_blocking(move || Launcher::default().spawn(spec)).await?;
-    held.map_err(|error| match error {
-        SandboxError::Unavailable { .. } => anyhow::Error::new(error).context(
-            "the command cannot be isolated; --isolation best-effort runs it all the same",
-        ),
-        error => error.into(),
-    })
+    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display());
+    env.push(("PATH".into(), path.into()));
+    env
 }
 
 /// What the command may read beside what every sandbox shows.
