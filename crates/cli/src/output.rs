@@ -77,34 +77,34 @@ pub(crate) fn table<const N: usize>(
     table.to_string()
 }
 
-/// Text for people: on a terminal, lines longer than that is wide go on below their own second
-/// column.
-pub(crate) fn wrapped(text: &str) -> String {
+/// Text for people: on a terminal, what does not fit into an indented line goes on in the next one,
+/// from column `indent` on.
+pub(crate) fn wrapped(text: &str, indent: usize) -> String {
     match Table::new().width() {
-        Some(width) => wrap(text, width.into()),
+        Some(width) => wrap(text, indent, width.into()),
         None => text.to_owned(),
     }
 }
 
-/// Where the second column of a `name value` line begins.
-const SECOND_COLUMN: usize = 16;
+/// Where words begin that fit nowhere else.
+const LEAST_INDENT: usize = 4;
 
-fn wrap(text: &str, width: usize) -> String {
+fn wrap(text: &str, indent: usize, width: usize) -> String {
     let mut wrapped = String::new();
     for line in text.split_inclusive('\n') {
-        let indent = if line.starts_with("   ") {
-            SECOND_COLUMN
-        } else {
-            0
-        };
+        let indent = if line.starts_with(' ') { indent } else { 0 };
         let mut column = 0;
         for word in line.split_inclusive(' ') {
             let length = word.trim_end().chars().count();
-            if column > indent && column + length > width {
+            if column > LEAST_INDENT && length > 0 && column + length > width {
                 wrapped.truncate(wrapped.trim_end_matches(' ').len());
+                column = if indent + length > width {
+                    LEAST_INDENT.min(indent)
+                } else {
+                    indent
+                };
                 wrapped.push('\n');
-                wrapped.push_str(&" ".repeat(indent));
-                column = indent;
+                wrapped.push_str(&" ".repeat(column));
             }
             wrapped.push_str(word);
             column += word.chars().count();
@@ -138,11 +138,17 @@ mod tests {
     fn long_lines_go_on_below_their_second_column() {
         let text = "short\n   policy       one two three four\nplain words here\n";
         assert_eq!(
-            wrap(text, 26),
+            wrap(text, 16, 26),
             "short\n   policy       one two\n                three four\nplain words here\n"
         );
-        assert_eq!(wrap(text, 200), text);
-        let word = "   code         sha256:0123456789abcdef\n";
-        assert_eq!(wrap(word, 20), word, "a value is never broken");
+        assert_eq!(wrap(text, 16, 200), text);
+    }
+
+    #[test]
+    fn a_value_is_never_broken() {
+        let line = "   code         sha256:0123456789abcdef\n";
+        assert_eq!(wrap(line, 16, 30), "   code\n    sha256:0123456789abcdef\n");
+        let alone = "    sha256:0123456789abcdef\n";
+        assert_eq!(wrap(alone, 4, 10), alone);
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use chancery_policy::{BUNDLE_FILE, Bundle, Files, Index, SCHEMA_FILE, SignedBundle, schema_text};
@@ -12,6 +13,10 @@ use serde::Serialize;
 use crate::args::{Format, PolicyArgs, PolicyCommand};
 use crate::deployment::Layout;
 use crate::output;
+
+/// Gateways ask for what is in force every two seconds. Whoever goes on after `publish` is not
+/// refused for what a gateway does not know yet.
+const TAKE_UP: Duration = Duration::from_secs(3);
 
 pub(super) async fn run(format: Format, args: PolicyArgs) -> anyhow::Result<ExitCode> {
     match args.command {
@@ -32,6 +37,7 @@ pub(super) async fn run(format: Format, args: PolicyArgs) -> anyhow::Result<Exit
             let layout = super::layout(&args.data)?;
             let checked = load(&bundle.folder)?;
             let log_index = publish(&layout, &bundle.folder).await?.log_index;
+            tokio::time::sleep(TAKE_UP).await;
             let published = Described::of(&checked, Some(log_index));
             output::result(format, &published, || {
                 format!(

@@ -17,7 +17,9 @@ pub(super) fn run(format: Format, args: &WhyArgs) -> anyhow::Result<ExitCode> {
     let files = read_evidence(&args.evidence)?;
     let trust = args.trust.as_deref().map(read_trust).transpose()?;
     let story = story(&files, trust.as_ref(), args.action)?;
-    output::result(format, &story, || output::wrapped(&story.to_string()))?;
+    output::result(format, &story, || {
+        output::wrapped(&story.to_string(), STORY_COLUMN)
+    })?;
     Ok(match story.evidence {
         ReportOutcome::Verified => ExitCode::SUCCESS,
         ReportOutcome::Failed | ReportOutcome::SelfAsserted => ExitCode::FAILURE,
@@ -31,6 +33,9 @@ fn story(
 ) -> anyhow::Result<Story> {
     Ok(why(files, trust, &AwsLc, execution, Clock::machine())?)
 }
+
+/// Where the second column of a story begins.
+pub(crate) const STORY_COLUMN: usize = 16;
 
 /// The whole story of one action, for people.
 pub(crate) fn text(

@@ -38,7 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 pub(crate) async fn run(format: Format, args: DemoArgs) -> anyhow::Result<ExitCode> {
     let bar = ProgressBar::new(9);
     bar.set_style(ProgressStyle::with_template(
-        "{prefix:>12} {bar:30} {pos}/{len} {msg}",
+        "{prefix:>12} {bar:20} {pos}/{len} {wide_msg}",
     )?);
     bar.set_prefix("demo");
     bar.enable_steady_tick(Duration::from_millis(200));
@@ -140,9 +140,9 @@ pub(crate) async fn run(format: Format, args: DemoArgs) -> anyhow::Result<ExitCo
     output::result(format, &story, || {
         format!(
             "{}report          {}\n\n{}\n",
-            story.to_text(),
+            output::wrapped(&story.to_text(), 4),
             run.report().display(),
-            output::wrapped(why_text),
+            output::wrapped(why_text, why::STORY_COLUMN),
         )
     })?;
     Ok(if story.went_well() {
