@@ -458,7 +458,9 @@ async fn prove(
     );
     let rows = actions.iter().map(|action| ActionRow {
         index: action.index,
-        instance: action.instance.clone(),
+        instance: (action.instance.rsplit('/').next())
+            .unwrap_or_default()
+            .to_owned(),
         tool: format!("{}/{}", action.server, action.name),
         ruling: word(action.ruling),
         reason: action.reason.clone(),

@@ -9,7 +9,10 @@ use chancery_evidence::{AxisVerdict, Report as Verification};
 use super::story::{Step, Story};
 
 /// Most decisions that the report lists one by one.
-const MOST_ACTIONS: usize = 60;
+const MOST_ACTIONS: usize = 40;
+
+/// How many of them policy plainly permitted.
+const MOST_PLAIN: usize = 12;
 
 /// One decision, as the report shows it.
 #[derive(Debug, Clone)]
@@ -57,6 +60,7 @@ pub(super) fn write(path: &Path, story: &Story, proven: &Proven) -> anyhow::Resu
     let actions = &proven.actions;
     let telling = actions.iter().filter(|action| action.reason != "permit");
     let plain = actions.iter().filter(|action| action.reason == "permit");
+    let plain = plain.take(MOST_PLAIN);
     let mut listed: Vec<ActionRow> = telling.chain(plain).take(MOST_ACTIONS).cloned().collect();
     listed.sort_by_key(|action| action.index);
     let verification = &proven.verification;
