@@ -61,7 +61,7 @@ pub(crate) fn shown(report: &Report) -> String {
             findings.to_string(),
         ]
     });
-    text.push_str(&output::table(["axis", "", "findings"], axes));
+    text.push_str(&output::table(["axis", "verdict", "findings"], axes));
     text.push('\n');
     if !report.findings.is_empty() {
         let rows = report.findings.iter().map(|finding| {
@@ -71,6 +71,7 @@ pub(crate) fn shown(report: &Report) -> String {
                 finding.text.clone(),
             ]
         });
+        text.push('\n');
         text.push_str(&output::table(["what broke", "reason", "why"], rows));
         text.push('\n');
     }
@@ -79,6 +80,7 @@ pub(crate) fn shown(report: &Report) -> String {
             .notes
             .iter()
             .map(|note| [note.value.name().to_owned(), note.about.clone()]);
+        text.push('\n');
         text.push_str(&output::table(["rests on less than proof", "about"], rows));
         text.push('\n');
     }
