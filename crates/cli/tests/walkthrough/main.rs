@@ -23,3 +23,5 @@ mod readme;
 mod refusals;
 #[cfg(test)]
 mod tools;
+#[cfg(test)]
+mod unisolated;
