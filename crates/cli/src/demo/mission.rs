@@ -140,7 +140,7 @@ pub(crate) async fn run(format: Format, args: DemoArgs) -> anyhow::Result<ExitCo
     output::result(format, &story, || {
         format!(
             "{}report          {}\n\n{}\n",
-            output::wrapped(&story.to_text(), 4),
+            output::wrapped(&story.to_text(), 5),
             run.report().display(),
             output::wrapped(why_text, why::STORY_COLUMN),
         )

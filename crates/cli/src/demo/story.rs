@@ -61,9 +61,9 @@ impl Story {
         for (place, step) in self.steps.iter().enumerate() {
             let mark = if step.ok { "" } else { "NOT AS IT MUST: " };
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "{:>2}. {mark}{}", place + 1, step.title);
+            let _ = writeln!(text, "{:>3}. {mark}{}", place + 1, step.title);
             for line in step.lines() {
-                let _ = writeln!(text, "    {line}");
+                let _ = writeln!(text, "     {line}");
             }
         }
         let _ = write!(
