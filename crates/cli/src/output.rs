@@ -22,7 +22,7 @@ pub(crate) fn result<T: Serialize>(
             text.push(b'\n');
             out.write_all(&text)
         }
-        Format::Text => {
+        Format::Text | Format::Svg | Format::Mermaid | Format::Dot => {
             let text = text();
             out.write_all(text.as_bytes()).and_then(|()| {
                 if text.ends_with('\n') || text.is_empty() {

@@ -7,6 +7,7 @@
 
 pub mod catalog;
 pub mod files;
+pub mod graph;
 pub mod index;
 pub mod log;
 pub mod report;

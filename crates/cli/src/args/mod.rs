@@ -5,6 +5,7 @@ mod connect;
 mod delegate;
 mod demo;
 mod evidence;
+mod graph;
 mod log;
 mod parts;
 mod people;
@@ -18,6 +19,7 @@ pub(crate) use connect::ConnectArgs;
 pub(crate) use delegate::DelegateArgs;
 pub(crate) use demo::DemoArgs;
 pub(crate) use evidence::{EvidenceArgs, VerifyArgs, WhyArgs};
+pub(crate) use graph::{GraphArgs, GraphOf};
 pub(crate) use log::{LogArgs, LogCommand, LogName};
 pub(crate) use parts::{LedgerArgs, LedgerCommand, PartArgs};
 pub(crate) use people::{AnswerArgs, ApprovalsArgs, ApprovalsCommand};
@@ -59,6 +61,22 @@ pub(crate) enum Format {
     Text,
     /// One JSON document.
     Json,
+    /// A picture; of `graph` alone, as the next two.
+    #[value(hide = true)]
+    Svg,
+    /// A Mermaid flowchart.
+    #[value(hide = true)]
+    Mermaid,
+    /// A graph in the DOT language.
+    #[value(hide = true)]
+    Dot,
+}
+
+impl Format {
+    /// Whether only pictures are written so.
+    pub(crate) const fn is_picture(self) -> bool {
+        matches!(self, Self::Svg | Self::Mermaid | Self::Dot)
+    }
 }
 
 /// A reference document.
@@ -112,6 +130,8 @@ pub(crate) enum Command {
     Evidence(EvidenceArgs),
     /// Tells the whole story of one action, with proofs.
     Why(WhyArgs),
+    /// Draws who could do what on whose behalf, and who did, from verified logs.
+    Graph(GraphArgs),
     /// Verifies evidence offline, from the trust document alone.
     Verify(VerifyArgs),
     /// Reads the logs.

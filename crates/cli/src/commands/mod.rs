@@ -5,6 +5,7 @@ pub(crate) mod approvals;
 mod connect;
 pub(crate) mod delegate;
 pub(crate) mod evidence;
+pub(crate) mod graph;
 mod log;
 mod parts;
 mod policy;
@@ -21,10 +22,18 @@ use std::process::ExitCode;
 use crate::args::{Cli, Command, DataArgs};
 use crate::demo;
 use crate::deployment::Layout;
+use crate::output;
+
+/// Wrong usage or bad input.
+const USAGE: u8 = 2;
 
 /// Runs a command.
 pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let format = cli.global.format;
+    if format.is_picture() && !matches!(cli.command, Command::Graph(_)) {
+        output::say("error: --format svg, mermaid and dot are for `chancery graph` alone");
+        return Ok(ExitCode::from(USAGE));
+    }
     match cli.command {
         Command::Demo(args) => demo::run(format, args).await,
         Command::Up(args) => up::run(format, args).await,
@@ -38,6 +47,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Approvals(args) => approvals::run(format, args).await,
         Command::Evidence(args) => evidence::run(format, args).await,
         Command::Why(args) => why::run(format, &args),
+        Command::Graph(args) => graph::run(format, &args),
         Command::Verify(args) => verify::run(format, &args),
         Command::Log(args) => log::run(format, args),
         Command::Ledger(args) => parts::ledger(format, args).await,

@@ -26,7 +26,7 @@ use super::story::Story;
 use super::{assets, person};
 use crate::args::{DemoArgs, Format};
 use crate::commands::agent::{Catalog, ManifestDraft, list_tools, register, sign};
-use crate::commands::{delegate, evidence, trust, verify, why};
+use crate::commands::{delegate, evidence, graph, trust, verify, why};
 use crate::deployment::{Authenticator, read_trust};
 use crate::gateway_config::{GatewayFile, ToolServer};
 use crate::output;
@@ -131,7 +131,7 @@ pub(crate) async fn run(format: Format, args: DemoArgs) -> anyhow::Result<ExitCo
     );
     bar.inc(1);
     bar.set_message("why, and verify, from the evidence alone");
-    let proven = prove(&mut story, &run, &authenticator).await?;
+    let proven = prove(&mut story, &run, &authenticator, session).await?;
     let why_text = &proven.why;
     bar.inc(1);
     report::write(&run.report(), &story, &proven)?;
@@ -401,6 +401,7 @@ async fn prove(
     story: &mut Story,
     run: &RunFolder,
     authenticator: &Authenticator,
+    session: SessionId,
 ) -> anyhow::Result<Proven> {
     let files = verify::read_evidence(&run.evidence())?;
     let trust = read_trust(&run.trust())?;
@@ -467,6 +468,7 @@ async fn prove(
         outcome: action.outcome.map(word).unwrap_or_default(),
     });
     Ok(Proven {
+        graph: graph::session_svg(&files, &trust, session)?,
         actions: rows.collect(),
         why: why_text,
         verification: verify::check(&files, Some(&trust)),

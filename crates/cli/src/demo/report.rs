@@ -28,6 +28,8 @@ pub(super) struct ActionRow {
 /// What the evidence alone yields.
 #[derive(Debug)]
 pub(super) struct Proven {
+    /// The picture of the session: SVG in which all that others wrote is escaped.
+    pub(super) graph: String,
     pub(super) actions: Vec<ActionRow>,
     /// The story of one action.
     pub(super) why: String,
@@ -43,6 +45,7 @@ struct Report<'a> {
     steps: &'a [Step],
     actions: &'a [ActionRow],
     omitted: usize,
+    graph: &'a str,
     facts: Vec<Fact<'a>>,
     axes: Vec<(String, &'static str)>,
     notes: Vec<(&'static str, &'a str)>,
@@ -80,6 +83,7 @@ pub(super) fn write(path: &Path, story: &Story, proven: &Proven) -> anyhow::Resu
         steps: &story.steps,
         actions: &listed,
         omitted: actions.len().saturating_sub(listed.len()),
+        graph: &proven.graph,
         facts: facts(&proven.why),
         axes: axes.collect(),
         notes: notes

@@ -66,4 +66,46 @@ fn check(place: &Place, story: &Value) {
     let trust = text("trust");
     let verified = ["--format", "json", "verify", &evidence, "--trust", &trust];
     assert_eq!(place.chancery(&verified).json()["outcome"], "verified");
+    check_graph(place, &evidence, &trust);
+    let report = std::fs::read_to_string(format!("{}/report.html", text("run_folder"))).unwrap();
+    assert!(report.contains("class=\"cg\"") && report.contains("</svg>"));
+}
+
+/// The graph of the session is drawn from verified evidence and from nothing else.
+#[track_caller]
+fn check_graph(place: &Place, evidence: &str, trust: &str) {
+    let index = std::fs::read(format!("{evidence}/index.json")).unwrap();
+    let index: Value = serde_json::from_slice(&index).unwrap();
+    let session = index["session"].as_str().unwrap();
+    let mut asked = vec!["graph", "--session", session, "--evidence", evidence];
+    place.chancery(&asked).refused(1, &["self-asserted", "--trust"]);
+    asked.extend(["--trust", trust]);
+    let json = place.chancery(&[&asked[..], &["--format", "json"]].concat()).json();
+    assert_eq!(json["basis"]["verified"], "evidence");
+    let count = |list: &str, kind: &str| {
+        let all = json[list].as_array().unwrap().iter();
+        all.filter(|one| one["kind"] == kind).count()
+    };
+    assert_eq!((count("nodes", "instance"), count("nodes", "person")), (4, 1));
+    assert!(count("edges", "may-call") > 0 && count("edges", "called") > 0);
+    for (file, begins) in [
+        ("g.svg", "<svg "),
+        ("g.mmd", "flowchart LR"),
+        ("g.dot", "digraph chancery {"),
+        ("g.json", "{"),
+    ] {
+        place.chancery(&[&asked[..], &["--out", file]].concat()).ok();
+        let drawn = std::fs::read_to_string(place.at(file)).unwrap();
+        assert!(drawn.starts_with(begins), "{file}");
+    }
+    for (more, said) in [
+        (["--out", "g.png"], "g.png"),
+        (["--expand", "k99"], "k99"),
+    ] {
+        place.chancery(&[&asked[..], &more].concat()).refused(1, &[said]);
+    }
+    let nobody = [
+        "graph", "--agent", "nobody", "--evidence", evidence, "--trust", trust,
+    ];
+    place.chancery(&nobody).refused(1, &["agent nobody"]);
 }

@@ -19,6 +19,15 @@ fn wrong_usage_ends_with_two() {
     place
         .chancery(&["why", "ses_1", "--evidence", "evidence"])
         .refused(2, &["ses_1"]);
+    place
+        .chancery(&["graph", "--evidence", "evidence"])
+        .refused(2, &["--session"]);
+    place
+        .chancery(&["graph", "--person", "ses_1"])
+        .refused(2, &["ses_1"]);
+    place
+        .chancery(&["verify", "evidence", "--format", "svg"])
+        .refused(2, &["svg", "chancery graph"]);
     assert!(!place.at("chancery-data").exists());
 }
 
@@ -30,6 +39,7 @@ fn without_a_deployment_every_command_says_how_to_make_one() {
         vec!["agent", "list"],
         vec!["approvals", "list"],
         vec!["log", "check"],
+        vec!["graph", "--agent", "desk"],
         vec!["run", "--agent", "desk", "--", "true"],
         vec!["connect", "ledger", "--agent", "desk"],
     ] {

@@ -1,7 +1,13 @@
 //! Evidence of a whole session, verified, told, and tampered with.
 
 #[cfg(test)]
+mod foreign;
+#[cfg(test)]
+mod graphs;
+#[cfg(test)]
 mod log_writer;
+#[cfg(test)]
+mod mesh;
 #[cfg(test)]
 mod scene;
 #[cfg(test)]

@@ -38,7 +38,7 @@ use crate::log_writer::{Log, LogSigner};
 
 pub(crate) const START: u64 = 1_800_000_000;
 pub(crate) const GATEWAY: &str = "spiffe://example.org/service/gateway";
-const AUTHORITY: &str = "https://authority.example.org";
+pub(crate) const AUTHORITY: &str = "https://authority.example.org";
 const AGENT: &str = "spiffe://example.org/agent/clerk";
 const ISSUER: &str = "spiffe://example.org/issuer/manifests";
 const CODE: &[u8] = b"program";
@@ -64,7 +64,7 @@ pub(crate) fn at(seconds: u64) -> Timestamp {
 
 pub(crate) struct Signers {
     root: SigningKey,
-    authority: SigningKey,
+    pub(crate) authority: SigningKey,
     tokens: SigningKey,
     issuer: SigningKey,
     policy: SigningKey,
@@ -72,6 +72,22 @@ pub(crate) struct Signers {
     person: SigningKey,
     pub(crate) gateway: LogSigner,
     pub(crate) server: LogSigner,
+}
+
+impl Signers {
+    pub(crate) fn new() -> Self {
+        Self {
+            root: key(Algorithm::Ed25519),
+            authority: key(Algorithm::Es256),
+            tokens: key(Algorithm::Es256),
+            issuer: key(Algorithm::Ed25519),
+            policy: key(Algorithm::Ed25519),
+            record: key(Algorithm::Ed25519),
+            person: key(Algorithm::Es256),
+            gateway: LogSigner::new("example.org/log/gateway"),
+            server: LogSigner::new("example.org/log/server"),
+        }
+    }
 }
 
 pub(crate) struct Scene {
@@ -141,27 +157,17 @@ struct Builder {
     proofs: u8,
 }
 
-fn key(algorithm: Algorithm) -> SigningKey {
+pub(crate) fn key(algorithm: Algorithm) -> SigningKey {
     SigningKey::generate(algorithm).unwrap()
 }
 
-fn person() -> PersonId {
+pub(crate) fn person() -> PersonId {
     id(9)
 }
 
 impl Builder {
     fn new() -> Self {
-        let signers = Signers {
-            root: key(Algorithm::Ed25519),
-            authority: key(Algorithm::Es256),
-            tokens: key(Algorithm::Es256),
-            issuer: key(Algorithm::Ed25519),
-            policy: key(Algorithm::Ed25519),
-            record: key(Algorithm::Ed25519),
-            person: key(Algorithm::Es256),
-            gateway: LogSigner::new("example.org/log/gateway"),
-            server: LogSigner::new("example.org/log/server"),
-        };
+        let signers = Signers::new();
         let trust = trust(&signers);
         let (bundle, policy_object) = bundle(&signers.policy);
         let catalog = catalog();
@@ -866,7 +872,7 @@ impl Builder {
     }
 }
 
-fn trust(signers: &Signers) -> VerifiedTrust {
+pub(crate) fn trust(signers: &Signers) -> VerifiedTrust {
     let document = TrustDocument {
         format: TrustFormat::V1,
         version: 1,
