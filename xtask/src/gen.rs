@@ -18,7 +18,12 @@ const RENAMED: [(&str, &str); 2] = [
 /// Writes the Rust of `proto/` to where it is committed; with `check`, compares and fails on any
 /// difference instead.
 pub(crate) fn generate(root: &Path, check: bool) -> anyhow::Result<()> {
-    for (name, content) in generated(root)?.into_iter().chain(references(root)?) {
+    let attacks = (
+        "docs/reference/attacks.md".to_owned(),
+        crate::attacks::page(root)?,
+    );
+    let made = generated(root)?.into_iter().chain(references(root)?);
+    for (name, content) in made.chain([attacks]) {
         let path = root.join(&name);
         if !check {
             fs::write(&path, content).with_context(|| path.display().to_string())?;

@@ -1,6 +1,7 @@
 //! Repository chores: `cargo xtask tidy` holds the code against ARCHITECTURE.md and the house
 //! style, `cargo xtask gen` writes generated files and `gen --check` compares them.
 
+mod attacks;
 mod r#gen;
 mod tidy;
 

@@ -78,15 +78,22 @@ fn check_graph(place: &Place, evidence: &str, trust: &str) {
     let index: Value = serde_json::from_slice(&index).unwrap();
     let session = index["session"].as_str().unwrap();
     let mut asked = vec!["graph", "--session", session, "--evidence", evidence];
-    place.chancery(&asked).refused(1, &["self-asserted", "--trust"]);
+    place
+        .chancery(&asked)
+        .refused(1, &["self-asserted", "--trust"]);
     asked.extend(["--trust", trust]);
-    let json = place.chancery(&[&asked[..], &["--format", "json"]].concat()).json();
+    let json = place
+        .chancery(&[&asked[..], &["--format", "json"]].concat())
+        .json();
     assert_eq!(json["basis"]["verified"], "evidence");
     let count = |list: &str, kind: &str| {
         let all = json[list].as_array().unwrap().iter();
         all.filter(|one| one["kind"] == kind).count()
     };
-    assert_eq!((count("nodes", "instance"), count("nodes", "person")), (4, 1));
+    assert_eq!(
+        (count("nodes", "instance"), count("nodes", "person")),
+        (4, 1)
+    );
     assert!(count("edges", "may-call") > 0 && count("edges", "called") > 0);
     for (file, begins) in [
         ("g.svg", "<svg "),
@@ -94,18 +101,25 @@ fn check_graph(place: &Place, evidence: &str, trust: &str) {
         ("g.dot", "digraph chancery {"),
         ("g.json", "{"),
     ] {
-        place.chancery(&[&asked[..], &["--out", file]].concat()).ok();
+        place
+            .chancery(&[&asked[..], &["--out", file]].concat())
+            .ok();
         let drawn = std::fs::read_to_string(place.at(file)).unwrap();
         assert!(drawn.starts_with(begins), "{file}");
     }
-    for (more, said) in [
-        (["--out", "g.png"], "g.png"),
-        (["--expand", "k99"], "k99"),
-    ] {
-        place.chancery(&[&asked[..], &more].concat()).refused(1, &[said]);
+    for (more, said) in [(["--out", "g.png"], "g.png"), (["--expand", "k99"], "k99")] {
+        place
+            .chancery(&[&asked[..], &more].concat())
+            .refused(1, &[said]);
     }
     let nobody = [
-        "graph", "--agent", "nobody", "--evidence", evidence, "--trust", trust,
+        "graph",
+        "--agent",
+        "nobody",
+        "--evidence",
+        evidence,
+        "--trust",
+        trust,
     ];
     place.chancery(&nobody).refused(1, &["agent nobody"]);
 }

@@ -310,3 +310,20 @@ fn arguments_that_would_share_a_digest_have_none() {
         }
     }
 }
+
+#[test]
+fn a_holder_that_drops_its_own_link_proves_nothing() {
+    let mut desk = Desk::new();
+    // The chain up to the parent verifies, as it did for the parent.
+    desk.chain = verify(&chain(1)[..1]).unwrap();
+    let token = sign(&desk.draft());
+    assert_eq!(desk.verify(&token), Err(Reason::PopBadSignature));
+    // Not even with the parent's own proof, which would have to be stolen as well.
+    let parent = holder(0);
+    let draft = ProofDraft {
+        jti: "p2",
+        ..desk.draft()
+    };
+    let token = draft.sign::<KeyError>(parent.public(), &|message| parent.sign(message));
+    assert_eq!(desk.verify(&token.unwrap()), Err(Reason::HolderMismatch));
+}

@@ -335,6 +335,56 @@ fn an_es256_signature_has_one_encoding() {
     }
 }
 
+/// The order of the group (RFC 8032 section 5.1), little endian.
+const ORDER: [u8; 32] = [
+    0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+];
+
+#[test]
+fn an_ed25519_signature_has_one_encoding() {
+    let made = chain(1);
+    let (input, signature) = made[1].rsplit_once('.').unwrap();
+    let signature = base64url::decode(signature).unwrap();
+    let (point, scalar) = signature.split_at(32);
+    let mut carry = 0_u16;
+    let malleated: Vec<u8> = scalar
+        .iter()
+        .zip(ORDER)
+        .map(|(one, other)| {
+            carry += u16::from(*one) + u16::from(other);
+            let byte = carry.to_le_bytes()[0];
+            carry >>= 8;
+            byte
+        })
+        .collect();
+    for bad in [
+        [point, &malleated].concat(),
+        [&signature[..], &[0]].concat(),
+        signature[..63].to_vec(),
+        [point, &[0; 32]].concat(),
+    ] {
+        let mut chain = made.clone();
+        chain[1] = format!("{input}.{}", base64url::encode(bad));
+        assert_eq!(refused(&chain), (Some(1), Reason::BadSignature));
+    }
+}
+
+#[test]
+fn a_digest_is_no_signature() {
+    let made = chain(3);
+    for at in [0, 1, 3] {
+        let (input, _) = made[at].rsplit_once('.').unwrap();
+        let digest = Digest::of(input);
+        let doubled = [digest.as_bytes().as_slice(), digest.as_bytes()].concat();
+        for bad in [digest.as_bytes().to_vec(), doubled, Vec::new(), vec![0; 64]] {
+            let mut chain = made.clone();
+            chain[at] = format!("{input}.{}", base64url::encode(bad));
+            assert_eq!(refused(&chain), (Some(at), Reason::BadSignature));
+        }
+    }
+}
+
 #[test]
 fn revocation_and_epoch_end_every_descendant() {
     let made = chain(2);

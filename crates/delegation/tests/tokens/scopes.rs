@@ -169,3 +169,29 @@ fn nothing_is_granted_by_an_empty_list() {
     );
     assert_eq!(scope.covered(), Err(Reason::NotInScope));
 }
+
+#[test]
+fn a_name_with_a_delimiter_is_one_name() {
+    let names = ["read,write", "read|write", "read write", "fs/read"];
+    for name in names {
+        let made = vec![make_root(&root_draft(vec![entry(tool(name, json!({})))])).unwrap()];
+        let covered = |server, name| {
+            let scope = judge(&made, server, Target::Tool(name), json!({}));
+            scope.covered().is_ok()
+        };
+        assert!(covered("fs", name));
+        for (server, part) in [
+            ("fs", "read"),
+            ("fs", "write"),
+            ("fs", ""),
+            ("fs/fs", "read"),
+            ("fs,fs", name),
+        ] {
+            assert!(!covered(server, part), "{name}: {server} {part}");
+        }
+        let parts = ["read", "write"].map(|part| entry(tool(part, json!({}))));
+        for part in parts {
+            assert!(make_link(&made, terms(1, vec![part])).is_err(), "{name}");
+        }
+    }
+}

@@ -173,9 +173,7 @@ fn keep(mut graph: Graph, kept: &Kept) -> Graph {
     let holders: BTreeSet<&str> = graph
         .edges
         .iter()
-        .filter(|edge| {
-            matches!(edge.how, How::HeldBy) && kept.delegations.contains(&edge.from)
-        })
+        .filter(|edge| matches!(edge.how, How::HeldBy) && kept.delegations.contains(&edge.from))
         .map(|edge| edge.to.as_str())
         .collect();
     let stays = |edge: &Edge| match &edge.how {
