@@ -13,6 +13,8 @@ mod judge;
 mod mutation;
 #[cfg(test)]
 mod python;
+#[cfg(test)]
+mod random;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -20,7 +20,7 @@ impl Dice {
         usize::try_from(self.next() % bound.max(1) as u64).unwrap()
     }
 
-    fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+    pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[self.below(from.len())]
     }
 }
@@ -60,6 +60,12 @@ pub(crate) fn mutate(dice: &mut Dice, keys: &Keys, chains: &[Vec<String>]) -> Ve
         }
         3 => chain[at] = with_header(dice, keys, &chain[at]),
         4..=5 => chain[at] = with_text(dice, keys, &chain[at]),
+        6..=8 => {
+            let other = dice.pick(chains);
+            let other = dice.pick(other);
+            chain[at] = crossed(dice, keys, &chain[at], other);
+            relink(dice, keys, &mut chain, at);
+        }
         _ => {
             let again = with_claim(dice, keys, &chain[at]);
             chain[at] = again;
@@ -215,6 +221,18 @@ fn with_claim(dice: &mut Dice, keys: &Keys, token: &str) -> String {
         change(dice, keys, &mut claims, &pointer);
     }
     signed(keys, &parts.header, claims.to_string().as_bytes())
+}
+
+/// Takes one claim from another token, and signs the claims again.
+fn crossed(dice: &mut Dice, keys: &Keys, token: &str, other: &str) -> String {
+    let (Some(mut own), Some(other)) = (parts(token), parts(other)) else {
+        return String::new();
+    };
+    let names: Vec<_> = other.claims.keys().cloned().collect();
+    let name = dice.pick(&names);
+    own.claims.insert(name.clone(), other.claims[name].clone());
+    let payload = Value::Object(own.claims).to_string();
+    signed(keys, &own.header, payload.as_bytes())
 }
 
 fn change(dice: &mut Dice, keys: &Keys, claims: &mut Value, pointer: &str) {
