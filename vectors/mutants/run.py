@@ -107,9 +107,9 @@ def run_rust() -> Iterator[Caught]:
                 text=True,
                 env={**os.environ, "MUTANT": str(number), "RUST_BACKTRACE": "0"},
             )
-            ids = re.findall(r'^ +"([a-z]+-\d{3}-[^:]*): ', done.stderr, re.MULTILINE)
+            ids = re.findall(r'^ +"([a-z]+-\d{3}-[^:]*): ', done.stdout, re.MULTILINE)
             if done.returncode and not ids:
-                ids = [f"the test failed: {done.stderr.strip().splitlines()[-1]}"]
+                ids = ["the program failed"]
             if number == 0:
                 assert not ids, f"without a mutant: {ids}"
                 continue
