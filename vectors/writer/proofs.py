@@ -386,5 +386,11 @@ def _arguments(desk: Desk) -> None:
             '{"a":' + "[" * 64 + "]" * 64 + "}",
             '{"a":' + "[" * 64 + "]" * 64 + "}",
         ),
+        (
+            "22-digits",
+            "an integer whose form has an exponent",
+            '{"a":1000000000000000000001}',
+            '{"a":1e+21}',
+        ),
     ]:
         judged(slug, why, written, form, "malformed")
