@@ -301,6 +301,7 @@ impl Scene {
 
     /// The operator's sockets, and the neighbour's bridge, which is its launch's user's.
     fn sockets(&self, user: u32) -> Vec<PathBuf> {
+        let bound = fs::read_to_string("/proc/net/unix").unwrap();
         let mut sockets: Vec<_> = fs::read_dir(std::env::temp_dir())
             .unwrap()
             .flatten()
@@ -313,6 +314,8 @@ impl Scene {
             })
             .map(|path| path.join("bridge.sock"))
             .filter(|path| fs::metadata(path).is_ok_and(|found| found.uid() == user))
+            // Not one that a killed bridge has left.
+            .filter(|path| bound.contains(path.to_str().unwrap()))
             .collect();
         assert!(!sockets.is_empty(), "the neighbour's bridge is not found");
         sockets.extend(
