@@ -192,6 +192,11 @@ impl Instance {
         self.joined(wait).await.map(drop)
     }
 
+    /// The session, if it was joined; one that is just being joined is waited for.
+    pub(crate) async fn joined_before(&self) -> Option<Arc<Joined>> {
+        self.joined.lock().await.clone()
+    }
+
     /// The session, if it was joined and is not just being joined.
     pub(crate) fn joined_now(&self) -> Option<Arc<Joined>> {
         self.joined

@@ -6,13 +6,14 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::Context;
 use super::dialect::Dialect;
 use super::errand::Errand;
 use super::fault::{Fault, code};
 use super::message::{Message, id_key};
+use crate::gateway::{GatewayError, Reply};
 use crate::lines::{LineError, Lines};
 use crate::session::Presented;
 
@@ -22,6 +23,8 @@ const MOST_IN_FLIGHT: usize = 64;
 const QUEUE: usize = 64;
 const TOLD: Duration = Duration::from_secs(10);
 const FAREWELL: Duration = Duration::from_secs(5);
+/// Before a gateway that is away is told again.
+const REACH_AGAIN: Duration = Duration::from_millis(250);
 
 /// One client's MCP connection with one tool server.
 #[derive(Clone)]
@@ -139,26 +142,40 @@ async fn take(conversation: &Conversation, line: String, flights: &mut Flights) 
     tell(conversation, &message).await;
 }
 
-/// Passes on what wants no answer, in order; before the session is joined there is nobody to tell.
+/// Passes on what wants no answer, in order: what follows may rest on it, so that a session that is
+/// just being joined again and a gateway that just starts are waited for. Before the session is
+/// joined there is nobody to tell.
 async fn tell(conversation: &Conversation, message: &Message) {
-    let instance = &conversation.context.instance;
     let known = message.method().is_none_or(is_notification);
-    if !known || message.has_reserved() || instance.joined_now().is_none() {
+    if !known || message.has_reserved() {
         tracing::info!(method = message.method(), "not passed on");
         return;
     }
-    let headers = conversation.dialect.headers(message);
-    let text = message.text().to_owned();
-    let telling = instance
-        .gateway()
-        .call(&conversation.server, text, &headers);
-    match timeout(TOLD, telling).await {
-        Ok(Ok(reply)) if reply.status.is_success() => {}
-        Ok(Ok(reply)) => {
+    match timeout(TOLD, passed_on(conversation, message)).await {
+        Ok(Some(Ok(reply))) if reply.status.is_success() => {}
+        Ok(Some(Ok(reply))) => {
             tracing::info!(method = message.method(), status = %reply.status, "refused");
         }
-        Ok(Err(error)) => tracing::info!(method = message.method(), %error, "not passed on"),
+        Ok(Some(Err(error))) => tracing::info!(method = message.method(), %error, "not passed on"),
+        Ok(None) => tracing::info!(method = message.method(), "not passed on: nobody joined"),
         Err(_) => tracing::info!(method = message.method(), "not passed on in time"),
+    }
+}
+
+async fn passed_on(
+    conversation: &Conversation,
+    message: &Message,
+) -> Option<Result<Reply, GatewayError>> {
+    let instance = &conversation.context.instance;
+    instance.joined_before().await?;
+    loop {
+        let headers = conversation.dialect.headers(message);
+        let text = message.text().to_owned();
+        let server = &conversation.server;
+        match instance.gateway().call(server, text, &headers).await {
+            Err(GatewayError::Unreachable { .. }) => sleep(REACH_AGAIN).await,
+            answered => return Some(answered),
+        }
     }
 }
 

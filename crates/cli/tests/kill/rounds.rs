@@ -253,6 +253,14 @@ impl<'a> Scene<'a> {
             .chain([&self.late])
             .map(Client::refusals)
             .collect();
+        // What a client said is passed on in order, whatever was killed meanwhile: no server is called
+        // before it was greeted.
+        let unheard = |refused: &BTreeMap<String, usize>| {
+            refused
+                .keys()
+                .any(|reason| reason.contains("_meta is missing"))
+        };
+        assert!(!refusals.iter().any(unheard), "{refusals:?}");
         let endings = self.calls.endings();
         println!(
             "killed {:?}; {} calls answered; executions {endings:?}; refusals {refusals:?}; the \
