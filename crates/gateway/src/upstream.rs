@@ -117,7 +117,8 @@ pub enum UpstreamError {
     /// Another request with the same id waits for its answer.
     #[error("the request id is in use")]
     IdInUse,
-    /// The server did not answer the repeated handshake after a restart.
+    /// No client has shaken hands with the server that would have to be started, or it did not answer
+    /// the repeated handshake.
     #[error("server {0} did not come back after it ended: initialize again")]
     Handshake(ServerName),
 }

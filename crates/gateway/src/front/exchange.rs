@@ -216,6 +216,10 @@ impl Exchange {
             End::Unavailable(UpstreamError::IdInUse) => {
                 (code::INVALID_REQUEST, UpstreamError::IdInUse.to_string())
             }
+            // Nothing was sent: the client opens its session again and repeats the call.
+            End::Unavailable(error @ UpstreamError::Handshake(_)) => {
+                (code::UNKNOWN_SESSION, error.to_string())
+            }
             End::Unavailable(error) => {
                 let source = std::error::Error::source(&error).map(ToString::to_string);
                 tracing::warn!(%error, source, "a server is not available");

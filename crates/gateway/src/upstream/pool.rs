@@ -94,7 +94,8 @@ impl Upstreams {
             .await;
     }
 
-    /// Sends a request to the child, starting it where none runs.
+    /// Sends a request to the child, starting it where none runs. One of the legacy era starts with a
+    /// handshake: the client's own, or that one again.
     pub(crate) async fn request(
         &self,
         key: &ChildKey,
@@ -103,7 +104,8 @@ impl Upstreams {
     ) -> Result<Exchange, UpstreamError> {
         let lanes = if key.transport.is_some() { 1 } else { LANES };
         for lane in 0..lanes {
-            let child = self.child(key, lane).await?;
+            let greets = message.method() == Some("initialize");
+            let child = self.child(key, lane, greets).await?;
             match child.request(message, streams).await {
                 Err(UpstreamError::IdInUse) => {}
                 other => return other,
@@ -177,7 +179,12 @@ impl Upstreams {
             .cloned()
     }
 
-    async fn child(&self, key: &ChildKey, lane: u8) -> Result<Arc<Child>, UpstreamError> {
+    async fn child(
+        &self,
+        key: &ChildKey,
+        lane: u8,
+        greets: bool,
+    ) -> Result<Arc<Child>, UpstreamError> {
         let upstream = self
             .servers
             .get(&key.server)
@@ -185,6 +192,9 @@ impl Upstreams {
         let slot = {
             let mut slots = self.lock();
             let place = (key.clone(), lane);
+            if key.transport.is_some() && !greets && !slots.contains_key(&place) {
+                return Err(UpstreamError::Handshake(key.server.clone()));
+            }
             if !slots.contains_key(&place) && slots.len() >= self.limits.children {
                 return Err(UpstreamError::TooMany);
             }
@@ -194,12 +204,6 @@ impl Upstreams {
         if let Some(child) = current.as_ref().filter(|child| child.over().is_none()) {
             return Ok(Arc::clone(child));
         }
-        let era = match key.transport {
-            Some(_) => Era::Legacy,
-            None => Era::Stateless,
-        };
-        let changes = self.changes.clone();
-        let child = Child::spawn(&key.server, upstream, era, &self.limits, changes)?;
         let handshake = {
             let known = slot
                 .handshake
@@ -207,6 +211,15 @@ impl Upstreams {
                 .unwrap_or_else(PoisonError::into_inner);
             known.clone()
         };
+        if key.transport.is_some() && !greets && handshake.is_none() {
+            return Err(UpstreamError::Handshake(key.server.clone()));
+        }
+        let era = match key.transport {
+            Some(_) => Era::Legacy,
+            None => Era::Stateless,
+        };
+        let changes = self.changes.clone();
+        let child = Child::spawn(&key.server, upstream, era, &self.limits, changes)?;
         if let Some(handshake) = handshake {
             self.repeat(&child, &handshake, &key.server).await?;
         }

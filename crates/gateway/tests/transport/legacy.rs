@@ -82,6 +82,22 @@ async fn a_child_that_crashed_comes_back_initialized() {
     assert_eq!(received[0], received[3]);
 }
 
+/// A call that comes while the gateway ends its children starts no server that nobody greeted.
+#[tokio::test]
+async fn no_server_is_called_before_it_was_greeted() {
+    let gateway = Gateway::start().await;
+    let mut client = gateway.client("a").await;
+    let session = client.initialize("old").await;
+    gateway.upstreams.close_all().await;
+    let before = gateway.received();
+    let reply = client.legacy("old", &session, &call("fails")).await;
+    assert_eq!((reply.status, reply.code()), (StatusCode::OK, 4404));
+    assert_eq!(gateway.received(), before);
+    let session = client.initialize("old").await;
+    let reply = client.legacy("old", &session, &call("fails")).await;
+    assert_eq!(reply.json()["result"]["isError"], true);
+}
+
 #[tokio::test]
 async fn the_server_may_ask_on_the_open_stream() {
     use http_body_util::BodyExt as _;
