@@ -10,6 +10,7 @@ mod audit;
 mod delegation;
 mod evidence;
 mod gateway;
+mod handshake;
 mod identity;
 mod journal;
 mod policy;
@@ -54,6 +55,8 @@ pub const TARGETS: &[Target] = &[
     target("delegation_chain", delegation::chain, 4_000),
     target("delegation_claims", delegation::claims, 4_000),
     target("delegation_proof", delegation::proof, 10_000),
+    target("delegation_handshake", handshake::message, 10_000),
+    target("delegation_http_signature", handshake::http, 10_000),
     target("delegation_entry", delegation::entry, 10_000),
     target("delegation_arguments", delegation::arguments, 20_000),
     target("delegation_assertion", delegation::assertion, 10_000),

@@ -5,6 +5,8 @@ use std::fmt;
 use chancery_api::gateway::{SESSION_PROOF_TYP, SessionProof};
 use chancery_crypto::{AwsLc, KeyError, RandomError, SigningKey, random_id};
 use chancery_delegation::chain::ChainTip;
+use chancery_delegation::handshake::{Accept, Accepting, Agreed, Concluded};
+use chancery_delegation::http_signature::{HttpRequest, RequestSignature, SignError, SignedFields};
 use chancery_delegation::token::Call;
 use chancery_delegation::{DraftError, LinkDraft, ProofDraft};
 use chancery_identity::{SpiffeId, key_proof_signing_input};
@@ -35,6 +37,9 @@ pub enum AgentKeyError {
     /// A verifier would refuse what was to be signed.
     #[error(transparent)]
     Draft(#[from] DraftError<KeyError>),
+    /// A verifier would refuse the request that was to be signed.
+    #[error(transparent)]
+    Request(#[from] SignError<KeyError>),
 }
 
 impl AgentKey {
@@ -99,6 +104,51 @@ impl AgentKey {
     pub fn narrow(&self, tip: &ChainTip, link: &LinkDraft) -> Result<String, AgentKeyError> {
         let sign = |message: &[u8]| self.0.sign(message);
         Ok(link.sign(tip, &AwsLc, &sign)?)
+    }
+
+    /// Signs a POST of that target, with that body and those fields, for that audience.
+    pub(crate) fn sign_request(
+        &self,
+        target: &str,
+        fields: &[(&str, &str)],
+        body: &[u8],
+        audience: &str,
+        nonce: &str,
+        now: Timestamp,
+    ) -> Result<SignedFields, AgentKeyError> {
+        let request = HttpRequest {
+            method: "POST",
+            target,
+            fields,
+            body,
+        };
+        let signature = RequestSignature {
+            audience,
+            created: now,
+            nonce,
+        };
+        Ok(signature.sign(&request, &|base| self.0.sign(base))?)
+    }
+
+    /// Answers a peer's offer.
+    pub(crate) fn accept_offer(
+        &self,
+        accepting: &Accepting,
+        now: Timestamp,
+    ) -> Result<Accept, AgentKeyError> {
+        Ok(accepting.accept(now, &|message| self.0.sign(message))?)
+    }
+
+    /// Ends a handshake with a link for the peer.
+    pub(crate) fn conclude(
+        &self,
+        agreed: Agreed,
+        chain: &[String],
+        jti: String,
+        now: Timestamp,
+    ) -> Result<Concluded, AgentKeyError> {
+        let sign = |message: &[u8]| self.0.sign(message);
+        Ok(agreed.conclude(chain, jti, now, &AwsLc, &sign)?)
     }
 
     /// Accepts a parent's offer.

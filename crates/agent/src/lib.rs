@@ -3,7 +3,7 @@
 //! The agent key lives in memory of the process that uses this crate and in no other place. An
 //! instance gets its credential and its authority from a [`NodeIdentity`], speaks to its gateway
 //! through a [`GatewayClient`], serves MCP clients with a [`Bridge`] and passes authority on by a
-//! [`handover`].
+//! [`handover`] to a child that it started, or by a [`handshake`] to any other agent.
 //!
 //! INVARIANT: nothing here decides. What a call may do is for the gateway to say.
 
@@ -23,6 +23,7 @@ mod socket;
 mod svid;
 
 pub mod handover;
+pub mod handshake;
 
 pub use bridge::{
     Admit, Bridge, BridgeConfig, Patience, SpawnEnd, SpawnError, SpawnRequest, Spawner,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chancery_api::gateway::{EndedSession, SessionView};
@@ -15,7 +16,7 @@ use tokio::time::{sleep, timeout};
 use crate::clock::now;
 use crate::gateway::{GatewayClient, GatewayError};
 use crate::held::Held;
-use crate::identity::{NodeError, NodeIdentity};
+use crate::identity::{Credential, NodeError, NodeIdentity};
 use crate::key::{AgentKey, AgentKeyError};
 
 const NODE_PAUSE: Duration = Duration::from_secs(1);
@@ -46,6 +47,8 @@ pub(crate) struct Presented {
     digest: Digest,
     /// The links as a JSON array.
     json: String,
+    /// Whether the gateway has seen it with a call, so that a reference is enough.
+    known: AtomicBool,
 }
 
 impl Presented {
@@ -55,6 +58,21 @@ impl Presented {
         Self {
             digest,
             json: Value::from(links).to_string(),
+            known: AtomicBool::new(false),
+        }
+    }
+
+    /// Notes whether the gateway knows it.
+    pub(crate) fn note(&self, known: bool) {
+        self.known.store(known, Ordering::Relaxed);
+    }
+
+    /// The member of `_meta`: a reference once the gateway knows the chain.
+    fn delegation(&self, in_full: bool) -> String {
+        if !in_full && self.known.load(Ordering::Relaxed) {
+            format!(r#""{}""#, self.digest)
+        } else {
+            self.json.clone()
         }
     }
 }
@@ -137,6 +155,11 @@ impl Instance {
         &self.gateway
     }
 
+    /// The credential of the agent key, from the node.
+    pub(crate) async fn credential(&self) -> Result<Credential, NodeError> {
+        self.node.credential(&self.key).await
+    }
+
     /// Takes a delegation that came another way than from the node: from a parent. Refuses one that
     /// is for another key.
     pub fn hold(&self, held: Held) -> Result<(), SessionError> {
@@ -217,19 +240,23 @@ impl Instance {
     }
 
     /// The proof and the chain for one call, as members of `_meta`: the own chain, unless another
-    /// one is to be presented.
+    /// one is to be presented; by reference once the gateway has seen it, unless `in_full`.
     pub(crate) fn authority(
         &self,
         joined: &Joined,
         presented: Option<&Presented>,
+        in_full: bool,
         call: Call<'_>,
     ) -> Result<String, AgentKeyError> {
         let gateway = &self.gateway.gateway().spiffe_id;
-        let Presented { digest, json } = presented.unwrap_or(&joined.own);
-        let proof = self.key.prove_call(gateway, *digest, call, now())?;
+        let presented = joined.presented(presented);
+        let proof = self
+            .key
+            .prove_call(gateway, presented.digest, call, now())?;
+        let delegation = presented.delegation(in_full);
         // A compact JWS holds nothing that JSON escapes.
         Ok(format!(
-            r#""io.chancery/delegation":{json},"io.chancery/proof":"{proof}""#
+            r#""io.chancery/delegation":{delegation},"io.chancery/proof":"{proof}""#
         ))
     }
 
@@ -293,7 +320,7 @@ impl Instance {
     }
 
     async fn present(&self, held: &Held, entrance: Entrance) -> Result<SessionView, SessionError> {
-        let credential = self.node.credential(&self.key).await?;
+        let credential = self.credential().await?;
         let challenge = self.gateway.challenge().await?;
         let gateway = &self.gateway.gateway().spiffe_id;
         let proof = self
@@ -317,6 +344,11 @@ impl Joined {
     fn new(held: Arc<Held>) -> Self {
         let own = Presented::new(held.chain().to_vec());
         Self { held, own }
+    }
+
+    /// The chain that goes with a call: the own one unless another is named.
+    pub(crate) fn presented<'a>(&'a self, other: Option<&'a Presented>) -> &'a Presented {
+        other.unwrap_or(&self.own)
     }
 }
 

@@ -5,6 +5,8 @@
 
 pub mod chain;
 pub mod draft;
+pub mod handshake;
+pub mod http_signature;
 pub mod manifest;
 pub mod proof;
 pub mod token;

@@ -23,6 +23,7 @@ mod peers;
 mod presentation;
 mod reasons;
 mod record;
+mod references;
 mod restore;
 mod sessions;
 mod snapshots;
@@ -61,6 +62,7 @@ use challenges::Challenges;
 use in_force::InForce;
 use log::Turn;
 use peers::Peers;
+use references::References;
 use sessions::Sessions;
 use svid::OwnSvid;
 
@@ -97,6 +99,7 @@ pub(crate) struct Enforcement {
     challenges: Challenges,
     replay: Mutex<BoundedReplayMemory>,
     chains: Chains,
+    references: References,
     sessions: Sessions,
     /// Wakes whoever waits for a catalog.
     pinned: Notify,
@@ -146,6 +149,7 @@ impl Enforcement {
             challenges: Challenges::default(),
             replay: Mutex::new(BoundedReplayMemory::new(PROOFS_PER_HOLDER, HOLDERS)),
             chains: Chains::default(),
+            references: References::default(),
             sessions: Sessions::new(parts.sessions),
             pinned: Notify::new(),
             ended: Notify::new(),

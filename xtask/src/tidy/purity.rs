@@ -29,6 +29,7 @@ const ALLOWED: &[&str] = &[
     "serde",
     "serde_json",
     "serde_json_canonicalizer",
+    "sfv",
     "sha2",
     "subtle",
     "thiserror",

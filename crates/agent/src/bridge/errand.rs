@@ -36,6 +36,8 @@ pub(super) struct Errand {
     rejoined: bool,
     renewed: bool,
     proven_again: bool,
+    /// Whether the chain was sent again in full.
+    repeated: bool,
 }
 
 /// The response to the request.
@@ -77,6 +79,7 @@ impl Errand {
             rejoined: false,
             renewed: false,
             proven_again: false,
+            repeated: false,
         }
     }
 
@@ -116,11 +119,19 @@ impl Errand {
         let joined = context.instance.joined(context.patience.delegation).await?;
         let headers = self.conversation.dialect.headers(&self.message);
         let response = self.send(&joined, &headers).await?;
+        let presented = joined.presented(self.conversation.presented.as_ref());
         let Some(error) = &response.error else {
+            if self.acting.is_some() {
+                presented.note(!self.repeated);
+            }
             return Ok(Some(response.text));
         };
         let reason = error.data.get("reason").and_then(Value::as_str);
         match error.code {
+            code::DENIED if reason == Some("delegation_reference_unknown") && !self.repeated => {
+                self.repeated = true;
+                presented.note(false);
+            }
             code::PENDING => {
                 let pause = pause(&error.data);
                 if Instant::now() + pause > self.deadline {
@@ -152,7 +163,8 @@ impl Errand {
         let proven = match &self.acting {
             Some(acting) => {
                 let presented = self.conversation.presented.as_ref();
-                let added = instance.authority(joined, presented, acting.call(server));
+                let call = acting.call(server);
+                let added = instance.authority(joined, presented, self.repeated, call);
                 self.message.with_meta(&added.map_err(unproven)?)
             }
             None => None,

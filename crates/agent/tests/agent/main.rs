@@ -7,7 +7,12 @@ mod clients;
 #[cfg(test)]
 mod control;
 #[cfg(test)]
+#[path = "../../examples/two_agents/domain.rs"]
+mod domain;
+#[cfg(test)]
 mod handover;
+#[cfg(test)]
+mod handshakes;
 #[cfg(test)]
 mod node;
 #[cfg(test)]

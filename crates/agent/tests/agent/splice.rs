@@ -145,3 +145,48 @@ async fn another_chain_is_presented_with_a_proof_for_it() {
         assert!(!proof.verify(key.public(), &AwsLc));
     }
 }
+
+/// Once a call under a chain was answered, a reference is enough; where the gateway does not know it,
+/// the chain is sent again in full.
+#[tokio::test]
+async fn a_chain_is_presented_in_full_until_the_gateway_knows_it() {
+    let serving = Serving::start(|at, seen| {
+        let body: Value = serde_json::from_str(&seen.body).unwrap();
+        let id = body["id"].to_string();
+        // The third request is the gateway's that started again.
+        if at == 2 {
+            let data = r#"{"reason":"delegation_reference_unknown"}"#;
+            return Say::Json(
+                403,
+                format!(
+                    r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":4403,"message":"no","data":{data}}}}}"#
+                ),
+            );
+        }
+        ok(&id)
+    })
+    .await;
+    let mut client = serving.connect().await;
+    for id in 1..=4 {
+        let call = format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"read"}}}}"#
+        );
+        let answer = client.ask(&call).await;
+        assert!(answer.get("error").is_none(), "{answer}");
+    }
+    let seen = serving.gateway.seen("/mcp/files");
+    let presented: Vec<_> = seen
+        .iter()
+        .map(|seen| {
+            let body: Value = serde_json::from_str(&seen.body).unwrap();
+            body["params"]["_meta"]["io.chancery/delegation"].clone()
+        })
+        .collect();
+    let full = &presented[0];
+    let links: Vec<String> = serde_json::from_value(full.clone()).unwrap();
+    let reference = json!(Digest::of(links.join(",")).to_string());
+    // In full, by reference, refused by reference, in full, in full again, by reference no sooner
+    // than a call was answered that was not repeated.
+    let expected = [full, &reference, &reference, full, full];
+    assert_eq!(presented.iter().collect::<Vec<_>>(), expected);
+}

@@ -8,6 +8,10 @@ mod consents;
 #[cfg(test)]
 mod drafts;
 #[cfg(test)]
+mod handshakes;
+#[cfg(test)]
+mod http_signatures;
+#[cfg(test)]
 mod manifests;
 #[cfg(test)]
 mod narrowing;

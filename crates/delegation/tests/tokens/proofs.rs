@@ -223,13 +223,43 @@ fn a_stolen_chain_is_worth_nothing() {
 #[test]
 fn a_full_memory_denies() {
     let mut desk = Desk::new();
-    let holder = desk.chain.leaf_key().thumbprint();
+    let holder = Digest::of(desk.chain.leaf_subject().as_str());
     for jti in ["a", "b", "c"] {
         let until = NOW.plus_seconds(60);
         desk.replay.remember(&holder, jti, until, NOW).unwrap();
     }
     let token = sign(&desk.draft());
     assert_eq!(desk.verify(&token), Err(Reason::Replay));
+}
+
+/// A delegator can make links to one instance for as many keys as it likes.
+#[test]
+fn an_instance_with_many_keys_fills_its_own_part_only() {
+    let mut desk = Desk::new();
+    desk.replay = BoundedReplayMemory::new(2, 2);
+    let root = chain(0);
+    let prove = |desk: &mut Desk, at: usize, key: usize, jti: &str| {
+        let mut link = terms(at, vec![entry(read_src())]);
+        link.key = *holder(key).public();
+        let made = make_link(&root, link).unwrap();
+        desk.chain = verify(&[root[0].clone(), made]).unwrap();
+        desk.peer = subject(at).parse().unwrap();
+        let draft = ProofDraft {
+            jti,
+            ..desk.draft()
+        };
+        let key = holder(key);
+        let sign = |message: &[u8]| key.sign(message);
+        let token = draft.sign::<KeyError>(key.public(), &sign).unwrap();
+        desk.verify(&token).map(drop)
+    };
+    for key in [3, 4] {
+        assert_eq!(prove(&mut desk, 5, key, &format!("{key}")), Ok(()));
+    }
+    for key in [6, 7] {
+        assert_eq!(prove(&mut desk, 5, key, "more"), Err(Reason::Replay));
+    }
+    assert_eq!(prove(&mut desk, 1, 1, "another"), Ok(()));
 }
 
 #[test]

@@ -46,7 +46,9 @@ enum Looked {
 impl Enforcement {
     /// Decides one call: verify, judge, enrol; in this order.
     pub(crate) async fn decide_call(&self, peer: &Peer, call: &Call) -> Verdict {
-        let material = Material::read(call);
+        let material = Material::read(call, |chain| {
+            self.references.find(peer.name(), chain, &self.sessions)
+        });
         let Ok(fresh) = random_id::<chancery_types::id::ExecutionKind>() else {
             return denied("random_unavailable", None);
         };
@@ -66,6 +68,11 @@ impl Enforcement {
         };
         let mut objects = material.objects();
         if let Ok(examined) = &examined {
+            if !material.is_referred {
+                let (chain, links) = (material.chain, &material.links);
+                self.references
+                    .remember(peer.name(), session, chain, links, &self.sessions);
+            }
             objects.push(examined.catalog.bytes.clone());
         }
         if let Err(error) = self.objects.put(objects).await {

@@ -28,24 +28,42 @@ pub(crate) struct Material {
     method: Method,
     /// Whether parameters came that no decision covers.
     pub(crate) is_ungoverned: bool,
+    /// Whether the chain came by reference.
+    pub(crate) is_referred: bool,
     /// Why the call cannot be judged.
     pub(crate) fault: Option<&'static str>,
 }
 
 impl Material {
-    pub(crate) fn read(call: &Call) -> Self {
+    /// Reads a call; `referred` finds the links of a chain that this peer presented before.
+    pub(crate) fn read(call: &Call, referred: impl FnOnce(&Digest) -> Option<Vec<String>>) -> Self {
         let mut fault = None;
         // What cannot be read was not presented: evidence holds no other form of it.
-        let links: Vec<String> = call
+        let field: Option<Value> = call
             .delegation()
-            .and_then(|raw| serde_json::from_str(raw).ok())
-            .unwrap_or_default();
+            .and_then(|raw| serde_json::from_str(raw).ok());
+        let is_referred = matches!(field, Some(Value::String(_)));
+        let links = match field {
+            Some(Value::String(chain)) => match chain.parse().map(|chain| referred(&chain)) {
+                Ok(Some(links)) => links,
+                Ok(None) => {
+                    fault = Some("delegation_reference_unknown");
+                    Vec::new()
+                }
+                Err(_) => {
+                    fault = Some("malformed");
+                    Vec::new()
+                }
+            },
+            Some(links) => serde_json::from_value(links).unwrap_or_default(),
+            None => Vec::new(),
+        };
         let proof = call.proof().and_then(|raw| serde_json::from_str(raw).ok());
         let raw = call.arguments().unwrap_or("{}");
         let (arguments, canonical) = match arguments(raw) {
             Ok(read) => read,
             Err(code) => {
-                fault = Some(code);
+                fault = fault.or(Some(code));
                 (Map::new(), Vec::new())
             }
         };
@@ -64,6 +82,7 @@ impl Material {
             name: call.target().to_owned(),
             method: call.method(),
             is_ungoverned,
+            is_referred,
             fault,
         }
     }

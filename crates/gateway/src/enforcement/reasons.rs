@@ -56,6 +56,10 @@ pub const REASONS: &[(&str, &str)] = &[
         "the call carries no delegation chain; it is expected in _meta under io.chancery/delegation",
     ),
     (
+        "delegation_reference_unknown",
+        "the call refers to a delegation that this instance has not presented in this session since the gateway started; repeat the call with the chain in full",
+    ),
+    (
         "end_not_yours",
         "a session is ended by the instance that holds its root",
     ),

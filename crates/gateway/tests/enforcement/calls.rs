@@ -1,4 +1,5 @@
 use chancery_audit::{Event, Ruling};
+use chancery_types::Digest;
 use chancery_types::jws::{Compact, Header, assemble, signing_input};
 use serde_json::{Value, json};
 
@@ -367,4 +368,74 @@ async fn what_lacks_its_id_does_not_reach_the_server() {
     }
     assert_eq!(world.forwarded(), Vec::<String>::new());
     assert_eq!(count(&world.log().await, "decision"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_is_referred_to_by_who_presented_it_in_the_session() {
+    let mut world = World::start().await;
+    let mut opened = world.open(&tools()).await;
+    let mut joined = world.join(&opened, &[tool("read")]).await;
+    let args = json!({"path": "/a"});
+    let referring = |of: &Agent, chain: &[String], named: &str| {
+        let proof = of.proof(chain, "read", &args);
+        let meta = json!({"io.chancery/delegation": named, "io.chancery/proof": proof});
+        json!({"name": "read", "arguments": args, "_meta": meta})
+    };
+    let reference = Digest::of(opened.chain.join(",")).to_string();
+    let call = |agent: &Agent, chain: &[String]| referring(agent, chain, &reference);
+    // Nothing was presented with a call yet; nobody else may refer to it later.
+    let params = call(&opened.agent, &opened.chain);
+    let early = opened
+        .connection
+        .request("tools/call", Some("read"), params);
+    assert_eq!(early.await.reason(), "delegation_reference_unknown");
+    let full = opened
+        .connection
+        .call(&opened.agent, &opened.chain, "read", args.clone())
+        .await;
+    assert_eq!(full.reason(), "ok");
+    let params = call(&joined.agent, &opened.chain);
+    let other = joined
+        .connection
+        .request("tools/call", Some("read"), params);
+    assert_eq!(other.await.reason(), "delegation_reference_unknown");
+    let params = call(&opened.agent, &opened.chain);
+    assert!(reference.len() * 10 < opened.chain.join(",").len());
+    let first = opened
+        .connection
+        .request("tools/call", Some("read"), params.clone())
+        .await;
+    assert_eq!(first.reason(), "ok", "{first:?}");
+    let again = opened
+        .connection
+        .request("tools/call", Some("read"), params)
+        .await;
+    assert_eq!(again.reason(), "replay");
+    for (named, reason) in [
+        ("sha256:00", "malformed"),
+        ("", "malformed"),
+        (opened.chain[0].as_str(), "malformed"),
+    ] {
+        let params = referring(&opened.agent, &opened.chain, named);
+        let refused = opened
+            .connection
+            .request("tools/call", Some("read"), params)
+            .await;
+        assert_eq!(refused.reason(), reason, "{named}");
+    }
+    // A gateway that started again knows of none, and of no session either before it is joined.
+    assert_eq!(world.forwarded().len(), 2);
+    world.stop_gateway().await;
+    world.start_gateway(|_| ()).await;
+    let mut connection = opened.agent.connect(world.address).await;
+    let params = call(&opened.agent, &opened.chain);
+    let refused = connection.request("tools/call", Some("read"), params).await;
+    assert_eq!(refused.reason(), "delegation_reference_unknown");
+    let full = connection
+        .call(&opened.agent, &opened.chain, "read", args.clone())
+        .await;
+    assert_eq!(full.reason(), "ok");
+    let params = call(&opened.agent, &opened.chain);
+    let known = connection.request("tools/call", Some("read"), params).await;
+    assert_eq!(known.reason(), "ok");
 }
