@@ -90,6 +90,9 @@ pub enum SessionError {
     /// The delegation is for another key.
     #[error("the delegation is for another agent key than this instance's")]
     OtherKey,
+    /// The instance holds a delegation for another session.
+    #[error("this instance holds a delegation for another session")]
+    OtherSession,
     /// The instance has not joined a session.
     #[error("this instance has not joined a session")]
     NotJoined,
@@ -110,6 +113,7 @@ impl SessionError {
         match self {
             Self::NoDelegation { .. } => "no_delegation",
             Self::OtherKey => "other_key",
+            Self::OtherSession => "other_session",
             Self::NotJoined => "not_joined",
             Self::Node(_) => "no_credential",
             Self::Gateway(error) => error.reason(),
@@ -123,7 +127,9 @@ impl SessionError {
             Self::NoDelegation { .. } => {
                 Some("delegate to this instance with `chancery delegate`, then repeat the call")
             }
-            Self::OtherKey => Some("start the instance again and delegate to the new one"),
+            Self::OtherKey | Self::OtherSession => {
+                Some("start the instance again and delegate to the new one")
+            }
             Self::NotJoined => Some("make a call first: the first call joins the session"),
             Self::Node(_) => Some("start the process with `chancery run` or `chancery connect`"),
             Self::Gateway(GatewayError::Refused(problem)) => problem.remedy.as_deref(),
@@ -168,6 +174,37 @@ impl Instance {
         }
         self.held.send_replace(Some(Arc::new(held)));
         Ok(())
+    }
+
+    /// Takes a delegation from another agent. What is held already for another session is not
+    /// replaced: a peer must not put an instance to work in a session of the peer's choice.
+    pub(crate) fn take(&self, held: Held) -> Result<(), SessionError> {
+        if !held.is_for(self.key.public()) {
+            return Err(SessionError::OtherKey);
+        }
+        let session = held.session();
+        let fresh = self.held.send_if_modified(|known| {
+            if known
+                .as_ref()
+                .is_some_and(|known| known.session() != session)
+            {
+                return false;
+            }
+            *known = Some(Arc::new(held));
+            true
+        });
+        if fresh {
+            Ok(())
+        } else {
+            Err(SessionError::OtherSession)
+        }
+    }
+
+    /// Whether a delegation of that session would be taken.
+    pub(crate) fn takes(&self, session: &str) -> bool {
+        let held = self.held.borrow();
+        held.as_ref()
+            .is_none_or(|held| held.session().to_string() == session)
     }
 
     /// The delegation, once there is one; waits for it as long as it is told.

@@ -48,7 +48,7 @@ async fn main() -> Made<()> {
         Arc::clone(&reader),
         domain.trust(),
         card,
-        Arc::new(move |offer| {
+        Arc::new(move |offer, _chain| {
             let entries = &offer.offer().terms.entries;
             entries.iter().all(|entry| readable.subsumes(entry))
         }),

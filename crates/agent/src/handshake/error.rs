@@ -10,6 +10,7 @@ use super::channel::ChannelError;
 use crate::held::HeldError;
 use crate::identity::NodeError;
 use crate::key::AgentKeyError;
+use crate::session::SessionError;
 
 /// Why no authority changed hands. One reason each.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +71,9 @@ pub enum HandshakeError {
     /// What was passed on beside the chain does not belong to it.
     #[error("what was passed on beside the chain does not belong to it")]
     Held(#[from] HeldError),
+    /// The instance does not take it: it holds a delegation for another session.
+    #[error(transparent)]
+    Session(#[from] SessionError),
     /// The own delegation is over, or too short to be passed on.
     #[error("the own delegation is over")]
     Expired,
@@ -99,6 +103,7 @@ impl HandshakeError {
             Self::NotAdmitted => "offer_not_admitted",
             Self::Consent => "consent_invalid",
             Self::Held(_) => "bad_link",
+            Self::Session(error) => error.reason(),
             Self::Expired => "expired",
             Self::Node(_) => "no_credential",
             Self::Key(_) => "agent_key",

@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use chancery_api::Problem;
 use chancery_crypto::{AwsLc, random_bytes};
-use chancery_delegation::BoundedReplayMemory;
 use chancery_delegation::handshake::{
     Accepting, HandshakeRefusal, Nonce, OpenHandshakes, OwnEnd, PeerContext,
 };
 use chancery_delegation::http_signature::{
     HttpContext, HttpRequest, PresentedRequest, verify_presentation,
 };
+use chancery_delegation::{BoundedReplayMemory, VerifiedChain};
 use chancery_types::{Digest, Timestamp, base64url};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response, StatusCode};
@@ -29,7 +29,7 @@ use crate::clock::now;
 use crate::held::Held;
 use crate::identity::Credential;
 use crate::key::AgentKeyError;
-use crate::session::Instance;
+use crate::session::{Instance, SessionError};
 
 /// Handshakes of one peer within two minutes, and how many peers are remembered.
 const HANDSHAKES_PER_PEER: usize = 32;
@@ -41,9 +41,9 @@ const REQUESTS_PER_PEER: usize = 128;
 /// Chains that one channel remembers for references.
 const CHAINS_PER_CHANNEL: usize = 4;
 
-/// Whether an offer is one that this agent takes. It is asked before the answer is signed; what the
-/// offer says was said by the peer of the channel, whose key is not proven yet.
-pub type AdmitOffer = Arc<dyn Fn(&Accepting) -> bool + Send + Sync>;
+/// Whether an offer is one that this agent takes, out of that chain of the peer's. It is asked before
+/// the answer is signed.
+pub type AdmitOffer = Arc<dyn Fn(&Accepting, &VerifiedChain) -> bool + Send + Sync>;
 
 /// Takes authority from other agents, for one instance. What is taken is held by the instance, which
 /// joins its session with it at the next call.
@@ -273,11 +273,14 @@ impl HandshakeService {
             return Err(HandshakeRefusal::WrongKey.into());
         }
         // Nobody offers out of a chain that it has not shown.
-        let leaf = presented.delegation().map(|chain| chain.leaf().hash());
-        if leaf != Some(accepting.offer().parent) {
-            return Err(HandshakeRefusal::WrongChain.into());
+        let chain = presented
+            .delegation()
+            .filter(|chain| chain.leaf().hash() == accepting.offer().parent)
+            .ok_or(HandshakeRefusal::WrongChain)?;
+        if !self.instance.takes(chain.sid()) {
+            return Err(SessionError::OtherSession.into());
         }
-        if !(self.admit)(&accepting) {
+        if !(self.admit)(&accepting, chain) {
             return Err(HandshakeError::NotAdmitted);
         }
         let accept = self.instance.key().accept_offer(&accepting, context.now)?;
@@ -308,9 +311,7 @@ impl HandshakeService {
             return Err(HandshakeError::Consent);
         }
         let held = Held::new(taken.links().to_vec(), consent, mission, principal)?;
-        self.instance
-            .hold(held)
-            .map_err(|_| HandshakeRefusal::OtherHolder)?;
+        self.instance.take(held)?;
         tracing::info!(from = %context.peer, chain = %taken.digest(), "authority was taken");
         Ok(Answered::Taken(taken.digest()))
     }

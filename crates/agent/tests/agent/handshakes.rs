@@ -74,7 +74,7 @@ impl Taker {
             Arc::clone(&instance),
             domain.trust(),
             card(),
-            Arc::new(move |offer| !offer.offer().terms.entries.contains(&write)),
+            Arc::new(move |offer, _| !offer.offer().terms.entries.contains(&write)),
         );
         let any = ([127, 0, 0, 1], 0).into();
         let server = HandshakeServer::bind(any, svid, Arc::new(service))
@@ -189,6 +189,35 @@ async fn an_offer_that_is_not_admitted_is_not_answered() {
         assert_eq!(error.reason(), "offer_not_admitted");
     }
     assert!(taker.held().await.is_none());
+}
+
+#[tokio::test]
+async fn an_agent_at_work_is_not_put_into_another_session() {
+    let domain = Domain::new().unwrap();
+    let taker = Taker::start(&domain, "reader").await;
+    let (first, second) = (planner(&domain), planner(&domain));
+    let delegating = client(&domain, &first, Wire::Json);
+    let delegated = delegating.delegate(&first.2, &taker.peer, grant(read()));
+    delegated.await.unwrap();
+    let held = taker.held().await.unwrap();
+    for wire in [Wire::Json, Wire::A2a] {
+        let delegating = client(&domain, &second, wire);
+        let error = delegating
+            .delegate(&second.2, &taker.peer, grant(read()))
+            .await
+            .unwrap_err();
+        assert_eq!(error.reason(), "other_session");
+    }
+    assert_eq!(taker.held().await.unwrap().digest(), held.digest());
+    // Two that were answered before either ended: the first end counts.
+    let other = Taker::start(&domain, "reader").await;
+    let to = other.peer.clone();
+    let mut one = Stranger::connect(&domain, &to).await;
+    let mut two = Stranger::connect(&domain, &to).await;
+    let (agreed, late) = (one.agree(&domain, &to).await, two.agree(&domain, &to).await);
+    let (end, later) = (one.conclusion(agreed), two.conclusion(late));
+    assert_eq!(one.say(CONCLUSION, &end).await.0, StatusCode::OK);
+    assert_eq!(two.refused(CONCLUSION, &later).await, "other_session");
 }
 
 #[tokio::test]

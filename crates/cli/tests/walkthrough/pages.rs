@@ -11,7 +11,7 @@ use super::tools::Tools;
 const DEMO: &str = "cd \"$(mktemp -d)\"\nchancery demo --unattended\n";
 
 /// Pages that do not begin in the shell of the quick start, and are not pasted here.
-const ELSEWHERE: [&str; 1] = ["verify-a-chain-in-python.md"];
+const ELSEWHERE: [&str; 2] = ["delegate-between-agents.md", "verify-a-chain-in-python.md"];
 
 #[test]
 fn every_page_runs_as_it_stands_and_shows_what_it_says() {
