@@ -1,6 +1,5 @@
 //! An instance with its keys, speaking to the gateway over mutual TLS.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
@@ -23,9 +22,10 @@ use serde_json::{Map, Value, json};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::chains::{AGENT, GATEWAY, SERVER, TOOL, borrowed};
+use crate::chains::{AGENT, SERVER, TOOL, borrowed};
 use crate::manifest::CODE;
 use crate::plane::{DOMAIN, Plane, now};
+use crate::world::Home;
 
 const MISSION: &[u8] = b"Read the reports of March.\n";
 const LIFETIME_SECONDS: u64 = 1_800;
@@ -33,7 +33,7 @@ const LIFETIME_SECONDS: u64 = 1_800;
 /// An instance of the agent.
 pub(crate) struct Agent {
     id: InstanceId,
-    spiffe_id: String,
+    pub(crate) spiffe_id: String,
     key: SigningKey,
     wit: String,
     tls: TlsIdentity,
@@ -85,9 +85,9 @@ impl Agent {
         })
     }
 
-    pub(crate) async fn connect(&self, address: SocketAddr) -> anyhow::Result<Connection> {
-        let config = client_config(&self.tls, GATEWAY.parse()?)?;
-        let stream = TcpStream::connect(address).await?;
+    pub(crate) async fn connect(&self, home: &Home) -> anyhow::Result<Connection> {
+        let config = client_config(&self.tls, home.id.parse()?)?;
+        let stream = TcpStream::connect(home.address).await?;
         stream.set_nodelay(true)?;
         let stream = TlsConnector::from(Arc::new(config))
             .connect("localhost".try_into()?, stream)
@@ -98,7 +98,7 @@ impl Agent {
     }
 
     /// A root for the one tool, to which the principal consents.
-    pub(crate) async fn root(&self, plane: &Plane) -> anyhow::Result<IssuedRoot> {
+    pub(crate) async fn root(&self, plane: &Plane, home: &Home) -> anyhow::Result<IssuedRoot> {
         let draft = plane
             .client
             .draft_root(&DraftRoot {
@@ -108,6 +108,7 @@ impl Agent {
                 authorization_details: vec![entry()],
                 lifetime_seconds: LIFETIME_SECONDS,
                 max_depth: 3,
+                gateway: Some(home.name.to_string()).filter(|name| !name.is_empty()),
             })
             .await?;
         let claims = RootDraft::from_claims(draft.claims.as_bytes());
@@ -121,9 +122,9 @@ impl Agent {
     }
 
     /// The chain, continued to `worker`.
-    pub(crate) fn delegate(&self, root: &str, worker: &Self) -> anyhow::Result<Vec<String>> {
+    pub(crate) fn delegate(&self, chain: &[String], worker: &Self) -> anyhow::Result<Vec<String>> {
         let refused = |refusal: chancery_delegation::Refusal| anyhow::anyhow!("{}", refusal.reason);
-        let tip = ChainTip::read(&[root]).map_err(refused)?;
+        let tip = ChainTip::read(&borrowed(chain)).map_err(refused)?;
         let grant = tip.grant();
         let terms = Terms {
             subject: worker.spiffe_id.parse()?,
@@ -139,17 +140,17 @@ impl Agent {
             ask: Vec::new(),
         };
         let link = LinkDraft { terms }.sign(&tip, &AwsLc, &|bytes| self.key.sign(bytes))?;
-        Ok(vec![root.to_owned(), link])
+        Ok(chain.iter().cloned().chain([link]).collect())
     }
 
     pub(crate) fn presentation(
         &self,
         root: &IssuedRoot,
         chain: &[String],
-        nonce: String,
+        (home, nonce): (&Home, String),
     ) -> anyhow::Result<Presentation> {
         let claims = SessionProof {
-            aud: GATEWAY.to_owned(),
+            aud: home.id.clone(),
             nonce,
             cth: Digest::of(chain.join(",")).to_base64url(),
             iat: now().as_seconds(),
@@ -172,10 +173,15 @@ impl Agent {
     }
 
     /// A proof for one call, made now.
-    pub(crate) fn proof(&self, chain: Digest, args: &Map<String, Value>) -> anyhow::Result<String> {
+    pub(crate) fn proof(
+        &self,
+        home: &Home,
+        chain: Digest,
+        args: &Map<String, Value>,
+    ) -> anyhow::Result<String> {
         let jti = random_id::<ProofKind>()?.to_string();
         let draft = ProofDraft {
-            audience: GATEWAY,
+            audience: &home.id,
             issued_at: now(),
             jti: &jti,
             chain,
@@ -217,6 +223,26 @@ impl Connection {
             text()
         );
         serde_json::from_slice(&body).with_context(text)
+    }
+
+    /// Opens a session, or joins one; gives back which it is.
+    pub(crate) async fn enter(
+        &mut self,
+        agent: &Agent,
+        (root, chain): (&IssuedRoot, &[String]),
+        home: &Home,
+        session: Option<&str>,
+    ) -> anyhow::Result<String> {
+        let nonce = self.nonce().await?;
+        let presentation = agent.presentation(root, chain, (home, nonce))?;
+        let body = serde_json::to_string(&presentation)?;
+        let path = match session {
+            Some(session) => format!("/v1/sessions/{session}/join"),
+            None => "/v1/sessions".to_owned(),
+        };
+        let entered = self.post(&path, &[], body).await?;
+        let entered = entered.get("session").and_then(Value::as_str);
+        Ok(entered.context("no session")?.to_owned())
     }
 
     pub(crate) async fn nonce(&mut self) -> anyhow::Result<String> {

@@ -4,8 +4,8 @@ use anyhow::Context as _;
 use chancery_crypto::{AwsLc, SigningKey};
 use chancery_delegation::{
     BoundedReplayMemory, Call, ChainContext, ChainTip, Entry, LinkDraft, PersonDraft, ProofContext,
-    ProofDraft, RootDraft, Terms, TrustAnchor, VerifiedChain, VerifiedProof, verify_chain,
-    verify_proof,
+    ProofDraft, RevocationSet, RootDraft, Terms, TrustAnchor, VerifiedChain, VerifiedProof,
+    verify_chain, verify_proof,
 };
 use chancery_identity::SpiffeId;
 use chancery_types::id::{InstanceId, SessionId};
@@ -82,7 +82,7 @@ impl Parties {
             audience: GATEWAY,
             anchors: &self.anchors,
             epoch: EPOCH,
-            revoked: &|_| false,
+            revoked: RevocationSet::none(),
             verifier: &AwsLc,
         };
         verify_chain(&borrowed(chain), &context).map_err(refused)

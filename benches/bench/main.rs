@@ -9,6 +9,7 @@ mod options;
 mod plane;
 mod policies;
 mod report;
+mod revocations;
 mod sample;
 mod sessions;
 mod signatures;
@@ -42,12 +43,13 @@ fn main() -> anyhow::Result<()> {
 type Measure = fn(&Options, &mut Report) -> anyhow::Result<()>;
 
 fn run(options: &Options) -> anyhow::Result<Report> {
-    let sections: [(&str, Measure); 5] = [
+    let sections: [(&str, Measure); 6] = [
         ("signatures", signatures::measure),
         ("policies", policies::measure),
         ("sessions", sessions::measure),
         ("appends", appends::measure),
         ("calls", calls::measure),
+        ("revocations", revocations::measure),
     ];
     let mut report = Report::default();
     for (name, measure) in sections {

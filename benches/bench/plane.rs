@@ -12,8 +12,8 @@ use chancery_crypto::{AwsLc, SigningKey, create_private_file, random_bytes};
 use chancery_delegation::{Assertion, SoftwareAuthenticator};
 use chancery_identity::TrustDomain;
 use chancery_identity::trust::{
-    DelegationAuthority, LogOrigin, ManifestIssuer, Person, PersonCredential, Role, SignedTrust,
-    TrustDocument, TrustFormat, TrustSignature, VerifiedTrust,
+    DelegationAuthority, GatewayName, LogOrigin, ManifestIssuer, Person, PersonCredential, Role,
+    SignedTrust, TrustDocument, TrustFormat, TrustSignature, VerifiedTrust,
 };
 use chancery_journal::{Config, Journal, LocalSigner};
 use chancery_policy::{Files, Index, SignedBundle, bundle_digest, schema_text};
@@ -96,8 +96,12 @@ impl Principal {
 
 impl Plane {
     /// Makes and starts one in `data`, its sockets in `sockets`, with a policy and an agent.
-    pub(crate) async fn start(data: &Path, sockets: &Path) -> anyhow::Result<Self> {
-        for folder in ["signer", "server", "gateway"] {
+    pub(crate) async fn start(
+        data: &Path,
+        sockets: &Path,
+        gateways: &[GatewayName],
+    ) -> anyhow::Result<Self> {
+        for folder in ["signer", "server"] {
             std::fs::create_dir(data.join(folder))?;
         }
         let principal = Principal::new()?;
@@ -105,9 +109,17 @@ impl Plane {
         let manifest_key = SigningKey::generate(Algorithm::Ed25519)?;
         let (certificate, keys) = authorities(data)?;
         let (log, server_origin) = origin(data, "signer/log-key", "server")?;
-        let (_, gateway_origin) = origin(data, "gateway/log-key", "gateway")?;
-        let record = SigningKey::generate(Algorithm::Ed25519)?;
-        create_private_file(&data.join("gateway/record.key"), record.pkcs8().expose())?;
+        let mut log_origins = vec![server_origin];
+        let mut record_signers = Vec::new();
+        for name in gateways {
+            let folder = data.join(name.service());
+            std::fs::create_dir_all(&folder)?;
+            let place = format!("{}/log-key", name.service());
+            log_origins.push(origin(data, &place, &name.service())?.1);
+            let record = SigningKey::generate(Algorithm::Ed25519)?;
+            create_private_file(&folder.join("record.key"), record.pkcs8().expose())?;
+            record_signers.push(*record.public());
+        }
         let trust = sign_trust(TrustDocument {
             format: TrustFormat::V1,
             version: 1,
@@ -129,8 +141,8 @@ impl Plane {
             people: vec![principal.to_trust()],
             policy_signers: vec![*policy_key.public()],
             snapshot_signers: vec![*keys.snapshot.public()],
-            record_signers: vec![*record.public()],
-            log_origins: vec![server_origin, gateway_origin],
+            record_signers,
+            log_origins,
         })?;
         create_private_file(&data.join("trust.json"), &trust.signed().to_bytes()?)?;
         let mut serving = JoinSet::new();

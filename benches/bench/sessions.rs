@@ -4,8 +4,8 @@ use anyhow::{Context as _, ensure};
 use chancery_audit::{Disclosure, Label, LeafRef, OutcomeStatus, Ruling, commit, leaf_hash};
 use chancery_crypto::{AwsLc, SigningKey};
 use chancery_delegation::{
-    Call, IssuerKey, ManifestContext, Standing, Target, VerifiedChain, VerifiedProof,
-    verify_manifest,
+    Call, IssuerKey, ManifestContext, RevocationSet, Standing, Target, VerifiedChain,
+    VerifiedProof, verify_manifest,
 };
 use chancery_identity::{
     AttestationLevel, Confirmation, Isolation, WitBundle, WitClaims, verify_wit,
@@ -194,7 +194,7 @@ impl Scene {
             standing: Standing {
                 now: NOW,
                 epoch: 1,
-                revoked: &|_| false,
+                revoked: RevocationSet::none(),
             },
             chain: &self.chain,
             proof,

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use chancery_gateway::{Gateway, GatewayConfig, Hosts, Limits, Upstream};
+use chancery_identity::trust::GatewayName;
 use chancery_types::Digest;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
@@ -20,7 +21,7 @@ use tokio::task::JoinSet;
 
 use crate::agent::{Agent, Connection, chain_digest};
 use crate::chains::{SERVER, TOOL};
-use crate::plane::{Plane, now};
+use crate::plane::{DOMAIN, Plane, now};
 use crate::tool_server;
 
 /// Every call has arguments and an id of its own.
@@ -31,11 +32,19 @@ pub(crate) struct Governed {
     pub(crate) worker: Agent,
     chain: Vec<String>,
     digest: Digest,
-    address: SocketAddr,
+    home: Home,
     _opener: (Agent, Connection),
     _serving: JoinSet<()>,
     _plane: Plane,
     _sockets: TempDir,
+}
+
+/// One of a deployment's gateways.
+#[derive(Debug, Clone)]
+pub(crate) struct Home {
+    pub(crate) name: GatewayName,
+    pub(crate) id: String,
+    pub(crate) address: SocketAddr,
 }
 
 /// The tool server and who waits for it.
@@ -78,6 +87,24 @@ impl Prepared {
             .to_string()
     }
 
+    /// Calls through a gateway.
+    pub(crate) async fn send(
+        &self,
+        connection: &mut Connection,
+        chain: &[String],
+        proof: &str,
+    ) -> anyhow::Result<Value> {
+        let headers = [
+            ("accept", "application/json"),
+            ("mcp-protocol-version", "2026-07-28"),
+            ("mcp-method", "tools/call"),
+            ("mcp-name", TOOL),
+        ];
+        let body = self.body(Some((chain, proof)));
+        let path = format!("/mcp/{SERVER}");
+        connection.post(&path, &headers, body).await
+    }
+
     fn check(&self, answer: &Value) -> anyhow::Result<()> {
         let text = answer.pointer("/result/content/0/text");
         ensure!(
@@ -92,30 +119,27 @@ impl Governed {
     /// Starts everything, its files below `data`.
     pub(crate) async fn start(data: &Path) -> anyhow::Result<Self> {
         let sockets = tempfile::tempdir()?;
-        let plane = Plane::start(data, sockets.path()).await?;
-        let (address, serving) = start_gateway(data, sockets.path()).await?;
+        let name = GatewayName::default();
+        let plane = Plane::start(data, sockets.path(), std::slice::from_ref(&name)).await?;
+        let (home, serving) = start_gateway(data, sockets.path(), name).await?;
         let opener = Agent::launch(&plane).await?;
-        let root = opener.root(&plane).await?;
-        let mut connection = opener.connect(address).await?;
-        let nonce = connection.nonce().await?;
-        let presentation = opener.presentation(&root, std::slice::from_ref(&root.root), nonce)?;
-        let body = serde_json::to_string(&presentation)?;
-        let opened = connection.post("/v1/sessions", &[], body).await?;
-        let session = opened.get("session").and_then(Value::as_str);
-        let session = session.context("no session was opened")?;
+        let root = opener.root(&plane, &home).await?;
+        let mut connection = opener.connect(&home).await?;
+        let chain = vec![root.root.clone()];
+        let session = connection
+            .enter(&opener, (&root, &chain), &home, None)
+            .await?;
         let worker = Agent::launch(&plane).await?;
-        let chain = opener.delegate(&root.root, &worker)?;
-        let mut joining = worker.connect(address).await?;
-        let nonce = joining.nonce().await?;
-        let body = serde_json::to_string(&worker.presentation(&root, &chain, nonce)?)?;
+        let chain = opener.delegate(&chain, &worker)?;
+        let mut joining = worker.connect(&home).await?;
         joining
-            .post(&format!("/v1/sessions/{session}/join"), &[], body)
+            .enter(&worker, (&root, &chain), &home, Some(&session))
             .await?;
         Ok(Self {
             worker,
             digest: chain_digest(&chain),
             chain,
-            address,
+            home,
             _opener: (opener, connection),
             _serving: serving,
             _plane: plane,
@@ -124,35 +148,33 @@ impl Governed {
     }
 
     pub(crate) async fn connect(&self) -> anyhow::Result<Connection> {
-        self.worker.connect(self.address).await
+        self.worker.connect(&self.home).await
     }
 
     /// Makes the proof, calls, and reads the answer.
     pub(crate) async fn call(&self, connection: &mut Connection) -> anyhow::Result<()> {
         let call = Prepared::next();
         let proof = self.prove(&call)?;
-        let headers = [
-            ("accept", "application/json"),
-            ("mcp-protocol-version", "2026-07-28"),
-            ("mcp-method", "tools/call"),
-            ("mcp-name", TOOL),
-        ];
-        let body = call.body(Some((&self.chain, &proof)));
-        let answer = connection
-            .post(&format!("/mcp/{SERVER}"), &headers, body)
-            .await?;
+        let answer = call.send(connection, &self.chain, &proof).await?;
         call.check(&answer)
     }
 
     pub(crate) fn prove(&self, call: &Prepared) -> anyhow::Result<String> {
-        self.worker.proof(self.digest, &call.args)
+        self.worker.proof(&self.home, self.digest, &call.args)
     }
 }
 
-async fn start_gateway(data: &Path, sockets: &Path) -> anyhow::Result<(SocketAddr, JoinSet<()>)> {
-    let folder = data.join("gateway");
+/// Starts the gateway of that name; its files stand where [`Plane::start`] put its keys.
+pub(crate) async fn start_gateway(
+    data: &Path,
+    sockets: &Path,
+    name: GatewayName,
+) -> anyhow::Result<(Home, JoinSet<()>)> {
+    let folder = data.join(name.service());
+    let id = name.spiffe_id(DOMAIN);
     let upstream = Upstream::new(std::env::current_exe()?, [tool_server::ARGUMENT]);
     let gateway = Gateway::open(GatewayConfig {
+        name: name.clone(),
         log: folder.join("log"),
         log_key: folder.join("log-key"),
         record_key: folder.join("record.key"),
@@ -169,13 +191,14 @@ async fn start_gateway(data: &Path, sockets: &Path) -> anyhow::Result<(SocketAdd
     })
     .await?;
     let address = gateway.address();
+    let home = Home { name, id, address };
     let mut serving = JoinSet::new();
     serving.spawn(async move {
         let _ = gateway.serve(std::future::pending::<()>()).await;
     });
     // Proofs of the very second of the start are refused.
     tokio::time::sleep(Duration::from_millis(1_100)).await;
-    Ok((address, serving))
+    Ok((home, serving))
 }
 
 impl Direct {

@@ -5,14 +5,14 @@ use std::sync::LazyLock;
 use chancery_delegation::webauthn::{AuthenticatorData, ClientData};
 use chancery_delegation::{
     ApprovalStatement, Assertion, BoundedReplayMemory, Call, ChainContext, ChainTip, Credential,
-    Entry, IssuerKey, ManifestContext, ProofContext, Reason, RootDraft, Standing, Target,
-    TrustAnchor, VerifiedChain, arguments_digest, authenticate_manifest, authorise, read_arguments,
-    seal_manifest_payload, verify_approval, verify_assertion, verify_chain, verify_manifest,
-    verify_proof,
+    Entry, IssuerKey, LinkStanding, ManifestContext, ProofContext, Reason, RevocationSet,
+    RootDraft, Standing, Target, TrustAnchor, VerifiedChain, arguments_digest,
+    authenticate_manifest, authorise, examine_chain, read_arguments, seal_manifest_payload,
+    verify_approval, verify_assertion, verify_chain, verify_manifest, verify_proof,
 };
 use chancery_types::jws::{Header, assemble, signing_input};
 use chancery_types::limits::MAX_CHAIN_LINKS;
-use chancery_types::{Digest, Jwk, parse_strict, parse_strict_with_floats};
+use chancery_types::{Digest, Jwk, parse_strict, parse_strict_with_floats, to_canonical};
 use serde_json::{Map, Value};
 
 use crate::world::{CHAIN, Credulous, EPOCH, GATEWAY, NOW, trust};
@@ -166,6 +166,26 @@ pub(crate) fn approval(input: &[u8]) -> bool {
     true
 }
 
+/// What is revoked, as snapshots hold it: one writing, and nothing that it names twice.
+pub(crate) fn revocations(input: &[u8]) -> bool {
+    let Ok(value) = parse_strict(input) else {
+        return false;
+    };
+    let Ok(set) = serde_json::from_value::<RevocationSet>(value.clone()) else {
+        return false;
+    };
+    let written = to_canonical(&set).ok();
+    let again = to_canonical(&value).ok();
+    assert!(written.is_some() && written == again);
+    let mut built = RevocationSet::default();
+    for one in set.iter() {
+        assert!(set.since(one.what.kind(), one.what.id()) == Some(one.at));
+        assert!(built.revoke(&one).is_ok());
+    }
+    assert!(built == set && set.iter().count() == set.len());
+    true
+}
+
 /// The payload of a manifest, sealed as it is.
 pub(crate) fn manifest(input: &[u8]) -> bool {
     let issuers = issuers();
@@ -198,15 +218,25 @@ pub(crate) fn envelope(input: &[u8]) -> bool {
 fn is_chain(links: &[&str]) -> bool {
     let _ = ChainTip::read(links);
     let anchors = anchors();
-    let Ok(chain) = verify_chain(links, &context(&anchors)) else {
+    let verified = verify_chain(links, &context(&anchors));
+    let examined = examine_chain(links, &context(&anchors));
+    // Looking link by link comes to the same end.
+    assert_eq!(examined.refusal.is_none(), verified.is_ok());
+    let Ok(chain) = verified else {
         return false;
     };
+    assert!(
+        examined
+            .links
+            .iter()
+            .all(|link| *link == LinkStanding::Stands)
+    );
     assert_eq!(chain.digest(), Digest::of(links.join(",")));
     assert_eq!(chain.links().len(), links.len());
     let standing = Standing {
         now: NOW,
         epoch: EPOCH,
-        revoked: &|_| false,
+        revoked: RevocationSet::none(),
     };
     assert!(chain.recheck(&standing).is_ok());
     let args = Map::new();
@@ -231,7 +261,7 @@ fn context(anchors: &[TrustAnchor]) -> ChainContext<'_> {
         audience: GATEWAY,
         anchors,
         epoch: EPOCH,
-        revoked: &|_| false,
+        revoked: RevocationSet::none(),
         verifier: &Credulous,
     }
 }

@@ -6,6 +6,7 @@
 pub mod client;
 pub mod error;
 pub mod gateway;
+pub mod lift;
 pub mod listener;
 pub mod pb;
 pub mod server;

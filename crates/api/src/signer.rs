@@ -4,6 +4,7 @@ use chancery_delegation::Assertion;
 use chancery_types::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::lift::SignedLift;
 use crate::server::TrustText;
 use crate::{ClientError, UnixClient};
 
@@ -158,6 +159,11 @@ impl SignerClient {
     /// Asks for a snapshot's signature.
     pub async fn snapshot(&self, request: &SignSnapshot) -> Result<SignedSnapshot, ClientError> {
         self.0.post("/v1/sign/snapshot", request).await
+    }
+
+    /// Has a revocation that root keys lifted no longer held.
+    pub async fn lift(&self, lift: &SignedLift) -> Result<Done, ClientError> {
+        self.0.post("/v1/lift", lift).await
     }
 
     /// Installs a later version of the trust document.

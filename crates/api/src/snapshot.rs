@@ -1,5 +1,6 @@
 //! The signed, dated snapshot that gateways work from (decisions 10 and 19).
 
+use chancery_delegation::RevocationSet;
 use chancery_identity::trust::VerifiedTrust;
 use chancery_types::{Digest, SignatureVerifier, Timestamp, base64url, to_canonical};
 use serde::{Deserialize, Serialize};
@@ -22,8 +23,8 @@ pub struct Snapshot {
     pub policy_digest: Digest,
     /// The authority epoch: chains of an earlier one are dead.
     pub epoch: u64,
-    /// Identifiers of revoked delegations, sorted.
-    pub revoked: Vec<String>,
+    /// What is revoked.
+    pub revoked: RevocationSet,
 }
 
 /// A snapshot with its signature, not yet verified.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use chancery_types::id::{Id, Kind};
-use chancery_types::{Digest, Timestamp};
+use chancery_types::{Digest, RevocationKind, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -78,6 +78,7 @@ described! {
     Timestamp => "microseconds since the epoch",
     u64 => "integer",
     bool => "boolean",
+    RevocationKind => "token | session | mission | agent | instance | person | key",
 }
 
 impl<K: Kind> FieldType for Id<K> {

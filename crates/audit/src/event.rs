@@ -76,6 +76,10 @@ registry! {
     ApprovalGrant,
     Outcome,
     SessionRefuse,
+    RevocationAdd,
+    RevocationLift,
+    EpochRaise,
+    SnapshotAdopt,
 }
 
 impl Event {
@@ -100,7 +104,11 @@ impl Event {
             | Self::RecordEnrol(_)
             | Self::SessionOpen(_)
             | Self::SessionEnd(_)
-            | Self::SessionRefuse(_) => None,
+            | Self::SessionRefuse(_)
+            | Self::RevocationAdd(_)
+            | Self::RevocationLift(_)
+            | Self::EpochRaise(_)
+            | Self::SnapshotAdopt(_) => None,
         }
     }
 
@@ -125,7 +133,11 @@ impl Event {
             | Self::ManifestRegister(_)
             | Self::IdentityIssue(_)
             | Self::IdentityEnd(_)
-            | Self::CheckpointEnrol(_) => None,
+            | Self::CheckpointEnrol(_)
+            | Self::RevocationAdd(_)
+            | Self::RevocationLift(_)
+            | Self::EpochRaise(_)
+            | Self::SnapshotAdopt(_) => None,
         }
     }
 }

@@ -24,8 +24,9 @@ pub use entry::{Entry, EntryError, leaf_hash};
 pub use event::Event;
 pub use events::{
     ApprovalAnswer, ApprovalGrant, ApprovalRequest, CheckpointEnrol, Decision, DelegationEnrol,
-    DelegationRoot, IdentityEnd, IdentityIssue, ManifestRegister, Outcome, PolicyPublish,
-    RecordEnrol, SessionEnd, SessionJoin, SessionLeave, SessionOpen, SessionRefuse, TrustChange,
+    DelegationRoot, EpochRaise, IdentityEnd, IdentityIssue, ManifestRegister, Outcome,
+    PolicyPublish, RecordEnrol, RevocationAdd, RevocationLift, SessionEnd, SessionJoin,
+    SessionLeave, SessionOpen, SessionRefuse, SnapshotAdopt, TrustChange,
 };
 pub use instance_chain::{ChainError, InstanceChains, InstanceLink, LeafRef};
 pub use label::{Label, LabelError};

@@ -9,6 +9,7 @@ pub mod handshake;
 pub mod http_signature;
 pub mod manifest;
 pub mod proof;
+pub mod revocation;
 pub mod token;
 pub mod webauthn;
 
@@ -21,8 +22,8 @@ pub use approval::{
     Answer, Approval, ApprovalError, ApprovalStatement, Denial, Verdict, verify_approval,
 };
 pub use chain::{
-    ChainContext, ChainTip, Coverage, Restriction, Scope, Standing, TrustAnchor, VerifiedChain,
-    VerifiedLink, authorise, verify_chain,
+    ChainContext, ChainReading, ChainTip, Coverage, Examination, LinkStanding, Restriction, Scope,
+    Standing, TrustAnchor, VerifiedChain, VerifiedLink, authorise, examine_chain, verify_chain,
 };
 pub use consent::{Consent, ConsentError, consent_challenge, verify_consent};
 pub use draft::{DraftError, LinkDraft, PersonDraft, ProofDraft, RootDraft, Signer, Terms};
@@ -37,6 +38,7 @@ pub use proof::{
     arguments_digest, verify_proof,
 };
 pub use reason::{Reason, ReasonError, Refusal};
+pub use revocation::{Revocable, RevocableError, Revocation, RevocationSet, RevocationSetError};
 pub use token::{
     Call, CleanPath, Constraint, Entry, Grant, Judgement, Limits, LinkClaims, Network, Principal,
     RootClaims, Scalar, Target, read_arguments,

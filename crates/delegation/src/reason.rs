@@ -1,6 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use chancery_types::RevocationKind;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Why a chain, a proof or a call is refused: one code each, the same in log, answer and vector.
@@ -47,7 +48,7 @@ pub enum Reason {
     ScopeEscalation,
     /// An entry, constraint or limit whose meaning is not known.
     ConstraintUnknown,
-    /// A link was revoked.
+    /// What a link names was revoked.
     Revoked,
     /// The authority's epoch is another one.
     StaleEpoch,
@@ -222,13 +223,16 @@ impl<'de> Deserialize<'de> for Reason {
     }
 }
 
-/// A refusal: the reason, and which link of the chain it is about where it is about one.
+/// A refusal: the reason, which link of the chain it is about where it is about one, and what of it
+/// was revoked where that is why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refusal {
     /// Why.
     pub reason: Reason,
     /// Which link, the root being 0.
     pub link: Option<usize>,
+    /// What of the link was revoked; there where the reason is [`Reason::Revoked`].
+    pub revoked: Option<RevocationKind>,
 }
 
 impl Refusal {
@@ -236,21 +240,37 @@ impl Refusal {
         Self {
             reason,
             link: Some(link),
+            revoked: None,
+        }
+    }
+
+    pub(crate) const fn revoked(link: usize, kind: RevocationKind) -> Self {
+        Self {
+            reason: Reason::Revoked,
+            link: Some(link),
+            revoked: Some(kind),
         }
     }
 }
 
 impl From<Reason> for Refusal {
     fn from(reason: Reason) -> Self {
-        Self { reason, link: None }
+        Self {
+            reason,
+            link: None,
+            revoked: None,
+        }
     }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.link {
-            Some(link) => write!(f, "refused at link {link}: {}", self.reason),
-            None => write!(f, "refused: {}", self.reason),
+        match (self.link, self.revoked) {
+            (Some(link), Some(kind)) => {
+                write!(f, "refused at link {link}: {} ({kind})", self.reason)
+            }
+            (Some(link), None) => write!(f, "refused at link {link}: {}", self.reason),
+            (None, _) => write!(f, "refused: {}", self.reason),
         }
     }
 }

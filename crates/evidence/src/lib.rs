@@ -16,6 +16,7 @@ pub mod trust_record;
 
 mod actions;
 mod verify;
+mod withdrawn;
 
 pub use actions::{ActionLine, actions};
 pub use catalog::Catalog;
@@ -25,3 +26,4 @@ pub use log::{LogProblem, VerifiedLog};
 pub use report::{Axis, AxisVerdict, Finding, Note, NoteValue, Place, Report, ReportOutcome};
 pub use story::{Story, WhyError, why};
 pub use verify::{Replay, verify};
+pub use withdrawn::Withdrawn;

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use chancery_gateway::{Gateway, GatewayConfig, Hosts, Limits, Upstream};
+use chancery_identity::trust::GatewayName;
 use chancery_types::Timestamp;
 
 fn now() -> Timestamp {
@@ -28,6 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (data, server, log) = (PathBuf::from(next()?), next()?, next()?);
     let folder = data.join("gateway");
     let config = GatewayConfig {
+        name: GatewayName::default(),
         log: folder.join("log"),
         log_key: folder.join("log-key"),
         record_key: folder.join("record.key"),

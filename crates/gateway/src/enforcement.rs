@@ -14,6 +14,7 @@ mod enforcer;
 mod enrolment;
 mod evidence_index;
 mod in_force;
+mod introspection;
 mod live;
 mod log;
 mod material;
@@ -25,6 +26,7 @@ mod reasons;
 mod record;
 mod references;
 mod restore;
+mod revoking;
 mod sessions;
 mod snapshots;
 mod svid;
@@ -32,6 +34,7 @@ mod tasks;
 mod trust_store;
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -39,6 +42,7 @@ use chancery_api::server::ServerClient;
 use chancery_api::tls::TlsIdentity;
 use chancery_crypto::SigningKey;
 use chancery_delegation::BoundedReplayMemory;
+use chancery_identity::trust::GatewayName;
 use chancery_identity::{SpiffeId, TrustDomain};
 use chancery_types::Timestamp;
 use tokio::sync::Notify;
@@ -77,6 +81,7 @@ const CATALOG_WAIT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Enforcement {
     trust_domain: TrustDomain,
+    name: GatewayName,
     /// The gateway's own SPIFFE ID: the audience of chains and proofs.
     own: SpiffeId,
     log: Log,
@@ -91,6 +96,8 @@ pub(crate) struct Enforcement {
     abandon_seconds: u64,
     server: ServerClient,
     trust: TrustStore,
+    /// The sequence of the last snapshot that the log says was adopted.
+    adopted: AtomicU64,
     in_force: RwLock<Option<Arc<InForce>>>,
     catalog: PinnedCatalog,
     upstreams: Arc<Upstreams>,
@@ -105,11 +112,14 @@ pub(crate) struct Enforcement {
     pinned: Notify,
     /// Wakes whoever enrols at the server.
     ended: Notify,
+    /// Wakes whoever ends what is revoked.
+    revised: Notify,
 }
 
 /// What an [`Enforcement`] is made of.
 pub(crate) struct Parts {
     pub(crate) trust_domain: TrustDomain,
+    pub(crate) name: GatewayName,
     pub(crate) own: SpiffeId,
     pub(crate) log: Log,
     pub(crate) objects: Objects,
@@ -123,12 +133,14 @@ pub(crate) struct Parts {
     pub(crate) trust: TrustStore,
     pub(crate) upstreams: Arc<Upstreams>,
     pub(crate) sessions: Vec<live::Live>,
+    pub(crate) adopted: u64,
 }
 
 impl Enforcement {
     pub(crate) fn new(parts: Parts) -> Self {
         Self {
             trust_domain: parts.trust_domain,
+            name: parts.name,
             own: parts.own,
             log: parts.log,
             objects: parts.objects,
@@ -141,6 +153,7 @@ impl Enforcement {
             abandon_seconds: parts.abandon_seconds,
             server: ServerClient::new(parts.server_socket),
             trust: parts.trust,
+            adopted: AtomicU64::new(parts.adopted),
             in_force: RwLock::new(None),
             catalog: PinnedCatalog::default(),
             upstreams: parts.upstreams,
@@ -153,6 +166,7 @@ impl Enforcement {
             sessions: Sessions::new(parts.sessions),
             pinned: Notify::new(),
             ended: Notify::new(),
+            revised: Notify::new(),
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use chancery_api::tls::{TlsError, server_config};
 use chancery_crypto::{KeyError, KeyFileError, SigningKey, read_private_file};
+use chancery_identity::trust::GatewayName;
 use chancery_identity::{SpiffeId, TrustDomain};
 use chancery_journal::{Config, Journal, JournalError, LocalSigner, LocalSignerError};
 use chancery_types::{Algorithm, Timestamp};
@@ -27,6 +28,8 @@ const MAX_GRACE_SECONDS: u64 = 3_600;
 /// What a gateway is made of.
 #[derive(Debug, Clone)]
 pub struct GatewayConfig {
+    /// Which of the deployment's gateways it is.
+    pub name: GatewayName,
     /// The gateway's own folder: objects, dossiers, records and the last trust document are kept
     /// below it.
     pub folder: PathBuf,
@@ -73,6 +76,9 @@ pub enum GatewayError {
     /// The trust document.
     #[error("the trust document")]
     Trust(#[from] TrustStoreError),
+    /// The trust document names no such gateway.
+    #[error("the trust document admits no gateway {0}")]
+    NotAdmitted(String),
     /// A name in the trust document is not usable.
     #[error("the trust document's trust domain has no names of ours")]
     Name(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -206,10 +212,12 @@ fn parts(config: GatewayConfig) -> Result<Parts, GatewayError> {
     let trust = TrustStore::open(&config.trust_file, config.folder.join("trust.json"))?;
     let domain = trust.current().trust_domain.clone();
     let trust_domain: TrustDomain = domain.parse().map_err(|error| name(Box::new(error)))?;
-    let own: SpiffeId = format!("spiffe://{domain}/service/gateway")
-        .parse()
-        .map_err(|error| name(Box::new(error)))?;
-    let origin = format!("{domain}/log/gateway");
+    let spiffe_id = config.name.spiffe_id(&domain);
+    let own: SpiffeId = spiffe_id.parse().map_err(|error| name(Box::new(error)))?;
+    let origin = config.name.log_origin(&domain);
+    if trust.current().gateway(&spiffe_id).is_none() {
+        return Err(GatewayError::NotAdmitted(spiffe_id));
+    }
     let log_origin: chancery_tlog::Origin =
         origin.parse().map_err(|error| name(Box::new(error)))?;
     let label = origin.parse().map_err(|error| name(Box::new(error)))?;
@@ -230,6 +238,7 @@ fn parts(config: GatewayConfig) -> Result<Parts, GatewayError> {
     let restored = restore(&journal, &dossiers, &records)?;
     Ok(Parts {
         trust_domain,
+        name: config.name,
         own,
         log: Log::new(journal, label),
         objects,
@@ -243,5 +252,6 @@ fn parts(config: GatewayConfig) -> Result<Parts, GatewayError> {
         trust,
         upstreams: Arc::new(Upstreams::new(config.servers, config.limits)),
         sessions: restored.sessions,
+        adopted: restored.adopted,
     })
 }

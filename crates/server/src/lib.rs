@@ -7,6 +7,7 @@ mod clock;
 mod endpoints;
 mod remote_signer;
 mod server;
+mod withdrawn;
 
 pub use clock::{Clock, ClockError};
 pub use endpoints::ROUTES;

@@ -13,6 +13,7 @@ use chancery_types::Timestamp;
 use tokio::sync::watch;
 
 use crate::Clock;
+use crate::withdrawn::{Standing, Withdrawn};
 
 /// The control plane of one trust domain.
 #[derive(Debug)]
@@ -20,13 +21,14 @@ pub struct Server {
     pub(crate) store: Store,
     pub(crate) signer: SignerClient,
     pub(crate) origin: Label,
-    pub(crate) gateway_id: String,
     journal: Journal,
     /// Held from the time of an entry to its place in the log.
     enrolling: tokio::sync::Mutex<()>,
     clock: Clock,
     trust: RwLock<VerifiedTrust>,
     policy: RwLock<Option<Arc<Bundle>>>,
+    pub(crate) withdrawn: tokio::sync::Mutex<Withdrawn>,
+    pub(crate) standing: RwLock<Standing>,
     changes: watch::Sender<u64>,
     trust_file: PathBuf,
 }
@@ -55,6 +57,18 @@ pub enum ServerError {
     /// The tables failed.
     #[error(transparent)]
     Store(#[from] chancery_store::StoreError),
+    /// The log cannot be read.
+    #[error("the log cannot be read")]
+    Log(#[from] chancery_journal::JournalError),
+    /// An entry of the log is not one of ours.
+    #[error("entry {index} of the log cannot be read")]
+    Entry {
+        /// Its index.
+        index: u64,
+        /// Why.
+        #[source]
+        source: chancery_audit::EntryError,
+    },
     /// The stored policy bundle is not one.
     #[error("the stored policy bundle cannot be loaded")]
     Policy(#[from] chancery_policy::BundleError),
@@ -76,11 +90,13 @@ impl Server {
             Some(row) => Some(Arc::new(Bundle::load(&row.bundle.to_files())?)),
             None => None,
         };
+        // A clock that stepped back issues nothing; what is revoked is read all the same.
+        let now = config.clock.now().unwrap_or_else(|error| error.latest);
+        let withdrawn = Withdrawn::load(&config.journal, now)?;
         let name = |error| ServerError::Name(Box::new(error));
         let domain = config.trust.trust_domain.clone();
         let server = Arc::new(Self {
             origin: format!("{domain}/log/server").parse().map_err(name)?,
-            gateway_id: format!("spiffe://{domain}/service/gateway"),
             store: config.store,
             signer: config.signer,
             journal: config.journal,
@@ -88,6 +104,8 @@ impl Server {
             clock: config.clock,
             trust: RwLock::new(config.trust),
             policy: RwLock::new(policy),
+            standing: RwLock::new(withdrawn.standing()),
+            withdrawn: tokio::sync::Mutex::new(withdrawn),
             changes: watch::Sender::new(0),
             trust_file: config.trust_file,
         });
@@ -111,20 +129,28 @@ impl Server {
     /// Writes an event into the log; durable when this returns. Entries stand in the log in the
     /// order of their times.
     pub(crate) async fn enrol(&self, event: impl Into<Event>) -> Result<u64, Problem> {
+        self.enrol_at(event).await.map(|(index, _)| index)
+    }
+
+    /// Writes an event into the log; says where and when.
+    pub(crate) async fn enrol_at(
+        &self,
+        event: impl Into<Event>,
+    ) -> Result<(u64, Timestamp), Problem> {
         let event = event.into();
         let _turn = self.enrolling.lock().await;
+        let at = self.now()?;
         let entry = Entry {
             origin: self.origin.clone(),
-            at: self.now()?,
+            at,
             event,
         };
         let bytes = entry
             .to_bytes()
             .map_err(|error| Problem::internal("entry", &error))?;
-        self.journal
-            .append(bytes)
-            .await
-            .map_err(|error| Problem::internal("log", &error))
+        let index = self.journal.append(bytes).await;
+        let index = index.map_err(|error| Problem::internal("log", &error))?;
+        Ok((index, at))
     }
 
     /// How many entries are durable.
@@ -159,6 +185,7 @@ impl Server {
         replace_private_file(&self.trust_file, text.as_bytes())
             .map_err(|error| Problem::internal("trust", &error))?;
         *self.trust.write().unwrap_or_else(PoisonError::into_inner) = accepted;
+        self.snapshot_changed().await;
         self.enrol_trust().await
     }
 
@@ -182,6 +209,7 @@ impl Server {
             .await
             .map_err(|error| Problem::internal("store", &error))?;
         *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(bundle));
+        self.snapshot_changed().await;
         Ok(())
     }
 

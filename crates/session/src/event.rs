@@ -34,12 +34,7 @@ pub enum Event {
     /// An instance leaves.
     Leave(Leaving),
     /// The session ends.
-    End {
-        /// Why.
-        reason: EndReason,
-        /// The digest of the index of its evidence, where it is known.
-        evidence: Option<Digest>,
-    },
+    End(Ending),
 }
 
 /// Limits of the whole session.
@@ -139,6 +134,17 @@ pub struct Leaving {
     pub instance: Label,
     /// Why.
     pub reason: LeaveReason,
+}
+
+/// The end of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    /// Why.
+    pub reason: EndReason,
+    /// What was revoked of its root, where that is why.
+    pub cause: Option<Label>,
+    /// The digest of the index of its evidence, where it is known.
+    pub evidence: Option<Digest>,
 }
 
 /// What a root rests on, from whether the person's consent to it was verified.

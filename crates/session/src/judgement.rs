@@ -115,6 +115,7 @@ impl Judgement {
             cost_micros: self.cost_micros,
             charges: self.found.charges.clone(),
             step: self.step.clone(),
+            revoked: None,
         }
     }
 }

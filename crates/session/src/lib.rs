@@ -31,7 +31,7 @@ mod translate;
 pub use action::{Action, PRINCIPAL, chain_ask, principal_text};
 pub use effect::{Effect, Permit};
 pub use event::{
-    Answered, ApprovalQuestion, Budgets, Event, ExecutionEnd, Joining, Leaving, Opening,
+    Answered, ApprovalQuestion, Budgets, Ending, Event, ExecutionEnd, Joining, Leaving, Opening,
 };
 pub use judge::{CallInput, CatalogFacts};
 pub use judgement::Judgement;

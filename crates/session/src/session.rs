@@ -1,17 +1,16 @@
 //! The machine.
 
 use chancery_audit::{
-    EndReason, Event as Entry, Label, LeaveReason, Outcome, Ruling, SessionEnd, SessionLeave,
-    SessionRefuse,
+    Event as Entry, Label, LeaveReason, Outcome, Ruling, SessionEnd, SessionLeave, SessionRefuse,
 };
+use chancery_types::Timestamp;
 use chancery_types::id::SessionId;
-use chancery_types::{Digest, Timestamp};
 
 use crate::judge::{self, CallInput};
 use crate::state::{Durable, Ended, Open};
 use crate::{
-    Effect, Event, ExecutionEnd, Fault, Judgement, Leaving, Permit, Reason, Refused, admission,
-    approval,
+    Effect, Ending, Event, ExecutionEnd, Fault, Judgement, Leaving, Permit, Reason, Refused,
+    admission, approval,
 };
 
 /// A session.
@@ -123,7 +122,7 @@ fn step(open: &mut Open, now: Timestamp, event: Event) -> Stepped {
             effects.push(Effect::Withdraw(leaving.instance));
             return Ok((None, effects));
         }
-        Event::End { reason, evidence } => return end(open, now, reason, evidence),
+        Event::End(ending) => return end(open, now, ending),
     };
     open.apply_all(now, &entries)?;
     Ok((None, enrol(now, entries)))
@@ -155,6 +154,7 @@ fn decide(open: &Open, now: Timestamp, judgement: &Judgement) -> Result<Vec<Entr
             chain: Some(judgement.chain),
             manifest: None,
             link: None,
+            revoked: None,
         };
         return Ok(vec![refused.into()]);
     };
@@ -199,7 +199,7 @@ fn leave(open: &Open, leaving: &Leaving) -> Result<SessionLeave, Fault> {
 }
 
 /// Everybody leaves, then the session ends.
-fn end(open: &mut Open, now: Timestamp, reason: EndReason, evidence: Option<Digest>) -> Stepped {
+fn end(open: &mut Open, now: Timestamp, ending: Ending) -> Stepped {
     let mut next = open.clone();
     let mut entries = Vec::new();
     let mut effects = Vec::new();
@@ -215,10 +215,11 @@ fn end(open: &mut Open, now: Timestamp, reason: EndReason, evidence: Option<Dige
     }
     let end = SessionEnd {
         session: open.id(),
-        reason,
+        reason: ending.reason,
         instances: next.instances.len() as u64,
         counts: next.counts.clone(),
-        evidence,
+        evidence: ending.evidence,
+        cause: ending.cause,
     };
     next.check_end(now, &end)?;
     entries.push(end.clone().into());

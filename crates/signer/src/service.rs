@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use axum::extract::State;
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use chancery_api::lift::SignedLift;
 use chancery_api::server::TrustText;
 use chancery_api::signer::{
     CheckpointSignature, Done, LastCheckpoint, SignCheckpoint, SignRoot, SignSnapshot, SignWit,
@@ -20,7 +21,8 @@ use chancery_tlog::TreeHash;
 use chancery_types::{Timestamp, base64url};
 
 use crate::SignerKeys;
-use crate::rules::{root, snapshot::SnapshotRatchet, wit, x509};
+use crate::rules::snapshot::{Held, SnapshotRatchet};
+use crate::rules::{root, wit, x509};
 
 /// Every endpoint: method and path. All of them need the owner's socket.
 pub const ROUTES: &[(&str, &str)] = &[
@@ -31,6 +33,7 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("GET", "/v1/checkpoint"),
     ("POST", "/v1/sign/checkpoint"),
     ("POST", "/v1/sign/snapshot"),
+    ("POST", "/v1/lift"),
     ("POST", "/v1/trust"),
 ];
 
@@ -82,8 +85,18 @@ impl Signer {
             .route("/v1/checkpoint", get(last_checkpoint))
             .route("/v1/sign/checkpoint", post(sign_checkpoint))
             .route("/v1/sign/snapshot", post(sign_snapshot))
+            .route("/v1/lift", post(lift))
             .route("/v1/trust", post(install_trust))
             .with_state(self)
+    }
+
+    /// What may not be taken back: nothing is signed for what is revoked.
+    fn held(&self) -> Held {
+        self.snapshots
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .held()
+            .clone()
     }
 
     fn trust(&self) -> VerifiedTrust {
@@ -106,8 +119,9 @@ async fn sign_x509(
 ) -> Answer<SignedX509> {
     x509::sign(
         &signer.keys,
-        &signer.trust_domain,
+        (&signer.trust_domain, &signer.trust()),
         &request,
+        &signer.held(),
         (signer.clock)(),
     )
     .map(Json)
@@ -121,6 +135,7 @@ async fn sign_wit(
         &signer.keys,
         &signer.trust_domain,
         &request,
+        &signer.held(),
         (signer.clock)(),
     )
     .map(Json)
@@ -130,7 +145,14 @@ async fn sign_root(
     State(signer): State<Arc<Signer>>,
     Json(request): Json<SignRoot>,
 ) -> Answer<SignedToken> {
-    root::sign(&signer.keys, &signer.trust(), &request, (signer.clock)()).map(Json)
+    root::sign(
+        &signer.keys,
+        &signer.trust(),
+        &request,
+        &signer.held(),
+        (signer.clock)(),
+    )
+    .map(Json)
 }
 
 async fn last_checkpoint(State(signer): State<Arc<Signer>>) -> Answer<LastCheckpoint> {
@@ -178,6 +200,18 @@ async fn sign_snapshot(
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
     ratchet.sign(&signer.keys, &request, now).map(Json)
+}
+
+/// Lets go of a revocation: signed by the roots that are in force.
+async fn lift(State(signer): State<Arc<Signer>>, Json(request): Json<SignedLift>) -> Answer<Done> {
+    let verified = request.verify(&signer.trust(), &AwsLc);
+    let revocation = verified.map_err(|error| Problem::forbidden("lift", error.to_string()))?;
+    signer
+        .snapshots
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .lift(&revocation)?;
+    Ok(Json(Done {}))
 }
 
 /// Installs a later version of the trust document: signed by the roots that are in force.

@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+use chancery_api::lift::{Lift, SignedLift};
 use chancery_api::signer::{
     SignCheckpoint, SignRoot, SignSnapshot, SignWit, SignX509, SignerClient,
 };
@@ -13,12 +14,13 @@ use chancery_api::snapshot::Snapshot;
 use chancery_api::{ClientError, OwnerListener};
 use chancery_crypto::{AwsLc, SigningKey};
 use chancery_delegation::{
-    Assertion, Entry, PersonDraft, RootDraft, SoftwareAuthenticator, Target, Terms,
+    Assertion, Entry, PersonDraft, Revocable, Revocation, RevocationSet, RootDraft,
+    SoftwareAuthenticator, Target, Terms,
 };
 use chancery_identity::TrustDomain;
 use chancery_identity::trust::{
-    DelegationAuthority, Person, PersonCredential, Role, SignedTrust, TrustDocument, TrustFormat,
-    TrustSignature, VerifiedTrust,
+    DelegationAuthority, LogOrigin, Person, PersonCredential, Role, SignedTrust, TrustDocument,
+    TrustFormat, TrustSignature, VerifiedTrust,
 };
 use chancery_journal::LocalSigner;
 use chancery_signer::ca::{
@@ -26,13 +28,15 @@ use chancery_signer::ca::{
 };
 use chancery_signer::{KeysError, Signer, SignerKeys};
 use chancery_types::id::PersonId;
-use chancery_types::{Algorithm, Digest, Timestamp, base64url, to_canonical};
+use chancery_types::{Algorithm, Digest, RevocationKind, Timestamp, base64url, to_canonical};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 const INSTANCE: &str = "spiffe://example.org/agent/clerk/instance/ins_7zzzzzzzzzzzzzzzzzzzzzzzzz";
 
 struct Bench {
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
+    root: SigningKey,
+    trust: VerifiedTrust,
     client: SignerClient,
     person: SigningKey,
     holder: SigningKey,
@@ -63,14 +67,18 @@ impl Bench {
         let origin = "example.org/log/server".parse().unwrap();
         let log = LocalSigner::open_or_create(&folder.path().join("log"), &origin).unwrap();
         let person = SigningKey::generate(Algorithm::Es256).unwrap();
-        let trust = trust(&keys, &person, roles, base64url::encode(certificate));
-        let signer = Signer::new(keys, trust, log, folder.path(), now).unwrap();
+        let trust_root = SigningKey::generate(Algorithm::Ed25519).unwrap();
+        let certificate = base64url::encode(certificate);
+        let trust = trust(&keys, &trust_root, &person, roles, certificate);
+        let signer = Signer::new(keys, trust.clone(), log, folder.path(), now).unwrap();
         let socket = folder.path().join("signer.sock");
         let listener = OwnerListener::bind(&socket).unwrap();
         tokio::spawn(signer.serve(listener));
         let holder = SigningKey::generate(Algorithm::Ed25519).unwrap();
         Self {
-            _folder: folder,
+            folder,
+            root: trust_root,
+            trust,
             client: SignerClient::new(socket),
             person,
             holder,
@@ -124,11 +132,11 @@ impl Bench {
 
 fn trust(
     keys: &SignerKeys,
+    root: &SigningKey,
     person: &SigningKey,
     roles: &[Role],
     certificate: String,
 ) -> VerifiedTrust {
-    let root = SigningKey::generate(Algorithm::Ed25519).unwrap();
     let trust = TrustDocument {
         format: TrustFormat::V1,
         version: 1,
@@ -159,7 +167,14 @@ fn trust(
         policy_signers: vec![],
         snapshot_signers: vec![*keys.snapshot.public()],
         record_signers: vec![],
-        log_origins: vec![],
+        log_origins: ["gateway", "gateway/g2"]
+            .map(|name| LogOrigin {
+                origin: format!("example.org/log/{name}"),
+                writer: format!("spiffe://example.org/service/{name}"),
+                ed25519: String::new(),
+                ml_dsa_44: String::new(),
+            })
+            .to_vec(),
     };
     let input = SignedTrust::signing_input(&trust).unwrap();
     let signature = TrustSignature {
@@ -195,7 +210,12 @@ fn x509(spiffe_id: &str) -> SignX509 {
 #[tokio::test]
 async fn an_svid_is_for_an_instance_or_a_service_of_the_own_domain() {
     let bench = Bench::new(&[]).await;
-    for good in [INSTANCE, "spiffe://example.org/service/gateway"] {
+    for good in [
+        INSTANCE,
+        "spiffe://example.org/service/gateway",
+        "spiffe://example.org/service/gateway/g2",
+        "spiffe://example.org/service/node",
+    ] {
         let signed = bench.client.x509(&x509(good)).await.unwrap();
         assert_eq!(signed.chain.len(), 2);
     }
@@ -204,6 +224,7 @@ async fn an_svid_is_for_an_instance_or_a_service_of_the_own_domain() {
         "spiffe://example.org/agent/clerk",
         "spiffe://example.org/service/signer",
         "spiffe://example.com/service/gateway",
+        "spiffe://example.org/service/gateway/g3",
         "spiffe://example.org/agent/clerk/instance/1",
         "https://example.org/service/gateway",
     ] {
@@ -406,7 +427,7 @@ async fn snapshots_only_go_forward() {
             trust_digest: Digest::of(b"t"),
             policy_digest: Digest::of(b"p"),
             epoch: 1,
-            revoked: vec![],
+            revoked: RevocationSet::default(),
         };
         SignSnapshot {
             snapshot: String::from_utf8(to_canonical(&snapshot).unwrap()).unwrap(),
@@ -480,4 +501,194 @@ async fn checkpoints_only_go_forward_and_only_of_the_own_log() {
         reason(bench.client.checkpoint(&fork).await).unwrap_err(),
         "ratchet"
     );
+}
+
+fn revocation(kind: RevocationKind, id: &str, at: Timestamp) -> Revocation {
+    let what = Revocable::new(kind, id).unwrap();
+    Revocation { what, at }
+}
+
+impl Bench {
+    async fn snapshot(
+        &self,
+        sequence: u64,
+        epoch: u64,
+        revoked: &[Revocation],
+    ) -> Result<(), String> {
+        let mut set = RevocationSet::default();
+        for one in revoked {
+            set.revoke(one).unwrap();
+        }
+        let snapshot = Snapshot {
+            sequence,
+            issued_at: NOW,
+            trust_version: 1,
+            trust_digest: Digest::of(b"t"),
+            policy_digest: Digest::of(b"p"),
+            epoch,
+            revoked: set,
+        };
+        let snapshot = String::from_utf8(to_canonical(&snapshot).unwrap()).unwrap();
+        let signed = self.client.snapshot(&SignSnapshot { snapshot }).await;
+        reason(signed).map(drop)
+    }
+
+    fn lift(&self, revocation: &Revocation, domain: &str, key: &SigningKey) -> SignedLift {
+        let lift = Lift {
+            trust_domain: domain.to_owned(),
+            revocation: revocation.clone(),
+            lifted_at: NOW,
+        };
+        let signature = key.sign(&lift.signing_input().unwrap()).unwrap();
+        let signatures = vec![TrustSignature {
+            kid: key.public().kid(),
+            signature: base64url::encode(signature),
+        }];
+        SignedLift { lift, signatures }
+    }
+
+    /// A signer of another process over the same folder.
+    async fn again(&self) -> SignerClient {
+        let keys = SignerKeys::open(self.folder.path()).unwrap();
+        let origin = "example.org/log/server".parse().unwrap();
+        let log = self.folder.path().join("other-log");
+        let log = LocalSigner::open_or_create(&log, &origin).unwrap();
+        let signer = Signer::new(keys, self.trust.clone(), log, self.folder.path(), now);
+        let socket = self.folder.path().join("again.sock");
+        let listener = OwnerListener::bind(&socket).unwrap();
+        tokio::spawn(signer.unwrap().serve(listener));
+        SignerClient::new(socket)
+    }
+}
+
+#[tokio::test]
+async fn a_server_can_neither_unrevoke_nor_lower_the_epoch() {
+    let mut bench = Bench::new(&[]).await;
+    let person = revocation(RevocationKind::Person, &person_id().to_string(), NOW);
+    let token = revocation(RevocationKind::Token, "del_9", NOW);
+    let both = [person.clone(), token.clone()];
+    bench.snapshot(1, 3, &both).await.unwrap();
+    let dropped = "revocation_dropped";
+    let earlier = |one: &Revocation| Revocation {
+        at: NOW.minus_seconds(1),
+        ..one.clone()
+    };
+    for set in [
+        vec![],
+        vec![person.clone()],
+        vec![token.clone()],
+        vec![earlier(&person), token.clone()],
+    ] {
+        assert_eq!(bench.snapshot(2, 3, &set).await.unwrap_err(), dropped);
+    }
+    assert_eq!(bench.snapshot(2, 2, &both).await.unwrap_err(), "epoch_back");
+    bench.client = bench.again().await;
+    assert_eq!(bench.snapshot(2, 3, &[]).await.unwrap_err(), dropped);
+    assert_eq!(bench.snapshot(2, 2, &both).await.unwrap_err(), "epoch_back");
+    // A later epoch takes the place of what was revoked of the chains before it, and of nothing else.
+    assert_eq!(bench.snapshot(2, 4, &[token]).await.unwrap_err(), dropped);
+    bench
+        .snapshot(2, 4, std::slice::from_ref(&person))
+        .await
+        .unwrap();
+    assert_eq!(bench.snapshot(3, 3, &both).await.unwrap_err(), "epoch_back");
+}
+
+#[tokio::test]
+async fn what_cannot_matter_any_more_may_go() {
+    let bench = Bench::new(&[]).await;
+    let old = NOW.minus_seconds(3_900);
+    let young = NOW.minus_seconds(3_899);
+    let set = [
+        revocation(RevocationKind::Token, "old", old),
+        revocation(RevocationKind::Token, "young", young),
+        revocation(
+            RevocationKind::Agent,
+            "spiffe://example.org/agent/clerk",
+            old,
+        ),
+    ];
+    bench.snapshot(1, 1, &set).await.unwrap();
+    let dropped = "revocation_dropped";
+    assert_eq!(bench.snapshot(2, 1, &set[..1]).await.unwrap_err(), dropped);
+    assert_eq!(bench.snapshot(2, 1, &set[..2]).await.unwrap_err(), dropped);
+    bench.snapshot(2, 1, &set[1..]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_revocation_is_lifted_by_the_root_keys_alone() {
+    let bench = Bench::new(&[]).await;
+    let agent = revocation(
+        RevocationKind::Agent,
+        "spiffe://example.org/agent/clerk",
+        NOW,
+    );
+    bench
+        .snapshot(1, 1, std::slice::from_ref(&agent))
+        .await
+        .unwrap();
+    let stranger = SigningKey::generate(Algorithm::Ed25519).unwrap();
+    let mut altered = bench.lift(&agent, "example.org", &bench.root);
+    altered.lift.lifted_at = NOW.plus_seconds(1);
+    let mut unsigned = bench.lift(&agent, "example.org", &bench.root);
+    unsigned.signatures.clear();
+    for bad in [
+        bench.lift(&agent, "example.org", &stranger),
+        bench.lift(&agent, "example.com", &bench.root),
+        altered,
+        unsigned,
+    ] {
+        assert_eq!(reason(bench.client.lift(&bad).await).unwrap_err(), "lift");
+    }
+    let other = Revocation {
+        at: NOW.minus_seconds(1),
+        ..agent.clone()
+    };
+    let other = bench.lift(&other, "example.org", &bench.root);
+    bench.client.lift(&other).await.unwrap();
+    assert_eq!(
+        bench.snapshot(2, 1, &[]).await.unwrap_err(),
+        "revocation_dropped"
+    );
+    let good = bench.lift(&agent, "example.org", &bench.root);
+    bench.client.lift(&good).await.unwrap();
+    bench.snapshot(2, 1, &[]).await.unwrap();
+}
+
+#[tokio::test]
+async fn nothing_is_signed_for_what_is_revoked() {
+    let bench = Bench::new(&[Role::Principal]).await;
+    let draft = bench.draft();
+    let id = person_id().to_string();
+    let key = bench.holder.public().thumbprint().to_string();
+    let mission = Digest::of(b"mission").to_string();
+    let agent = "spiffe://example.org/agent/clerk";
+    let all = [
+        (RevocationKind::Token, "del_1"),
+        (RevocationKind::Mission, &mission),
+        (RevocationKind::Agent, agent),
+        (RevocationKind::Instance, INSTANCE),
+        (RevocationKind::Person, &id),
+        (RevocationKind::Key, &key),
+    ];
+    for (at, (kind, id)) in (1..).zip(all) {
+        let one = revocation(kind, id, NOW);
+        bench
+            .snapshot(at * 2, 1, std::slice::from_ref(&one))
+            .await
+            .unwrap();
+        let consent = bench.consent(&draft);
+        let refused = bench.root(&draft, consent).await.unwrap_err();
+        assert_eq!(refused, "revoked", "{kind}");
+        let svid = reason(bench.client.x509(&x509(INSTANCE)).await);
+        let touched = matches!(kind, RevocationKind::Agent | RevocationKind::Instance);
+        assert_eq!(svid.is_err(), touched, "{kind}");
+        let lift = bench.lift(&one, "example.org", &bench.root);
+        bench.client.lift(&lift).await.unwrap();
+    }
+    bench.snapshot(100, 1, &[]).await.unwrap();
+    bench.root(&draft, bench.consent(&draft)).await.unwrap();
+    bench.snapshot(101, 2, &[]).await.unwrap();
+    let refused = bench.root(&draft, bench.consent(&draft)).await;
+    assert_eq!(refused.unwrap_err(), "stale_epoch");
 }

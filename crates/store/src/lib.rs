@@ -9,6 +9,7 @@ mod instances;
 mod open;
 mod policies;
 mod records;
+mod revocations;
 mod roots;
 
 pub use agents::AgentRow;
@@ -16,4 +17,5 @@ pub use approvals::ApprovalRow;
 pub use instances::InstanceRow;
 pub use open::{SCHEMA_VERSION, Store, StoreError};
 pub use policies::PolicyRow;
+pub use revocations::RevocationRow;
 pub use roots::RootRow;

@@ -33,6 +33,21 @@ impl Store {
         Ok(())
     }
 
+    /// The roots that were signed since `since`, newest first.
+    pub async fn roots_since(&self, since: Timestamp) -> Result<Vec<Value>, StoreError> {
+        let texts: Vec<String> = sqlx::query_scalar(
+            "SELECT document FROM roots WHERE created_at >= ? ORDER BY created_at DESC, jti",
+        )
+        .bind(integer(since.as_micros()))
+        .fetch_all(&self.pool)
+        .await?;
+        let read = |text: &String| serde_json::from_str(text);
+        texts
+            .iter()
+            .map(|text| read(text).map_err(|e| StoreError::row("roots", e)))
+            .collect()
+    }
+
     /// The newest root of an instance.
     pub async fn root_of(&self, instance: InstanceId) -> Result<Option<Value>, StoreError> {
         let text: Option<String> = sqlx::query_scalar(

@@ -47,3 +47,11 @@ CREATE TABLE IF NOT EXISTS records (
     record     TEXT NOT NULL,
     log_index  INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS revocations (
+    kind       TEXT NOT NULL,
+    id         TEXT NOT NULL,
+    revoked_at INTEGER NOT NULL,
+    log_index  INTEGER NOT NULL,
+    document   TEXT NOT NULL,
+    PRIMARY KEY (kind, id)
+) STRICT;

@@ -5,9 +5,11 @@
 use std::collections::BTreeMap;
 
 use chancery_policy::SignedBundle;
-use chancery_store::{AgentRow, ApprovalRow, InstanceRow, PolicyRow, RootRow, Store, StoreError};
+use chancery_store::{
+    AgentRow, ApprovalRow, InstanceRow, PolicyRow, RevocationRow, RootRow, Store, StoreError,
+};
 use chancery_types::id::{ApprovalId, InstanceId, SessionId};
-use chancery_types::{Digest, Jwk, Timestamp};
+use chancery_types::{Digest, Jwk, RevocationKind, Timestamp};
 use serde_json::json;
 
 async fn store() -> (tempfile::TempDir, Store) {
@@ -190,4 +192,52 @@ async fn another_version_is_refused_by_name() {
         text.contains("999") && text.contains("chancery.db"),
         "{text}"
     );
+}
+
+#[tokio::test]
+async fn a_revocation_is_kept_until_it_is_taken_out() {
+    let (folder, store) = store().await;
+    let row = |id: &str, second| RevocationRow {
+        kind: RevocationKind::Key,
+        id: id.into(),
+        revoked_at: Timestamp::from_seconds(second),
+        log_index: second,
+        document: json!({"reason": "lost"}),
+    };
+    store.put_revocation(&row("a", 1)).await.unwrap();
+    store.put_revocation(&row("b", 2)).await.unwrap();
+    store.put_revocation(&row("a", 3)).await.unwrap();
+    let again = Store::open(&folder.path().join("chancery.db"))
+        .await
+        .unwrap();
+    let mut known = again.revocations().await.unwrap();
+    known.sort_by(|one, next| one.id.cmp(&next.id));
+    assert_eq!(known, [row("a", 3), row("b", 2)]);
+    let kind = RevocationKind::Key;
+    assert!(
+        !store
+            .drop_revocation(RevocationKind::Mission, "a")
+            .await
+            .unwrap()
+    );
+    assert!(store.drop_revocation(kind, "a").await.unwrap());
+    assert!(!store.drop_revocation(kind, "a").await.unwrap());
+    assert_eq!(store.revocations().await.unwrap(), [row("b", 2)]);
+}
+
+#[tokio::test]
+async fn roots_are_listed_since_a_time() {
+    let (_folder, store) = store().await;
+    store.put_instance(&instance(1)).await.unwrap();
+    for second in 1..=3 {
+        let root = RootRow {
+            jti: format!("root-{second}"),
+            instance_id: instance(1).instance_id,
+            document: json!({"root": second}),
+            created_at: Timestamp::from_seconds(second),
+        };
+        store.put_root(&root).await.unwrap();
+    }
+    let since = store.roots_since(Timestamp::from_seconds(2)).await.unwrap();
+    assert_eq!(since, [json!({"root": 3}), json!({"root": 2})]);
 }

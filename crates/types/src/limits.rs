@@ -14,3 +14,9 @@ pub const MAX_CHAIN_BYTES: usize = 16_384;
 
 /// Most bytes of one compact JWS that is read.
 pub const MAX_JWS_BYTES: usize = 16_384;
+
+/// Most revocations that are in force at one time.
+pub const MAX_REVOCATIONS: usize = 8_192;
+
+/// Longest life of the root of a delegation chain, in seconds; no link outlives its root.
+pub const MAX_ROOT_SECONDS: u64 = 3_600;

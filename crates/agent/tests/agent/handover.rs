@@ -5,7 +5,7 @@ use chancery_agent::handover::{
 };
 use chancery_agent::{AgentKey, Credential, Held};
 use chancery_crypto::{AwsLc, SigningKey};
-use chancery_delegation::{ChainContext, Entry, verify_chain};
+use chancery_delegation::{ChainContext, Entry, RevocationSet, verify_chain};
 use chancery_identity::SpiffeId;
 use chancery_types::{Algorithm, jws};
 use serde_json::{Value, json};
@@ -145,7 +145,7 @@ async fn authority_is_narrowed_for_a_child_that_proved_its_key() {
         audience: GATEWAY,
         anchors: &family.world.anchors(),
         epoch: 1,
-        revoked: &|_| false,
+        revoked: RevocationSet::none(),
         verifier: &AwsLc,
     };
     let chain = verify_chain(&links, &context).unwrap();

@@ -1,7 +1,8 @@
 use chancery_agent::{AgentKey, LocalClient};
 use chancery_crypto::AwsLc;
 use chancery_delegation::{
-    BoundedReplayMemory, Call, ChainContext, ProofContext, Target, verify_chain, verify_proof,
+    BoundedReplayMemory, Call, ChainContext, ProofContext, RevocationSet, Target, verify_chain,
+    verify_proof,
 };
 use chancery_types::jws::Compact;
 use chancery_types::{Digest, Timestamp};
@@ -47,7 +48,7 @@ async fn a_call_gets_authority_and_keeps_its_bytes() {
         audience: GATEWAY,
         anchors: &world.anchors(),
         epoch: 1,
-        revoked: &|_| false,
+        revoked: RevocationSet::none(),
         verifier: &AwsLc,
     };
     let chain = verify_chain(&links, &context).unwrap();

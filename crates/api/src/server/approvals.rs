@@ -75,6 +75,8 @@ pub enum ApprovalState {
     Denied,
     /// Nobody answered in time.
     Expired,
+    /// The gateway needs no answer any more: the session or the instance has gone.
+    Withdrawn,
 }
 
 /// A person's answer. The server relays it; the gateway verifies it.

@@ -2,13 +2,14 @@ use std::path::PathBuf;
 
 use chancery_policy::SignedBundle;
 use chancery_types::Digest;
-use chancery_types::id::{ApprovalId, InstanceId};
+use chancery_types::id::{ApprovalId, InstanceId, PersonId};
 
 use super::{
     Agent, Agents, AnswerApproval, Approval, Approvals, DraftRoot, EndInstance, EnrolCheckpoint,
-    EnrolRecord, Enrolled, Instances, IssueService, IssueWit, IssueX509, IssuedRoot, IssuedX509,
-    LaunchedInstance, Manifest, OpenApproval, OpenInstance, RegisterAgent, RootDraft, ServerStatus,
-    SubmitRoot, TrustText,
+    EnrolRecord, Enrolled, Instances, Introspect, Introspection, IssueService, IssueWit, IssueX509,
+    IssuedRoot, IssuedX509, LaunchedInstance, LiftRevocation, Manifest, OpenApproval, OpenInstance,
+    PersonAuthority, RaiseEpoch, RegisterAgent, RevocationDone, Revocations, Revoke, RootDraft,
+    ServerStatus, SubmitRoot, TrustText,
 };
 use crate::signer::{Done, SignedToken};
 use crate::snapshot::SignedSnapshot;
@@ -42,6 +43,12 @@ impl ServerClient {
         Self(UnixClient::new(socket))
     }
 
+    /// Withdraws a request for approval that waits.
+    pub async fn withdraw_approval(&self, approval: ApprovalId) -> Result<Done, ClientError> {
+        let path = format!("/v1/approvals/{approval}/withdraw");
+        self.0.post(&path, &Done {}).await
+    }
+
     get! {
         /// The state of the server.
         status() -> ServerStatus = "/v1/status";
@@ -63,6 +70,14 @@ impl ServerClient {
             "/v1/approvals/{approval}?wait_seconds={wait_seconds}";
         /// A fresh snapshot.
         snapshot() -> SignedSnapshot = "/v1/snapshot";
+        /// A snapshot that differs from the one of that sequence in more than its date as soon as
+        /// there is one; a fresh one after `wait_seconds`.
+        snapshot_after(after: u64, wait_seconds: u64) -> SignedSnapshot =
+            "/v1/snapshot?after={after}&wait_seconds={wait_seconds}";
+        /// What is revoked.
+        revocations() -> Revocations = "/v1/revocations";
+        /// Everything by which a person is at work here.
+        person(person: PersonId) -> PersonAuthority = "/v1/people/{person}";
         /// The policy bundle of that digest.
         policy(digest: Digest) -> SignedBundle = "/v1/policies/{digest}";
     }
@@ -92,6 +107,14 @@ impl ServerClient {
         /// Answers a request for approval.
         answer_approval(approval: ApprovalId, => AnswerApproval) -> Done =
             "/v1/approvals/{approval}/answer";
+        /// Revokes something.
+        revoke(=> Revoke) -> RevocationDone = "/v1/revocations";
+        /// Lifts a revocation.
+        lift_revocation(=> LiftRevocation) -> RevocationDone = "/v1/revocations/lift";
+        /// Raises the authorities' epoch.
+        raise_epoch(=> RaiseEpoch) -> RevocationDone = "/v1/epoch";
+        /// Asks where a chain stands.
+        introspect(=> Introspect) -> Introspection = "/v1/introspect";
         /// Publishes a policy bundle.
         publish_policy(=> SignedBundle) -> Enrolled = "/v1/policies";
         /// Enrols a checkpoint of a gateway's log.

@@ -4,6 +4,8 @@ mod agents;
 mod approvals;
 mod client;
 mod instances;
+mod introspection;
+mod revocations;
 mod roots;
 mod state;
 
@@ -15,6 +17,10 @@ pub use client::ServerClient;
 pub use instances::{
     EndInstance, Instance, InstanceState, Instances, IssueService, IssueWit, IssueX509, IssuedX509,
     LaunchedInstance, OpenInstance,
+};
+pub use introspection::{Introspect, Introspection, LinkView, PersonAuthority, PersonRoot};
+pub use revocations::{
+    KnownRevocation, LiftRevocation, RaiseEpoch, RevocationDone, Revocations, Revoke,
 };
 pub use roots::{DraftRoot, IssuedRoot, RootDraft, SubmitRoot};
 pub use state::{EnrolCheckpoint, EnrolRecord, Enrolled, ServerStatus, TrustText};

@@ -20,6 +20,9 @@ pub struct DraftRoot {
     pub lifetime_seconds: u64,
     /// How many links may follow.
     pub max_depth: u64,
+    /// The name of the session's home gateway; absent for the first one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub gateway: Option<String>,
 }
 
 /// A draft: the claims. The person's client computes the challenge from them and believes nobody.

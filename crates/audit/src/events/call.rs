@@ -1,7 +1,7 @@
 //! Calls: what was decided, and what came of it.
 
-use chancery_types::Digest;
 use chancery_types::id::{ApprovalId, ExecutionId, SessionId};
+use chancery_types::{Digest, RevocationKind};
 
 use crate::{CallRecord, Charge, InstanceLink, Label, OutcomeStatus, Ruling};
 
@@ -41,6 +41,8 @@ body! {
         [optional]
         /// The step of the mission that the caller says it serves.
         step: Label,
+        /// What of the chain was revoked, where that is why it was denied.
+        revoked: RevocationKind,
     }
 }
 

@@ -5,6 +5,7 @@ mod authority;
 mod call;
 mod enrolment;
 mod identity;
+mod revocation;
 mod session;
 
 pub use approval::{ApprovalAnswer, ApprovalGrant, ApprovalRequest};
@@ -12,4 +13,5 @@ pub use authority::{DelegationEnrol, DelegationRoot, PolicyPublish, TrustChange}
 pub use call::{Decision, Outcome};
 pub use enrolment::{CheckpointEnrol, RecordEnrol};
 pub use identity::{IdentityEnd, IdentityIssue, ManifestRegister};
+pub use revocation::{EpochRaise, RevocationAdd, RevocationLift, SnapshotAdopt};
 pub use session::{SessionEnd, SessionJoin, SessionLeave, SessionOpen, SessionRefuse};

@@ -1,7 +1,7 @@
 //! The life of a session.
 
 use chancery_types::id::{InstanceId, SessionId};
-use chancery_types::{Digest, Timestamp};
+use chancery_types::{Digest, RevocationKind, Timestamp};
 
 use crate::{
     Assurance, Commitment, Counts, EndReason, InstanceLink, Isolation, Label, LeaveReason,
@@ -111,6 +111,8 @@ body! {
         [optional]
         /// The digest of the index of its evidence.
         evidence: Digest,
+        /// What was revoked of its root, where that is why: a kind of revocation, or `epoch`.
+        cause: Label,
     }
 }
 
@@ -130,5 +132,7 @@ body! {
         manifest: Digest,
         /// Which link the reason is about.
         link: u64,
+        /// What of that link was revoked, where that is why.
+        revoked: RevocationKind,
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chancery_audit::*;
 use chancery_types::id::{Id, Kind};
-use chancery_types::{Digest, Timestamp};
+use chancery_types::{Digest, RevocationKind, Timestamp};
 
 pub(crate) fn label(text: &str) -> Label {
     text.parse().unwrap()
@@ -109,6 +109,7 @@ pub(crate) fn decision() -> Decision {
             entry: 0,
         }],
         step: Some(label("step-1")),
+        revoked: None,
     }
 }
 
@@ -248,6 +249,7 @@ pub(crate) fn samples() -> Vec<Entry> {
             instances: 1,
             counts: counts(),
             evidence: Some(digest("index")),
+            cause: Some(label("person")),
         }),
         entry(DelegationEnrol {
             session: id(1),
@@ -292,6 +294,34 @@ pub(crate) fn samples() -> Vec<Entry> {
             chain: None,
             manifest: None,
             link: Some(0),
+            revoked: Some(RevocationKind::Agent),
+        }),
+        entry(RevocationAdd {
+            kind: RevocationKind::Token,
+            id: label("leaf"),
+            by: commit("revoker", &[3; 32], b"uid 0"),
+            reason: commit("revocation-reason", &[4; 32], b"left"),
+        }),
+        entry(RevocationLift {
+            kind: RevocationKind::Person,
+            id: label("per_00000000000000000000000007"),
+            revoked: Timestamp::from_seconds(1),
+            signers: vec![digest("root")],
+            reason: commit("revocation-reason", &[5; 32], b"back"),
+        }),
+        entry(EpochRaise {
+            epoch: 2,
+            by: commit("revoker", &[6; 32], b"uid 0"),
+            reason: commit("revocation-reason", &[7; 32], b"all"),
+        }),
+        entry(SnapshotAdopt {
+            sequence: 7,
+            issued: Timestamp::from_seconds(7),
+            epoch: 1,
+            revoked: 1,
+            revocations: digest("revocations"),
+            trust: 2,
+            policy: digest("policy"),
         }),
     ]
 }

@@ -3,6 +3,7 @@
 mod agent;
 mod connect;
 mod delegate;
+mod delegation;
 mod demo;
 mod evidence;
 mod graph;
@@ -10,6 +11,7 @@ mod log;
 mod parts;
 mod people;
 mod policy;
+mod revoke;
 mod run;
 mod trust;
 mod up;
@@ -17,6 +19,7 @@ mod up;
 pub(crate) use agent::{AgentArgs, AgentCommand, ManifestArgs};
 pub(crate) use connect::ConnectArgs;
 pub(crate) use delegate::DelegateArgs;
+pub(crate) use delegation::{DelegationArgs, DelegationCommand};
 pub(crate) use demo::DemoArgs;
 pub(crate) use evidence::{EvidenceArgs, VerifyArgs, WhyArgs};
 pub(crate) use graph::{GraphArgs, GraphOf};
@@ -24,6 +27,7 @@ pub(crate) use log::{LogArgs, LogCommand, LogName};
 pub(crate) use parts::{LedgerArgs, LedgerCommand, PartArgs};
 pub(crate) use people::{AnswerArgs, ApprovalsArgs, ApprovalsCommand};
 pub(crate) use policy::{PolicyArgs, PolicyCommand};
+pub(crate) use revoke::{DepartArgs, RevokeArgs, RevokeCommand};
 pub(crate) use run::{IsolationMode, NetworkMode, RunArgs, SpawnArgs};
 pub(crate) use trust::{EnrolArgs, TrustArgs, TrustCommand};
 pub(crate) use up::UpArgs;
@@ -118,6 +122,10 @@ pub(crate) enum Command {
     Policy(PolicyArgs),
     /// Grants an instance authority on a person's behalf.
     Delegate(DelegateArgs),
+    /// Says where delegated authority stands.
+    Delegation(DelegationArgs),
+    /// Withdraws authority before its time, everywhere at once.
+    Revoke(RevokeArgs),
     /// Starts a command as an isolated agent instance.
     Run(RunArgs),
     /// Inside an agent: speaks MCP on standard input and output for an unmodified client.

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::DataArgs;
+use super::{DataArgs, DepartArgs};
 
 #[derive(Debug, Args)]
 pub(crate) struct TrustArgs {
@@ -23,6 +23,8 @@ pub(crate) enum TrustCommand {
     },
     /// Enrols a person: principal and approver.
     Enrol(EnrolArgs),
+    /// Lists everything that rests on a person who leaves, and ends all of it at once.
+    Depart(DepartArgs),
 }
 
 #[derive(Debug, Args)]

@@ -54,6 +54,7 @@ const fn state(approval: &Approval) -> &'static str {
         ApprovalState::Approved => "approved",
         ApprovalState::Denied => "denied",
         ApprovalState::Expired => "expired",
+        ApprovalState::Withdrawn => "withdrawn",
     }
 }
 

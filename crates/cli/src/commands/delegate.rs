@@ -45,6 +45,7 @@ pub(super) async fn run(format: Format, args: DelegateArgs) -> anyhow::Result<Ex
         authorization_details: grants,
         lifetime_seconds: args.minutes.saturating_mul(60),
         max_depth: args.depth,
+        gateway: None,
     };
     let Some(issued) = consent(&server, &request, &mission, &authenticator, args.yes).await? else {
         output::say("nothing was signed");

@@ -4,12 +4,14 @@ pub(crate) mod agent;
 pub(crate) mod approvals;
 mod connect;
 pub(crate) mod delegate;
+mod delegation;
 pub(crate) mod evidence;
 pub(crate) mod graph;
 mod log;
 mod parts;
 mod policy;
 mod reference;
+mod revoke;
 mod run;
 mod spawn;
 pub(crate) mod trust;
@@ -41,6 +43,8 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Agent(args) => agent::run(format, args).await,
         Command::Policy(args) => policy::run(format, args).await,
         Command::Delegate(args) => delegate::run(format, args).await,
+        Command::Delegation(args) => delegation::run(format, args).await,
+        Command::Revoke(args) => revoke::run(format, args).await,
         Command::Run(args) => run::run(args).await,
         Command::Connect(args) => connect::run(args).await,
         Command::Spawn(args) => spawn::run(format, args).await,

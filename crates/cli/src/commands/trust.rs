@@ -22,6 +22,9 @@ pub(super) async fn run(format: Format, args: TrustArgs) -> anyhow::Result<ExitC
         TrustCommand::Show => show(format, &layout.trust()?)?,
         TrustCommand::Export { file } => export(format, &layout.trust()?, &file)?,
         TrustCommand::Enrol(args) => enrol_person(format, &layout, args).await?,
+        TrustCommand::Depart(args) => {
+            return super::revoke::depart(format, &layout.server_client(), args).await;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -74,6 +74,7 @@ pub(crate) async fn run(format: Format, args: DemoArgs) -> anyhow::Result<ExitCo
         authorization_details: plan.grants.clone(),
         lifetime_seconds: 1_800,
         max_depth: 1,
+        gateway: None,
     };
     let issued = bar.suspend(|| {
         tokio::task::block_in_place(|| {

@@ -153,6 +153,15 @@ impl Layout {
         sign_trust(&open_key(&self.root(), TRUST_ROOT)?, next)
     }
 
+    /// A signature of the root key over something else than a trust document.
+    pub(crate) fn sign_as_root(&self, input: &[u8]) -> anyhow::Result<TrustSignature> {
+        let root = open_key(&self.root(), TRUST_ROOT)?;
+        Ok(TrustSignature {
+            kid: root.public().kid(),
+            signature: base64url::encode(root.sign(input)?),
+        })
+    }
+
     /// The key that signs policy bundles.
     pub(crate) fn policy_key(&self) -> Result<SigningKey, KeysError> {
         open_key(&self.root(), POLICY)

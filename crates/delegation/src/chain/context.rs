@@ -2,6 +2,8 @@ use std::fmt;
 
 use chancery_types::{Jwk, SignatureVerifier, Timestamp};
 
+use crate::RevocationSet;
+
 /// An authority whose roots are believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrustAnchor {
@@ -22,8 +24,8 @@ pub struct ChainContext<'a> {
     pub anchors: &'a [TrustAnchor],
     /// The authorities' epoch; a root of any other is refused.
     pub epoch: u64,
-    /// Whether the delegation with that `jti` was revoked.
-    pub revoked: &'a dyn Fn(&str) -> bool,
+    /// What is revoked.
+    pub revoked: &'a RevocationSet,
     /// The arithmetic.
     pub verifier: &'a dyn SignatureVerifier,
 }
@@ -35,8 +37,8 @@ pub struct Standing<'a> {
     pub now: Timestamp,
     /// The authorities' epoch.
     pub epoch: u64,
-    /// Whether the delegation with that `jti` was revoked.
-    pub revoked: &'a dyn Fn(&str) -> bool,
+    /// What is revoked.
+    pub revoked: &'a RevocationSet,
 }
 
 impl<'a> ChainContext<'a> {

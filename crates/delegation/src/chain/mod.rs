@@ -2,12 +2,14 @@
 
 mod context;
 mod narrowing;
+mod reading;
 mod scope;
 mod tip;
 mod verified;
 mod verify;
 
 pub use context::{ChainContext, Standing, TrustAnchor};
+pub use reading::{ChainReading, Examination, LinkStanding, examine_chain};
 pub use scope::{Coverage, Restriction, Scope, authorise};
 pub use tip::ChainTip;
 pub use verified::{VerifiedChain, VerifiedLink};

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::Standing;
 use super::narrowing::check_time;
+use crate::revocation::{Named, RevocationSet};
 use crate::token::{Entry, Grant, Principal};
 use crate::{Reason, Refusal};
 
@@ -115,14 +116,43 @@ impl VerifiedChain {
     pub fn recheck(&self, standing: &Standing<'_>) -> Result<(), Refusal> {
         for (at, link) in self.links().enumerate() {
             check_time(&link.grant, standing.now).map_err(|reason| Refusal::at(at, reason))?;
-            if (standing.revoked)(&link.grant.jti) {
-                return Err(Refusal::at(at, Reason::Revoked));
-            }
+            check_link_revoked(at, &link.grant, standing.revoked)?;
         }
+        check_root_revoked(&self.root, standing.revoked)?;
         if self.root.epoch != standing.epoch {
             return Err(Refusal::at(0, Reason::StaleEpoch));
         }
         Ok(())
+    }
+}
+
+/// Refuses a root or link that is revoked by its `jti`, its holder or its holder's key.
+pub(super) fn check_link_revoked(
+    at: usize,
+    grant: &Grant,
+    revoked: &RevocationSet,
+) -> Result<(), Refusal> {
+    let named = Named::Link {
+        jti: &grant.jti,
+        subject: &grant.subject,
+        key: &grant.key,
+    };
+    match revoked.find(named) {
+        Some(kind) => Err(Refusal::revoked(at, kind)),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a root whose session, mission or person is revoked.
+pub(super) fn check_root_revoked(root: &Root, revoked: &RevocationSet) -> Result<(), Refusal> {
+    let named = Named::Root {
+        sid: &root.sid,
+        mission: &root.mission,
+        person: &root.principal.subject,
+    };
+    match revoked.find(named) {
+        Some(kind) => Err(Refusal::revoked(0, kind)),
+        None => Ok(()),
     }
 }
 

@@ -3,7 +3,7 @@ use chancery_types::limits::{MAX_CHAIN_BYTES, MAX_CHAIN_LINKS};
 use chancery_types::{Digest, Jwk};
 
 use super::narrowing::check_time;
-use super::verified::Root;
+use super::verified::{Root, check_link_revoked, check_root_revoked};
 use super::{ChainContext, LINK_TYP, TrustAnchor, VerifiedChain, VerifiedLink};
 use super::{check_narrowing, check_unique};
 use crate::token::{Grant, LinkClaims, RootClaims};
@@ -22,8 +22,11 @@ pub fn verify_chain(links: &[&str], context: &ChainContext<'_>) -> Result<Verifi
     let (token, text) = tokens.next().ok_or(Reason::Malformed)?;
     let mut chain =
         verify_root(token, text, digest, context).map_err(|reason| Refusal::at(0, reason))?;
+    check_link_revoked(0, &chain.first.grant, context.revoked)?;
+    check_root_revoked(&chain.root, context.revoked)?;
     for (at, (token, text)) in (1..).zip(tokens) {
         verify_link(&mut chain, token, text, context).map_err(|reason| Refusal::at(at, reason))?;
+        check_link_revoked(at, &chain.leaf().grant, context.revoked)?;
     }
     if chain.epoch() == context.epoch {
         Ok(chain)
@@ -175,9 +178,6 @@ fn check_holder(
     }
     if !context.verifier.is_valid_key(&grant.key) {
         return Err(Reason::BadKey);
-    }
-    if (context.revoked)(&grant.jti) {
-        return Err(Reason::Revoked);
     }
     Ok(())
 }

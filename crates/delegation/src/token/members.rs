@@ -103,10 +103,14 @@ pub(crate) fn text(value: Value) -> Result<String, Reason> {
 }
 
 pub(crate) fn id(text: String) -> Result<String, Reason> {
-    if (1..=MAX_ID_BYTES).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
-    {
+    if is_id(&text) {
         Ok(text)
     } else {
         Err(Reason::Malformed)
     }
+}
+
+/// Whether the text is an identifier: visible ASCII, short enough to remember.
+pub(crate) fn is_id(text: &str) -> bool {
+    (1..=MAX_ID_BYTES).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }

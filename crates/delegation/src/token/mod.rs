@@ -21,4 +21,4 @@ pub use network::Network;
 pub use path::CleanPath;
 pub use spending::Limits;
 
-pub(crate) use members::{Members, id};
+pub(crate) use members::{Members, id, is_id};

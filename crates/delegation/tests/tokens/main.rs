@@ -20,6 +20,8 @@ mod proofs;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod revocations;
+#[cfg(test)]
 mod scopes;
 #[cfg(test)]
 mod support;

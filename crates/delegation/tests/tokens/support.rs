@@ -2,8 +2,8 @@ use std::sync::LazyLock;
 
 use chancery_crypto::{AwsLc, KeyError, SigningKey};
 use chancery_delegation::{
-    ChainContext, ChainTip, DraftError, Entry, LinkDraft, PersonDraft, Refusal, RootDraft, Terms,
-    TrustAnchor, VerifiedChain, verify_chain,
+    ChainContext, ChainTip, DraftError, Entry, LinkDraft, PersonDraft, Refusal, RevocationSet,
+    RootDraft, Terms, TrustAnchor, VerifiedChain, verify_chain,
 };
 use chancery_types::jws::{Header, assemble, signing_input};
 use chancery_types::{Algorithm, Digest, Timestamp};
@@ -122,7 +122,7 @@ pub(crate) fn chain(links: usize) -> Vec<String> {
     made
 }
 
-pub(crate) fn context(revoked: &dyn Fn(&str) -> bool) -> ChainContext<'_> {
+pub(crate) fn context(revoked: &RevocationSet) -> ChainContext<'_> {
     ChainContext {
         now: NOW,
         audience: GATEWAY,
@@ -135,7 +135,7 @@ pub(crate) fn context(revoked: &dyn Fn(&str) -> bool) -> ChainContext<'_> {
 
 pub(crate) fn verify(chain: &[String]) -> Result<VerifiedChain, Refusal> {
     let links: Vec<_> = chain.iter().map(String::as_str).collect();
-    verify_chain(&links, &context(&|_| false))
+    verify_chain(&links, &context(RevocationSet::none()))
 }
 
 /// The claims of a token.

@@ -2,14 +2,14 @@ use chancery_crypto::AwsLc;
 use chancery_delegation::webauthn::{AuthenticatorDataError, ClientDataError};
 use chancery_delegation::{
     AssertionError, BoundedReplayMemory, Call, ChainContext, ConsentError, Constraint, Credential,
-    Entry, Judgement, ProofContext, Reason, Refusal, ReplayMemory, Restriction, Target,
-    TrustAnchor, VerifiedChain, arguments_digest, authorise, read_arguments, verify_chain,
-    verify_consent, verify_proof,
+    Entry, Judgement, ProofContext, Reason, Refusal, ReplayMemory, Restriction, Revocable,
+    Revocation, RevocationSet, Target, TrustAnchor, VerifiedChain, arguments_digest, authorise,
+    read_arguments, verify_chain, verify_consent, verify_proof,
 };
 use chancery_identity::SpiffeId;
 use chancery_types::{
-    Jwk, SignatureVerifier as _, Timestamp, base64url, parse_strict, parse_strict_with_floats,
-    to_jcs,
+    Jwk, RevocationKind, SignatureVerifier as _, Timestamp, base64url, parse_strict,
+    parse_strict_with_floats, to_jcs,
 };
 use serde_json::{Map, Value, json};
 
@@ -90,7 +90,12 @@ fn judge_presentation(
         let own = vector["context"].get(name);
         own.unwrap_or(&defaults[name])
     };
-    let revoked = strings(context("revoked_jti"));
+    let mut revoked = RevocationSet::default();
+    for jti in strings(context("revoked_jti")) {
+        let what = Revocable::new(RevocationKind::Token, &jti).unwrap();
+        let at = Timestamp::from_seconds(0);
+        revoked.revoke(&Revocation { what, at }).unwrap();
+    }
     let links = strings(&vector["chain"]);
     let links: Vec<_> = links.iter().map(String::as_str).collect();
     let now = Timestamp::from_seconds(context("now").as_u64().unwrap());
@@ -102,7 +107,7 @@ fn judge_presentation(
             audience,
             anchors: &anchors(&context),
             epoch: context("current_epoch").as_u64().unwrap(),
-            revoked: &|jti| revoked.iter().any(|known| known == jti),
+            revoked: &revoked,
             verifier: &AwsLc,
         },
     )?;

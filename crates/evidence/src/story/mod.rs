@@ -213,8 +213,8 @@ pub struct ApprovalFact {
 /// Whether the authority is still valid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AuthorityFact {
-    /// Whether the same call could still be made by it at that time. What was revoked since the
-    /// evidence was taken is not in it.
+    /// Whether the same call could still be made by it at that time, with all that was revoked up to
+    /// the checkpoint of the server's log. What was revoked since then is not in it.
     pub valid: bool,
     /// Why it could not.
     pub over: Vec<String>,

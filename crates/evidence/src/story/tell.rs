@@ -1,6 +1,7 @@
 use chancery_audit::{
     Decision, Disclosure, Event, IdentityIssue, Label, LeafRef, SessionJoin, SessionOpen,
 };
+use chancery_delegation::{ChainReading, Refusal, VerifiedLink};
 use chancery_identity::trust::VerifiedTrust;
 use chancery_tlog::{TreeHash, prove_inclusion};
 use chancery_types::id::ExecutionId;
@@ -10,7 +11,7 @@ use super::{
     ActionFact, ApprovalFact, AuthorityFact, BehalfFact, EndFact, InstanceFact, LinkFact, LogPlace,
     MakeupFact, PolicyFact, ScopeFact, Story,
 };
-use crate::verify::{Known, Logged, Roll, enrolled_root, examine};
+use crate::verify::{Known, Logged, Roll, enrolled_root, examine, up_to, word};
 use crate::{Files, NoteValue, ObjectKind, Replay, Report};
 
 /// Why there is no story.
@@ -326,6 +327,14 @@ impl Teller<'_, '_> {
         if chain_expires.is_none_or(|expires| self.now >= expires) {
             over.push("the chain is over".to_owned());
         }
+        let withdrawn = self.withdrawn();
+        if let Some((refusal, _)) = &withdrawn {
+            let link = refusal.link.unwrap_or_default();
+            over.push(match word(*refusal) {
+                "epoch" => "the authorities' epoch was raised".to_owned(),
+                kind => format!("the {kind} of link {link} of the chain is revoked"),
+            });
+        }
         if self.now >= self.join.expires {
             over.push("the instance's credential is over".to_owned());
         }
@@ -340,6 +349,7 @@ impl Teller<'_, '_> {
         }
         let mut places = self.gateway(session_end.iter().map(|(logged, _)| *logged));
         places.extend(self.server(ended.iter().map(|(logged, _)| *logged)));
+        places.extend(self.server(withdrawn.and_then(|(_, logged)| logged)));
         AuthorityFact {
             valid: over.is_empty(),
             over,
@@ -348,6 +358,25 @@ impl Teller<'_, '_> {
             session_ended: session_end.map(|(_, end)| end),
             places,
         }
+    }
+
+    /// What of the chain is revoked by the end of the server's log, and the entry that says so.
+    fn withdrawn(&self) -> Option<(Refusal, Option<&Logged>)> {
+        let case = &self.known.case;
+        let chain = self.known.followed.chains.known(self.decision.chain)?;
+        let state = up_to(&case.server, self.now);
+        let texts: Vec<_> = chain.links().map(VerifiedLink::token).collect();
+        let reading = ChainReading::read(&texts).ok()?;
+        let refusal = reading.withdrawn(state.epoch, &state.revoked)?;
+        let named = refusal.revoked.zip(refusal.link);
+        let named = named.and_then(|(kind, link)| Some((kind, reading.identifier(link, kind)?)));
+        let mut entries = case.server.entries.iter().rev();
+        let entry = entries.find(|logged| match (&logged.entry.event, &named) {
+            (Event::RevocationAdd(add), Some((kind, id))) => add.kind == *kind && add.id == **id,
+            (Event::EpochRaise(_), None) => true,
+            _ => false,
+        });
+        Some((refusal, entry))
     }
 
     fn gateway<'l>(&self, entries: impl IntoIterator<Item = &'l Logged>) -> Vec<LogPlace> {

@@ -1,15 +1,16 @@
 //! What all steps of one verification share.
 
 use chancery_audit::{Event, SessionOpen};
-use chancery_delegation::{ChainContext, IssuerKey, TrustAnchor};
+use chancery_delegation::{ChainContext, IssuerKey, RevocationSet, Standing, TrustAnchor};
 use chancery_identity::trust::VerifiedTrust;
 use chancery_identity::{TrustDomain, WitBundle};
+use chancery_types::SignatureVerifier;
 use chancery_types::id::SessionId;
 use chancery_types::jws::Compact;
-use chancery_types::{SignatureVerifier, Timestamp};
 use serde_json::Value;
 
 use super::objects::Objects;
+use super::revocations::Adopted;
 use super::roll::{Logged, Roll};
 use crate::ObjectKind;
 use crate::report::{Found, Place};
@@ -28,6 +29,8 @@ pub(crate) struct Case<'a> {
     pub(crate) issuers: Vec<IssuerKey>,
     pub(crate) tokens: Option<WitBundle>,
     pub(crate) epoch: u64,
+    /// What the gateway knew of revocations, and when.
+    pub(crate) adopted: Adopted,
     /// The places of the session's own entries in the gateway's log.
     own: Vec<usize>,
     opened: Option<usize>,
@@ -75,11 +78,13 @@ impl<'a> Case<'a> {
             gateway,
             server,
             epoch: 0,
+            adopted: Adopted::default(),
             own: Vec::new(),
             opened: None,
             enrolments: Vec::new(),
         };
         case.arrange();
+        case.adopted = Adopted::read(&case.gateway, &case.server);
         let claimed = case.opened().map(|(_, open)| open.chain);
         let claimed =
             claimed.and_then(|chain| claimed_epoch(objects.take(chain, ObjectKind::Chain)?));
@@ -162,17 +167,28 @@ impl<'a> Case<'a> {
             && enrolled.is_none_or(|(_, enrolled)| server.leaf.index < *enrolled)
     }
 
-    /// Calls `with` with what a chain is verified against at that time. Revocations are not in
-    /// evidence.
-    pub(crate) fn chains<T>(&self, now: Timestamp, with: impl FnOnce(&ChainContext<'_>) -> T) -> T {
+    /// Calls `with` with what a chain is verified against at an entry of the gateway.
+    pub(crate) fn chains<T>(&self, at: &Logged, with: impl FnOnce(&ChainContext<'_>) -> T) -> T {
+        let standing = self.standing(at);
         with(&ChainContext {
-            now,
+            now: standing.now,
             audience: self.audience(),
             anchors: &self.anchors,
-            epoch: self.epoch,
-            revoked: &|_| false,
+            epoch: standing.epoch,
+            revoked: standing.revoked,
             verifier: self.verifier,
         })
+    }
+
+    /// What governed an entry of the gateway: what it had adopted before, where its log says that.
+    /// Where it does not, nothing is known to be revoked and the epoch is the session's own.
+    pub(crate) fn standing(&self, at: &Logged) -> Standing<'_> {
+        let known = self.adopted.at(at.leaf.index);
+        Standing {
+            now: at.entry.at,
+            epoch: known.map_or(self.epoch, |known| known.epoch),
+            revoked: known.map_or(RevocationSet::none(), |known| &known.revoked),
+        }
     }
 }
 

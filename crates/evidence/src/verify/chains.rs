@@ -63,7 +63,7 @@ impl Chains {
         for link in &links {
             desk.objects.take(Digest::of(link), ObjectKind::Link);
         }
-        match case.chains(at.entry.at, |context| verify_chain(&links, context)) {
+        match case.chains(at, |context| verify_chain(&links, context)) {
             Ok(chain) => {
                 for link in chain.links() {
                     desk.objects

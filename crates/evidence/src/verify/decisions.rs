@@ -1,7 +1,7 @@
 //! The replay of one decision: from the bytes that were presented, in the state before it.
 
 use chancery_audit::{CallKind, Decision, Ruling};
-use chancery_delegation::{Call, Reason, Standing, Target, VerifiedChain};
+use chancery_delegation::{Call, Reason, Target, VerifiedChain};
 use chancery_identity::SpiffeId;
 use chancery_policy::{Annotations, Bundle};
 use chancery_session::{CallInput, CatalogFacts, Judgement};
@@ -38,6 +38,18 @@ enum Derived {
     Unread,
     /// Something that was presented is not there, which is a finding already.
     Nothing,
+}
+
+impl Derived {
+    /// Whether it denies for what was revoked before.
+    fn is_withdrawn(&self) -> bool {
+        let code = match self {
+            Self::Judged(judgement) => judgement.reason().code(),
+            Self::Refused(code) => *code,
+            Self::Unread | Self::Nothing => return false,
+        };
+        [Reason::Revoked.code(), Reason::StaleEpoch.code()].contains(&code)
+    }
 }
 
 /// What was presented with a call, read.
@@ -85,9 +97,11 @@ impl<'a> Follower<'_, 'a> {
                     .note(NoteValue::Unproven, format!("denial at {place}: {text}"));
             }
             Replay::Differs => {
-                self.desk
-                    .found
-                    .add(Axis::Scope, place, "decision_differs", text);
+                let code = match derived.is_withdrawn() && decision.outcome == Ruling::Allow {
+                    true => "allowed_revoked",
+                    false => "decision_differs",
+                };
+                self.desk.found.add(Axis::Scope, place, code, text);
             }
         }
         replay
@@ -100,9 +114,9 @@ impl<'a> Follower<'_, 'a> {
             let external = decision.outcome == Ruling::Deny
                 && decision.charges.is_empty()
                 && decision.approvals.is_empty();
-            return (external && proofs::is_external(reason)).then_some(Replay::Unproven);
+            return (external && self.is_external(reason, logged)).then_some(Replay::Unproven);
         }
-        if proofs::is_external(reason) {
+        if self.is_external(reason, logged) {
             return Some(Replay::Unproven);
         }
         let said_no = self.answers.said_no(decision);
@@ -114,6 +128,15 @@ impl<'a> Follower<'_, 'a> {
             other if reasons::is_judged(other) => None,
             _ => Some(Replay::Unproven),
         }
+    }
+
+    /// Whether a refusal rests on what this evidence does not hold. What was revoked it holds, where
+    /// the gateway's log says which snapshot governed.
+    fn is_external(&self, reason: &str, logged: &Logged) -> bool {
+        let of_revocation = [Reason::Revoked, Reason::StaleEpoch];
+        let known = self.case.adopted.at(logged.leaf.index).is_some();
+        proofs::is_external(reason)
+            && !(known && of_revocation.iter().any(|one| one.code() == reason))
     }
 
     fn derive(&mut self, logged: &Logged, decision: &Decision) -> Derived {
@@ -177,11 +200,7 @@ impl<'a> Follower<'_, 'a> {
         }
         Derived::Judged(Box::new(self.session.judge(&CallInput {
             execution: decision.execution,
-            standing: Standing {
-                now: at,
-                epoch: self.case.epoch,
-                revoked: &|_| false,
-            },
+            standing: self.case.standing(logged),
             chain,
             proof: &proof,
             consent: consent.as_ref(),

@@ -12,6 +12,7 @@ mod policies;
 mod proofs;
 mod reasons;
 mod record;
+mod revocations;
 mod roll;
 mod trust;
 
@@ -30,6 +31,7 @@ pub(crate) use case::Case;
 pub(crate) use chains::enrolled_root;
 pub(crate) use follower::Followed;
 pub(crate) use objects::Objects;
+pub(crate) use revocations::{up_to, word};
 pub(crate) use roll::{Logged, Roll};
 
 use case::Desk;
@@ -94,6 +96,8 @@ pub(crate) fn examine<'a>(
     trust::check_checkpoints(&case, Digest::of(note), &mut desk);
     let followed = follower::follow(&case, &mut desk);
     ending::check_ending(&case, &followed, &mut desk);
+    revocations::check_adopted(&case, &mut desk);
+    revocations::check_revoked_end(&case, &mut desk);
     if let Some(record) = &record {
         record::check(&case, &mut desk, record, &followed);
     }

@@ -39,7 +39,11 @@ impl Roll {
             Writer::Gateway => ("log/gateway", "gateway"),
             Writer::Server => ("log/server", "server"),
         };
-        let origin = format!("{}/log/{name}", trust.trust_domain);
+        let origin = match writer {
+            Writer::Gateway => claimed_gateway(files, folder, trust),
+            Writer::Server => None,
+        };
+        let origin = origin.unwrap_or_else(|| format!("{}/log/{name}", trust.trust_domain));
         let Some(known) = trust.log_origin(&origin) else {
             let text = format!("names no log {origin}");
             found.add(Axis::Authenticity, Place::Trust, "origin_unknown", text);
@@ -141,4 +145,12 @@ impl Roll {
     pub(crate) fn place(&self, logged: &Logged) -> Place {
         self.at(logged.leaf.index)
     }
+}
+
+/// The origin that a gateway's checkpoint claims, where the trust document admits such a gateway;
+/// whose keys signed it is verified after.
+fn claimed_gateway(files: &Files, folder: &str, trust: &VerifiedTrust) -> Option<String> {
+    let note = std::str::from_utf8(files.get(&format!("{folder}/checkpoint"))?).ok()?;
+    let known = trust.gateway_of_origin(note.lines().next()?)?;
+    Some(known.origin.clone())
 }

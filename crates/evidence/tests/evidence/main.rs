@@ -9,6 +9,8 @@ mod log_writer;
 #[cfg(test)]
 mod mesh;
 #[cfg(test)]
+mod revoked;
+#[cfg(test)]
 mod scene;
 #[cfg(test)]
 mod tampered;

@@ -8,9 +8,9 @@ use chancery_crypto::{AwsLc, SigningKey};
 use chancery_delegation::{
     Answer, ApprovalStatement, Assertion, BoundedReplayMemory, Call, CatalogTool, ChainContext,
     ChainTip, Credential, Entry as Grantable, IssuerKey, LinkDraft, ManifestContext, PersonDraft,
-    ProofContext, ProofDraft, RootDraft, SoftwareAuthenticator, Standing, Target, Terms,
-    TrustAnchor, VerifiedChain, VerifiedManifest, catalog_root, sign_manifest, verify_approval,
-    verify_chain, verify_consent, verify_manifest, verify_proof,
+    ProofContext, ProofDraft, RevocationSet, RootDraft, SoftwareAuthenticator, Standing, Target,
+    Terms, TrustAnchor, VerifiedChain, VerifiedManifest, catalog_root, sign_manifest,
+    verify_approval, verify_chain, verify_consent, verify_manifest, verify_proof,
 };
 use chancery_evidence::trust_record as record;
 use chancery_evidence::{
@@ -25,13 +25,15 @@ use chancery_policy::{
     Annotations, Bundle, Files as BundleFiles, Index, SignedBundle, schema_text,
 };
 use chancery_session::{
-    Answered, ApprovalQuestion, Budgets, CallInput, CatalogFacts, Effect, Event as Step,
+    Answered, ApprovalQuestion, Budgets, CallInput, CatalogFacts, Effect, Ending, Event as Step,
     ExecutionEnd, Joining, Member, Opening, PRINCIPAL, Session, principal_text,
 };
 use chancery_types::id::{
     ApprovalId, CredentialId, ExecutionId, Id, InstanceKind, Kind, LaunchId, PersonId, SessionId,
 };
-use chancery_types::{Algorithm, Digest, Jwk, Timestamp, base64url, jws, to_canonical, to_jcs};
+use chancery_types::{
+    Algorithm, Digest, Jwk, RevocationKind, Timestamp, base64url, jws, to_canonical, to_jcs,
+};
 use serde_json::{Map, Value, json};
 
 use crate::log_writer::{Log, LogSigner};
@@ -105,6 +107,15 @@ impl Scene {
         Builder::new().play()
     }
 
+    /// The same play with something beside it, and another end.
+    pub(crate) fn with(beside: Beside, reason: EndReason, cause: Option<&str>) -> Self {
+        let mut builder = Builder::new();
+        builder.beside = beside;
+        builder.end.reason = reason;
+        builder.end.cause = cause.map(Label::or_digest);
+        builder.play()
+    }
+
     pub(crate) fn files(&self) -> Files {
         let mut files = Files::new();
         self.gateway
@@ -142,7 +153,10 @@ struct Holder {
     wit_id: CredentialId,
 }
 
-struct Builder {
+/// What happens beside the session, asked at the stages of the play by their second.
+pub(crate) type Beside = fn(&mut Builder, u64);
+
+pub(crate) struct Builder {
     signers: Signers,
     trust: VerifiedTrust,
     bundle: Bundle,
@@ -155,6 +169,8 @@ struct Builder {
     session: Option<Session>,
     now: Timestamp,
     proofs: u8,
+    beside: Beside,
+    end: Ending,
 }
 
 pub(crate) fn key(algorithm: Algorithm) -> SigningKey {
@@ -195,6 +211,12 @@ impl Builder {
             session: Some(Session::new(id(1))),
             now: at(0),
             proofs: 0,
+            beside: |_, _| {},
+            end: Ending {
+                reason: EndReason::Completed,
+                cause: None,
+                evidence: None,
+            },
             signers,
         };
         builder.keep(ObjectKind::Policy, policy_object);
@@ -257,6 +279,7 @@ impl Builder {
             ObjectKind::Disclosure,
             to_canonical(&server_disclosure).unwrap(),
         );
+        self.stage(9);
         self.now = at(10);
         let opening = Opening {
             gateway: Label::or_digest(GATEWAY),
@@ -288,17 +311,70 @@ impl Builder {
         let large = json!({"amount": 5_000});
         self.call(0, &root, &consent, &principal, 4, ("pay", large.clone()));
         self.ask(4, &root, &large);
+        self.stage(25);
         self.now = at(30);
         self.approve();
         self.now = at(31);
         self.call(0, &root, &consent, &principal, 5, ("pay", large));
         self.end_execution(5);
+        self.stage(35);
         self.now = at(40);
         self.step(Step::Leave(chancery_session::Leaving {
             instance: self.label(1),
             reason: LeaveReason::Completed,
         }));
         self.finish(&root)
+    }
+
+    fn stage(&mut self, second: u64) {
+        (self.beside)(self, second);
+    }
+
+    /// The server enrols a revocation.
+    pub(crate) fn revoke(&mut self, second: u64, kind: RevocationKind, name: &str) {
+        let add = RevocationAdd {
+            kind,
+            id: Label::or_digest(name),
+            by: commit("revoker", &[1; 32], b"operator"),
+            reason: commit("revocation-reason", &[2; 32], b"test"),
+        };
+        self.server.append(at(second), add.into());
+    }
+
+    /// The server enrols that a revocation was lifted.
+    pub(crate) fn lift(&mut self, second: u64, kind: RevocationKind, name: &str, revoked: u64) {
+        let lift = RevocationLift {
+            kind,
+            id: Label::or_digest(name),
+            revoked: at(revoked),
+            signers: Vec::new(),
+            reason: commit("revocation-reason", &[3; 32], b"test"),
+        };
+        self.server.append(at(second), lift.into());
+    }
+
+    /// The server enrols that the epoch was raised.
+    pub(crate) fn raise(&mut self, second: u64, epoch: u64) {
+        let raise = EpochRaise {
+            epoch,
+            by: commit("revoker", &[1; 32], b"operator"),
+            reason: commit("revocation-reason", &[4; 32], b"test"),
+        };
+        self.server.append(at(second), raise.into());
+    }
+
+    /// The gateway enrols that a snapshot of that second governs, with what it says is revoked.
+    pub(crate) fn adopt(&mut self, second: u64, epoch: u64, revoked: &RevocationSet) {
+        let adopt = SnapshotAdopt {
+            sequence: second,
+            issued: at(second),
+            epoch,
+            revoked: revoked.len() as u64,
+            revocations: revoked.digest().unwrap(),
+            trust: 1,
+            policy: self.bundle.digest(),
+        };
+        self.gateway.append(at(second), adopt.into());
     }
 
     fn label(&self, holder: usize) -> Label {
@@ -501,7 +577,7 @@ impl Builder {
             audience: GATEWAY,
             anchors: &anchors,
             epoch: 1,
-            revoked: &|_| false,
+            revoked: RevocationSet::none(),
             verifier: &AwsLc,
         };
         verify_chain(links, &context).unwrap()
@@ -593,7 +669,7 @@ impl Builder {
             standing: Standing {
                 now: self.now,
                 epoch: 1,
-                revoked: &|_| false,
+                revoked: RevocationSet::none(),
             },
             chain,
             proof: &proof,
@@ -647,6 +723,7 @@ impl Builder {
             cost_micros: 0,
             charges: Vec::new(),
             step: None,
+            revoked: None,
         };
         let entry = Entry {
             origin: self.gateway.origin.clone(),
@@ -751,10 +828,10 @@ impl Builder {
         let index = make_index(&self.objects);
         self.now = at(50);
         let evidence = Some(Digest::of(&index));
-        self.step(Step::End {
-            reason: EndReason::Completed,
+        self.step(Step::End(Ending {
             evidence,
-        });
+            ..self.end.clone()
+        }));
         let note = self.gateway.checkpoint(&self.signers.gateway);
         self.gateway.note = Some(note.clone());
         let enrol = CheckpointEnrol {

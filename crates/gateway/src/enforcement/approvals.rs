@@ -5,7 +5,7 @@ use chancery_api::server::{
 };
 use chancery_crypto::{AwsLc, random_id};
 use chancery_delegation::{Answer, ApprovalStatement, Credential, verify_approval};
-use chancery_identity::trust::{Role, VerifiedTrust};
+use chancery_identity::trust::Role;
 use chancery_session::{Answered, ApprovalQuestion, Effect, Event};
 use chancery_types::id::{ApprovalId, ExecutionId, SessionId};
 use chancery_types::{Digest, Timestamp, parse_strict, to_canonical};
@@ -151,6 +151,8 @@ impl Enforcement {
         match approval.state {
             ApprovalState::Pending => Settled::Waits,
             ApprovalState::Expired => self.lapse(home, question).await,
+            // The session says why.
+            ApprovalState::Withdrawn => Settled::Answered,
             ApprovalState::Approved | ApprovalState::Denied => {
                 self.take_answer(home, question, approval, in_force).await
             }
@@ -195,7 +197,7 @@ impl Enforcement {
         if !waits {
             return Settled::Answered;
         }
-        let (answered, evidence) = match verify_answer(approval, &in_force.trust, now) {
+        let (answered, evidence) = match verify_answer(approval, in_force, now) {
             Ok(verified) => verified,
             Err(error) => {
                 tracing::warn!(approval = %question.approval, error, "an answer was refused");
@@ -262,7 +264,7 @@ impl Enforcement {
 /// answers the question is the session's to say.
 fn verify_answer(
     approval: Approval,
-    trust: &VerifiedTrust,
+    in_force: &InForce,
     now: Timestamp,
 ) -> Result<(Answered, Vec<u8>), &'static str> {
     let (Some(statement), Some(assertion)) = (approval.statement, approval.assertion) else {
@@ -270,10 +272,14 @@ fn verify_answer(
     };
     let bytes = to_canonical(&statement).map_err(|_| "the statement has no canonical form")?;
     let parsed = ApprovalStatement::parse(&bytes).map_err(|_| "not an approval statement")?;
-    let (person, credential) = trust
+    let (person, credential) = in_force
+        .trust
         .credential(&assertion.credential_id)
         .filter(|(person, _)| person.roles.contains(&Role::Approver))
         .ok_or("the trust document names no approver with this credential")?;
+    if in_force.snapshot.revoked.has_person(&person.id.to_string()) {
+        return Err("the approver is revoked");
+    }
     let key = credential.key.thumbprint();
     let credential = Credential {
         credential_id: &credential.credential_id,

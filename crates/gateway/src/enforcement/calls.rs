@@ -12,13 +12,12 @@ use chancery_types::{Digest, Timestamp};
 use super::Enforcement;
 use super::approvals::{Question, Settled};
 use super::catalog::Catalog;
-use super::chains::KnownChain;
+use super::chains::{ChainFault, KnownChain};
 use super::in_force::{Freshness, InForce};
 use super::live::{Denied, Live};
 use super::material::Material;
 use super::opening::code_of;
 use super::presentation::Seen;
-use super::reasons::said_with_code;
 use super::sessions::Home;
 use crate::call::Call;
 use crate::enforcer::{Pending, Permit, Refusal, Seat, Verdict};
@@ -59,12 +58,12 @@ impl Enforcement {
             .and_then(|known| known.proof.execution());
         let execution = execution.unwrap_or(fresh);
         let Some((session, home)) = self.home_of(peer, &examined, &material) else {
-            let code = match (examined.err(), self.sessions.of(peer.name()).is_empty()) {
-                (Some(code), _) => code,
-                (None, true) => "not_joined",
-                (None, false) => "wrong_session",
+            let fault = match (examined.err(), self.sessions.of(peer.name()).is_empty()) {
+                (Some(fault), _) => fault,
+                (None, true) => "not_joined".into(),
+                (None, false) => "wrong_session".into(),
             };
-            return self.refuse_stranger(peer, &material, code).await;
+            return self.refuse_stranger(peer, &material, fault).await;
         };
         let mut objects = material.objects();
         if let Ok(examined) = &examined {
@@ -84,9 +83,9 @@ impl Enforcement {
                 self.decide_in(session, &home, peer, &material, execution, examined)
                     .await
             }
-            Err(code) => {
+            Err(fault) => {
                 let mut live = home.lock().await;
-                self.deny_in(&mut live, peer, &material, execution, code)
+                self.deny_in(&mut live, peer, &material, execution, fault)
                     .await
             }
         }
@@ -94,11 +93,11 @@ impl Enforcement {
 
     /// Everything that is asked before the session is. What was presented comes first: a proof that
     /// stands is used up whatever else denies the call, as evidence will find it.
-    async fn examine(&self, peer: &Peer, material: &Material) -> Result<Examined, &'static str> {
+    async fn examine(&self, peer: &Peer, material: &Material) -> Result<Examined, ChainFault> {
         let now = self.clock.now().map_err(|_| "clock_stepped_back")?;
         let in_force = self.in_force().ok_or("snapshot_missing")?;
         if let Some(fault) = material.fault {
-            return Err(fault);
+            return Err(fault.into());
         }
         let peer_id: SpiffeId = peer.name().parse().map_err(|_| "certificate_invalid")?;
         let chain = self.verify_call_chain(&in_force, &peer_id, material, now)?;
@@ -114,7 +113,7 @@ impl Enforcement {
         peer: &Peer,
         material: &Material,
         before: Examined,
-    ) -> Result<Examined, &'static str> {
+    ) -> Result<Examined, ChainFault> {
         let now = self.clock.now().map_err(|_| "clock_stepped_back")?;
         let in_force = self.in_force().ok_or("snapshot_missing")?;
         let peer_id: SpiffeId = peer.name().parse().map_err(|_| "certificate_invalid")?;
@@ -132,16 +131,16 @@ impl Enforcement {
         in_force: Arc<InForce>,
         (chain, proof): (Arc<KnownChain>, VerifiedProof),
         now: Timestamp,
-    ) -> Result<Examined, &'static str> {
+    ) -> Result<Examined, ChainFault> {
         let tls = self.tls().ok_or("certificate_invalid")?;
         let verified = self.peers.verify(peer.certificates(), &tls, now);
         if verified.as_ref().ok() != Some(chain.chain.leaf_subject()) {
-            return Err("certificate_invalid");
+            return Err("certificate_invalid".into());
         }
         let freshness = in_force.freshness(now, self.grace_seconds);
         check_fresh(freshness, None)?;
         if material.is_ungoverned {
-            return Err("ungoverned_parameter");
+            return Err("ungoverned_parameter".into());
         }
         let catalog = self.catalog().await.ok_or("catalog_unavailable")?;
         let annotations = annotations(&catalog, material);
@@ -152,7 +151,7 @@ impl Enforcement {
         let tool = catalog.tool(&material.server, &material.name);
         let tool = tool.filter(|_| material.kind() == CallKind::Tool);
         if tool.is_some_and(|tool| material.arguments.keys().any(|name| !tool.admits(name))) {
-            return Err("unknown_argument");
+            return Err("unknown_argument".into());
         }
         Ok(Examined {
             in_force,
@@ -169,12 +168,11 @@ impl Enforcement {
         peer: &SpiffeId,
         material: &Material,
         now: Timestamp,
-    ) -> Result<Arc<KnownChain>, &'static str> {
+    ) -> Result<Arc<KnownChain>, ChainFault> {
         let links: Vec<_> = material.links.iter().map(String::as_str).collect();
         let audience = self.own.as_str();
         self.chains
             .verify(&links, audience, in_force, peer, &self.objects, now)
-            .map_err(|fault| fault.code)
     }
 
     fn verify_call_proof(
@@ -208,7 +206,7 @@ impl Enforcement {
     fn home_of(
         &self,
         peer: &Peer,
-        examined: &Result<Examined, &'static str>,
+        examined: &Result<Examined, ChainFault>,
         material: &Material,
     ) -> Option<(SessionId, Home)> {
         let named = claimed_session(material);
@@ -262,7 +260,7 @@ impl Enforcement {
             let again = match settled {
                 Settled::Answered => self.examine_again(peer, material, examined).await,
                 Settled::Waits => return pending(&question),
-                Settled::Refused(code) => Err(code),
+                Settled::Refused(code) => Err(code.into()),
             };
             examined = match again {
                 Ok(again) => again,
@@ -309,7 +307,7 @@ impl Enforcement {
         let judged = self.judge(live, seat, material, execution, examined).await;
         Looked::Decided(match judged {
             Ok(verdict) => verdict,
-            Err(code) => self.deny_in(live, peer, material, execution, code).await,
+            Err(fault) => self.deny_in(live, peer, material, execution, fault).await,
         })
     }
 
@@ -333,19 +331,25 @@ impl Enforcement {
         ))
     }
 
-    /// That nothing changed and nothing grew old while the call waited for its turn.
-    fn check_in_force(&self, examined: &Examined, now: Timestamp) -> Result<(), &'static str> {
+    /// What is in force when the decision falls: that trust and policy are as they were, that the
+    /// chain still stands, and that nothing grew old while a person was asked or another call decided.
+    fn check_in_force(
+        &self,
+        examined: &Examined,
+        now: Timestamp,
+    ) -> Result<Arc<InForce>, ChainFault> {
         let current = self.in_force().ok_or("snapshot_missing")?;
         let policy = |one: &InForce| one.policy.bundle.digest();
         let before = &examined.in_force;
-        if !current.continues(before) || policy(&current) != policy(before) {
-            return Err(Freshness::STALE);
+        if current.trust.digest() != before.trust.digest() || policy(&current) != policy(before) {
+            return Err(Freshness::STALE.into());
         }
+        // What was revoked meanwhile is asked again; what else was revoked is no matter here.
+        current.standing(now, |standing| examined.chain.chain.recheck(&standing))?;
         let destructive = examined.annotations.is_none_or(|hints| hints.destructive);
-        check_fresh(
-            current.freshness(now, self.grace_seconds),
-            Some(destructive),
-        )
+        let freshness = current.freshness(now, self.grace_seconds);
+        check_fresh(freshness, Some(destructive))?;
+        Ok(current)
     }
 
     async fn judge(
@@ -355,11 +359,11 @@ impl Enforcement {
         material: &Material,
         execution: ExecutionId,
         examined: &Examined,
-    ) -> Result<Verdict, &'static str> {
+    ) -> Result<Verdict, ChainFault> {
         self.keep_policy(live, &examined.in_force).await?;
         let (turn, now) = self.turn().await?;
-        self.check_in_force(examined, now)?;
-        let judgement = examined.in_force.standing(now, |standing| {
+        let current = self.check_in_force(examined, now)?;
+        let judgement = current.standing(now, |standing| {
             live.session().judge(&CallInput {
                 execution,
                 standing,
@@ -416,14 +420,15 @@ impl Enforcement {
         peer: &Peer,
         material: &Material,
         execution: ExecutionId,
-        code: &'static str,
+        fault: impl Into<ChainFault>,
     ) -> Verdict {
+        let fault = fault.into();
         let policy = self
             .in_force()
             .map(|in_force| in_force.policy.bundle.digest());
         let opened = live.open().map(|open| open.opened().entry.policy);
         let (Some(policy), true) = (policy.or(opened), live.seated(peer.name()).is_some()) else {
-            return self.refuse_stranger(peer, material, code).await;
+            return self.refuse_stranger(peer, material, fault).await;
         };
         if let Some(in_force) = self.in_force()
             && let Err(code) = self.keep_policy(live, &in_force).await
@@ -438,15 +443,16 @@ impl Enforcement {
             proof: material.proof_digest(),
             request: material.record(),
             policy,
-            reason: code,
+            reason: fault.code,
+            revoked: fault.revoked,
         };
         let turn = self.log.turn().await;
         let now = self.clock.latest();
         match live.deny(&self.log, turn, now, entry).await {
-            Ok(()) => denied(code, Some(execution)),
+            Ok(()) => denied(fault, Some(execution)),
             Err(error) => {
                 tracing::error!(%error, "a denial was not enrolled");
-                denied(code, None)
+                denied(fault, None)
             }
         }
     }
@@ -456,14 +462,14 @@ impl Enforcement {
         &self,
         peer: &Peer,
         material: &Material,
-        code: &'static str,
+        fault: ChainFault,
     ) -> Verdict {
-        let seen = Seen::of_call(material.chain);
-        let refusal = seen.refusal(code, peer.name());
+        let seen = Seen::of_call(material.chain, fault);
+        let refusal = seen.refusal(fault.code, peer.name());
         if let Err(error) = self.log.enrol(&self.clock, refusal.into()).await {
             tracing::error!(%error, "a refusal was not enrolled");
         }
-        denied(code, None)
+        denied(fault, None)
     }
 }
 
@@ -510,10 +516,11 @@ fn leaf_of(material: &Material) -> Label {
     Label::or_digest(jti.unwrap_or("unreadable"))
 }
 
-pub(crate) fn denied(code: &'static str, execution: Option<ExecutionId>) -> Verdict {
+pub(crate) fn denied(fault: impl Into<ChainFault>, execution: Option<ExecutionId>) -> Verdict {
+    let fault = fault.into();
     Verdict::Deny(Refusal {
-        reason: code,
-        text: said_with_code(code),
+        reason: fault.code,
+        text: fault.said(),
         execution,
     })
 }

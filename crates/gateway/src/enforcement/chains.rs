@@ -7,10 +7,11 @@ use chancery_delegation::{
 };
 use chancery_identity::SpiffeId;
 use chancery_identity::trust::{Role, VerifiedTrust};
-use chancery_types::{Digest, Timestamp};
+use chancery_types::{Digest, RevocationKind, Timestamp};
 
 use super::in_force::InForce;
 use super::objects::Objects;
+use super::reasons::said_with_code;
 
 /// Most chains that are remembered as verified.
 const MOST: usize = 4_096;
@@ -32,6 +33,8 @@ pub(crate) struct Chains(Mutex<HashMap<(Digest, Digest), Arc<KnownChain>>>);
 pub(crate) struct ChainFault {
     pub(crate) code: &'static str,
     pub(crate) link: Option<u64>,
+    /// What of the link was revoked, where that is why.
+    pub(crate) revoked: Option<RevocationKind>,
 }
 
 impl From<Refusal> for ChainFault {
@@ -39,13 +42,32 @@ impl From<Refusal> for ChainFault {
         Self {
             code: refusal.reason.code(),
             link: refusal.link.map(|link| link as u64),
+            revoked: refusal.revoked,
+        }
+    }
+}
+
+impl ChainFault {
+    /// What to say to MCP clients: those that know nothing of us show the message alone, so that
+    /// the code is part of it.
+    pub(crate) fn said(&self) -> String {
+        match (self.revoked, self.link) {
+            (Some(kind), Some(link)) => format!(
+                "the {kind} of link {link} of the chain is revoked; ask for new authority ({})",
+                self.code
+            ),
+            _ => said_with_code(self.code),
         }
     }
 }
 
 impl From<&'static str> for ChainFault {
     fn from(code: &'static str) -> Self {
-        Self { code, link: None }
+        Self {
+            code,
+            link: None,
+            revoked: None,
+        }
     }
 }
 

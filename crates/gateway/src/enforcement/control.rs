@@ -29,6 +29,7 @@ impl Enforcement {
                 reply(self.leave_session(peer, session).await.map(|()| json!({})))
             }
             Endpoint::SessionEnd => reply(self.end_session_for(peer, session).await),
+            Endpoint::Introspect => reply(self.introspect(peer, &request.body).await),
             Endpoint::McpPost | Endpoint::McpDelete => reply::<()>(Err("method_not_governed")),
         }
     }
@@ -67,7 +68,7 @@ fn reply<T: Serialize>(result: Result<T, &'static str>) -> ControlReply {
 fn status_of(code: &str) -> StatusCode {
     match code {
         "malformed" | "too_long" => StatusCode::BAD_REQUEST,
-        "session_unknown" => StatusCode::NOT_FOUND,
+        "session_unknown" | "chain_not_yours" => StatusCode::NOT_FOUND,
         "session_exists" | "session_ended" | "session_ending" | "already_joined" => {
             StatusCode::CONFLICT
         }

@@ -3,9 +3,9 @@ use std::time::Duration;
 
 use chancery_api::gateway::EndedSession;
 use chancery_audit::{EndReason, Label, LeaveReason, OutcomeStatus};
-use chancery_session::{Event, ExecutionEnd, Leaving, Session};
+use chancery_session::{Ending, Event, ExecutionEnd, Leaving, Session};
 use chancery_types::Digest;
-use chancery_types::id::{ExecutionId, SessionId};
+use chancery_types::id::{ApprovalId, ExecutionId, SessionId};
 
 use super::Enforcement;
 use super::evidence_index::evidence_index;
@@ -27,35 +27,57 @@ impl Enforcement {
     /// Lets an instance leave its session.
     pub(crate) async fn leave_session(&self, peer: &Peer, id: &str) -> Result<(), &'static str> {
         let (session, home) = self.seat_of(peer, id)?;
+        let instance = Label::or_digest(peer.name());
+        self.unseat(session, &home, instance, LeaveReason::Completed)
+            .await
+    }
+
+    /// Takes an instance out of a session.
+    pub(crate) async fn unseat(
+        &self,
+        session: SessionId,
+        home: &Home,
+        instance: Label,
+        reason: LeaveReason,
+    ) -> Result<(), &'static str> {
         let seat = {
             let live = home.lock().await;
-            let seated = live.seated(peer.name()).ok_or("not_joined")?;
+            let seated = live.seated(instance.as_str()).ok_or("not_joined")?;
             Seat {
                 session,
                 instance: seated.id,
             }
         };
         // No call is taken from here on; those that run end with their children.
-        self.sessions.unseat(peer.name(), session);
+        self.sessions.unseat(instance.as_str(), session);
         self.upstreams.close_seat(seat).await;
-        let instance = Label::or_digest(peer.name());
-        self.drain(&home, Some(&instance)).await;
-        let left = self.enrol_leave(&home, instance.clone()).await;
+        self.drain(home, Some(&instance)).await;
+        let (left, questions) = self.enrol_leave(home, instance.clone(), reason).await;
         if left.is_err() {
             self.sessions.seat(instance, session);
+        } else {
+            self.withdraw_questions(questions).await;
         }
         left
     }
 
-    async fn enrol_leave(&self, home: &Home, instance: Label) -> Result<(), &'static str> {
+    /// Enrols that an instance leaves; gives back the questions that it leaves behind.
+    async fn enrol_leave(
+        &self,
+        home: &Home,
+        instance: Label,
+        reason: LeaveReason,
+    ) -> (Result<(), &'static str>, Vec<ApprovalId>) {
         let mut live = home.lock().await;
-        let (turn, now) = self.turn().await?;
-        let leaving = Leaving {
-            instance,
-            reason: LeaveReason::Completed,
+        let questions = questions(&live, Some(&instance));
+        let (turn, now) = match self.turn().await {
+            Ok(turn) => turn,
+            Err(code) => return (Err(code), questions),
         };
+        let leaving = Leaving { instance, reason };
         let left = live.step(&self.log, turn, now, Event::Leave(leaving)).await;
-        left.map(|_| ()).map_err(|error| code_of(&error))
+        let left = left.map(|_| ()).map_err(|error| code_of(&error));
+        (left, questions)
     }
 
     /// Ends a session for the instance that holds its root.
@@ -77,7 +99,7 @@ impl Enforcement {
             }
         }
         let log_index = self
-            .end_session(session, &home, EndReason::Completed)
+            .end_session(session, &home, EndReason::Completed, None)
             .await?;
         let enrolled = async {
             while !self.records.is_enrolled(session) {
@@ -103,6 +125,7 @@ impl Enforcement {
         session: SessionId,
         home: &Home,
         reason: EndReason,
+        cause: Option<Label>,
     ) -> Result<u64, &'static str> {
         {
             let mut live = home.lock().await;
@@ -114,21 +137,28 @@ impl Enforcement {
         }
         self.upstreams.close_session(session).await;
         self.drain(home, None).await;
-        let index = {
+        let (index, questions) = {
             let mut live = home.lock().await;
-            let ended = self.enrol_end(&mut live, reason).await;
+            let questions = questions(&live, None);
+            let ended = self.enrol_end(&mut live, reason, cause).await;
             if ended.is_err() {
                 live.ending = None;
             }
-            ended?
+            (ended?, questions)
         };
         // A call that was permitted before and forwarded since has a child of its own.
         self.upstreams.close_session(session).await;
+        self.withdraw_questions(questions).await;
         self.finish(home).await;
         Ok(index)
     }
 
-    async fn enrol_end(&self, live: &mut Live, reason: EndReason) -> Result<u64, &'static str> {
+    async fn enrol_end(
+        &self,
+        live: &mut Live,
+        reason: EndReason,
+        cause: Option<Label>,
+    ) -> Result<u64, &'static str> {
         let names: Vec<_> = live.joined().cloned().collect();
         let index = evidence_index(live, &self.objects);
         let bytes = index.to_bytes().map_err(|_| "malformed")?;
@@ -138,7 +168,12 @@ impl Enforcement {
             .await
             .map_err(|_| "object_store")?;
         let (turn, now) = self.turn().await?;
-        live.step(&self.log, turn, now, Event::End { reason, evidence })
+        let ending = Ending {
+            reason,
+            cause,
+            evidence,
+        };
+        live.step(&self.log, turn, now, Event::End(ending))
             .await
             .map_err(|error| code_of(&error))?;
         let session = live.session().id();
@@ -224,6 +259,18 @@ impl Enforcement {
         let svid = self.svid.read().unwrap_or_else(PoisonError::into_inner);
         svid.as_ref().map(|(_, own)| own.not_after)
     }
+}
+
+/// The questions that wait for a person and that the server has: of one instance or of all.
+fn questions(live: &Live, instance: Option<&Label>) -> Vec<ApprovalId> {
+    let Some(open) = live.open() else {
+        return Vec::new();
+    };
+    let pending = open.pending();
+    let of = pending.filter(|(_, one)| instance.is_none_or(|it| *it == one.instance));
+    of.filter(|(id, _)| live.asked(*id).is_some_and(|asked| asked.posted))
+        .map(|(id, _)| id)
+        .collect()
 }
 
 /// The executions that run: of one instance or of all.

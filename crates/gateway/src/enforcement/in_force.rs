@@ -1,4 +1,3 @@
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chancery_api::snapshot::VerifiedSnapshot;
@@ -25,7 +24,6 @@ pub(crate) struct InForce {
     anchors: Vec<TrustAnchor>,
     issuers: Vec<IssuerKey>,
     tokens: WitBundle,
-    revoked: BTreeSet<String>,
 }
 
 /// A loaded policy bundle, who signed it, and the object that holds both.
@@ -82,7 +80,6 @@ impl InForce {
                 })
                 .collect(),
             tokens: WitBundle::new(trust_domain.clone(), keys),
-            revoked: snapshot.revoked.iter().cloned().collect(),
             trust,
             snapshot,
             policy,
@@ -104,8 +101,9 @@ impl InForce {
         &self.tokens
     }
 
-    pub(crate) fn is_revoked(&self, name: &str) -> bool {
-        self.revoked.contains(name)
+    /// What holds apart from the date: whoever decided by the one need not ask the other.
+    pub(crate) fn differs(&self, other: &Self) -> bool {
+        !self.continues(other) || self.policy.bundle.digest() != other.policy.bundle.digest()
     }
 
     /// Calls `with` with what a chain is verified against.
@@ -120,7 +118,7 @@ impl InForce {
             audience,
             anchors: &self.anchors,
             epoch: self.snapshot.epoch,
-            revoked: &|jti| self.is_revoked(jti),
+            revoked: &self.snapshot.revoked,
             verifier: &AwsLc,
         })
     }
@@ -130,7 +128,7 @@ impl InForce {
         with(Standing {
             now,
             epoch: self.snapshot.epoch,
-            revoked: &|jti| self.is_revoked(jti),
+            revoked: &self.snapshot.revoked,
         })
     }
 
@@ -143,7 +141,7 @@ impl InForce {
         with(&ManifestContext {
             now,
             issuers: &self.issuers,
-            revoked: &|name| self.is_revoked(name),
+            revoked: &|name| self.snapshot.revoked.has_agent(name),
             verifier: &AwsLc,
         })
     }
@@ -152,6 +150,6 @@ impl InForce {
     pub(crate) fn continues(&self, before: &Self) -> bool {
         self.trust.digest() == before.trust.digest()
             && self.snapshot.epoch == before.snapshot.epoch
-            && self.revoked == before.revoked
+            && self.snapshot.revoked == before.snapshot.revoked
     }
 }

@@ -1,13 +1,15 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chancery_audit::{
     CallRecord, Decision, EndReason, Entry, Event as Logged, InstanceLink, Label, LeafRef, Ruling,
     Verdict,
 };
+use chancery_delegation::ChainReading;
 use chancery_evidence::ObjectKind;
 use chancery_session::{Effect, Event, Fault, Open, Session};
 use chancery_types::id::{ApprovalId, ExecutionId, InstanceId, SessionId};
-use chancery_types::{Digest, Timestamp};
+use chancery_types::{Digest, RevocationKind, Timestamp};
 
 use super::dossier::Dossier;
 use super::log::{Log, LogError, Turn};
@@ -48,6 +50,8 @@ pub(crate) struct Memory {
     pub(crate) decisions: u64,
     pub(crate) root: Option<RootLink>,
     pub(crate) end: Option<LeafRef>,
+    /// What the chains say that the session was opened and joined with.
+    pub(crate) readings: BTreeMap<Digest, Arc<ChainReading>>,
 }
 
 #[derive(Debug)]
@@ -97,6 +101,7 @@ pub(crate) struct Denied {
     pub(crate) request: CallRecord,
     pub(crate) policy: Digest,
     pub(crate) reason: &'static str,
+    pub(crate) revoked: Option<RevocationKind>,
 }
 
 /// Why a step was not taken or is not in the log.
@@ -239,6 +244,7 @@ impl Live {
             cost_micros: 0,
             charges: Vec::new(),
             step: None,
+            revoked: denied.revoked,
         };
         let sent = match log.send(&turn, now, decision.into()).await {
             Ok(sent) => sent,

@@ -6,7 +6,7 @@ use chancery_identity::{VerifiedWit, verify_wit};
 use chancery_session::{Member, MemberError, principal_text};
 use chancery_types::id::SessionId;
 use chancery_types::jws::Compact;
-use chancery_types::{Digest, Timestamp, base64url, parse_strict};
+use chancery_types::{Digest, RevocationKind, Timestamp, base64url, parse_strict};
 use serde_json::Value;
 
 use super::Enforcement;
@@ -48,16 +48,18 @@ pub(crate) struct Seen {
     chain: Option<Digest>,
     manifest: Option<Digest>,
     link: Option<u64>,
+    revoked: Option<RevocationKind>,
 }
 
 impl Seen {
     /// What is said of a call: not the session that it claims, which nobody verified.
-    pub(crate) const fn of_call(chain: Digest) -> Self {
+    pub(crate) const fn of_call(chain: Digest, fault: ChainFault) -> Self {
         Self {
             session: None,
             chain: Some(chain),
             manifest: None,
-            link: None,
+            link: fault.link,
+            revoked: fault.revoked,
         }
     }
 
@@ -70,6 +72,7 @@ impl Seen {
             chain: self.chain,
             manifest: self.manifest,
             link: self.link,
+            revoked: self.revoked,
         }
     }
 }
@@ -89,6 +92,7 @@ impl Enforcement {
         let verified = self.verify_parts(peer, body, in_force, catalog, now, &mut seen);
         verified.map_err(|fault| {
             seen.link = fault.link;
+            seen.revoked = fault.revoked;
             Refused {
                 code: fault.code,
                 seen: Box::new(seen),

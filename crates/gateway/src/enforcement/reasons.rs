@@ -32,6 +32,10 @@ pub const REASONS: &[(&str, &str)] = &[
         "the certificate has expired or is of another trust domain; connect again with a current X.509-SVID",
     ),
     (
+        "chain_not_yours",
+        "nothing is said of a chain to somebody who is not in it",
+    ),
+    (
         "challenge_unknown",
         "the proof's nonce is not open; ask POST /v1/challenges for one and use it within a minute",
     ),

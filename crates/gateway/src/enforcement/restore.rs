@@ -52,6 +52,8 @@ pub(crate) struct Restored {
     pub(crate) sessions: Vec<Live>,
     /// The time of the last entry.
     pub(crate) latest: Timestamp,
+    /// The sequence of the last snapshot that was adopted; an older one is not taken any more.
+    pub(crate) adopted: u64,
 }
 
 /// Folds the whole log to the sessions as they were after the last durable entry.
@@ -63,10 +65,14 @@ pub(crate) fn restore(
     let mut sessions: BTreeMap<SessionId, Live> = BTreeMap::new();
     let mut over = BTreeSet::new();
     let mut latest = Timestamp::from_micros(0);
+    let mut adopted = 0;
     for read in journal.entries(0..journal.size()) {
         let (index, bytes) = read?;
         let entry = Entry::parse(&bytes).map_err(|source| RestoreError::Entry { index, source })?;
         latest = latest.max(entry.at);
+        if let Event::SnapshotAdopt(adopt) = &entry.event {
+            adopted = adopt.sequence;
+        }
         let refused = matches!(entry.event, Event::SessionRefuse(_));
         let Some(session) = entry.event.session().filter(|_| !refused) else {
             continue;
@@ -100,5 +106,6 @@ pub(crate) fn restore(
     Ok(Restored {
         sessions: sessions.into_values().collect(),
         latest,
+        adopted,
     })
 }

@@ -1,16 +1,24 @@
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use chancery_api::ClientError;
 use chancery_api::snapshot::{SignedSnapshot, SnapshotError, VerifiedSnapshot};
+use chancery_audit::SnapshotAdopt;
 use chancery_crypto::AwsLc;
 use chancery_identity::trust::VerifiedTrust;
 use chancery_policy::{Bundle, BundleError, SignedBundle};
 use chancery_types::{Digest, to_canonical};
+use tokio::time::timeout;
 
 use super::Enforcement;
 use super::in_force::{InForce, MAX_AHEAD_SECONDS, Policy};
+use super::log::LogError;
 use super::svid::{SvidError, x509_bundle};
 use super::trust_store::TrustStoreError;
+
+/// How long the server may take to answer once it has something to say.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// Why what is in force stays as it was.
 #[derive(Debug, thiserror::Error)]
@@ -35,15 +43,27 @@ pub(crate) enum RefreshError {
     Store(#[from] std::io::Error),
     #[error("the clock stepped back")]
     Clock,
+    #[error("the server does not answer in time")]
+    Slow,
+    #[error("what is revoked has no canonical form")]
+    Malformed,
+    #[error("that another snapshot governs could not be enrolled")]
+    Log(#[from] LogError),
     #[error(transparent)]
     Authorities(#[from] SvidError),
 }
 
 impl Enforcement {
-    /// Asks for a snapshot and puts in force what it names. Either all of it changes or nothing;
-    /// a call that is being decided keeps what it started with.
-    pub(crate) async fn refresh(&self) -> Result<(), RefreshError> {
-        let signed = self.server.snapshot().await?;
+    /// Asks for a snapshot and puts in force what it names; waits up to `wait_seconds` for one that
+    /// says something new. Either all of it changes or nothing; a call that is being decided is
+    /// asked again under what is new.
+    pub(crate) async fn refresh(&self, wait_seconds: u64) -> Result<(), RefreshError> {
+        let known = self.in_force().map_or(0, |known| known.snapshot.sequence);
+        let wait = Duration::from_secs(wait_seconds) + ANSWER;
+        let asked = self.server.snapshot_after(known, wait_seconds);
+        let signed = timeout(wait, asked)
+            .await
+            .map_err(|_| RefreshError::Slow)??;
         let snapshot = self.verified(signed).await?;
         let trust = self.trust.current();
         let named = (snapshot.trust_version, snapshot.trust_digest);
@@ -52,10 +72,10 @@ impl Enforcement {
         }
         let before = self.in_force();
         let now = self.clock.now().map_err(|_| RefreshError::Clock)?;
-        let old = before
-            .as_ref()
-            .is_some_and(|one| one.snapshot.sequence > snapshot.sequence);
-        if old || snapshot.issued_at > now.plus_seconds(MAX_AHEAD_SECONDS) {
+        // What the log says was adopted counts after a restart, too.
+        let seen = before.as_ref().map_or(0, |one| one.snapshot.sequence);
+        let seen = seen.max(self.adopted.load(Ordering::Acquire));
+        if snapshot.sequence < seen || snapshot.issued_at > now.plus_seconds(MAX_AHEAD_SECONDS) {
             return Err(RefreshError::OutOfOrder);
         }
         let same = before.as_ref().map(|one| &one.policy);
@@ -70,16 +90,62 @@ impl Enforcement {
             return Err(RefreshError::OutOfOrder);
         }
         let next = Arc::new(InForce::new(trust, snapshot, policy, &self.trust_domain));
-        let continues = before.as_ref().is_some_and(|before| next.continues(before));
+        let says_more = before.as_ref().is_none_or(|before| next.differs(before));
+        if says_more {
+            self.adopt(next, before.as_deref()).await?;
+        } else {
+            self.put_in_force(next);
+        }
+        Ok(())
+    }
+
+    /// Puts in force what says something new. The entry that says so stands before every decision
+    /// that rests on it, and behind every one that does not.
+    async fn adopt(
+        &self,
+        next: Arc<InForce>,
+        before: Option<&InForce>,
+    ) -> Result<(), RefreshError> {
+        let snapshot = &next.snapshot;
+        let adopt = SnapshotAdopt {
+            sequence: snapshot.sequence,
+            issued: snapshot.issued_at,
+            epoch: snapshot.epoch,
+            revoked: snapshot.revoked.len() as u64,
+            revocations: (snapshot.revoked.digest()).map_err(|_| RefreshError::Malformed)?,
+            trust: snapshot.trust_version,
+            policy: snapshot.policy_digest,
+        };
+        let sequence = snapshot.sequence;
+        let continues = before.is_some_and(|before| next.continues(before));
+        let turn = self.log.turn().await;
+        let sent = self
+            .log
+            .send(&turn, self.clock.latest(), adopt.into())
+            .await?;
+        self.put_in_force(next);
+        if !continues {
+            self.chains.forget();
+        }
+        drop(turn);
+        self.revised.notify_one();
+        // What is refused from now on need not wait for the disk; nothing is allowed before it.
+        sent.durable().await?;
+        self.adopted.store(sequence, Ordering::Release);
+        if !continues {
+            tracing::info!(
+                sequence,
+                "another trust document, epoch or revocation list is in force"
+            );
+        }
+        Ok(())
+    }
+
+    fn put_in_force(&self, next: Arc<InForce>) {
         *self
             .in_force
             .write()
             .unwrap_or_else(PoisonError::into_inner) = Some(next);
-        if !continues {
-            self.chains.forget();
-            tracing::info!("another trust document, epoch or revocation list is in force");
-        }
-        Ok(())
     }
 
     /// Verifies a snapshot by the trust document, after looking for a later document where the

@@ -50,14 +50,14 @@ impl OwnSvid {
     /// Asks the server for an SVID over a fresh key, and believes nothing of the answer.
     pub(crate) async fn obtain(
         server: &ServerClient,
-        own: &SpiffeId,
+        (own, service): (&SpiffeId, String),
         bundle: &X509Bundle,
         now: Timestamp,
     ) -> Result<Self, SvidError> {
         let key = SigningKey::generate(Algorithm::Es256)?;
         let spki = spki_der(key.public());
         let request = IssueService {
-            service: "gateway".to_owned(),
+            service,
             spki: base64url::encode(&spki),
         };
         let issued = server.issue_service(&request).await?;

@@ -5,15 +5,21 @@ use chancery_api::tls::TlsIdentity;
 use chancery_audit::EndReason;
 use chancery_session::Session;
 use chancery_types::Timestamp;
+use chancery_types::id::SessionId;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::Enforcement;
 use super::catalog::Catalog;
 use super::ending::running;
+use super::revoking::Touched;
+use super::sessions::Home;
 use super::svid::{OwnSvid, SvidError, x509_bundle};
 
-const SNAPSHOTS: Duration = Duration::from_secs(2);
+/// How long a snapshot that says nothing new may stay away; one that does comes at once.
+const SNAPSHOT_SECONDS: u64 = 2;
+/// How soon the next one is asked for.
+const BETWEEN_SNAPSHOTS: Duration = Duration::from_millis(100);
 const CHECKPOINTS: Duration = Duration::from_secs(60);
 const WATCH: Duration = Duration::from_secs(1);
 const RETRY: Duration = Duration::from_secs(2);
@@ -29,7 +35,7 @@ impl Enforcement {
             said("no X.509-SVID yet: is the server running?", &error);
             sleep(RETRY).await;
         }
-        while let Err(error) = self.refresh().await {
+        while let Err(error) = self.refresh(0).await {
             said(
                 "no snapshot yet: is the server running and a policy published?",
                 &error,
@@ -74,17 +80,22 @@ impl Enforcement {
     }
 
     async fn poll_snapshots(self: Arc<Self>) {
-        let mut tick = ticks(SNAPSHOTS);
         let mut away = false;
         loop {
-            tick.tick().await;
-            let refreshed = self.refresh().await;
+            let begun = tokio::time::Instant::now();
+            let refreshed = self.refresh(SNAPSHOT_SECONDS).await;
             match (&refreshed, away) {
                 (Err(error), false) => said("running sessions go on without the server", error),
                 (Ok(()), true) => tracing::info!("snapshots are fresh again"),
                 _ => {}
             }
             away = refreshed.is_err();
+            if away {
+                sleep(RETRY).await;
+            } else {
+                // A server that does not wait is not asked without end.
+                tokio::time::sleep_until(begun + BETWEEN_SNAPSHOTS).await;
+            }
         }
     }
 
@@ -107,7 +118,8 @@ impl Enforcement {
     async fn renew_svid(&self) -> Result<(), SvidError> {
         let bundle = x509_bundle(&self.trust.current(), &self.trust_domain)?;
         let now = self.clock.latest();
-        let own = OwnSvid::obtain(&self.server, &self.own, &bundle, now).await?;
+        let who = (&self.own, self.name.service());
+        let own = OwnSvid::obtain(&self.server, who, &bundle, now).await?;
         let unusable = |_| SvidError::Unacceptable("not usable with TLS");
         let tls = match self.tls() {
             Some(tls) => {
@@ -152,8 +164,13 @@ impl Enforcement {
 
     async fn watch_sessions(self: Arc<Self>) {
         let mut tick = ticks(WATCH);
+        let mut ending = JoinSet::new();
         loop {
-            tick.tick().await;
+            tokio::select! {
+                _ = tick.tick() => {}
+                () = self.revised.notified() => {}
+            }
+            while ending.try_join_next().is_some() {}
             let Ok(now) = self.clock.now() else {
                 continue;
             };
@@ -163,18 +180,29 @@ impl Enforcement {
                 };
                 match due {
                     Due::Forget => self.sessions.withdraw(session),
-                    Due::End(reason) => {
-                        if let Err(code) = self.end_session(session, &home, reason).await {
-                            tracing::error!(%session, code, "the session did not end");
-                        }
+                    due => {
+                        // One session's end waits for its servers; no other waits for it.
+                        let gateway = Arc::clone(&self);
+                        ending.spawn(async move { gateway.carry_out(session, &home, due).await });
                     }
                 }
             }
         }
     }
 
-    async fn due(&self, home: &super::sessions::Home, now: Timestamp) -> Option<Due> {
-        let live = home.lock().await;
+    async fn carry_out(&self, session: SessionId, home: &Home, due: Due) {
+        match due {
+            Due::Revoked(touched) => self.end_touched(session, home, touched).await,
+            Due::End(reason) => match self.end_session(session, home, reason, None).await {
+                Ok(_) | Err("session_ending" | "session_ended") => {}
+                Err(code) => tracing::error!(%session, code, "the session did not end"),
+            },
+            Due::Forget => {}
+        }
+    }
+
+    async fn due(&self, home: &Home, now: Timestamp) -> Option<Due> {
+        let mut live = home.lock().await;
         if let Session::Ended(ended) = live.session() {
             let over = now >= ended.at.plus_seconds(FAREWELL_SECONDS);
             let kept = self.records.knows(ended.entry.session);
@@ -184,17 +212,16 @@ impl Enforcement {
         if live.ending.is_some() {
             return None;
         }
-        let entry = &open.opened().entry;
-        let revoked = self
-            .in_force()
-            .is_some_and(|one| one.is_revoked(entry.root.as_str()));
+        let expires = open.opened().entry.expires;
         let abandoned = live
             .empty_since
             .is_some_and(|since| now >= since.plus_seconds(self.abandon_seconds));
-        if now >= entry.expires {
+        let in_force = self.in_force();
+        let touched = in_force.and_then(|in_force| self.touched(&mut live, &in_force));
+        if let Some(touched) = touched {
+            Some(Due::Revoked(touched))
+        } else if now >= expires {
             Some(Due::End(EndReason::Expired))
-        } else if revoked {
-            Some(Due::End(EndReason::Revoked))
         } else if abandoned {
             Some(Due::End(EndReason::Abandoned))
         } else {
@@ -223,6 +250,7 @@ impl Enforcement {
 /// What is to be done about a session.
 enum Due {
     End(EndReason),
+    Revoked(Touched),
     Forget,
 }
 

@@ -11,6 +11,8 @@ pub enum Endpoint {
     McpDelete,
     /// Hands out a nonce for one proof.
     Challenge,
+    /// Says where a chain stands.
+    Introspect,
     /// Opens a session.
     SessionOpen,
     /// Shows a session to one of its instances.
@@ -48,6 +50,7 @@ pub const ROUTES: &[Route] = &[
     route(&Method::POST, "/mcp/{server}", Endpoint::McpPost),
     route(&Method::DELETE, "/mcp/{server}", Endpoint::McpDelete),
     route(&Method::POST, "/v1/challenges", Endpoint::Challenge),
+    route(&Method::POST, "/v1/introspect", Endpoint::Introspect),
     route(&Method::POST, "/v1/sessions", Endpoint::SessionOpen),
     route(
         &Method::GET,

@@ -61,15 +61,9 @@ impl Reply {
 impl Agent {
     pub(crate) async fn launch(plane: &Plane) -> Self {
         let server = plane.client();
-        let evidence = Evidence::Launch(LaunchEvidence {
-            launch: LaunchId::from_random([7; 16]),
-            isolation: Isolation::Isolated,
-            executable: Digest::of(CODE),
-            uid: 1_000,
-        });
         let request = OpenInstance {
             agent_id: AGENT.to_owned(),
-            evidence,
+            evidence: evidence(),
         };
         let opened = server.open_instance(&request).await.unwrap();
         let tls_key = SigningKey::generate(Algorithm::Es256).unwrap();
@@ -122,6 +116,7 @@ impl Agent {
             authorization_details: tools.to_vec(),
             lifetime_seconds: seconds,
             max_depth: 3,
+            gateway: None,
         };
         let draft = server.draft_root(&request).await.unwrap();
         let claims = chancery_delegation::RootDraft::from_claims(draft.claims.as_bytes()).unwrap();
@@ -231,6 +226,16 @@ impl Agent {
             .sign(self.key.public(), &|message| self.key.sign(message))
             .unwrap()
     }
+}
+
+/// What the node says of a process that runs the reviewed code.
+pub(crate) fn evidence() -> Evidence {
+    Evidence::Launch(LaunchEvidence {
+        launch: LaunchId::from_random([7; 16]),
+        isolation: Isolation::Isolated,
+        executable: Digest::of(CODE),
+        uid: 1_000,
+    })
 }
 
 /// A connection of an instance to the gateway.

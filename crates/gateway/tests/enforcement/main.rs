@@ -21,6 +21,8 @@ mod plane;
 #[cfg(test)]
 mod presentations;
 #[cfg(test)]
+mod revoking;
+#[cfg(test)]
 mod said;
 #[cfg(test)]
 mod waiting;

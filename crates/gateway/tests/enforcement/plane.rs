@@ -111,7 +111,7 @@ pub(crate) struct Plane {
     pub(crate) approver: Human,
     pub(crate) manifest_key: SigningKey,
     pub(crate) policy_key: SigningKey,
-    root: SigningKey,
+    pub(crate) root: SigningKey,
     serving: Mutex<Option<(Weak<Server>, JoinHandle<()>)>>,
 }
 

@@ -9,6 +9,7 @@ use chancery_api::server::IssuedRoot;
 use chancery_audit::{Entry, Event};
 use chancery_evidence::{EvidenceIndex, Files, INDEX_PATH, TRUST_RECORD_PATH, object_path};
 use chancery_gateway::{Gateway, GatewayConfig, Hosts, Limits, Upstream};
+use chancery_identity::trust::GatewayName;
 use chancery_journal::Reader;
 use chancery_types::Digest;
 use serde_json::{Value, json};
@@ -112,6 +113,7 @@ impl World {
         let log = data.join("received").to_str().unwrap().to_owned();
         let server = Upstream::new(example("governed_server"), [log]);
         GatewayConfig {
+            name: GatewayName::default(),
             log: folder.join("log"),
             log_key: folder.join("log-key"),
             record_key: folder.join("record.key"),

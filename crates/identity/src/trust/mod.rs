@@ -6,10 +6,12 @@
 //! one names, and versions never go back.
 
 mod document;
+mod gateway_name;
 mod signed;
 
 pub use document::{
     DelegationAuthority, LogOrigin, ManifestIssuer, Person, PersonCredential, Role, TrustDocument,
     TrustFormat,
 };
+pub use gateway_name::{GatewayName, GatewayNameError};
 pub use signed::{SignedTrust, TrustError, TrustSignature, VerifiedTrust};

@@ -141,27 +141,39 @@ impl SignedTrust {
         verifier: &dyn SignatureVerifier,
     ) -> Result<(), TrustError> {
         let input = Self::signing_input(&self.trust)?;
-        let valid = roots
-            .iter()
-            .filter(|root| verifier.is_valid_key(root))
-            .filter(|root| {
-                let kid = root.kid();
-                self.signatures.iter().any(|one| {
-                    one.kid == kid
-                        && base64url::decode(&one.signature)
-                            .is_ok_and(|bytes| verifier.verify(root, &input, &bytes))
-                })
+        check_threshold(&input, &self.signatures, roots, needed, whose, verifier)
+    }
+}
+
+/// Checks that at least `needed` of the keys signed.
+fn check_threshold(
+    input: &[u8],
+    signatures: &[TrustSignature],
+    roots: &[Jwk],
+    needed: u32,
+    whose: &'static str,
+    verifier: &dyn SignatureVerifier,
+) -> Result<(), TrustError> {
+    let valid = roots
+        .iter()
+        .filter(|root| verifier.is_valid_key(root))
+        .filter(|root| {
+            let kid = root.kid();
+            signatures.iter().any(|one| {
+                one.kid == kid
+                    && base64url::decode(&one.signature)
+                        .is_ok_and(|bytes| verifier.verify(root, input, &bytes))
             })
-            .count();
-        if usize::try_from(needed).is_ok_and(|needed| valid >= needed) {
-            Ok(())
-        } else {
-            Err(TrustError::Signatures {
-                whose,
-                valid,
-                needed,
-            })
-        }
+        })
+        .count();
+    if usize::try_from(needed).is_ok_and(|needed| valid >= needed) {
+        Ok(())
+    } else {
+        Err(TrustError::Signatures {
+            whose,
+            valid,
+            needed,
+        })
     }
 }
 
@@ -190,6 +202,17 @@ impl VerifiedTrust {
         }
         next.check(&self.roots, self.threshold, "the roots before", verifier)?;
         next.verify(verifier)
+    }
+
+    /// Verifies that a threshold of the root keys signed something else than a trust document.
+    pub fn verify_threshold(
+        &self,
+        input: &[u8],
+        signatures: &[TrustSignature],
+        verifier: &dyn SignatureVerifier,
+    ) -> Result<(), TrustError> {
+        let (roots, needed) = (&self.roots, self.threshold);
+        check_threshold(input, signatures, roots, needed, "the roots", verifier)
     }
 
     /// The digest of the signed document: what the log enrols and a successor names.

@@ -12,7 +12,6 @@ use chancery_crypto::AwsLc;
 use chancery_delegation::manifest::{
     IssuerKey, ManifestContext, VerifiedManifest, verify_manifest,
 };
-use chancery_identity::trust::VerifiedTrust;
 use chancery_store::AgentRow;
 use chancery_types::{Digest, Timestamp, base64url};
 
@@ -36,7 +35,7 @@ pub(super) async fn register(
     let trust = server.trust();
     let envelope = base64url::decode(&request.manifest)
         .map_err(|_| Problem::bad_request("manifest", "manifest is not base64url"))?;
-    let manifest = verify(&trust, &envelope, now)?;
+    let manifest = verify(&server, &envelope, now)?;
     let agent_id = manifest.agent_id();
     if agent_id.trust_domain().as_str() != trust.trust_domain {
         return Err(Problem::forbidden(
@@ -92,7 +91,7 @@ pub(super) fn check_code(
     evidence: &Evidence,
     now: Timestamp,
 ) -> Result<(), Problem> {
-    let manifest = verify(&server.trust(), envelope, now)?;
+    let manifest = verify(server, envelope, now)?;
     let reviewed = code(&manifest)?;
     if reviewed.ct_eq(&evidence.executable()) {
         return Ok(());
@@ -108,11 +107,8 @@ pub(super) fn check_code(
     .with_remedy("run the reviewed program, or sign and register a manifest for this one"))
 }
 
-fn verify(
-    trust: &VerifiedTrust,
-    envelope: &[u8],
-    now: Timestamp,
-) -> Result<VerifiedManifest, Problem> {
+fn verify(server: &Server, envelope: &[u8], now: Timestamp) -> Result<VerifiedManifest, Problem> {
+    let (trust, revoked) = (server.trust(), server.standing().revoked);
     let issuers: Vec<IssuerKey> = trust
         .manifest_issuers
         .iter()
@@ -124,11 +120,17 @@ fn verify(
     let context = ManifestContext {
         now,
         issuers: &issuers,
-        revoked: &|_| false,
+        revoked: &|name| revoked.has_agent(name),
         verifier: &AwsLc,
     };
     verify_manifest(envelope, &context)
         .map_err(|error| Problem::bad_request("manifest", format!("manifest refused: {error}")))
+}
+
+/// The policy bundle that a manifest binds; none where the manifest is not in force any more.
+pub(super) fn policy_of(server: &Server, envelope: &[u8], now: Timestamp) -> Option<Digest> {
+    let manifest = verify(server, envelope, now).ok()?;
+    manifest.policy_bundle()
 }
 
 /// The digest of the code: the manifest's container image, which is the program itself where there

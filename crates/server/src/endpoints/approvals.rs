@@ -76,6 +76,12 @@ pub(super) async fn answer(
 ) -> Answer<Done> {
     let now = server.now()?;
     let mut approval = load(&server, id).await?;
+    if approval.state == ApprovalState::Withdrawn {
+        return Err(Problem::conflict(
+            "approval_withdrawn",
+            "the request was withdrawn: its session or its instance has gone",
+        ));
+    }
     if approval.state != ApprovalState::Pending {
         return Err(Problem::conflict(
             "approval_answered",
@@ -107,6 +113,7 @@ pub(super) async fn answer(
         .credential(&request.assertion.credential_id)
         .filter(|(person, _)| person.roles.contains(&Role::Approver))
         .ok_or_else(|| refused("the trust document names no approver with this credential"))?;
+    server.check_person(&person.id.to_string())?;
     let credential = Credential {
         credential_id: &credential.credential_id,
         key: &credential.key,
@@ -149,6 +156,25 @@ pub(super) async fn answer(
         ));
     }
     server.changed();
+    Ok(Json(Done {}))
+}
+
+/// The gateway needs no answer any more. What was answered or withdrawn before stays as it is.
+pub(super) async fn withdraw(
+    State(server): State<Arc<Server>>,
+    Path(id): Path<ApprovalId>,
+    Json(Done {}): Json<Done>,
+) -> Answer<Done> {
+    let mut approval = load(&server, id).await?;
+    if approval.state == ApprovalState::Pending {
+        approval.state = ApprovalState::Withdrawn;
+        server
+            .store
+            .answer_approval(id, &document(&approval)?)
+            .await
+            .map_err(stored)?;
+        server.changed();
+    }
     Ok(Json(Done {}))
 }
 

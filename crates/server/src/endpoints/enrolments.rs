@@ -27,8 +27,7 @@ pub(super) async fn checkpoint(
     let trust = server.trust();
     let origin = request.note.lines().next().unwrap_or_default();
     let known = trust
-        .log_origin(origin)
-        .filter(|known| known.writer == server.gateway_id)
+        .gateway_of_origin(origin)
         .ok_or_else(|| Problem::forbidden("origin", "the trust document names no such log"))?;
     let keys = log_keys(known).map_err(|error| refused("origin", &error))?;
     let next = verify_checkpoint_exact(request.note.as_bytes(), &keys, &AwsLc)

@@ -35,6 +35,7 @@ pub(super) async fn open(
     let agent_id: AgentId = request.agent_id.parse().map_err(|_| {
         Problem::bad_request("agent_id", "agent_id is not the SPIFFE ID of an agent")
     })?;
+    server.check_instance(agent_id.as_str())?;
     let agent = server
         .store
         .agent(agent_id.as_str())

@@ -33,6 +33,7 @@ pub(super) async fn x509(
 ) -> Answer<IssuedX509> {
     let now = server.now()?;
     let instance = running(&server, request.instance_id).await?;
+    server.check_instance(&instance.spiffe_id)?;
     let serial = random_bytes::<16>().map_err(random)?;
     let credential = Credential {
         form: CredentialForm::X509Svid,
@@ -102,6 +103,8 @@ pub(super) async fn wit(
 ) -> Answer<SignedToken> {
     let now = server.now()?;
     let instance = running(&server, request.instance_id).await?;
+    server.check_instance(&instance.spiffe_id)?;
+    server.check_key(&request.key)?;
     if !AwsLc.is_valid_key(&request.key) {
         return Err(Problem::bad_request("key", "the agent key is not a key"));
     }

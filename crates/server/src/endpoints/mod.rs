@@ -4,8 +4,10 @@ mod agents;
 mod approvals;
 mod enrolments;
 mod instances;
+mod introspection;
 mod issue;
 mod policies;
+mod revocations;
 mod roots;
 mod state;
 mod trust;
@@ -41,6 +43,13 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("POST", "/v1/approvals"),
     ("GET", "/v1/approvals/{id}"),
     ("POST", "/v1/approvals/{id}/answer"),
+    ("POST", "/v1/approvals/{id}/withdraw"),
+    ("POST", "/v1/introspect"),
+    ("GET", "/v1/people/{id}"),
+    ("GET", "/v1/revocations"),
+    ("POST", "/v1/revocations"),
+    ("POST", "/v1/revocations/lift"),
+    ("POST", "/v1/epoch"),
     ("GET", "/v1/policies/{digest}"),
     ("POST", "/v1/policies"),
     ("POST", "/v1/checkpoints"),
@@ -65,6 +74,15 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/v1/approvals", get(approvals::list).post(approvals::open))
         .route("/v1/approvals/{id}", get(approvals::show))
         .route("/v1/approvals/{id}/answer", post(approvals::answer))
+        .route("/v1/approvals/{id}/withdraw", post(approvals::withdraw))
+        .route("/v1/introspect", post(introspection::introspect))
+        .route("/v1/people/{id}", get(introspection::person))
+        .route(
+            "/v1/revocations",
+            get(revocations::list).post(revocations::revoke),
+        )
+        .route("/v1/revocations/lift", post(revocations::lift))
+        .route("/v1/epoch", post(revocations::raise_epoch))
         .route("/v1/policies/{digest}", get(policies::show))
         .route("/v1/policies", post(policies::publish))
         .route("/v1/checkpoints", post(enrolments::checkpoint))
@@ -86,11 +104,11 @@ fn stored(error: chancery_store::StoreError) -> Problem {
     Problem::internal("store", &error)
 }
 
-fn random(error: chancery_crypto::RandomError) -> Problem {
+pub(crate) fn random(error: chancery_crypto::RandomError) -> Problem {
     Problem::internal("random", &error)
 }
 
-fn label(text: &str) -> Result<chancery_audit::Label, Problem> {
+pub(crate) fn label(text: &str) -> Result<chancery_audit::Label, Problem> {
     text.parse()
         .map_err(|_| Problem::bad_request("name", "a name is too long or not printable"))
 }

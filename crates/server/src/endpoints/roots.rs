@@ -11,14 +11,13 @@ use chancery_audit::{Assurance, DelegationRoot, Disclosure};
 use chancery_crypto::{random_bytes, random_id};
 use chancery_delegation::{Entry, Mission, PersonDraft, Principal, RootDraft, Terms};
 use chancery_identity::SpiffeId;
-use chancery_identity::trust::Role;
+use chancery_identity::trust::{GatewayName, Role, TrustDocument};
 use chancery_session::{PRINCIPAL, principal_text};
 use chancery_store::RootRow;
 use chancery_types::id::{DelegationId, InstanceId, SessionId};
 use chancery_types::{Digest, base64url};
 
 use super::instances::running;
-use super::state::EPOCH;
 use super::{Answer, Wait, label, random, stored};
 use crate::Server;
 
@@ -63,6 +62,10 @@ pub(super) async fn draft(
         ));
     }
     let mission = mission(&request.mission)?;
+    server.check_instance(&instance.spiffe_id)?;
+    server.check_key(&key)?;
+    server.check_person(&request.person_id.to_string())?;
+    server.check_mission(&mission.digest())?;
     let entries = request
         .authorization_details
         .iter()
@@ -75,6 +78,7 @@ pub(super) async fn draft(
                 )
             })
         });
+    let home = home(&trust, request.gateway.as_deref())?;
     let subject: SpiffeId = instance
         .spiffe_id
         .parse()
@@ -87,7 +91,7 @@ pub(super) async fn draft(
         terms: Terms {
             subject,
             key,
-            audience: Some(vec![server.gateway_id.clone()]),
+            audience: Some(vec![home]),
             issued_at,
             not_before: issued_at,
             expires_at: issued_at.plus_seconds(request.lifetime_seconds),
@@ -98,7 +102,7 @@ pub(super) async fn draft(
             ask: Vec::new(),
         },
         sid: session.to_string(),
-        epoch: EPOCH,
+        epoch: server.standing().epoch,
         person: PersonDraft {
             issuer: authority.issuer.clone(),
             subject: request.person_id.to_string(),
@@ -142,6 +146,20 @@ pub(super) async fn submit(
             "agent_key",
             "the claims name another key",
         ));
+    }
+    server.check_instance(subject)?;
+    server.check_key(&draft.terms.key)?;
+    server.check_person(&draft.person.subject)?;
+    server.check_mission(&draft.mission)?;
+    let standing = server.standing();
+    if standing.epoch != draft.epoch {
+        return Err(
+            Problem::conflict("stale_epoch", "the root was drafted in an earlier epoch")
+                .with_remedy("draft it again"),
+        );
+    }
+    if standing.revoked.has_session(&draft.sid) || standing.revoked.has_token(&draft.terms.jti) {
+        return Err(Problem::forbidden("revoked", "the draft was revoked"));
     }
     let session: SessionId = draft
         .sid
@@ -237,6 +255,22 @@ pub(super) async fn of_instance(
         })
         .await?;
     Ok(Json(found))
+}
+
+/// The SPIFFE ID of a session's home gateway, which the trust document must admit.
+fn home(trust: &TrustDocument, name: Option<&str>) -> Result<String, Problem> {
+    let name: GatewayName = match name {
+        Some(name) => name
+            .parse()
+            .map_err(|error| Problem::bad_request("gateway", format!("{name}: {error}")))?,
+        None => GatewayName::default(),
+    };
+    let home = name.spiffe_id(&trust.trust_domain);
+    if trust.gateway(&home).is_none() {
+        let text = format!("the trust document admits no gateway {home}");
+        return Err(Problem::forbidden("gateway", text));
+    }
+    Ok(home)
 }
 
 fn mission(text: &str) -> Result<Mission, Problem> {

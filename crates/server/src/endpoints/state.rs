@@ -3,18 +3,23 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
-use chancery_api::Problem;
+use axum::extract::{Query, State};
 use chancery_api::server::ServerStatus;
-use chancery_api::signer::SignSnapshot;
-use chancery_api::snapshot::{SignedSnapshot, Snapshot};
-use chancery_types::to_canonical;
+use chancery_api::snapshot::SignedSnapshot;
+use serde::Deserialize;
 
 use super::{Answer, stored};
 use crate::Server;
 
-/// The authority epoch of a new deployment.
-pub(super) const EPOCH: u64 = 1;
+/// Which snapshot the asker has, and how long it waits for another.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct After {
+    #[serde(default)]
+    after: u64,
+    #[serde(default)]
+    wait_seconds: u64,
+}
 
 pub(super) async fn status(State(server): State<Arc<Server>>) -> Answer<ServerStatus> {
     let trust = server.trust();
@@ -24,7 +29,7 @@ pub(super) async fn status(State(server): State<Arc<Server>>) -> Answer<ServerSt
         trust_domain: trust.trust_domain.clone(),
         trust_version: trust.version,
         policy_digest: server.policy()?.digest(),
-        epoch: EPOCH,
+        epoch: server.standing().epoch,
         log_origin: server.origin.to_string(),
         log_size: server.log_size(),
         agents: server.store.agents().await.map_err(stored)?.len() as u64,
@@ -32,32 +37,15 @@ pub(super) async fn status(State(server): State<Arc<Server>>) -> Answer<ServerSt
     }))
 }
 
-/// A fresh snapshot. Its sequence is its time, which never goes back.
-pub(super) async fn snapshot(State(server): State<Arc<Server>>) -> Answer<SignedSnapshot> {
-    let now = server.now()?;
-    let trust = server.trust();
-    let snapshot = Snapshot {
-        sequence: now.as_micros(),
-        issued_at: now,
-        trust_version: trust.version,
-        trust_digest: trust.digest(),
-        policy_digest: server.policy()?.digest(),
-        epoch: EPOCH,
-        revoked: Vec::new(),
+/// A snapshot: a fresh one, or, for who waits, the next that differs from the one it has.
+pub(super) async fn snapshot(
+    State(server): State<Arc<Server>>,
+    Query(asked): Query<After>,
+) -> Answer<SignedSnapshot> {
+    let wait_seconds = if asked.after == 0 {
+        0
+    } else {
+        asked.wait_seconds
     };
-    let canonical = to_canonical(&snapshot).map_err(|e| Problem::internal("snapshot", &e))?;
-    let canonical =
-        String::from_utf8(canonical).map_err(|error| Problem::internal("snapshot", &error))?;
-    let signed = server
-        .signer
-        .snapshot(&SignSnapshot {
-            snapshot: canonical,
-        })
-        .await
-        .map_err(|error| Problem::unavailable("signer", error.to_string()))?;
-    Ok(Json(SignedSnapshot {
-        snapshot,
-        kid: signed.kid,
-        signature: signed.signature,
-    }))
+    server.snapshot(asked.after, wait_seconds).await.map(Json)
 }

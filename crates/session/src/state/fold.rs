@@ -61,7 +61,11 @@ impl Open {
             | Event::DelegationRoot(_)
             | Event::ApprovalAnswer(_)
             | Event::CheckpointEnrol(_)
-            | Event::RecordEnrol(_) => return Err(Fault::Foreign),
+            | Event::RecordEnrol(_)
+            | Event::RevocationAdd(_)
+            | Event::RevocationLift(_)
+            | Event::EpochRaise(_)
+            | Event::SnapshotAdopt(_) => return Err(Fault::Foreign),
         }
         self.last_at = at;
         self.revision = self.revision.saturating_add(1);

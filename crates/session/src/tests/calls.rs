@@ -1,12 +1,12 @@
 use chancery_audit::{Event as Logged, Ruling};
 use chancery_delegation as delegation;
-use chancery_delegation::Standing;
+use chancery_delegation::{Revocable, Revocation, RevocationSet, Standing};
 use chancery_policy::Annotations;
-use chancery_types::{Digest, Timestamp};
+use chancery_types::{Digest, RevocationKind, Timestamp};
 use serde_json::{Value, json};
 
 use super::world::{Live, START, Terms3, World, bundle, everything, id, tool};
-use crate::{CallInput, CatalogFacts, Event, Fault, Reason, Session};
+use crate::{CallInput, CatalogFacts, Ending, Event, Fault, Reason, Session};
 
 fn pay(amount: i64) -> (&'static str, Value) {
     ("pay", json!({"amount": amount}))
@@ -92,23 +92,26 @@ fn every_denial_has_its_reason() {
         let judged = world.judge_under(&live, &chain, 1, pay(5), policy);
         assert_eq!((judged.ruling(), judged.reason()), (Ruling::Deny, reason));
     }
-    let standing = |now: u64, epoch, revoked: &'static dyn Fn(&str) -> bool| Standing {
+    let mut gone = RevocationSet::default();
+    let what = Revocable::new(RevocationKind::Token, chain.leaf().jti()).unwrap();
+    let at = Timestamp::from_seconds(START);
+    gone.revoke(&Revocation { what, at }).unwrap();
+    let gone: &'static RevocationSet = Box::leak(Box::new(gone));
+    let none = RevocationSet::none();
+    let standing = |now: u64, epoch, revoked| Standing {
         now: Timestamp::from_seconds(now),
         epoch,
         revoked,
     };
     for (changed, reason) in [
-        (standing(START - 1, 1, &|_| false), Reason::ClockSteppedBack),
+        (standing(START - 1, 1, none), Reason::ClockSteppedBack),
+        (standing(START + 3_600, 1, none), Reason::SessionExpired),
         (
-            standing(START + 3_600, 1, &|_| false),
-            Reason::SessionExpired,
-        ),
-        (
-            standing(START, 2, &|_| false),
+            standing(START, 2, none),
             Reason::Chain(delegation::Reason::StaleEpoch),
         ),
         (
-            standing(START, 1, &|_| true),
+            standing(START, 1, gone),
             Reason::Chain(delegation::Reason::Revoked),
         ),
     ] {
@@ -279,9 +282,12 @@ fn an_ended_session_denies() {
     let mut world = World::new();
     let chain = world.root(0, everything());
     let mut live = world.open(&chain);
-    let end = || Event::End {
-        reason: chancery_audit::EndReason::Revoked,
-        evidence: None,
+    let end = || {
+        Event::End(Ending {
+            reason: chancery_audit::EndReason::Revoked,
+            cause: None,
+            evidence: None,
+        })
     };
     live.step(end()).unwrap();
     assert!(matches!(live.session, Some(Session::Ended(_))));

@@ -3,12 +3,13 @@ use chancery_types::{Digest, Timestamp};
 use serde_json::json;
 
 use super::world::{START, World, everything, id};
-use crate::{Effect, Event, Fault, Leaving, Session};
+use crate::{Effect, Ending, Event, Fault, Leaving, Session};
 
-const END: Event = Event::End {
+const END: Event = Event::End(Ending {
     reason: EndReason::Completed,
+    cause: None,
     evidence: None,
-};
+});
 
 fn leave(world: &World, holder: usize) -> Event {
     Event::Leave(Leaving {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::world::{Live, START, Terms3, World, everything, tool};
-use crate::{Event, Leaving, Session};
+use crate::{Ending, Event, Leaving, Session};
 
 /// What a test does next; everything may come at any time.
 #[derive(Debug, Clone, Copy)]
@@ -109,10 +109,11 @@ fn run(scene: &Scene, live: &mut Live, op: Op) {
             instance: world.name(who),
             reason: LeaveReason::Completed,
         }),
-        Op::End => Event::End {
+        Op::End => Event::End(Ending {
             reason: EndReason::Completed,
+            cause: None,
             evidence: None,
-        },
+        }),
         Op::Wait(seconds) => {
             live.now = live.now.plus_seconds(seconds);
             return;

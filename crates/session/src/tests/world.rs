@@ -7,7 +7,7 @@ use chancery_audit::{
 use chancery_crypto::{AwsLc, SigningKey};
 use chancery_delegation::{
     Answer, ApprovalStatement, BoundedReplayMemory, Call, ChainContext, ChainTip, Credential,
-    Entry as Grantable, LinkDraft, PersonDraft, ProofContext, ProofDraft, RootDraft,
+    Entry as Grantable, LinkDraft, PersonDraft, ProofContext, ProofDraft, RevocationSet, RootDraft,
     SoftwareAuthenticator, Standing, Target, Terms, TrustAnchor, VerifiedChain, VerifiedProof,
     verify_approval, verify_chain, verify_proof,
 };
@@ -203,7 +203,7 @@ impl World {
                 key: *self.authority.public(),
             }],
             epoch: 1,
-            revoked: &|_| false,
+            revoked: RevocationSet::none(),
             verifier: &AwsLc,
         };
         verify_chain(tokens, &context).unwrap()
@@ -378,7 +378,7 @@ impl World {
             standing: Standing {
                 now: live.now,
                 epoch: 1,
-                revoked: &|_| false,
+                revoked: RevocationSet::none(),
             },
             chain,
             proof,

@@ -8,13 +8,15 @@ use chancery_delegation::{Credential, RootDraft, verify_assertion};
 use chancery_identity::trust::{Role, VerifiedTrust};
 use chancery_types::{Digest, Timestamp};
 
-use super::{MAX_LIFETIME_SECONDS, check_now};
+use super::snapshot::Held;
+use super::{MAX_LIFETIME_SECONDS, check_instance, check_key, check_now, revoked};
 use crate::SignerKeys;
 
 pub(crate) fn sign(
     keys: &SignerKeys,
     trust: &VerifiedTrust,
     request: &SignRoot,
+    held: &Held,
     now: Timestamp,
 ) -> Result<SignedToken, Problem> {
     let draft = RootDraft::from_claims(request.claims.as_bytes())
@@ -49,6 +51,7 @@ pub(crate) fn sign(
             "a root is signed for own instances only",
         ));
     }
+    check_revoked(held, &draft)?;
     let consent = consent(trust, &draft, request)?;
     draft
         .sign(consent, keys.delegation.public(), &AwsLc, &|input| {
@@ -56,6 +59,30 @@ pub(crate) fn sign(
         })
         .map(|token| SignedToken { token })
         .map_err(|error| Problem::bad_request("root", error.to_string()))
+}
+
+/// Refuses a root that every gateway would refuse: of an earlier epoch, or with something revoked in
+/// it.
+fn check_revoked(held: &Held, draft: &RootDraft) -> Result<(), Problem> {
+    if draft.epoch < held.epoch {
+        return Err(Problem::forbidden(
+            "stale_epoch",
+            format!("epoch {} is over", draft.epoch),
+        ));
+    }
+    check_instance(held, &draft.terms.subject)?;
+    check_key(held, &draft.terms.key)?;
+    let set = &held.revoked;
+    let of_root = [
+        (set.has_token(&draft.terms.jti), "token"),
+        (set.has_session(&draft.sid), "session"),
+        (set.has_mission(&draft.mission), "mission"),
+        (set.has_person(&draft.person.subject), "person"),
+    ];
+    match of_root.iter().find(|(holds, _)| *holds) {
+        None => Ok(()),
+        Some((_, kind)) => Err(revoked(&format!("the {kind} of the root is revoked"))),
+    }
 }
 
 /// Verifies the consent and returns the digest of its artefact.

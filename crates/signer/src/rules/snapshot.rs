@@ -1,4 +1,4 @@
-//! Snapshots: only forward, and only of now.
+//! Snapshots: only forward, only of now, and never without a revocation that still matters.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -7,32 +7,57 @@ use std::path::{Path, PathBuf};
 use chancery_api::Problem;
 use chancery_api::signer::{SignSnapshot, SignedSnapshot};
 use chancery_api::snapshot::Snapshot;
-use chancery_types::{Timestamp, base64url, canonical, parse_strict};
+use chancery_crypto::replace_private_file;
+use chancery_delegation::{Revocation, RevocationSet};
+use chancery_types::{Timestamp, base64url, canonical, parse_strict, to_canonical};
+use serde::{Deserialize, Serialize};
 
 use super::check_now;
 use crate::SignerKeys;
 
-/// The highest sequence that was signed, kept on disk.
+/// The highest sequence that was signed, and what was revoked in it, kept on disk: a server that was
+/// taken over can neither go back nor forget.
 #[derive(Debug)]
 pub(crate) struct SnapshotRatchet {
     path: PathBuf,
     highest: u64,
+    held_path: PathBuf,
+    held: Held,
+}
+
+/// What may not be taken back.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Held {
+    /// The highest epoch.
+    pub(crate) epoch: u64,
+    /// What is revoked.
+    pub(crate) revoked: RevocationSet,
 }
 
 impl SnapshotRatchet {
     pub(crate) fn open(folder: &Path) -> std::io::Result<Self> {
         let path = folder.join("snapshot.ratchet");
-        let highest = match std::fs::read_to_string(&path) {
-            Ok(text) => text.trim().parse().map_err(|_| {
-                std::io::Error::new(
-                    std::io::ErrorKind::InvalidData,
-                    format!("{}: not a number; restore the file", path.display()),
-                )
-            })?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
-            Err(error) => return Err(error),
+        let highest = match read(&path)? {
+            Some(text) => text.trim().parse().map_err(|_| damaged(&path))?,
+            None => 0,
         };
-        Ok(Self { path, highest })
+        let held_path = folder.join("revocations.ratchet");
+        let held = match read(&held_path)? {
+            Some(text) => serde_json::from_str(&text).map_err(|_| damaged(&held_path))?,
+            None => Held::default(),
+        };
+        Ok(Self {
+            path,
+            highest,
+            held_path,
+            held,
+        })
+    }
+
+    /// What may not be taken back.
+    pub(crate) const fn held(&self) -> &Held {
+        &self.held
     }
 
     pub(crate) fn sign(
@@ -55,7 +80,12 @@ impl SnapshotRatchet {
                 "a later snapshot was signed already",
             ));
         }
+        self.held.check(&snapshot)?;
         let input = snapshot.signing_input().map_err(|_| malformed())?;
+        self.hold(Held {
+            epoch: snapshot.epoch,
+            revoked: snapshot.revoked,
+        })?;
         self.advance(snapshot.sequence)
             .map_err(|error| Problem::internal("ratchet", &error))?;
         let signature = keys
@@ -68,6 +98,27 @@ impl SnapshotRatchet {
         })
     }
 
+    /// Lets go of a revocation that root keys lifted. One that is not held is let go already.
+    pub(crate) fn lift(&mut self, revocation: &Revocation) -> Result<(), Problem> {
+        let mut next = self.held.clone();
+        next.revoked.lift(revocation);
+        self.hold(next)
+    }
+
+    /// Keeps what is revoked on disk, whole and synced, before any signature rests on it.
+    fn hold(&mut self, next: Held) -> Result<(), Problem> {
+        if next == self.held {
+            return Ok(());
+        }
+        let internal = |error: &(dyn std::error::Error + 'static)| {
+            Problem::internal("revocations.ratchet", error)
+        };
+        let bytes = to_canonical(&next).map_err(|error| internal(&error))?;
+        replace_private_file(&self.held_path, &bytes).map_err(|error| internal(&error))?;
+        self.held = next;
+        Ok(())
+    }
+
     /// Raises the ratchet on disk before the signature leaves. Losing the last steps with the power
     /// costs nothing: the server continues above what its own table holds.
     fn advance(&mut self, sequence: u64) -> std::io::Result<()> {
@@ -78,4 +129,50 @@ impl SnapshotRatchet {
         self.highest = sequence;
         Ok(())
     }
+}
+
+impl Held {
+    /// Refuses a snapshot that takes back an epoch, or a revocation whose chains could be alive. By
+    /// the snapshot's own time, which is now within a minute, so that server and signer drop the
+    /// same.
+    fn check(&self, snapshot: &Snapshot) -> Result<(), Problem> {
+        if snapshot.epoch < self.epoch {
+            return Err(Problem::conflict(
+                "epoch_back",
+                format!("epoch {} was signed already", self.epoch),
+            ));
+        }
+        let next_epoch = snapshot.epoch > self.epoch;
+        let dropped = self.revoked.iter().find(|one| {
+            let since = snapshot.revoked.since(one.what.kind(), one.what.id());
+            let is_over = !one.matters(snapshot.issued_at) || (next_epoch && one.dies_with_epoch());
+            !is_over && since.is_none_or(|since| since < one.at)
+        });
+        match dropped {
+            None => Ok(()),
+            Some(one) => Err(Problem::conflict(
+                "revocation_dropped",
+                format!("the snapshot lacks {}, revoked at {}", one.what, one.at),
+            )
+            .with_remedy("a revocation is lifted with `chancery revoke lift`, by the root keys")),
+        }
+    }
+}
+
+fn read(path: &Path) -> std::io::Result<Option<String>> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn damaged(path: &Path) -> std::io::Error {
+    std::io::Error::new(
+        std::io::ErrorKind::InvalidData,
+        format!(
+            "{}: not readable as what it was; restore the file",
+            path.display()
+        ),
+    )
 }

@@ -7,7 +7,8 @@ use chancery_identity::{InstanceSpiffeId, TrustDomain, WitClaims};
 use chancery_types::jws::assemble;
 use chancery_types::{SignatureVerifier as _, Timestamp, canonical, parse_strict};
 
-use super::check_now;
+use super::snapshot::Held;
+use super::{check_instance, check_key, check_now};
 use crate::SignerKeys;
 
 /// Longest life of an agent key's credential: as long as an instance may live.
@@ -17,6 +18,7 @@ pub(crate) fn sign(
     keys: &SignerKeys,
     trust_domain: &TrustDomain,
     request: &SignWit,
+    held: &Held,
     now: Timestamp,
 ) -> Result<SignedToken, Problem> {
     let malformed = || Problem::bad_request("claims", "claims are not those of a wit+jwt");
@@ -42,6 +44,8 @@ pub(crate) fn sign(
     if !AwsLc.is_valid_key(&claims.cnf.jwk) {
         return Err(Problem::bad_request("key", "cnf.jwk is not a key"));
     }
+    check_instance(held, &claims.sub)?;
+    check_key(held, &claims.cnf.jwk)?;
     let input = claims
         .signing_input(keys.token.public())
         .map_err(|error| Problem::bad_request("claims", error.to_string()))?;

@@ -2,19 +2,22 @@
 
 use chancery_api::Problem;
 use chancery_api::signer::{SignX509, SignedX509};
+use chancery_identity::trust::VerifiedTrust;
 use chancery_identity::{InstanceSpiffeId, SpiffeId, TrustDomain};
 use chancery_types::{Timestamp, base64url};
 
-use super::{MAX_LIFETIME_SECONDS, check_now};
+use super::snapshot::Held;
+use super::{MAX_LIFETIME_SECONDS, check_instance, check_now};
 use crate::SignerKeys;
 use crate::ca::{IssuingAuthority, LeafRequest, SerialNumber, leaf_certificate};
 
-const SERVICES: [&str; 3] = ["/service/gateway", "/service/node", "/service/server"];
+const SERVICES: [&str; 2] = ["/service/node", "/service/server"];
 
 pub(crate) fn sign(
     keys: &SignerKeys,
-    trust_domain: &TrustDomain,
+    (trust_domain, trust): (&TrustDomain, &VerifiedTrust),
     request: &SignX509,
+    held: &Held,
     now: Timestamp,
 ) -> Result<SignedX509, Problem> {
     check_now(request.now, now)?;
@@ -24,6 +27,7 @@ pub(crate) fn sign(
         .map_err(|_| Problem::bad_request("spiffe_id", "spiffe_id is not a SPIFFE ID"))?;
     let ours = spiffe_id.trust_domain() == trust_domain;
     let named = SERVICES.contains(&spiffe_id.path())
+        || trust.gateway(spiffe_id.as_str()).is_some()
         || spiffe_id.as_str().parse::<InstanceSpiffeId>().is_ok();
     if !ours || !named {
         return Err(Problem::forbidden(
@@ -37,6 +41,7 @@ pub(crate) fn sign(
             "an SVID lives an hour at most",
         ));
     }
+    check_instance(held, &spiffe_id)?;
     let spki = base64url::decode(&request.spki)
         .map_err(|_| Problem::bad_request("spki", "spki is not base64url"))?;
     let serial = base64url::decode_array(&request.serial)

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use chancery_gateway::{Gateway, GatewayConfig, Hosts, Limits, ServerName, Upstream};
+use chancery_identity::trust::GatewayName;
 use chancery_server::Clock;
 use nix::sys::signal::Signal;
 
@@ -31,6 +32,7 @@ pub(in crate::commands) async fn gateway(layout: &Layout) -> anyhow::Result<Exit
         })
         .collect::<anyhow::Result<_>>()?;
     let gateway = Gateway::open(GatewayConfig {
+        name: GatewayName::default(),
         folder: layout.gateway(),
         log: layout.gateway_log(),
         log_key: layout.gateway_log_key(),

@@ -1,0 +1,79 @@
+//! Revocation. A change goes on to its end when its asker has gone.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use chancery_api::Problem;
+use chancery_api::server::{LiftRevocation, RaiseEpoch, RevocationDone, Revocations, Revoke};
+use chancery_audit::IdentityEnd;
+use chancery_delegation::Revocable;
+use chancery_identity::InstanceSpiffeId;
+use chancery_types::RevocationKind;
+
+use super::{Answer, label, stored};
+use crate::Server;
+
+pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Revocations> {
+    server.revocations().await.map(Json)
+}
+
+pub(super) async fn revoke(
+    State(server): State<Arc<Server>>,
+    Json(request): Json<Revoke>,
+) -> Answer<RevocationDone> {
+    to_the_end(async move {
+        let what = request.what.clone();
+        let done = server.revoke(request.what, &request.reason).await?;
+        if what.kind() == RevocationKind::Instance {
+            end_instance(&server, &what).await?;
+        }
+        Ok(done)
+    })
+    .await
+}
+
+pub(super) async fn lift(
+    State(server): State<Arc<Server>>,
+    Json(request): Json<LiftRevocation>,
+) -> Answer<RevocationDone> {
+    to_the_end(async move { server.lift(request.signed, &request.reason).await }).await
+}
+
+pub(super) async fn raise_epoch(
+    State(server): State<Arc<Server>>,
+    Json(request): Json<RaiseEpoch>,
+) -> Answer<RevocationDone> {
+    to_the_end(async move { server.raise_epoch(&request.reason).await }).await
+}
+
+async fn to_the_end(
+    change: impl Future<Output = Result<RevocationDone, Problem>> + Send + 'static,
+) -> Answer<RevocationDone> {
+    let ended = tokio::spawn(change).await;
+    let done = ended.map_err(|error| Problem::internal("revocation", &error))?;
+    done.map(Json)
+}
+
+/// An instance that is revoked is given nothing any more, for good: its revocation is dropped once
+/// all that it held is over.
+async fn end_instance(server: &Server, what: &Revocable) -> Result<(), Problem> {
+    let Ok(instance) = what.id().parse::<InstanceSpiffeId>() else {
+        return Ok(());
+    };
+    let id = instance.instance();
+    let row = server.store.instance(id).await.map_err(stored)?;
+    if !row.is_some_and(|row| row.running && row.spiffe_id == what.id()) {
+        return Ok(());
+    }
+    let event = IdentityEnd {
+        instance: label(what.id())?,
+        reason: label("revoked")?,
+        credentials: Vec::new(),
+        launch: None,
+    };
+    server.enrol(event).await?;
+    server.store.end_instance(id).await.map_err(stored)?;
+    server.changed();
+    Ok(())
+}
