@@ -22,12 +22,11 @@ use serde_json::{Map, Value, json};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::chains::{AGENT, SERVER, TOOL, borrowed};
+use crate::chains::{AGENT, SERVER, STEP, TOOL, borrowed, mission};
 use crate::manifest::CODE;
 use crate::plane::{DOMAIN, Plane, now};
 use crate::world::Home;
 
-const MISSION: &[u8] = b"Read the reports of March.\n";
 const LIFETIME_SECONDS: u64 = 1_800;
 
 /// An instance of the agent.
@@ -104,9 +103,9 @@ impl Agent {
             .draft_root(&DraftRoot {
                 instance_id: self.id,
                 person_id: plane.principal.id,
-                mission: base64url::encode(MISSION),
+                mission: base64url::encode(mission()?.as_bytes()),
                 authorization_details: vec![entry()],
-                lifetime_seconds: LIFETIME_SECONDS,
+                lifetime_seconds: Some(LIFETIME_SECONDS),
                 max_depth: 3,
                 gateway: Some(home.name.to_string()).filter(|name| !name.is_empty()),
             })
@@ -191,7 +190,7 @@ impl Agent {
                 args,
             },
             execution: None,
-            step: None,
+            step: Some(STEP),
         };
         Ok(draft.sign(self.key.public(), &|bytes| self.key.sign(bytes))?)
     }

@@ -3,9 +3,9 @@
 use anyhow::Context as _;
 use chancery_crypto::{AwsLc, SigningKey};
 use chancery_delegation::{
-    BoundedReplayMemory, Call, ChainContext, ChainTip, Entry, LinkDraft, PersonDraft, ProofContext,
-    ProofDraft, RevocationSet, RootDraft, Terms, TrustAnchor, VerifiedChain, VerifiedProof,
-    verify_chain, verify_proof,
+    BoundedReplayMemory, Call, ChainContext, ChainTip, Entry, LinkDraft, Mission, PersonDraft,
+    ProofContext, ProofDraft, RevocationSet, RootDraft, Terms, TrustAnchor, VerifiedChain,
+    VerifiedProof, verify_chain, verify_proof,
 };
 use chancery_identity::SpiffeId;
 use chancery_types::id::{InstanceId, SessionId};
@@ -17,6 +17,9 @@ pub(crate) const GATEWAY: &str = "spiffe://acme.example/service/gateway";
 pub(crate) const AGENT: &str = "spiffe://acme.example/agent/clerk";
 pub(crate) const SERVER: &str = "fs";
 pub(crate) const TOOL: &str = "read";
+
+/// The one step of the mission.
+pub(crate) const STEP: &str = "read";
 
 const ISSUER: &str = "https://acme.example/authority";
 const EPOCH: u64 = 1;
@@ -60,7 +63,7 @@ impl Parties {
                 acr: "passkey".to_owned(),
                 authenticated_at: NOW.minus_seconds(600),
             },
-            mission: Digest::of("mission"),
+            mission: mission()?.digest(),
         };
         let key = &self.authority;
         let consent = Digest::of("consent");
@@ -103,7 +106,7 @@ impl Parties {
             chain: chain.digest(),
             call,
             execution: None,
-            step: None,
+            step: Some(STEP),
         };
         Ok(draft.sign(key.public(), &|bytes| key.sign(bytes))?)
     }
@@ -147,6 +150,11 @@ pub(crate) fn verify(
     };
     let mut replay = BoundedReplayMemory::new(1, 1);
     verify_proof(Some(proof), chain, &context, &mut replay).map_err(refused)
+}
+
+/// The mission that all chains are for.
+pub(crate) fn mission() -> anyhow::Result<Mission> {
+    Ok(Mission::parse(include_bytes!("mission.json").to_vec())?)
 }
 
 /// The session that all chains are for.

@@ -4,23 +4,23 @@ use anyhow::{Context as _, ensure};
 use chancery_audit::{Disclosure, Label, LeafRef, OutcomeStatus, Ruling, commit, leaf_hash};
 use chancery_crypto::{AwsLc, SigningKey};
 use chancery_delegation::{
-    Call, IssuerKey, ManifestContext, RevocationSet, Standing, Target, VerifiedChain,
+    Call, IssuerKey, ManifestContext, Mission, RevocationSet, Standing, Target, VerifiedChain,
     VerifiedProof, verify_manifest,
 };
 use chancery_identity::{
     AttestationLevel, Confirmation, Isolation, WitBundle, WitClaims, verify_wit,
 };
-use chancery_policy::{Annotations, Bundle, Files, Index, schema_text};
+use chancery_policy::{Annotations, Files, Index, schema_text};
 use chancery_session::{
     Budgets, CallInput, CatalogFacts, Effect, Event, ExecutionEnd, Joining, Member, Opening,
-    PRINCIPAL, Session, principal_text,
+    PRINCIPAL, Rulebook, Session, principal_text,
 };
 use chancery_types::id::{CredentialId, ExecutionId};
 use chancery_types::jws::assemble;
 use chancery_types::{Algorithm, Digest};
 use serde_json::{Map, Value, json};
 
-use crate::chains::{GATEWAY, NOW, Parties, SERVER, TOOL, instance, session, verify};
+use crate::chains::{GATEWAY, NOW, Parties, SERVER, TOOL, instance, mission, session, verify};
 use crate::options::Options;
 use crate::report::{Report, Row, Section};
 use crate::sample::{Subject, interleave};
@@ -75,8 +75,9 @@ pub(crate) fn measure(options: &Options, report: &mut Report) -> anyhow::Result<
 struct Scene {
     parties: Parties,
     chain: VerifiedChain,
+    mission: Mission,
     principal: Disclosure,
-    policy: Bundle,
+    policy: Rulebook,
     member: Member,
 }
 
@@ -126,6 +127,7 @@ impl Scene {
         Ok(Self {
             parties,
             chain,
+            mission: mission()?,
             principal,
             policy,
             member,
@@ -137,6 +139,7 @@ impl Scene {
             gateway: Label::or_digest(GATEWAY),
             member: self.member.clone(),
             chain: self.chain.clone(),
+            mission: self.mission.clone(),
             consent: None,
             principal: self.principal.clone(),
             operator: commit("operator", &[6; 32], b"Acme"),
@@ -200,7 +203,9 @@ impl Scene {
             proof,
             consent: None,
             principal: &self.principal,
+            mission: &self.mission,
             call,
+            opinion: None,
             policy: &self.policy,
             catalog: CatalogFacts {
                 digest: Digest::of("catalog"),
@@ -210,7 +215,7 @@ impl Scene {
     }
 }
 
-fn policy() -> anyhow::Result<Bundle> {
+fn policy() -> anyhow::Result<Rulebook> {
     let index = json!({"name": "p", "version": 1, "tools": {
         "fs/read": {"args": {"path": "string"}, "clear": ["path"]},
     }});
@@ -220,7 +225,7 @@ fn policy() -> anyhow::Result<Bundle> {
     ]);
     let schema = schema_text(&Index::parse(&files)?);
     files.insert("schema.cedarschema".to_owned(), schema.into_bytes());
-    Ok(Bundle::load(&files)?)
+    Ok(Rulebook::load(&files)?)
 }
 
 fn member(parties: &Parties, policy: Digest) -> anyhow::Result<Member> {

@@ -4,9 +4,9 @@ use std::sync::LazyLock;
 
 use chancery_delegation::webauthn::{AuthenticatorData, ClientData};
 use chancery_delegation::{
-    ApprovalStatement, Assertion, BoundedReplayMemory, Call, ChainContext, ChainTip, Credential,
-    Entry, IssuerKey, LinkStanding, ManifestContext, ProofContext, Reason, RevocationSet,
-    RootDraft, Standing, Target, TrustAnchor, VerifiedChain, arguments_digest,
+    ApprovalStatement, Assertion, BoundedReplayMemory, Call, ChainContext, ChainRules, ChainTip,
+    Credential, Entry, IssuerKey, LinkStanding, ManifestContext, Mission, ProofContext, Reason,
+    RevocationSet, RootDraft, Standing, Target, TrustAnchor, VerifiedChain, arguments_digest,
     authenticate_manifest, authorise, examine_chain, read_arguments, seal_manifest_payload,
     verify_approval, verify_assertion, verify_chain, verify_manifest, verify_proof,
 };
@@ -126,6 +126,61 @@ pub(crate) fn arguments(input: &[u8]) -> bool {
     assert_eq!(arguments_digest(&args), Ok(Digest::of(&kept)));
     let again = str::from_utf8(&kept).ok().map(read_arguments);
     assert_eq!(again, Some(Ok((args, kept))));
+    true
+}
+
+/// A mission that is read is named by its bytes, and answers every call in one way.
+pub(crate) fn mission(input: &[u8]) -> bool {
+    let Ok(mission) = Mission::parse(input.to_vec()) else {
+        return false;
+    };
+    assert_eq!(mission.digest(), Digest::of(input));
+    let args = Map::from_iter([("path".to_owned(), Value::from("/a"))]);
+    for step in mission.steps() {
+        assert_eq!(mission.step(step.id()), Some(step));
+        for entry in step.means() {
+            let call = Call {
+                server: entry.server(),
+                target: entry.target(),
+                args: &args,
+            };
+            assert_eq!(
+                mission.served(Some(step.id()), &call).is_ok(),
+                step.lists(&call)
+            );
+            if let Some(only) = mission.only_step_for(&call) {
+                assert!(only.lists(&call));
+            }
+        }
+    }
+    for (place, entry) in mission.forbidden().iter().enumerate() {
+        let call = Call {
+            server: entry.server(),
+            target: entry.target(),
+            args: &Map::new(),
+        };
+        assert!(mission.forbids(&call).contains(&place));
+    }
+    true
+}
+
+/// Rules that are read hold for the chain that is known in the same way each time, and defaults keep
+/// within the most.
+pub(crate) fn rules(input: &[u8]) -> bool {
+    let Ok(rules) = ChainRules::parse(input) else {
+        return false;
+    };
+    for lifetimes in [rules.root(), rules.link()] {
+        let seconds = lifetimes.by_default(1_800);
+        assert!(lifetimes.max_seconds.is_none_or(|most| seconds <= most));
+    }
+    if let Some(chain) = KNOWN.as_ref() {
+        let whole = rules.check_chain(chain);
+        let first = chain
+            .links()
+            .find_map(|link| rules.check_grant(link.grant()).err());
+        assert_eq!(whole.err().map(|breach| breach.reason), first);
+    }
     true
 }
 

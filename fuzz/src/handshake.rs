@@ -9,7 +9,9 @@ use chancery_delegation::handshake::{
 use chancery_delegation::http_signature::{
     HttpContext, HttpRefusal, HttpRequest, ReceivedSignature, verify_presentation,
 };
-use chancery_delegation::{BoundedReplayMemory, ChainContext, ChainTip, TrustAnchor};
+use chancery_delegation::{
+    BoundedReplayMemory, ChainContext, ChainTip, RevocationSet, TrustAnchor,
+};
 use chancery_identity::{SpiffeId, WitBundle};
 use chancery_types::jws::{Compact, Header, assemble, signing_input};
 use chancery_types::{Algorithm, Digest, Timestamp, parse_strict};
@@ -182,7 +184,7 @@ fn verified(request: &HttpRequest<'_>, ends: &Ends) -> bool {
         audience: GATEWAY,
         anchors: &anchors,
         epoch: EPOCH,
-        revoked: &|_| false,
+        revoked: RevocationSet::none(),
         verifier: &Credulous,
     };
     let links: Vec<_> = CHAIN.trim_end().split(',').map(str::to_owned).collect();

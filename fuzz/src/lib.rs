@@ -60,6 +60,8 @@ pub const TARGETS: &[Target] = &[
     target("delegation_entry", delegation::entry, 10_000),
     target("delegation_arguments", delegation::arguments, 20_000),
     target("delegation_revocations", delegation::revocations, 10_000),
+    target("delegation_mission", delegation::mission, 10_000),
+    target("delegation_rules", delegation::rules, 10_000),
     target("delegation_assertion", delegation::assertion, 10_000),
     target("delegation_approval", delegation::approval, 10_000),
     target("delegation_manifest", delegation::manifest, 2_000),

@@ -5,7 +5,7 @@ use std::fmt;
 use chancery_api::gateway::Presentation;
 use chancery_audit::Disclosure;
 use chancery_delegation::chain::ChainTip;
-use chancery_delegation::{Assertion, MAX_MISSION_BYTES, Refusal};
+use chancery_delegation::{Assertion, Mission, MissionError, Refusal};
 use chancery_types::id::SessionId;
 use chancery_types::jws::Compact;
 use chancery_types::{Digest, Jwk, base64url};
@@ -19,7 +19,7 @@ use crate::identity::Credential;
 pub struct Held {
     chain: Vec<String>,
     consent: Assertion,
-    mission: Vec<u8>,
+    mission: Mission,
     principal: Disclosure,
     tip: ChainTip,
     session: SessionId,
@@ -35,9 +35,9 @@ pub enum HeldError {
     /// The root's `sid` is not a session id.
     #[error("the root names no session")]
     Session,
-    /// The mission document is empty or too long.
-    #[error("the mission is not 1 to {MAX_MISSION_BYTES} bytes")]
-    Mission,
+    /// The bytes are not a mission document.
+    #[error("the mission, {0}")]
+    Mission(MissionError),
     /// The mission document is not the one that the root names.
     #[error("the mission is not the root's")]
     OtherMission,
@@ -59,12 +59,10 @@ impl Held {
         let session = claim("sid")
             .and_then(|sid| sid.parse().ok())
             .ok_or(HeldError::Session)?;
-        if !(1..=MAX_MISSION_BYTES).contains(&mission.len()) {
-            return Err(HeldError::Mission);
-        }
         if claim("mission_s256") != Some(&Digest::of(&mission).to_base64url()) {
             return Err(HeldError::OtherMission);
         }
+        let mission = Mission::parse(mission).map_err(HeldError::Mission)?;
         Ok(Self {
             chain,
             consent,
@@ -85,8 +83,8 @@ impl Held {
         &self.consent
     }
 
-    /// The mission document's exact bytes.
-    pub fn mission(&self) -> &[u8] {
+    /// The mission.
+    pub const fn mission(&self) -> &Mission {
         &self.mission
     }
 
@@ -125,7 +123,7 @@ impl Held {
         Presentation {
             chain: self.chain.clone(),
             consent: self.consent.clone(),
-            mission: base64url::encode(&self.mission),
+            mission: base64url::encode(self.mission.as_bytes()),
             manifest: base64url::encode(&credential.manifest),
             wit: credential.wit.clone(),
             principal: self.principal.clone(),

@@ -83,6 +83,7 @@ impl AgentKey {
         gateway: &SpiffeId,
         chain: Digest,
         call: Call<'_>,
+        step: Option<&str>,
         now: Timestamp,
     ) -> Result<String, AgentKeyError> {
         let jti = random_id::<ProofKind>()?.to_string();
@@ -93,7 +94,7 @@ impl AgentKey {
             chain,
             call,
             execution: Some(random_id::<ExecutionKind>()?),
-            step: None,
+            step,
         };
         let sign = |message: &[u8]| self.0.sign(message);
         Ok(draft.sign(self.public(), &sign)?)
@@ -237,6 +238,7 @@ mod tests {
                 &gateway(),
                 Digest::of("c"),
                 call,
+                Some("look"),
                 Timestamp::from_seconds(7),
             )
             .unwrap()
@@ -247,6 +249,7 @@ mod tests {
         for claim in ["jti", "exec"] {
             assert_ne!(one.claims[claim], two.claims[claim]);
         }
+        assert_eq!(one.claims["step"], "look");
         assert_eq!(one.claims["tool"], serde_json::json!(["s", "t"]));
     }
 }

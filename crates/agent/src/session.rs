@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chancery_api::gateway::{EndedSession, SessionView};
+use chancery_delegation::Step;
 use chancery_delegation::token::Call;
 use chancery_types::Digest;
 use http::StatusCode;
@@ -277,19 +278,24 @@ impl Instance {
     }
 
     /// The proof and the chain for one call, as members of `_meta`: the own chain, unless another
-    /// one is to be presented; by reference once the gateway has seen it, unless `in_full`.
+    /// one is to be presented; by reference once the gateway has seen it, unless `in_full`. A call that
+    /// names no step serves the only one of the mission that lists it; where none or several do, the
+    /// proof cites none and a person is asked.
     pub(crate) fn authority(
         &self,
         joined: &Joined,
         presented: Option<&Presented>,
         in_full: bool,
         call: Call<'_>,
+        step: Option<&str>,
     ) -> Result<String, AgentKeyError> {
+        let mission = joined.held.mission();
+        let step = step.or_else(|| mission.only_step_for(&call).map(Step::id));
         let gateway = &self.gateway.gateway().spiffe_id;
         let presented = joined.presented(presented);
         let proof = self
             .key
-            .prove_call(gateway, presented.digest, call, now())?;
+            .prove_call(gateway, presented.digest, call, step, now())?;
         let delegation = presented.delegation(in_full);
         // A compact JWS holds nothing that JSON escapes.
         Ok(format!(

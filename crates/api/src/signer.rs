@@ -48,6 +48,8 @@ pub struct SignRoot {
     pub claims: String,
     /// The person's assertion over them.
     pub consent: Assertion,
+    /// The mission document's exact bytes, base64url.
+    pub mission: String,
 }
 
 /// A signed token.

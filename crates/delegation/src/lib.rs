@@ -10,6 +10,7 @@ pub mod http_signature;
 pub mod manifest;
 pub mod proof;
 pub mod revocation;
+pub mod rules;
 pub mod token;
 pub mod webauthn;
 
@@ -32,13 +33,17 @@ pub use manifest::{
     ManifestError, ManifestTool, SealError, VerifiedManifest, authenticate_manifest, catalog_root,
     seal_manifest_payload, sign_manifest, verify_manifest,
 };
-pub use mission::{MAX_MISSION_BYTES, Mission, MissionError};
+pub use mission::{
+    Approver, Budget, MAX_MISSION_BYTES, MISSION_FORM, Mission, MissionError, MissionProblem,
+    Progress, Step, StopCondition, Unserved,
+};
 pub use proof::{
     BoundedReplayMemory, ProofContext, ReplayMemory, ReplayRefusal, VerifiedProof,
     arguments_digest, verify_proof,
 };
 pub use reason::{Reason, ReasonError, Refusal};
 pub use revocation::{Revocable, RevocableError, Revocation, RevocationSet, RevocationSetError};
+pub use rules::{ChainRules, ChainRulesError, RuleBreach, RuleReason};
 pub use token::{
     Call, CleanPath, Constraint, Entry, Grant, Judgement, Limits, LinkClaims, Network, Principal,
     RootClaims, Scalar, Target, read_arguments,

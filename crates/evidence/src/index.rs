@@ -47,6 +47,8 @@ pub enum ObjectKind {
     Consent,
     /// A mission document.
     Mission,
+    /// A model's opinion of a call.
+    Opinion,
     /// A signed agent manifest.
     Manifest,
     /// A workload identity token.
@@ -77,6 +79,7 @@ impl ObjectKind {
             Self::Chain => "chain",
             Self::Consent => "consent",
             Self::Mission => "mission",
+            Self::Opinion => "opinion",
             Self::Manifest => "manifest",
             Self::Wit => "wit",
             Self::Proof => "proof",

@@ -124,6 +124,11 @@ impl Call {
     pub fn proof(&self) -> Option<&str> {
         self.visit.message.proof()
     }
+
+    /// The raw JSON of an opinion of the call, already taken out of what is forwarded.
+    pub fn opinion(&self) -> Option<&str> {
+        self.visit.message.opinion()
+    }
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod introspection;
 mod live;
 mod log;
 mod material;
+mod missions;
 mod objects;
 mod opening;
 mod peers;
@@ -65,6 +66,7 @@ use chains::Chains;
 use challenges::Challenges;
 use in_force::InForce;
 use log::Turn;
+use missions::Missions;
 use peers::Peers;
 use references::References;
 use sessions::Sessions;
@@ -107,6 +109,7 @@ pub(crate) struct Enforcement {
     replay: Mutex<BoundedReplayMemory>,
     chains: Chains,
     references: References,
+    missions: Missions,
     sessions: Sessions,
     /// Wakes whoever waits for a catalog.
     pinned: Notify,
@@ -163,6 +166,7 @@ impl Enforcement {
             replay: Mutex::new(BoundedReplayMemory::new(PROOFS_PER_HOLDER, HOLDERS)),
             chains: Chains::default(),
             references: References::default(),
+            missions: Missions::default(),
             sessions: Sessions::new(parts.sessions),
             pinned: Notify::new(),
             ended: Notify::new(),

@@ -15,6 +15,9 @@ pub use parse::EnvelopeError;
 
 const DELEGATION: &str = "io.chancery/delegation";
 const PROOF: &str = "io.chancery/proof";
+/// The step that the caller means: for its bridge, which puts it into the proof.
+const STEP: &str = "io.chancery/step";
+const OPINION: &str = "io.chancery/opinion";
 
 /// What a message is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +61,8 @@ struct Meta {
     span: Span,
     delegation: Option<Span>,
     proof: Option<Span>,
+    step: Option<Span>,
+    opinion: Option<Span>,
     version: Option<Span>,
     capabilities: Option<Span>,
     progress: Option<Span>,
@@ -106,18 +111,17 @@ impl Message {
         self.text
     }
 
-    /// The message as it is forwarded: as written, without the delegation and the proof, and
-    /// without a `_meta` that held nothing else.
+    /// The message as it is forwarded: as written, without the delegation, the proof, the step and
+    /// the opinion, and without a `_meta` that held nothing else.
     pub fn forwarded(&self) -> Cow<'_, str> {
         let (Some(params), Some(meta)) = (&self.params, &self.meta) else {
             return Cow::Borrowed(&self.text);
         };
-        if meta.delegation.is_none() && meta.proof.is_none() {
+        let ours = [&meta.delegation, &meta.proof, &meta.step, &meta.opinion];
+        if ours.iter().all(|ours| ours.is_none()) {
             return Cow::Borrowed(&self.text);
         }
-        let ours = |span: &Span| {
-            meta.delegation.as_ref() == Some(span) || meta.proof.as_ref() == Some(span)
-        };
+        let ours = |span: &Span| ours.iter().any(|ours| ours.as_ref() == Some(span));
         let marked = |object: &Span, goes: &dyn Fn(&Span) -> bool| -> Vec<(Span, bool)> {
             let members = members(&self.text, object).unwrap_or_default();
             members
@@ -168,6 +172,11 @@ impl Message {
     /// The raw JSON of the proof that came with the message.
     pub fn proof(&self) -> Option<&str> {
         self.meta_part(|meta| meta.proof.as_ref())
+    }
+
+    /// The raw JSON of an opinion that came with the message.
+    pub fn opinion(&self) -> Option<&str> {
+        self.meta_part(|meta| meta.opinion.as_ref())
     }
 
     /// The protocol version that the message itself names, if it names one as a string.

@@ -36,7 +36,12 @@ pub(crate) fn check(files: &Files) -> Result<(), BundleError> {
         if !is_plain(path) {
             return Err(BundleError::Path(Place::file(path)));
         }
-        if path != crate::BUNDLE_FILE && path != crate::SCHEMA_FILE && !is_policy(path) {
+        let known = [
+            crate::BUNDLE_FILE,
+            crate::SCHEMA_FILE,
+            crate::DELEGATION_FILE,
+        ];
+        if !known.contains(&path.as_str()) && !is_policy(path) {
             return Err(BundleError::UnknownFile(Place::file(path)));
         }
     }

@@ -14,6 +14,10 @@ pub const BUNDLE_FILE: &str = "bundle.json";
 /// The file that types what policies see.
 pub const SCHEMA_FILE: &str = "schema.cedarschema";
 
+/// The file of the rules for delegations, which are nothing to policies: it travels in the bundle and
+/// is read by those who know of delegations.
+pub const DELEGATION_FILE: &str = "delegation.json";
+
 /// The content of `bundle.json`:
 ///
 /// ```json

@@ -1,7 +1,8 @@
 //! Policy: Cedar behind a three-valued, total decision (decision 8).
 //!
 //! A [`Bundle`] is a directory of files: `bundle.json` names the tools and which of their
-//! arguments policy may see, `schema.cedarschema` types them, `*.cedar` holds the policies. It is
+//! arguments policy may see, `schema.cedarschema` types them, `*.cedar` holds the policies;
+//! `delegation.json`, where it is there, holds rules for delegations and is not looked at here. It is
 //! checked whole when it is loaded and named by one digest. Pure: time is an argument, nothing
 //! here reads a file. Nothing here knows of delegations either; the session translates.
 //!
@@ -53,7 +54,7 @@ pub use cmcp::{CmcpError, cmcp_digest};
 pub use decision::{Cause, Decision, Outcome};
 pub use error::BundleError;
 pub use files::{Files, MAX_BUNDLE_BYTES, MAX_BUNDLE_FILES, bundle_digest};
-pub use index::{BUNDLE_FILE, Index, SCHEMA_FILE};
+pub use index::{BUNDLE_FILE, DELEGATION_FILE, Index, SCHEMA_FILE};
 pub use place::Place;
 pub use policies::MAX_POLICIES;
 pub use request::{Annotations, Kind, Principal, Request, SessionFacts, Target};

@@ -5,9 +5,10 @@ use chancery_api::signer::SignerClient;
 use chancery_api::{OwnerListener, Problem};
 use chancery_audit::{Entry, Event, Label};
 use chancery_crypto::{AwsLc, replace_private_file};
+use chancery_delegation::ChainRules;
 use chancery_identity::trust::{SignedTrust, VerifiedTrust};
 use chancery_journal::Journal;
-use chancery_policy::Bundle;
+use chancery_session::{Rulebook, RulebookError};
 use chancery_store::{PolicyRow, Store};
 use chancery_types::Timestamp;
 use tokio::sync::watch;
@@ -26,7 +27,7 @@ pub struct Server {
     enrolling: tokio::sync::Mutex<()>,
     clock: Clock,
     trust: RwLock<VerifiedTrust>,
-    policy: RwLock<Option<Arc<Bundle>>>,
+    policy: RwLock<Option<Arc<Rulebook>>>,
     pub(crate) withdrawn: tokio::sync::Mutex<Withdrawn>,
     pub(crate) standing: RwLock<Standing>,
     changes: watch::Sender<u64>,
@@ -71,7 +72,7 @@ pub enum ServerError {
     },
     /// The stored policy bundle is not one.
     #[error("the stored policy bundle cannot be loaded")]
-    Policy(#[from] chancery_policy::BundleError),
+    Policy(#[from] RulebookError),
     /// A name of the deployment is not a label.
     #[error("the trust document's names are not usable")]
     Name(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -87,7 +88,7 @@ impl Server {
     /// Puts a server together. Enrols the trust document when the log does not hold it yet.
     pub async fn new(config: ServerConfig) -> Result<Arc<Self>, ServerError> {
         let policy = match config.store.current_policy().await? {
-            Some(row) => Some(Arc::new(Bundle::load(&row.bundle.to_files())?)),
+            Some(row) => Some(Arc::new(Rulebook::load(&row.bundle.to_files())?)),
             None => None,
         };
         // A clock that stepped back issues nothing; what is revoked is read all the same.
@@ -190,7 +191,7 @@ impl Server {
     }
 
     /// The policy bundle in force.
-    pub(crate) fn policy(&self) -> Result<Arc<Bundle>, Problem> {
+    pub(crate) fn policy(&self) -> Result<Arc<Rulebook>, Problem> {
         let policy = self
             .policy
             .read()
@@ -202,8 +203,19 @@ impl Server {
         })
     }
 
+    /// The rules for chains in force; none before a bundle is published.
+    pub(crate) fn chain_rules(&self) -> ChainRules {
+        self.policy()
+            .map(|policy| policy.chains().clone())
+            .unwrap_or_default()
+    }
+
     /// Puts a published bundle in force.
-    pub(crate) async fn put_policy(&self, row: &PolicyRow, bundle: Bundle) -> Result<(), Problem> {
+    pub(crate) async fn put_policy(
+        &self,
+        row: &PolicyRow,
+        bundle: Rulebook,
+    ) -> Result<(), Problem> {
         self.store
             .put_policy(row)
             .await

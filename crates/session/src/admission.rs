@@ -3,7 +3,7 @@
 use chancery_audit::{
     DelegationEnrol, Event as Entry, InstanceLink, Label, SessionJoin, SessionOpen,
 };
-use chancery_delegation::VerifiedChain;
+use chancery_delegation::{Mission, VerifiedChain};
 use chancery_identity::AttestationLevel;
 use chancery_types::Timestamp;
 use chancery_types::id::SessionId;
@@ -23,6 +23,8 @@ pub(crate) fn open(
     if chain.sid() != session.to_string() {
         return Err(Fault::Unfit(Reason::WrongSession));
     }
+    let mission = &opening.mission;
+    check_mission(mission, chain).map_err(Fault::Unfit)?;
     let principal = opening.principal.commitment();
     let person = opening.principal.open(PRINCIPAL, &principal);
     match (person, principal_text(chain.principal())) {
@@ -55,11 +57,34 @@ pub(crate) fn open(
         policy: opening.policy,
         catalog: opening.catalog,
         trust: opening.trust,
-        expires: opening.expires,
-        max_calls: opening.budgets.max_calls,
-        max_cost_micros: opening.budgets.max_cost_micros,
+        expires: opening
+            .expires
+            .min(mission.expires())
+            .min(now.plus_seconds(mission.budget().seconds)),
+        max_calls: least(opening.budgets.max_calls, mission.budget().calls),
+        max_cost_micros: least(
+            opening.budgets.max_cost_micros,
+            mission.budget().cost_micros,
+        ),
+        approver: mission.approver().person(),
     };
     Ok((Open::new(now, entry.clone())?, entry))
+}
+
+/// The smaller of the gateway's own limit and the mission's.
+fn least(own: Option<u64>, mission: u64) -> Option<u64> {
+    Some(own.map_or(mission, |own| own.min(mission)))
+}
+
+/// Whether a chain is for this mission and no longer in force than it.
+pub(crate) fn check_mission(mission: &Mission, chain: &VerifiedChain) -> Result<(), Reason> {
+    if chain.mission() != mission.digest() {
+        Err(Reason::WrongMission)
+    } else if chain.root().expires_at() > mission.expires() {
+        Err(Reason::MissionExpiry)
+    } else {
+        Ok(())
+    }
 }
 
 /// The chain's leaf is this member's, by name and by key.

@@ -3,7 +3,7 @@
 use chancery_audit::{
     Assurance, Commitment, Disclosure, EndReason, Label, LeafRef, LeaveReason, OutcomeStatus,
 };
-use chancery_delegation::{Answer, Consent, VerifiedChain};
+use chancery_delegation::{Answer, Consent, Mission, VerifiedChain};
 use chancery_types::id::{ApprovalId, ExecutionId, PersonId};
 use chancery_types::{Digest, Timestamp};
 
@@ -37,7 +37,7 @@ pub enum Event {
     End(Ending),
 }
 
-/// Limits of the whole session.
+/// Limits of the whole session beside the mission's.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Budgets {
     /// Most calls.
@@ -55,6 +55,8 @@ pub struct Opening {
     pub member: Member,
     /// The chain that it is opened with.
     pub chain: VerifiedChain,
+    /// The mission that the chain names.
+    pub mission: Mission,
     /// The person's consent to the root; without one the root is asserted.
     pub consent: Option<Consent>,
     /// The person, for the commitment under [`crate::PRINCIPAL`].
@@ -67,9 +69,9 @@ pub struct Opening {
     pub catalog: Digest,
     /// The version of the trust document in force.
     pub trust: u64,
-    /// When the session is over at the latest.
+    /// When the session is over at the latest; the mission may end it earlier.
     pub expires: Timestamp,
-    /// Its limits.
+    /// The gateway's own limits; the mission's hold beside them.
     pub budgets: Budgets,
 }
 

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chancery_audit::{CallRecord, Charge, ClearValue, DelegationEnrol, Disclosure, Label, Ruling};
 use chancery_delegation::{
-    Call, Consent, Restriction, Standing, VerifiedChain, VerifiedProof, authorise,
+    Call, Consent, Mission, Progress, Restriction, Scope, Standing, Unserved, VerifiedChain,
+    VerifiedProof, authorise,
 };
-use chancery_policy::{Annotations, Bundle, Cause, Outcome, Request};
+use chancery_policy::{Annotations, Cause, Outcome, Request};
 use chancery_types::id::{ApprovalId, ExecutionId, SessionId};
 use chancery_types::{Digest, to_jcs};
 use serde_json::Value;
@@ -15,9 +16,10 @@ use crate::action::call_kind;
 use crate::event::assurance;
 use crate::judgement::Found;
 use crate::limits::{self, MAX_DECISIONS};
+use crate::opinion::{OPINION_ASK, Opinion, OpinionVerdict};
 use crate::state::{Instance, Open};
 use crate::translate::{Translated, facts, target};
-use crate::{Judgement, PRINCIPAL, Reason, chain_ask, principal_text};
+use crate::{Judgement, PRINCIPAL, Reason, Rulebook, admission, chain_ask, principal_text};
 
 /// What the pinned catalog says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,10 +45,14 @@ pub struct CallInput<'a> {
     pub consent: Option<&'a Consent>,
     /// The person at the root, as the session's commitment has it.
     pub principal: &'a Disclosure,
+    /// The mission that the session was opened for.
+    pub mission: &'a Mission,
     /// The call.
     pub call: Call<'a>,
+    /// A model's opinion of the call, where one came with it.
+    pub opinion: Option<&'a Opinion>,
     /// The policy in force.
-    pub policy: &'a Bundle,
+    pub policy: &'a Rulebook,
     /// The catalog in force.
     pub catalog: CatalogFacts,
 }
@@ -108,6 +114,7 @@ fn draft(session: SessionId, input: &CallInput<'_>) -> Judgement {
         },
         policy: input.policy.digest(),
         step: input.proof.step().map(Label::or_digest),
+        opinion: input.opinion.map(Opinion::digest),
         cost_micros: 0,
         new_links: Vec::new(),
         found: Found::denied(Reason::NotOpen, Vec::new()),
@@ -143,10 +150,20 @@ fn check_session<'a>(open: &'a Open, input: &CallInput<'_>) -> Result<&'a Instan
         Reason::HolderMismatch,
     )?;
     check_chain(open, input.chain, input.principal)?;
+    admission::check_mission(input.mission, input.chain)?;
     input
         .chain
         .recheck(&input.standing)
         .map_err(|refusal| Reason::Chain(refusal.reason))?;
+    let rules = input.policy.chains();
+    rules
+        .check_level(instance.level)
+        .and_then(|()| {
+            rules
+                .check_chain(input.chain)
+                .map_err(|breach| breach.reason)
+        })
+        .map_err(Reason::Rules)?;
     require(
         input
             .consent
@@ -225,8 +242,16 @@ fn check_call(
     cost_micros: u64,
 ) -> Result<Found, Denied> {
     let bare = |reason| (reason, Vec::new());
+    check_progress(open, input)?;
     let annotations = check_catalog(open, input).map_err(bare)?;
     to_jcs(arguments).map_err(|_| bare(Reason::BadArguments))?;
+    let forbidden = input.mission.forbids(&input.call);
+    if !forbidden.is_empty() {
+        let names = forbidden
+            .iter()
+            .map(|place| format!("mission:forbid:{place}"));
+        return Err((Reason::MissionForbid, labels(names)));
+    }
     let scope = authorise(input.chain, &input.call);
     if !scope.forbidden().is_empty() {
         return Err((Reason::ChainForbid, labels(asks_of(scope.forbidden()))));
@@ -253,7 +278,7 @@ fn check_call(
         return Err((denial(decision.cause), labels(decision.determining)));
     }
     limits::check(open, input.chain, &input.call, covered, cost_micros).map_err(bare)?;
-    let asked = asks_of(scope.asked());
+    let asked = asked(input, &scope).map_err(bare)?;
     let mut open_asks: BTreeSet<String> = asked.difference(&grants).cloned().collect();
     if decision.outcome == Outcome::Escalate {
         open_asks.extend(decision.determining.iter().cloned());
@@ -286,6 +311,43 @@ fn check_call(
             })
             .collect(),
     })
+}
+
+/// What asks for a person beside policy: links of the chain, the mission about a step that the call
+/// does not serve, an opinion. An opinion against the call denies it.
+///
+/// INVARIANT: an opinion only adds a question or a denial here; nothing else reads it.
+fn asked(input: &CallInput<'_>, scope: &Scope) -> Result<BTreeSet<String>, Reason> {
+    let mut asked = asks_of(scope.asked());
+    let unserved = input.mission.served(input.proof.step(), &input.call);
+    asked.extend(unserved.err().map(Unserved::label));
+    match input.opinion.map(Opinion::verdict) {
+        Some(OpinionVerdict::Deny) => return Err(Reason::Opinion),
+        Some(OpinionVerdict::Escalate) => {
+            asked.insert(OPINION_ASK.to_owned());
+        }
+        Some(OpinionVerdict::Allow) | None => {}
+    }
+    Ok(asked)
+}
+
+/// Whether the mission has come to one of its stop conditions.
+fn check_progress(open: &Open, input: &CallInput<'_>) -> Result<(), Denied> {
+    let counts = open.counts();
+    let progress = Progress {
+        calls: counts.allowed,
+        cost_micros: counts.cost_micros,
+        micros: input.standing.now.micros_since(open.opened.at),
+        denials_in_a_row: open.denials_in_a_row,
+        escalations: counts.escalated,
+    };
+    match input.mission.stopped(&progress) {
+        None => Ok(()),
+        Some(place) => {
+            let name = format!("mission:stop:{place}");
+            Err((Reason::MissionStopped, labels([name])))
+        }
+    }
 }
 
 fn check_catalog(open: &Open, input: &CallInput<'_>) -> Result<Annotations, Reason> {

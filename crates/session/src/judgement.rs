@@ -21,6 +21,7 @@ pub struct Judgement {
     pub(crate) request: CallRecord,
     pub(crate) policy: Digest,
     pub(crate) step: Option<Label>,
+    pub(crate) opinion: Option<Digest>,
     pub(crate) cost_micros: u64,
     pub(crate) new_links: Vec<DelegationEnrol>,
     pub(crate) found: Found,
@@ -59,7 +60,8 @@ impl Judgement {
         self.found.reason
     }
 
-    /// The policies that determined it, sorted; `chain:` and a jti where the chain did.
+    /// The policies that determined it, sorted; `chain:` and a jti where the chain did, `mission:` and
+    /// what of it where the mission did, `opinion:` where an opinion asked.
     pub fn determining(&self) -> &[Label] {
         &self.found.determining
     }
@@ -67,6 +69,11 @@ impl Judgement {
     /// What the call costs, in millionths.
     pub const fn cost_micros(&self) -> u64 {
         self.cost_micros
+    }
+
+    /// The step of the mission that the caller cites.
+    pub const fn step(&self) -> Option<&Label> {
+        self.step.as_ref()
     }
 
     /// The execution.
@@ -116,6 +123,7 @@ impl Judgement {
             charges: self.found.charges.clone(),
             step: self.step.clone(),
             revoked: None,
+            opinion: self.opinion,
         }
     }
 }

@@ -9,7 +9,7 @@
 //! that a decision is durable does a [`Permit`] to forward come back. The state is a fold over the
 //! enrolled entries, so [`Session::replay`] gives what live stepping gave.
 //!
-//! Effective right = chain, and policy, and the session's limits. This crate alone translates a
+//! Effective right = chain, and mission, and policy, and the session's limits. This crate alone translates a
 //! verified chain into the principal that policy sees.
 
 mod action;
@@ -21,9 +21,11 @@ mod judge;
 mod judgement;
 mod limits;
 mod member;
+mod opinion;
 mod reason;
 mod refused;
 mod replay;
+mod rulebook;
 mod session;
 mod state;
 mod translate;
@@ -36,9 +38,11 @@ pub use event::{
 pub use judge::{CallInput, CatalogFacts};
 pub use judgement::Judgement;
 pub use member::{Member, MemberError};
+pub use opinion::{Opinion, OpinionVerdict};
 pub use reason::Reason;
 pub use refused::{Fault, Refused};
 pub use replay::ReplayError;
+pub use rulebook::{Rulebook, RulebookError};
 pub use session::Session;
 pub use state::{Ended, Grant, Open, Opened, Pending};
 

@@ -23,6 +23,14 @@ pub enum Reason {
     WrongSession,
     /// The chain is for another mission.
     WrongMission,
+    /// The root would outlive the mission.
+    MissionExpiry,
+    /// The mission has come to one of its stop conditions.
+    MissionStopped,
+    /// The mission forbids the means.
+    MissionForbid,
+    /// The opinion that came with the call is against it.
+    Opinion,
     /// The chain is on behalf of another person.
     WrongPrincipal,
     /// The consent is for another root.
@@ -41,6 +49,8 @@ pub enum Reason {
     BadArguments,
     /// The chain no longer stands, or does not cover the call.
     Chain(delegation::Reason),
+    /// The chain or its holder breaks one of the operator's rules for chains.
+    Rules(delegation::RuleReason),
     /// A link of the chain forbids the call.
     ChainForbid,
     /// A forbid of the policy matched.
@@ -59,7 +69,7 @@ pub enum Reason {
     SessionCallLimit,
     /// The session's cost is used up.
     SessionCostLimit,
-    /// A policy, a link of the chain or both ask for a person's approval.
+    /// A policy, a link of the chain, the mission or an opinion asks for a person's approval.
     Ask,
     /// A policy permits the call.
     Permit,
@@ -69,7 +79,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason but those of the chain, which [`delegation::Reason::ALL`] holds.
-    pub const OWN: [Self; 28] = [
+    pub const OWN: [Self; 32] = [
         Self::NotOpen,
         Self::Ended,
         Self::ClockSteppedBack,
@@ -78,6 +88,10 @@ impl Reason {
         Self::HolderMismatch,
         Self::WrongSession,
         Self::WrongMission,
+        Self::MissionExpiry,
+        Self::MissionStopped,
+        Self::MissionForbid,
+        Self::Opinion,
         Self::WrongPrincipal,
         Self::WrongConsent,
         Self::AmbiguousDelegation,
@@ -111,6 +125,10 @@ impl Reason {
             Self::HolderMismatch => "holder_mismatch",
             Self::WrongSession => "wrong_session",
             Self::WrongMission => "wrong_mission",
+            Self::MissionExpiry => "mission_expiry",
+            Self::MissionStopped => "mission_stopped",
+            Self::MissionForbid => "mission_forbid",
+            Self::Opinion => "opinion",
             Self::WrongPrincipal => "wrong_principal",
             Self::WrongConsent => "wrong_consent",
             Self::AmbiguousDelegation => "ambiguous_delegation",
@@ -120,6 +138,7 @@ impl Reason {
             Self::NotInCatalog => "not_in_catalog",
             Self::BadArguments => "bad_arguments",
             Self::Chain(reason) => reason.code(),
+            Self::Rules(reason) => reason.code(),
             Self::ChainForbid => "chain_forbid",
             Self::PolicyForbid => "policy_forbid",
             Self::PolicyNoMatch => "policy_no_match",
@@ -150,6 +169,12 @@ impl Reason {
             }
             Self::WrongSession => "the delegation is for another session",
             Self::WrongMission => "the delegation is for another mission",
+            Self::MissionExpiry => {
+                "the delegation would outlive its mission; delegate for less time"
+            }
+            Self::MissionStopped => "the mission has come to one of its stop conditions",
+            Self::MissionForbid => "the mission forbids this call",
+            Self::Opinion => "the opinion that came with the call is against it",
             Self::WrongPrincipal => "the delegation is on behalf of another person",
             Self::WrongConsent => "the consent is for another root",
             Self::AmbiguousDelegation => "another link of the session has the same id",
@@ -165,6 +190,7 @@ impl Reason {
                 "the arguments have no canonical form; send integers beyond 2^53 as strings"
             }
             Self::Chain(reason) => reason.said(),
+            Self::Rules(reason) => reason.said(),
             Self::ChainForbid => "the delegation forbids this call",
             Self::PolicyForbid => "a policy forbids this call",
             Self::PolicyNoMatch => "no policy permits this call",

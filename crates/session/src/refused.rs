@@ -111,6 +111,9 @@ pub enum Fault {
     /// The one who asks may not answer.
     #[error("the requester cannot be the approver")]
     SelfApproval,
+    /// The mission names another person who answers.
+    #[error("the mission names another approver")]
+    OtherApprover,
     /// A name is not one that a log may carry.
     #[error("a name does not fit a log entry")]
     BadName,

@@ -47,7 +47,7 @@ impl Session {
         }
     }
 
-    /// Judges a call: chain, and policy, and the session's limits. Total and without effect; the
+    /// Judges a call: chain, and mission, and policy, and the session's limits. Total and without effect; the
     /// same state and input give the same judgement, live and in replay. That the proof was
     /// verified for this chain, this call and this peer, and that the peer's credential is in
     /// force, is the caller's to have done.

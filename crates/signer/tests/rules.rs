@@ -109,7 +109,7 @@ impl Bench {
                 acr: "software-only".into(),
                 authenticated_at: NOW,
             },
-            mission: Digest::of(b"mission"),
+            mission: Digest::of(mission()),
         }
     }
 
@@ -122,9 +122,19 @@ impl Bench {
     }
 
     async fn root(&self, draft: &RootDraft, consent: Assertion) -> Result<String, String> {
+        self.root_for(draft, consent, &mission()).await
+    }
+
+    async fn root_for(
+        &self,
+        draft: &RootDraft,
+        consent: Assertion,
+        mission: &str,
+    ) -> Result<String, String> {
         let request = SignRoot {
             claims: draft.to_claims().unwrap(),
             consent,
+            mission: base64url::encode(mission),
         };
         reason(self.client.root(&request).await).map(|signed| signed.token)
     }
@@ -187,6 +197,21 @@ fn trust(
     }
     .verify(&AwsLc)
     .unwrap()
+}
+
+fn mission() -> String {
+    serde_json::json!({
+        "mission": "chancery/mission/v1",
+        "goal": "Keep the books.",
+        "outcome": {"open": 0},
+        "steps": [{"id": "keep", "text": "Keep them.", "means": []}],
+        "forbid": [],
+        "stop": [],
+        "budget": {"calls": 9, "cost_micros": 0, "seconds": 900},
+        "approver": {"role": "approver"},
+        "expires": "2099-12-31T00:00:00Z",
+    })
+    .to_string()
 }
 
 fn reason<T>(answer: Result<T, ClientError>) -> Result<T, String> {
@@ -409,11 +434,43 @@ async fn a_root_stays_within_the_authority() {
     let request = SignRoot {
         claims: draft.to_claims().unwrap().replace(":{", ": {"),
         consent: bench.consent(&draft),
+        mission: base64url::encode(mission()),
     };
     assert_eq!(
         reason(bench.client.root(&request).await).unwrap_err(),
         "malformed"
     );
+}
+
+#[tokio::test]
+async fn a_root_is_for_a_mission_that_it_does_not_outlive() {
+    let bench = Bench::new(&[Role::Principal]).await;
+    let draft = bench.draft();
+    let mut other = draft.clone();
+    other.mission = Digest::of("# Mission");
+    for (draft, mission, code) in [
+        (&draft, "# Mission".to_owned(), "mission_mismatch"),
+        (
+            &draft,
+            mission().replace("Keep", "Burn"),
+            "mission_mismatch",
+        ),
+        (&other, "# Mission".to_owned(), "mission_invalid"),
+    ] {
+        let refused = bench.root_for(draft, bench.consent(draft), &mission).await;
+        assert_eq!(refused.unwrap_err(), code);
+    }
+    // `NOW` and 600 seconds is when the root ends.
+    for (expires, expected) in [(600, Ok(())), (599, Err("mission_expiry".to_owned()))] {
+        let expires = NOW.plus_seconds(expires).to_string();
+        let mission = mission().replace("2099-12-31T00:00:00Z", &expires);
+        let mut draft = draft.clone();
+        draft.mission = Digest::of(&mission);
+        let signed = bench
+            .root_for(&draft, bench.consent(&draft), &mission)
+            .await;
+        assert_eq!(signed.map(drop), expected);
+    }
 }
 
 #[tokio::test]

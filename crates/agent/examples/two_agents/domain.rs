@@ -1,7 +1,6 @@
 //! A trust domain that lives as long as this process: its authorities, one person, and nodes that
 //! vouch for whoever asks. A deployment has `chancery up` and a node in this place.
 
-use std::collections::BTreeSet;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,7 +10,9 @@ use chancery_agent::{AgentKey, Answer, Credential, Gateway, Held, NodeError, Nod
 use chancery_api::tls::TlsIdentity;
 use chancery_audit::Disclosure;
 use chancery_crypto::{AwsLc, SigningKey, random_bytes, random_id};
-use chancery_delegation::{Entry, PersonDraft, RootDraft, SoftwareAuthenticator, Target, Terms};
+use chancery_delegation::{
+    Entry, PersonDraft, RevocationSet, RootDraft, SoftwareAuthenticator, Target, Terms,
+};
 use chancery_identity::trust::{
     DelegationAuthority, Person, PersonCredential, Role, SignedTrust, TrustDocument, TrustFormat,
     TrustSignature, VerifiedTrust,
@@ -33,7 +34,12 @@ const AUTHORITY: &str = "https://example.org/authority";
 const CREDENTIAL: &str = "AQID";
 const RP: &str = "localhost";
 const ORIGIN: &str = "https://localhost";
-const MISSION: &[u8] = b"read the reports of the north and sum them up";
+const MISSION: &[u8] = br#"{"mission":"chancery/mission/v1","goal":"Read the reports of the north and sum them up.",
+"outcome":{"summed":true},"steps":[
+{"id":"read","text":"Read the reports.","means":[{"type":"mcp_tool","server":"files","tool":"read"}]},
+{"id":"write","text":"Write the sum.","means":[{"type":"mcp_tool","server":"files","tool":"write"}]}],
+"forbid":[],"stop":[],"budget":{"calls":9,"cost_micros":0,"seconds":900},
+"approver":{"role":"approver"},"expires":"2099-12-31T00:00:00Z"}"#;
 
 /// The trust domain.
 pub(crate) struct Domain {
@@ -138,7 +144,7 @@ impl Domain {
 
     /// What every agent of the domain believes.
     pub(crate) fn trust(&self) -> PeerTrust {
-        PeerTrust::new(Arc::clone(&self.trust), 1, BTreeSet::new())
+        PeerTrust::new(Arc::clone(&self.trust), 1, RevocationSet::default())
     }
 
     /// The trust document: what a stranger verifies a chain with.

@@ -16,7 +16,7 @@ use chancery_agent::handshake::{
 };
 use chancery_agent::{AgentKey, GatewayClient, Instance, OwnSvid};
 use chancery_crypto::AwsLc;
-use chancery_delegation::{ChainContext, TrustAnchor, verify_chain};
+use chancery_delegation::{ChainContext, RevocationSet, TrustAnchor, verify_chain};
 use chancery_identity::SpiffeId;
 
 use domain::{Domain, Made, entry, gateway, instance, now};
@@ -114,7 +114,7 @@ async fn main() -> Made<()> {
         audience: home.spiffe_id.as_str(),
         anchors: &anchors,
         epoch: 1,
-        revoked: &|_| false,
+        revoked: RevocationSet::none(),
         verifier: &AwsLc,
     };
     let chain = verify_chain(&links, &context)?;

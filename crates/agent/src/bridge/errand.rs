@@ -163,8 +163,8 @@ impl Errand {
         let proven = match &self.acting {
             Some(acting) => {
                 let presented = self.conversation.presented.as_ref();
-                let call = acting.call(server);
-                let added = instance.authority(joined, presented, self.repeated, call);
+                let (call, step) = (acting.call(server), self.message.step());
+                let added = instance.authority(joined, presented, self.repeated, call, step);
                 self.message.with_meta(&added.map_err(unproven)?)
             }
             None => None,

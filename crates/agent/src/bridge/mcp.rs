@@ -220,6 +220,11 @@ impl Flights {
             let text = "delegation and proof are for the bridge to add";
             return Err(Fault::new(code::INVALID_PARAMS, "reserved_meta", text));
         }
+        if message.has_bad_step() {
+            let text = "io.chancery/step is not the id of a step";
+            return Err(Fault::new(code::INVALID_PARAMS, "bad_step", text)
+                .with_remedy("name a step of the mission, or leave the member out"));
+        }
         if self.handles.contains_key(&key) {
             let text = "a request of this id is still open";
             return Err(Fault::new(code::INVALID_REQUEST, "id_in_use", text));

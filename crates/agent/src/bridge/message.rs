@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use crate::json::{Member, NotAnObject, Span, insert_first, members, part};
 
 const RESERVED: [&str; 2] = ["io.chancery/delegation", "io.chancery/proof"];
+const STEP: &str = "io.chancery/step";
 const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 
 /// A JSON-RPC message of a client and where its parts stand. Its text is never rebuilt.
@@ -16,7 +17,10 @@ pub(super) struct Message {
     params: Option<Span>,
     meta: Option<Span>,
     version: Option<String>,
+    step: Option<String>,
     reserved: bool,
+    /// `io.chancery/step` is there and names no step.
+    bad_step: bool,
 }
 
 /// A call that needs authority, by the client's own words.
@@ -56,22 +60,29 @@ impl Message {
             params,
             meta: None,
             version: None,
+            step: None,
             reserved: false,
+            bad_step: false,
             text,
         };
         message.meta = message.param("_meta")?;
         if let Some(meta) = &message.meta
             && part(&message.text, meta).starts_with('{')
         {
-            let mut version = None;
-            let mut reserved = false;
+            let (mut version, mut step) = (None, None);
+            let (mut reserved, mut bad_step) = (false, false);
             for Member { name, value } in members(&message.text, meta)? {
                 reserved |= RESERVED.contains(&name.as_ref());
                 if name == VERSION {
                     version = serde_json::from_str(part(&message.text, &value)).ok();
+                } else if name == STEP {
+                    let named = serde_json::from_str(part(&message.text, &value));
+                    step = named.ok().filter(|step: &String| is_step(step));
+                    bad_step = step.is_none();
                 }
             }
             (message.version, message.reserved) = (version, reserved);
+            (message.step, message.bad_step) = (step, bad_step);
         }
         Ok(message)
     }
@@ -97,6 +108,16 @@ impl Message {
     /// The protocol version that the message itself names.
     pub(super) fn version(&self) -> Option<&str> {
         self.version.as_deref()
+    }
+
+    /// The step of the mission that the client says the call serves.
+    pub(super) fn step(&self) -> Option<&str> {
+        self.step.as_deref()
+    }
+
+    /// Whether the client named a step that cannot be one.
+    pub(super) fn has_bad_step(&self) -> bool {
+        self.bad_step
     }
 
     /// Whether the client wrote something where only the bridge writes.
@@ -182,6 +203,11 @@ impl Acting {
             args: &self.args,
         }
     }
+}
+
+/// Whether a proof can carry it; whether the mission has it is for the gateway to say.
+fn is_step(step: &str) -> bool {
+    (1..=128).contains(&step.len()) && step.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// An id by which requests are told apart, however it is written. `None` for what is no id.
@@ -292,6 +318,24 @@ mod tests {
         assert!(with(r#""io.chancery/proof":"x""#).has_reserved());
         assert!(with(r#""io.chancery\/delegation":[]"#).has_reserved());
         assert!(!with(r#""io.chancery/other":1"#).has_reserved());
+    }
+
+    #[test]
+    fn reads_the_step_that_the_client_names() {
+        let with = |step: &str| {
+            parse(&format!(
+                r#"{{"id":1,"method":"ping","params":{{"_meta":{{"io.chancery/step":{step}}}}}}}"#
+            ))
+        };
+        assert_eq!(with(r#""look""#).step(), Some("look"));
+        assert!(!with(r#""look""#).has_bad_step() && !with(r#""look""#).has_reserved());
+        for bad in ["1", "null", r#""""#, r#""a b""#, r#"["look"]"#, r#""é""#] {
+            let message = with(bad);
+            assert!(message.has_bad_step() && message.step().is_none(), "{bad}");
+        }
+        let long = format!("\"{}\"", "x".repeat(129));
+        assert!(with(&long).has_bad_step());
+        assert!(!parse(r#"{"id":1,"method":"ping"}"#).has_bad_step());
     }
 
     #[test]

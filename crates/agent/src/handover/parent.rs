@@ -111,13 +111,13 @@ async fn converse<S: AsyncRead + AsyncWrite>(
     let made = Held::new(
         chain.clone(),
         held.consent().clone(),
-        held.mission().to_vec(),
+        held.mission().as_bytes().to_vec(),
         held.principal().clone(),
     )?;
     let link = Link {
         chain,
         consent: held.consent().clone(),
-        mission: base64url::encode(held.mission()),
+        mission: base64url::encode(held.mission().as_bytes()),
         principal: held.principal().clone(),
     };
     conversation.say(&FromParent::Link(Box::new(link))).await?;

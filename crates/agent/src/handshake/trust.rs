@@ -1,10 +1,9 @@
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use chancery_crypto::AwsLc;
 use chancery_delegation::{
-    Assertion, ChainContext, Credential, TrustAnchor, VerifiedChain, verify_consent,
+    Assertion, ChainContext, Credential, RevocationSet, TrustAnchor, VerifiedChain, verify_consent,
 };
 use chancery_identity::trust::{Role, VerifiedTrust};
 use chancery_identity::{TrustDomain, WitBundle};
@@ -20,17 +19,17 @@ pub(super) struct Believed {
     pub(super) wits: Vec<WitBundle>,
     pub(super) anchors: Vec<TrustAnchor>,
     epoch: u64,
-    revoked: BTreeSet<String>,
+    revoked: RevocationSet,
 }
 
 impl PeerTrust {
     /// Believes what the trust document names, in that epoch, but for what was revoked.
-    pub fn new(trust: Arc<VerifiedTrust>, epoch: u64, revoked: BTreeSet<String>) -> Self {
+    pub fn new(trust: Arc<VerifiedTrust>, epoch: u64, revoked: RevocationSet) -> Self {
         Self(Arc::new(RwLock::new(Believed::new(trust, epoch, revoked))))
     }
 
     /// Believes this from now on.
-    pub fn replace(&self, trust: Arc<VerifiedTrust>, epoch: u64, revoked: BTreeSet<String>) {
+    pub fn replace(&self, trust: Arc<VerifiedTrust>, epoch: u64, revoked: RevocationSet) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) =
             Believed::new(trust, epoch, revoked);
     }
@@ -51,7 +50,7 @@ impl fmt::Debug for PeerTrust {
 }
 
 impl Believed {
-    fn new(trust: Arc<VerifiedTrust>, epoch: u64, revoked: BTreeSet<String>) -> Arc<Self> {
+    fn new(trust: Arc<VerifiedTrust>, epoch: u64, revoked: RevocationSet) -> Arc<Self> {
         let keys = trust.token_authorities.iter().copied();
         let domain: Option<TrustDomain> = trust.trust_domain.parse().ok();
         let anchors = trust.delegation_authorities.iter();
@@ -85,7 +84,7 @@ impl Believed {
             audience,
             anchors: &self.anchors,
             epoch: self.epoch,
-            revoked: &|jti| self.revoked.contains(jti),
+            revoked: &self.revoked,
             verifier: &AwsLc,
         })
     }

@@ -43,7 +43,7 @@ impl Concluding {
         Self {
             conclusion,
             consent: held.consent().clone(),
-            mission: held.mission().to_vec(),
+            mission: held.mission().as_bytes().to_vec(),
             principal: held.principal().clone(),
         }
     }

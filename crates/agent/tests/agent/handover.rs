@@ -380,7 +380,7 @@ async fn a_child_takes_only_what_was_offered_to_it() {
         json!({"link": {
             "chain": chain,
             "consent": held.consent(),
-            "mission": chancery_types::base64url::encode(held.mission()),
+            "mission": chancery_types::base64url::encode(held.mission().as_bytes()),
             "principal": held.principal(),
         }})
     };

@@ -21,6 +21,8 @@ pub struct ApprovalSubject {
     pub arguments: String,
     /// The mission's digest.
     pub mission_s256: String,
+    /// The step of the mission that the call cites; empty where it cites none.
+    pub step: String,
     /// The policies that ask.
     pub policies: Vec<String>,
     /// What this session has done so far.

@@ -16,8 +16,9 @@ pub struct DraftRoot {
     pub mission: String,
     /// The `authorization_details`.
     pub authorization_details: Vec<Value>,
-    /// How long the root is valid, in seconds.
-    pub lifetime_seconds: u64,
+    /// How long the root is valid, in seconds; what the operator's rules say where nothing is asked.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lifetime_seconds: Option<u64>,
     /// How many links may follow.
     pub max_depth: u64,
     /// The name of the session's home gateway; absent for the first one.

@@ -43,6 +43,8 @@ body! {
         step: Label,
         /// What of the chain was revoked, where that is why it was denied.
         revoked: RevocationKind,
+        /// The digest of the opinion that came with the call.
+        opinion: Digest,
     }
 }
 

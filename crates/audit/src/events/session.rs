@@ -1,6 +1,6 @@
 //! The life of a session.
 
-use chancery_types::id::{InstanceId, SessionId};
+use chancery_types::id::{InstanceId, PersonId, SessionId};
 use chancery_types::{Digest, RevocationKind, Timestamp};
 
 use crate::{
@@ -45,6 +45,8 @@ body! {
         max_calls: u64,
         /// Most cost of all instances together, in millionths.
         max_cost_micros: u64,
+        /// Who alone answers escalations, where the mission names one person.
+        approver: PersonId,
     }
 }
 

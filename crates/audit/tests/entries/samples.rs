@@ -110,6 +110,7 @@ pub(crate) fn decision() -> Decision {
         }],
         step: Some(label("step-1")),
         revoked: None,
+        opinion: Some(digest("opinion")),
     }
 }
 
@@ -240,6 +241,7 @@ pub(crate) fn samples() -> Vec<Entry> {
             expires,
             max_calls: Some(100),
             max_cost_micros: None,
+            approver: Some(id(6)),
         }),
         entry(join(1, instance.as_str(), link(0))),
         entry(leave(1, instance.as_str(), link(3), 4)),

@@ -11,15 +11,15 @@ pub(crate) struct DelegateArgs {
     /// The instance to grant to, or `latest`: the newest running one that has no grant.
     #[arg(long, value_name = "INSTANCE")]
     pub(crate) to: String,
-    /// The mission document.
+    /// The mission document; `chancery mission new` writes one.
     #[arg(long, value_name = "FILE")]
     pub(crate) mission: PathBuf,
     /// What is granted: SERVER/TOOL, or a JSON object of authorization_details. May be repeated.
     #[arg(long = "allow", value_name = "GRANT", required = true)]
     pub(crate) allow: Vec<String>,
-    /// How long the grant is valid.
-    #[arg(long, value_name = "MINUTES", default_value_t = 30)]
-    pub(crate) minutes: u64,
+    /// How long the grant is valid; what the operator's rules say where it is not given, else 30.
+    #[arg(long, value_name = "MINUTES")]
+    pub(crate) minutes: Option<u64>,
     /// How many times the grant may be passed on.
     #[arg(long, default_value_t = 1)]
     pub(crate) depth: u64,

@@ -8,6 +8,7 @@ mod demo;
 mod evidence;
 mod graph;
 mod log;
+mod mission;
 mod parts;
 mod people;
 mod policy;
@@ -24,6 +25,7 @@ pub(crate) use demo::DemoArgs;
 pub(crate) use evidence::{EvidenceArgs, VerifyArgs, WhyArgs};
 pub(crate) use graph::{GraphArgs, GraphOf};
 pub(crate) use log::{LogArgs, LogCommand, LogName};
+pub(crate) use mission::{MissionArgs, MissionCommand, NewMissionArgs};
 pub(crate) use parts::{LedgerArgs, LedgerCommand, PartArgs};
 pub(crate) use people::{AnswerArgs, ApprovalsArgs, ApprovalsCommand};
 pub(crate) use policy::{PolicyArgs, PolicyCommand};
@@ -120,6 +122,8 @@ pub(crate) enum Command {
     Agent(AgentArgs),
     /// Checks and publishes policy bundles.
     Policy(PolicyArgs),
+    /// Writes and checks mission documents.
+    Mission(MissionArgs),
     /// Grants an instance authority on a person's behalf.
     Delegate(DelegateArgs),
     /// Says where delegated authority stands.

@@ -69,6 +69,7 @@ pub(crate) fn shown(approval: &Approval) -> String {
         ["instance", &subject.instance],
         ["on behalf of", &subject.principal],
         ["mission", &subject.mission_s256],
+        ["mission step", &subject.step],
         ["asked for by", &subject.policies.join(", ")],
         ["calls so far", &subject.session_calls.to_string()],
         ["session", &request.session_id.to_string()],

@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use chancery_api::server::{
     DraftRoot, Instance, InstanceState, IssuedRoot, ServerClient, SubmitRoot,
 };
-use chancery_delegation::{Entry, RootDraft};
+use chancery_delegation::{Entry, Mission, RootDraft};
 use chancery_identity::InstanceSpiffeId;
 use chancery_types::id::InstanceId;
 use chancery_types::{Digest, base64url};
@@ -30,8 +30,7 @@ struct Delegated {
 pub(super) async fn run(format: Format, args: DelegateArgs) -> anyhow::Result<ExitCode> {
     let server = super::layout(&args.data)?.server_client();
     let authenticator = Authenticator::open(&args.authenticator)?;
-    let mission =
-        std::fs::read(&args.mission).with_context(|| args.mission.display().to_string())?;
+    let mission = super::mission::read(&args.mission)?;
     let grants = args
         .allow
         .iter()
@@ -41,9 +40,9 @@ pub(super) async fn run(format: Format, args: DelegateArgs) -> anyhow::Result<Ex
     let request = DraftRoot {
         instance_id: instance.instance_id,
         person_id: authenticator.person_id(),
-        mission: base64url::encode(&mission),
+        mission: base64url::encode(mission.as_bytes()),
         authorization_details: grants,
-        lifetime_seconds: args.minutes.saturating_mul(60),
+        lifetime_seconds: args.minutes.map(|minutes| minutes.saturating_mul(60)),
         max_depth: args.depth,
         gateway: None,
     };
@@ -83,7 +82,7 @@ pub(super) async fn run(format: Format, args: DelegateArgs) -> anyhow::Result<Ex
 pub(crate) async fn consent(
     server: &ServerClient,
     request: &DraftRoot,
-    mission: &[u8],
+    mission: &Mission,
     authenticator: &Authenticator,
     yes: bool,
 ) -> anyhow::Result<Option<IssuedRoot>> {
@@ -95,7 +94,7 @@ pub(crate) async fn consent(
         );
     } else {
         let claims: Value = serde_json::from_str(&draft.claims).context("draft")?;
-        output::say(String::from_utf8_lossy(mission));
+        output::say(super::mission::shown(mission)?);
         output::say(serde_json::to_string_pretty(&claims)?);
         if !output::confirm("Grant exactly this, in your name?")? {
             return Ok(None);
@@ -129,7 +128,9 @@ fn challenge_of(claims: &str, request: &DraftRoot) -> anyhow::Result<Digest> {
         && holder.is_ok_and(|holder| holder.instance() == request.instance_id)
         && draft.person.subject == request.person_id.to_string()
         && draft.mission == Digest::of(mission)
-        && lifetime <= request.lifetime_seconds
+        && request
+            .lifetime_seconds
+            .is_none_or(|asked| lifetime <= asked)
         && terms.max_depth <= request.max_depth;
     anyhow::ensure!(
         same,

@@ -8,6 +8,7 @@ mod delegation;
 pub(crate) mod evidence;
 pub(crate) mod graph;
 mod log;
+pub(crate) mod mission;
 mod parts;
 mod policy;
 mod reference;
@@ -42,6 +43,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Trust(args) => trust::run(format, args).await,
         Command::Agent(args) => agent::run(format, args).await,
         Command::Policy(args) => policy::run(format, args).await,
+        Command::Mission(args) => mission::run(format, &args.command),
         Command::Delegate(args) => delegate::run(format, args).await,
         Command::Delegation(args) => delegation::run(format, args).await,
         Command::Revoke(args) => revoke::run(format, args).await,

@@ -6,7 +6,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use chancery_policy::{BUNDLE_FILE, Bundle, Files, Index, SCHEMA_FILE, SignedBundle, schema_text};
+use chancery_policy::{
+    BUNDLE_FILE, Bundle, DELEGATION_FILE, Files, Index, SCHEMA_FILE, SignedBundle, schema_text,
+};
+use chancery_session::Rulebook;
 use chancery_types::{Digest, base64url};
 use serde::Serialize;
 
@@ -102,7 +105,8 @@ pub(crate) async fn publish(layout: &Layout, folder: &Path) -> anyhow::Result<Pu
         kid: key.public().kid(),
         signature: String::new(),
     };
-    let bundle = Bundle::load(&request.to_files()).with_context(|| folder.display().to_string())?;
+    let bundle =
+        Rulebook::load(&request.to_files()).with_context(|| folder.display().to_string())?;
     let statement = SignedBundle::statement(bundle.digest());
     request.signature = base64url::encode(key.sign(&statement)?);
     let enrolled = layout.server_client().publish_policy(&request).await;
@@ -115,8 +119,8 @@ pub(crate) async fn publish(layout: &Layout, folder: &Path) -> anyhow::Result<Pu
 }
 
 /// The bundle in a folder, once it is seen to hold together.
-pub(crate) fn load(folder: &Path) -> anyhow::Result<Bundle> {
-    Bundle::load(&to_files(read(folder)?)).with_context(|| folder.display().to_string())
+pub(crate) fn load(folder: &Path) -> anyhow::Result<Rulebook> {
+    Rulebook::load(&to_files(read(folder)?)).with_context(|| folder.display().to_string())
 }
 
 fn to_files(files: BTreeMap<String, String>) -> Files {
@@ -138,6 +142,7 @@ fn read(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
             .to_owned();
         let known = name == BUNDLE_FILE
             || name == SCHEMA_FILE
+            || name == DELEGATION_FILE
             || path
                 .extension()
                 .is_some_and(|extension| extension == "cedar");

@@ -37,7 +37,7 @@ const POLICY: [(&str, &str); 3] = [
 ];
 
 /// What the person consents to.
-pub(super) const MISSION: &str = include_str!("../../../../demo/mission.md");
+pub(super) const MISSION: &str = include_str!("../../../../demo/mission.json");
 
 /// The closing balances that the generator computed on its own.
 pub(super) const EXPECTED: &str = include_str!("../../../../demo/expected.json");

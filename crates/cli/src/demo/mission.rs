@@ -70,9 +70,9 @@ pub(crate) async fn run(format: Format, args: DemoArgs) -> anyhow::Result<ExitCo
     let request = DraftRoot {
         instance_id: instance.instance_id,
         person_id: authenticator.person_id(),
-        mission: base64url::encode(assets::MISSION),
+        mission: base64url::encode(plan.mission.as_bytes()),
         authorization_details: plan.grants.clone(),
-        lifetime_seconds: 1_800,
+        lifetime_seconds: None,
         max_depth: 1,
         gateway: None,
     };
@@ -81,7 +81,7 @@ pub(crate) async fn run(format: Format, args: DemoArgs) -> anyhow::Result<ExitCo
             tokio::runtime::Handle::current().block_on(delegate::consent(
                 &office.layout.server_client(),
                 &request,
-                assets::MISSION.as_bytes(),
+                &plan.mission,
                 &authenticator,
                 !attended,
             ))

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
+use chancery_delegation::{MISSION_FORM, Mission};
 use serde_json::{Map, Value, json};
 
 use super::agents::orchestrator::{FOREIGN_CHAIN, PlannedWorker};
@@ -26,6 +27,8 @@ pub(super) const ALLOWED: &str = "allowed";
 pub(super) struct Plan {
     /// The name of the tool server.
     pub(super) server: &'static str,
+    /// What the person wants done.
+    pub(super) mission: Mission,
     /// What the person grants.
     pub(super) grants: Vec<Value>,
     /// Who does what.
@@ -62,6 +65,7 @@ impl Plan {
         };
         Ok(Self {
             server: "ledger",
+            mission: Mission::parse(assets::MISSION.into()).context("demo/mission.json")?,
             grants: tools
                 .map(|tool| grant(tool, json!({"one_of": books})))
                 .to_vec(),
@@ -107,6 +111,7 @@ impl Plan {
         let first = vec![call(ALLOWED, free), call(OUT_OF_SCOPE, withheld)];
         Ok(Self {
             server: "tools",
+            mission: mission(vec![grant(free), grant(asked)])?,
             grants: vec![grant(free), grant(asked)],
             workers: vec![
                 worker(&[free], first, 0),
@@ -119,6 +124,22 @@ impl Plan {
             ],
         })
     }
+}
+
+/// A mission of one step.
+fn mission(means: Vec<Value>) -> anyhow::Result<Mission> {
+    let document = json!({
+        "mission": MISSION_FORM,
+        "goal": "Show what a governed agent may do with these tools.",
+        "outcome": {"shown": true},
+        "steps": [{"id": "show", "text": "Call the tools.", "means": means}],
+        "forbid": [],
+        "stop": [{"when": "budget-used"}],
+        "budget": {"calls": 100, "cost_micros": 0, "seconds": 3_600},
+        "approver": {"role": "approver"},
+        "expires": "2099-12-31T00:00:00Z",
+    });
+    Mission::parse(format!("{document:#}\n").into_bytes()).context("the mission")
 }
 
 fn planned(purpose: &str, tool: &str, arguments: Value) -> PlannedCall {

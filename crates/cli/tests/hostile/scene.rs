@@ -125,6 +125,7 @@ impl Scene {
                 tool: "post".to_owned(),
                 arguments: "{}".to_owned(),
                 mission_s256: digest.to_string(),
+                step: String::new(),
                 policies: Vec::new(),
                 session_calls: 0,
             },
@@ -249,7 +250,7 @@ impl Scene {
             gateway: format!("spiffe://{DOMAIN}/service/gateway"),
             approval: self.approval.to_string(),
             authenticator: self.deployment.authenticator(),
-            mission: self.folder.join("mission.md"),
+            mission: self.folder.join("mission.json"),
             neighbour: Neighbour {
                 spiffe_id: name,
                 session: self.neighbour.session.clone(),

@@ -73,7 +73,7 @@ impl Deployment {
         );
         let trust = deployment.trust();
         deployment.run("trust", &["export", trust.to_str().unwrap()]);
-        std::fs::write(folder.join("mission.md"), "Keep the books.\n").unwrap();
+        std::fs::copy(demo.join("mission.json"), folder.join("mission.json")).unwrap();
         deployment
     }
 
@@ -101,7 +101,7 @@ impl Deployment {
 
     /// Delegates to the newest instance without a grant; says to whom, and for which session.
     pub(crate) fn delegate(&self, allow: &[Value]) -> Value {
-        let (person, mission) = (self.authenticator(), self.folder.join("mission.md"));
+        let (person, mission) = (self.authenticator(), self.folder.join("mission.json"));
         let (person, mission) = (person.to_str().unwrap(), mission.to_str().unwrap());
         let grants: Vec<_> = allow.iter().map(Value::to_string).collect();
         let mut arguments = vec![

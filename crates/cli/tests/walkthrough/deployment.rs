@@ -114,7 +114,7 @@ impl Deployment {
 
     /// Grants tools to the newest instance, and says what was granted.
     pub(crate) fn delegate(&self, tools: &[&str]) -> Value {
-        let mission = checkout().join("demo/mission.md");
+        let mission = checkout().join("demo/mission.json");
         let mut arguments = vec![
             "--format", "json", "delegate", "--to", "latest", "--wait", "60",
         ];

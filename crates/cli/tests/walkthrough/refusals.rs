@@ -1,7 +1,7 @@
 //! Wrong input to a deployment that runs: each is named, with what helps, and nothing is lost.
 
 use super::deployment::Deployment;
-use super::place::Place;
+use super::place::{Place, checkout};
 
 #[test]
 fn wrong_usage_ends_with_two() {
@@ -147,6 +147,17 @@ fn wrong_input_to_a_deployment_is_named_with_what_helps() {
         .refused(1, &[&unknown]);
 
     place.write("mission.md", "# A mission\n");
+    let good = std::fs::read_to_string(checkout().join("demo/mission.json")).unwrap();
+    place.write("mission.json", &good);
+    place.write(
+        "wrong.json",
+        good.replace("\"calls\": 5000", "\"calls\": 0"),
+    );
+    let check = |file: &str| place.chancery(&["mission", "check", file]);
+    check("mission.json").ok();
+    check("no.md").refused(1, &["no.md"]);
+    check("mission.md").refused(1, &["mission.md", "document", "JSON"]);
+    check("wrong.json").refused(1, &["wrong.json", "budget.calls", "from 1"]);
     let delegate = |mission: &str, allow: &str, authenticator: &str| {
         place.chancery(&[
             "delegate",
@@ -163,11 +174,13 @@ fn wrong_input_to_a_deployment_is_named_with_what_helps() {
     };
     let me = "me.authenticator";
     delegate("no.md", "ledger/list", me).refused(1, &["no.md"]);
-    delegate("mission.md", "ledger", me).refused(1, &["--allow ledger", "SERVER/TOOL"]);
-    delegate("mission.md", "{", me).refused(1, &["--allow {"]);
-    delegate("mission.md", "ledger/list", "no.key").refused(1, &["no.key"]);
-    delegate("mission.md", "ledger/list", "mission.md").refused(1, &["mission.md", "chmod 600"]);
-    delegate("mission.md", "ledger/list", me).refused(1, &["latest", "chancery run", "--wait"]);
+    delegate("mission.md", "ledger/list", me).refused(1, &["mission.md", "document"]);
+    delegate("wrong.json", "ledger/list", me).refused(1, &["wrong.json", "budget.calls"]);
+    delegate("mission.json", "ledger", me).refused(1, &["--allow ledger", "SERVER/TOOL"]);
+    delegate("mission.json", "{", me).refused(1, &["--allow {"]);
+    delegate("mission.json", "ledger/list", "no.key").refused(1, &["no.key"]);
+    delegate("mission.json", "ledger/list", "mission.md").refused(1, &["mission.md", "chmod 600"]);
+    delegate("mission.json", "ledger/list", me).refused(1, &["latest", "chancery run", "--wait"]);
 
     place
         .chancery(&["log", "prove", "999999"])

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{DraftError, Signer, Terms, link_signing_input, sign_link};
 use crate::Reason;
+use crate::rules::{ChainRules, RuleReason};
 use crate::token::{Principal, RootClaims};
 
 /// A root to be made by the delegation authority.
@@ -42,6 +43,11 @@ impl RootDraft {
     pub fn challenge(&self) -> Result<Digest, Reason> {
         let claims = self.claims(Digest::of(b"")).to_members();
         crate::consent_challenge(&claims).map_err(|_| Reason::Malformed)
+    }
+
+    /// Holds the root to the operator's rules, before anybody is asked for consent.
+    pub fn check_rules(&self, rules: &ChainRules) -> Result<(), RuleReason> {
+        rules.check_grant(&self.terms.to_grant(&self.issuer, 0))
     }
 
     /// Makes the root. `consent` is the digest of the consent artefact, `key` the public half of

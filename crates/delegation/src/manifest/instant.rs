@@ -1,7 +1,7 @@
 use chancery_types::Timestamp;
 
 /// Reads RFC 3339 in UTC (`Z`, or `+00:00`) from 1970 on; fractions beyond microseconds are cut.
-pub(super) fn parse_instant(text: &str) -> Option<Timestamp> {
+pub(crate) fn parse_instant(text: &str) -> Option<Timestamp> {
     let text = text
         .strip_suffix('Z')
         .or_else(|| text.strip_suffix("+00:00"))?;

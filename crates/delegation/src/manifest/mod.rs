@@ -19,3 +19,5 @@ pub use catalog::{CatalogError, CatalogTool, catalog_root};
 pub use error::ManifestError;
 pub use seal::{SealError, seal_manifest_payload, sign_manifest};
 pub use verified::{EnforcementMode, ManifestTool, VerifiedManifest, verify_manifest};
+
+pub(crate) use instant::parse_instant;

@@ -8,7 +8,7 @@ use chancery_delegation::handshake::{
     Accept, Accepting, Agreed, ChannelBinding, Conclusion, HANDSHAKE_TYP, HandshakeRefusal as R,
     Nonce, Offer, OfferedTerms, Offering, OpenHandshakes, OwnEnd, PeerContext, Taken,
 };
-use chancery_delegation::{ChainTip, Reason};
+use chancery_delegation::{ChainTip, Reason, RevocationSet};
 use chancery_identity::{
     AttestationLevel, Confirmation, Isolation, SpiffeId, WitBundle, WitClaims, WitError,
 };
@@ -19,7 +19,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use crate::support::{
-    NOW, chain, context, entry, holder, make_root, read_src, root_draft, subject,
+    NOW, chain, context, entry, holder, make_root, read_src, revoked_token, root_draft, subject,
 };
 
 static TOKENS: LazyLock<SigningKey> =
@@ -132,7 +132,12 @@ fn conclude(agreed: Agreed) -> Conclusion {
 
 fn take(accepting: Accepting, conclusion: &Conclusion) -> Result<Taken, R> {
     let peer = id(FROM);
-    accepting.conclude(conclusion, CHANNEL, &sees(&peer, NOW), &context(&|_| false))
+    accepting.conclude(
+        conclusion,
+        CHANNEL,
+        &sees(&peer, NOW),
+        &context(RevocationSet::none()),
+    )
 }
 
 /// A proof of any claims, signed by that holder.
@@ -441,7 +446,7 @@ fn what_is_said_on_one_channel_is_worth_nothing_on_another() {
         &conclusion,
         OTHER_CHANNEL,
         &sees(&peer, NOW),
-        &context(&|_| false),
+        &context(RevocationSet::none()),
     );
     assert_eq!(refused.map(drop), Err(R::WrongChannel));
 }
@@ -466,7 +471,12 @@ fn who_stands_in_between_is_not_the_peer() {
     // The end.
     let (agreed, accepting) = agree(TO);
     let end = conclude(agreed);
-    let refused = accepting.conclude(&end, CHANNEL, &sees(&mallory, NOW), &context(&|_| false));
+    let refused = accepting.conclude(
+        &end,
+        CHANNEL,
+        &sees(&mallory, NOW),
+        &context(RevocationSet::none()),
+    );
     assert_eq!(refused.map(drop), Err(R::WrongPeer));
 }
 
@@ -565,7 +575,7 @@ fn what_is_old_is_refused() {
         &conclusion,
         CHANNEL,
         &sees(&peer, later),
-        &context(&|_| false),
+        &context(RevocationSet::none()),
     );
     assert_eq!(refused.map(drop), Err(R::StaleNonce));
     // An offer of what is over already.
@@ -650,7 +660,7 @@ fn the_whole_chain_is_verified_before_it_is_taken() {
         &conclusion,
         CHANNEL,
         &sees(&peer, NOW),
-        &context(&|jti| jti == "jti-0"),
+        &context(&revoked_token("jti-0")),
     );
     assert_eq!(refused(revoked.expect_err("taken")), Reason::Revoked);
 }

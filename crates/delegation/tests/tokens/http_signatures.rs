@@ -8,7 +8,7 @@ use chancery_delegation::http_signature::{
     DelegationField, DelegationFieldError, HttpContext, HttpRefusal as R, HttpRequest,
     PresentedRequest, RequestSignature, SignedFields, verify_presentation,
 };
-use chancery_delegation::{BoundedReplayMemory, Reason, Refusal, ReplayMemory};
+use chancery_delegation::{BoundedReplayMemory, Reason, Refusal, ReplayMemory, RevocationSet};
 use chancery_identity::{
     AttestationLevel, Confirmation, Isolation, SpiffeId, WitBundle, WitClaims, WitError,
 };
@@ -174,8 +174,7 @@ impl Verifier {
     }
 
     fn verify(&self, message: &Message) -> Result<PresentedRequest, R> {
-        let revoked = |_: &str| false;
-        let chains = context(&revoked);
+        let chains = context(RevocationSet::none());
         let referenced = |digest: &Digest| {
             let known = Digest::of(self.referenced.join(","));
             (*digest == known).then(|| self.referenced.clone())
@@ -458,7 +457,8 @@ fn the_delegation_is_the_holders() {
         refusal(&presented(own[1].clone())),
         R::Chain(Refusal {
             reason: Reason::UntrustedRoot,
-            link: Some(0)
+            link: Some(0),
+            revoked: None,
         })
     );
     for field in [

@@ -18,6 +18,8 @@ mod narrowing;
 #[cfg(test)]
 mod proofs;
 #[cfg(test)]
+mod random_chains;
+#[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod revocations;

@@ -2,11 +2,11 @@ use std::sync::LazyLock;
 
 use chancery_crypto::{AwsLc, KeyError, SigningKey};
 use chancery_delegation::{
-    ChainContext, ChainTip, DraftError, Entry, LinkDraft, PersonDraft, Refusal, RevocationSet,
-    RootDraft, Terms, TrustAnchor, VerifiedChain, verify_chain,
+    ChainContext, ChainTip, DraftError, Entry, LinkDraft, PersonDraft, Refusal, Revocable,
+    Revocation, RevocationSet, RootDraft, Terms, TrustAnchor, VerifiedChain, verify_chain,
 };
 use chancery_types::jws::{Header, assemble, signing_input};
-use chancery_types::{Algorithm, Digest, Timestamp};
+use chancery_types::{Algorithm, Digest, RevocationKind, Timestamp};
 use serde_json::{Map, Value, json};
 
 pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
@@ -172,4 +172,12 @@ pub(crate) fn altered(
     };
     chain[at] = forge(key, "adt+jwt", &members);
     chain
+}
+
+/// One token is revoked, and nothing else.
+pub(crate) fn revoked_token(jti: &str) -> RevocationSet {
+    let what = Revocable::new(RevocationKind::Token, jti).unwrap();
+    let mut set = RevocationSet::default();
+    set.revoke(&Revocation { what, at: NOW }).unwrap();
+    set
 }

@@ -1,7 +1,7 @@
 //! What delegations say, where their signed form is at hand.
 
 use chancery_delegation::{
-    ChainContext, ChainTip, Entry, TrustAnchor, VerifiedChain, verify_chain,
+    ChainContext, ChainTip, Entry, RevocationSet, TrustAnchor, VerifiedChain, verify_chain,
 };
 use chancery_identity::trust::VerifiedTrust;
 use chancery_types::{Digest, SignatureVerifier, Timestamp};
@@ -62,7 +62,7 @@ impl<'a> Links<'a> {
             audience: gateway.unwrap_or(own),
             anchors: &self.anchors,
             epoch,
-            revoked: &|_| false,
+            revoked: RevocationSet::none(),
             verifier: self.verifier,
         };
         verify_chain(&links, &context).map_err(|refusal| refused(&refusal))

@@ -146,6 +146,12 @@ pub struct BehalfFact {
     pub operator: Option<String>,
     /// What the root rests on.
     pub assurance: &'static str,
+    /// What the mission is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub goal: Option<String>,
+    /// The step that the call cites, with its text where the mission has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
     /// The mission document.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mission: Option<String>,

@@ -247,11 +247,26 @@ impl Teller<'_, '_> {
             principal: followed.principal.as_ref().map(person),
             operator: operator.map(|known| known.value.clone()),
             assurance: self.open.assurance.name(),
+            goal: followed
+                .mission
+                .as_ref()
+                .map(|mission| mission.goal().to_owned()),
+            step: self.step(),
             mission,
             mission_digest: self.open.mission,
             chain: links,
             places,
         }
+    }
+
+    fn step(&self) -> Option<String> {
+        let id = self.decision.step.as_ref()?;
+        let mission = self.known.followed.mission.as_ref();
+        let step = mission.and_then(|mission| mission.step(id.as_str()));
+        Some(step.map_or_else(
+            || format!("{id} (the mission has no such step)"),
+            |step| format!("{id}: {}", step.text()),
+        ))
     }
 
     fn allowed(&self, decided: &Logged, report: &Report) -> ScopeFact {

@@ -126,10 +126,9 @@ impl Story {
         );
         page.line("assurance", fact.assurance);
         page.maybe("operator", fact.operator.as_ref());
-        page.line(
-            "mission",
-            fact.mission.as_deref().unwrap_or("not disclosed"),
-        );
+        page.line("goal", fact.goal.as_deref().unwrap_or("not disclosed"));
+        page.maybe("step", fact.step.as_ref());
+        page.line("mission", fact.mission_digest);
         for link in &fact.chain {
             let text = format!(
                 "{} -> {} until {}",

@@ -36,6 +36,7 @@ struct Display {
     tool: String,
     arguments: String,
     mission_s256: String,
+    step: String,
     policies: Vec<String>,
     session_calls: u64,
 }
@@ -114,6 +115,11 @@ impl Follower<'_, '_> {
             tool: decision.request.name.to_string(),
             arguments: String::from_utf8_lossy(arguments).into_owned(),
             mission_s256: chain.mission().to_string(),
+            step: decision
+                .step
+                .as_ref()
+                .map(Label::to_string)
+                .unwrap_or_default(),
             policies: request.asks.iter().map(Label::to_string).collect(),
             session_calls: self.session.as_open()?.counts().allowed,
         })

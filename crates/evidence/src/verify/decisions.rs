@@ -3,8 +3,8 @@
 use chancery_audit::{CallKind, Decision, Ruling};
 use chancery_delegation::{Call, Reason, Target, VerifiedChain};
 use chancery_identity::SpiffeId;
-use chancery_policy::{Annotations, Bundle};
-use chancery_session::{CallInput, CatalogFacts, Judgement};
+use chancery_policy::Annotations;
+use chancery_session::{CallInput, CatalogFacts, Judgement, Opinion, Rulebook};
 use chancery_types::{Digest, parse_strict_with_floats, to_jcs};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -176,7 +176,7 @@ impl<'a> Follower<'_, 'a> {
         decision: &Decision,
         chain: &VerifiedChain,
         material: &Material<'_>,
-        policy: &Bundle,
+        policy: &Rulebook,
         place: &Place,
     ) -> Derived {
         let at = logged.entry.at;
@@ -190,7 +190,17 @@ impl<'a> Follower<'_, 'a> {
         if self.has_unknown_argument(decision, &material.arguments) {
             return Derived::Refused(UNKNOWN_ARGUMENT);
         }
-        let Some(principal) = &self.principal else {
+        let opinion = match decision.opinion {
+            None => None,
+            Some(digest) => {
+                let (found, objects) = (&mut self.desk.found, &mut self.desk.objects);
+                match objects.demand(digest, ObjectKind::Opinion, found, place) {
+                    Some(bytes) => Some(Opinion::read(bytes)),
+                    None => return Derived::Nothing,
+                }
+            }
+        };
+        let (Some(principal), Some(mission)) = (&self.principal, &self.mission) else {
             return Derived::Nothing;
         };
         let mut catalog = self.catalog_facts(decision);
@@ -205,7 +215,9 @@ impl<'a> Follower<'_, 'a> {
             proof: &proof,
             consent: consent.as_ref(),
             principal,
+            mission,
             call,
+            opinion: opinion.as_ref(),
             policy,
             catalog,
         })))
@@ -306,6 +318,7 @@ fn is_bare(decision: &Decision) -> bool {
         && decision.charges.is_empty()
         && decision.cost_micros == 0
         && decision.step.is_none()
+        && decision.opinion.is_none()
         && decision.request.clear.is_empty()
 }
 

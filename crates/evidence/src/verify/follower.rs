@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chancery_audit::{
     Disclosure, Event as Enrolled, InstanceChains, LeafRef, OutcomeStatus, SessionJoin, SessionOpen,
 };
+use chancery_delegation::{Mission, VerifiedChain};
 use chancery_session::{Budgets, Event, Joining, Opening, PRINCIPAL, Session};
 use chancery_types::{parse_strict, to_canonical};
 
@@ -34,6 +35,7 @@ pub(crate) struct Follower<'c, 'a> {
     pub(super) answers: Answers,
     pub(super) catalog: Option<Catalog>,
     pub(super) principal: Option<Disclosure>,
+    pub(super) mission: Option<Mission>,
     disclosures: Vec<Disclosure>,
     taken: Vec<(LeafRef, usize)>,
     faults: usize,
@@ -49,6 +51,7 @@ pub(crate) struct Followed {
     pub(crate) policies: Policies,
     pub(crate) disclosures: Vec<Disclosure>,
     pub(crate) principal: Option<Disclosure>,
+    pub(crate) mission: Option<Mission>,
     pub(crate) replays: BTreeMap<u64, Replay>,
 }
 
@@ -66,6 +69,7 @@ pub(crate) fn follow<'a>(case: &Case<'a>, desk: &mut Desk<'a>) -> Followed {
         answers: Answers::default(),
         catalog: None,
         principal: None,
+        mission: None,
         disclosures: Vec::new(),
         taken: Vec::new(),
         faults: 0,
@@ -92,6 +96,7 @@ pub(crate) fn follow<'a>(case: &Case<'a>, desk: &mut Desk<'a>) -> Followed {
         policies: follower.policies,
         disclosures: follower.disclosures,
         principal: follower.principal,
+        mission: follower.mission,
         replays: follower.replays,
     }
 }
@@ -240,8 +245,8 @@ impl Follower<'_, '_> {
         self.desk
             .found
             .require(own, axis, &place, "gateway_differs", text);
-        let (found, objects) = (&mut self.desk.found, &mut self.desk.objects);
-        objects.demand(open.mission, ObjectKind::Mission, found, &place);
+        self.read_mission(open, &place);
+        let found = &mut self.desk.found;
         let known = case
             .server
             .entries
@@ -256,6 +261,7 @@ impl Follower<'_, '_> {
         let Some(chain) = self.verified_chain(logged, open.chain, &place) else {
             return;
         };
+        self.check_rules(&chain, &place);
         let consent = self.chains.consent(case, self.desk, &chain, &place);
         if consent.is_none() {
             self.desk
@@ -266,6 +272,10 @@ impl Follower<'_, '_> {
             Enrolled::SessionJoin(join) if join.instance == open.instance => Some(join),
             _ => None,
         });
+        // A mission that is not there or cannot be read is a finding already.
+        let Some(mission) = self.mission.clone() else {
+            return;
+        };
         let (Some(join), Some(principal)) = (join, self.principal.clone()) else {
             let text = "who opened the session is not in it, or not known";
             self.desk
@@ -280,6 +290,7 @@ impl Follower<'_, '_> {
             gateway: open.gateway.clone(),
             member,
             chain: (*chain).clone(),
+            mission: mission.clone(),
             consent: consent.clone(),
             principal: principal.clone(),
             operator: open.operator,
@@ -309,6 +320,15 @@ impl Follower<'_, '_> {
             return;
         };
         self.chains.consent(case, self.desk, &chain, &place);
+        self.check_rules(&chain, &place);
+        let within = self
+            .mission
+            .as_ref()
+            .is_none_or(|mission| chain.root().expires_at() <= mission.expires());
+        let text = "the root outlives the mission";
+        self.desk
+            .found
+            .require(within, Axis::Scope, &place, "mission_expiry", text);
         let events = members
             .into_iter()
             .map(|member| {
@@ -321,6 +341,23 @@ impl Follower<'_, '_> {
             })
             .collect();
         self.compare_any(logged, events, "join_differs");
+    }
+
+    /// A chain that opens or joins keeps the rules of the session's policy, which everybody who joins
+    /// is bound to. What vouches for the holder is judged with each call.
+    fn check_rules(&mut self, chain: &VerifiedChain, place: &Place) {
+        let policy = self.case.opened().map(|(_, open)| open.policy);
+        let policy = policy.and_then(|policy| self.policies.bundles.get(&policy));
+        // A policy that is not there is a finding already.
+        let breach = policy.and_then(|policy| policy.chains().check_chain(chain).err());
+        if let Some(breach) = breach {
+            self.desk.found.add(
+                Axis::Scope,
+                place.clone(),
+                "rules_broken",
+                format!("the operator's rules for chains: {breach}"),
+            );
+        }
     }
 
     /// One of the readings gives this entry. Without any there is a finding already.
@@ -344,7 +381,7 @@ impl Follower<'_, '_> {
         logged: &Logged,
         digest: chancery_types::Digest,
         place: &Place,
-    ) -> Option<Box<chancery_delegation::VerifiedChain>> {
+    ) -> Option<Box<VerifiedChain>> {
         match self.chains.present(self.case, self.desk, digest, logged) {
             Presented::Verified(chain) => Some(chain),
             Presented::Missing => None,
@@ -380,6 +417,21 @@ impl Follower<'_, '_> {
             "catalog_malformed",
             text,
         );
+    }
+
+    /// The mission's bytes are those that the session was opened for, and a mission.
+    fn read_mission(&mut self, open: &SessionOpen, place: &Place) {
+        let (found, objects) = (&mut self.desk.found, &mut self.desk.objects);
+        let Some(bytes) = objects.demand(open.mission, ObjectKind::Mission, found, place) else {
+            return;
+        };
+        match Mission::parse(bytes.to_vec()) {
+            Ok(mission) => self.mission = Some(mission),
+            Err(error) => {
+                let file = Place::File(object_path(open.mission));
+                found.add(Axis::Scope, file, "mission_malformed", error.to_string());
+            }
+        }
     }
 
     fn read_principal(&mut self, open: &SessionOpen, place: &Place) {

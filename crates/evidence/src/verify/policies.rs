@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use chancery_audit::Event;
-use chancery_policy::{Bundle, SignedBundle};
+use chancery_policy::SignedBundle;
+use chancery_session::Rulebook;
 use chancery_types::{Digest, parse_strict, to_canonical};
 
 use super::case::{Case, Desk};
@@ -19,7 +20,7 @@ const GRACE_SECONDS: u64 = 900;
 /// The bundles among the objects, by the digest that names a bundle.
 #[derive(Debug, Default)]
 pub(crate) struct Policies {
-    pub(crate) bundles: BTreeMap<Digest, Rc<Bundle>>,
+    pub(crate) bundles: BTreeMap<Digest, Rc<Rulebook>>,
     objects: BTreeMap<Digest, Digest>,
 }
 
@@ -43,7 +44,7 @@ impl Policies {
                 "policy_signature",
                 text,
             );
-            match Bundle::load(&signed.to_files()) {
+            match Rulebook::load(&signed.to_files()) {
                 Ok(bundle) => {
                     policies.objects.insert(bundle.digest(), object);
                     policies.bundles.insert(bundle.digest(), Rc::new(bundle));
@@ -64,7 +65,7 @@ impl Policies {
         desk: &mut Desk<'_>,
         digest: Digest,
         at: &Logged,
-    ) -> Option<Rc<Bundle>> {
+    ) -> Option<Rc<Rulebook>> {
         let place = case.place(at);
         check_published(case, desk, digest, at, &place);
         if let Some(object) = self.objects.get(&digest) {

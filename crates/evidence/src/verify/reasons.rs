@@ -1,5 +1,6 @@
 //! Reason codes that the gateway gives beside those of chains, proofs and sessions.
 
+use chancery_delegation::RuleReason;
 use chancery_session::Reason;
 
 /// The tool's schema has no such argument.
@@ -15,7 +16,7 @@ pub(super) const APPROVAL_EXPIRED: &str = "approval_expired";
 pub(super) const DELEGATION_MISSING: &str = "delegation_missing";
 
 /// What only the session machine finds: it would have come out again.
-const JUDGED: [Reason; 27] = [
+const JUDGED: [Reason; 31] = [
     Reason::NotOpen,
     Reason::Ended,
     Reason::SessionExpired,
@@ -23,6 +24,10 @@ const JUDGED: [Reason; 27] = [
     Reason::HolderMismatch,
     Reason::WrongSession,
     Reason::WrongMission,
+    Reason::MissionExpiry,
+    Reason::MissionStopped,
+    Reason::MissionForbid,
+    Reason::Opinion,
     Reason::WrongPrincipal,
     Reason::WrongConsent,
     Reason::AmbiguousDelegation,
@@ -50,4 +55,5 @@ const JUDGED: [Reason; 27] = [
 pub(super) fn is_judged(code: &str) -> bool {
     JUDGED.iter().any(|known| known.code() == code)
         || code.parse::<chancery_delegation::Reason>().is_ok()
+        || RuleReason::ALL.iter().any(|known| known.code() == code)
 }

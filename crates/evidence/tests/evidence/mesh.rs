@@ -201,6 +201,7 @@ impl Mesh {
             expires: at(2_000),
             max_calls: None,
             max_cost_micros: None,
+            approver: None,
         };
         self.log(open.into());
         let holder = Holder {
@@ -329,6 +330,8 @@ impl Mesh {
             cost_micros: 0,
             charges: Vec::new(),
             step: None,
+            revoked: None,
+            opinion: None,
         };
         self.linked(holder, decision.into());
         if outcome == Ruling::Allow {
@@ -393,6 +396,7 @@ impl Mesh {
             chain: None,
             manifest: None,
             link: None,
+            revoked: None,
         };
         self.log(refuse.into());
     }
@@ -416,6 +420,7 @@ impl Mesh {
             instances: 1,
             counts: counts(),
             evidence: None,
+            cause: None,
         };
         self.log(end.into());
     }

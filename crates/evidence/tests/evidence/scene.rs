@@ -7,10 +7,10 @@ use chancery_audit::*;
 use chancery_crypto::{AwsLc, SigningKey};
 use chancery_delegation::{
     Answer, ApprovalStatement, Assertion, BoundedReplayMemory, Call, CatalogTool, ChainContext,
-    ChainTip, Credential, Entry as Grantable, IssuerKey, LinkDraft, ManifestContext, PersonDraft,
-    ProofContext, ProofDraft, RevocationSet, RootDraft, SoftwareAuthenticator, Standing, Target,
-    Terms, TrustAnchor, VerifiedChain, VerifiedManifest, catalog_root, sign_manifest,
-    verify_approval, verify_chain, verify_consent, verify_manifest, verify_proof,
+    ChainTip, Credential, Entry as Grantable, IssuerKey, LinkDraft, ManifestContext, Mission,
+    PersonDraft, ProofContext, ProofDraft, RevocationSet, RootDraft, SoftwareAuthenticator,
+    Standing, Target, Terms, TrustAnchor, VerifiedChain, VerifiedManifest, catalog_root,
+    sign_manifest, verify_approval, verify_chain, verify_consent, verify_manifest, verify_proof,
 };
 use chancery_evidence::trust_record as record;
 use chancery_evidence::{
@@ -21,12 +21,10 @@ use chancery_identity::trust::*;
 use chancery_identity::{
     AttestationLevel, Confirmation, SpiffeId, VerifiedWit, WitBundle, WitClaims, verify_wit,
 };
-use chancery_policy::{
-    Annotations, Bundle, Files as BundleFiles, Index, SignedBundle, schema_text,
-};
+use chancery_policy::{Annotations, Files as BundleFiles, Index, SignedBundle, schema_text};
 use chancery_session::{
     Answered, ApprovalQuestion, Budgets, CallInput, CatalogFacts, Effect, Ending, Event as Step,
-    ExecutionEnd, Joining, Member, Opening, PRINCIPAL, Session, principal_text,
+    ExecutionEnd, Joining, Member, Opening, Opinion, PRINCIPAL, Rulebook, Session, principal_text,
 };
 use chancery_types::id::{
     ApprovalId, CredentialId, ExecutionId, Id, InstanceKind, Kind, LaunchId, PersonId, SessionId,
@@ -55,6 +53,23 @@ const POLICIES: &str = r#"
 @id("huge") forbid (principal, action == Chancery::Action::"bank/pay", resource)
   when { context.args.amount > 1000000 };
 "#;
+
+fn mission() -> Value {
+    let means =
+        ["pay", "list"].map(|tool| json!({"type": "mcp_tool", "server": "bank", "tool": tool}));
+    json!({
+        "mission": "chancery/mission/v1",
+        "goal": "Pay the invoices of June.",
+        "outcome": {"unpaid": 0},
+        "steps": [{"id": "step-1", "text": "Look and pay.", "means": means}],
+        "forbid": [],
+        "stop": [],
+        "budget": {"calls": 100, "cost_micros": 1_000_000_000, "seconds": 3_600},
+        "approver": {"role": "approver"},
+        // Two hours after the start.
+        "expires": "2027-01-15T10:00:00Z",
+    })
+}
 
 pub(crate) fn id<K: Kind>(number: u8) -> Id<K> {
     Id::from_random([number; 16])
@@ -104,12 +119,24 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) fn new() -> Self {
-        Builder::new().play()
+        Self::with_mission(|_| {})
+    }
+
+    /// The same calls under another mission.
+    pub(crate) fn with_mission(change: impl FnOnce(&mut Value)) -> Self {
+        let mut document = mission();
+        change(&mut document);
+        Builder::new(document.to_string().into_bytes(), None).play()
+    }
+
+    /// The same calls under rules for chains.
+    pub(crate) fn with_rules(rules: &Value) -> Self {
+        Builder::new(mission().to_string().into_bytes(), Some(rules)).play()
     }
 
     /// The same play with something beside it, and another end.
     pub(crate) fn with(beside: Beside, reason: EndReason, cause: Option<&str>) -> Self {
-        let mut builder = Builder::new();
+        let mut builder = Builder::new(mission().to_string().into_bytes(), None);
         builder.beside = beside;
         builder.end.reason = reason;
         builder.end.cause = cause.map(Label::or_digest);
@@ -159,8 +186,9 @@ pub(crate) type Beside = fn(&mut Builder, u64);
 pub(crate) struct Builder {
     signers: Signers,
     trust: VerifiedTrust,
-    bundle: Bundle,
+    bundle: Rulebook,
     catalog: Catalog,
+    mission: Mission,
     manifest: VerifiedManifest,
     holders: Vec<Holder>,
     gateway: Log,
@@ -182,10 +210,10 @@ pub(crate) fn person() -> PersonId {
 }
 
 impl Builder {
-    fn new() -> Self {
+    fn new(mission: Vec<u8>, rules: Option<&Value>) -> Self {
         let signers = Signers::new();
         let trust = trust(&signers);
-        let (bundle, policy_object) = bundle(&signers.policy);
+        let (bundle, policy_object) = bundle(&signers.policy, rules);
         let catalog = catalog();
         let envelope = manifest(&signers, &bundle, &catalog);
         let issuers = [IssuerKey {
@@ -203,6 +231,7 @@ impl Builder {
             trust,
             bundle,
             catalog,
+            mission: Mission::parse(mission).unwrap(),
             manifest,
             holders: Vec::new(),
             gateway: Log::new("example.org/log/gateway"),
@@ -271,7 +300,7 @@ impl Builder {
     fn play(mut self) -> Scene {
         self.prepare();
         let (root, consent, server_disclosure) = self.root();
-        let mission = self.keep(ObjectKind::Mission, b"Pay the invoices of June.".to_vec());
+        let mission = self.keep(ObjectKind::Mission, self.mission.as_bytes().to_vec());
         assert_eq!(mission, root.mission());
         let principal = self.disclose(PRINCIPAL, principal_text(root.principal()).unwrap(), 5);
         let operator = self.disclose("operator", "example.org".to_owned(), 6);
@@ -285,6 +314,7 @@ impl Builder {
             gateway: Label::or_digest(GATEWAY),
             member: self.member(0),
             chain: root.clone(),
+            mission: self.mission.clone(),
             consent: Some(consent.clone()),
             principal: principal.clone(),
             operator: operator.commitment(),
@@ -300,8 +330,10 @@ impl Builder {
         self.join(1, &link, &principal);
 
         self.now = at(20);
-        self.call(0, &root, &consent, &principal, 1, ("list", json!({})));
-        self.end_execution(1);
+        let list = ("list", json!({}));
+        if self.call(0, &root, &consent, &principal, 1, list) == Ruling::Allow {
+            self.end_execution(1);
+        }
         self.now = at(21);
         let huge = json!({"amount": 2_000_000, "memo": 0.5});
         self.call(1, &link, &consent, &principal, 2, ("pay", huge));
@@ -309,15 +341,17 @@ impl Builder {
         self.foreign_chain(&root, 3);
         self.now = at(23);
         let large = json!({"amount": 5_000});
-        self.call(0, &root, &consent, &principal, 4, ("pay", large.clone()));
-        self.ask(4, &root, &large);
-        self.stage(25);
-        self.now = at(30);
-        self.approve();
-        self.now = at(31);
-        self.call(0, &root, &consent, &principal, 5, ("pay", large));
-        self.end_execution(5);
-        self.stage(35);
+        let pay = ("pay", large.clone());
+        if self.call(0, &root, &consent, &principal, 4, pay.clone()) == Ruling::Escalate {
+            self.ask(4, &root, &large);
+            self.stage(25);
+            self.now = at(30);
+            self.approve();
+            self.now = at(31);
+            self.call(0, &root, &consent, &principal, 5, pay);
+            self.end_execution(5);
+            self.stage(35);
+        }
         self.now = at(40);
         self.step(Step::Leave(chancery_session::Leaving {
             instance: self.label(1),
@@ -519,7 +553,7 @@ impl Builder {
                 acr: "passkey".to_owned(),
                 authenticated_at: at(0),
             },
-            mission: Digest::of(b"Pay the invoices of June."),
+            mission: self.mission.digest(),
         };
         let artefact = self.assert(&draft.challenge().unwrap()).to_bytes().unwrap();
         let consent = self.keep(ObjectKind::Consent, artefact.clone());
@@ -643,7 +677,7 @@ impl Builder {
         principal: &Disclosure,
         execution: u8,
         (name, args): (&str, Value),
-    ) {
+    ) -> Ruling {
         let canonical = to_jcs(&args).unwrap();
         self.keep(ObjectKind::Arguments, canonical);
         let args: Map<String, Value> = args.as_object().cloned().unwrap();
@@ -654,6 +688,12 @@ impl Builder {
         };
         let text = self.proof_text(holder, chain, call);
         self.keep(ObjectKind::Proof, text.clone().into_bytes());
+        // The first call comes with an opinion that has nothing against it.
+        let opinion = (execution == 1).then_some(br#"{"verdict":"allow"}"#);
+        if let Some(opinion) = opinion {
+            self.keep(ObjectKind::Opinion, opinion.to_vec());
+        }
+        let opinion = opinion.map(|opinion| Opinion::read(opinion));
         let context = ProofContext {
             now: self.now,
             audience: GATEWAY,
@@ -675,7 +715,9 @@ impl Builder {
             proof: &proof,
             consent: Some(consent),
             principal,
+            mission: &self.mission,
             call,
+            opinion: opinion.as_ref(),
             policy: &self.bundle,
             catalog: CatalogFacts {
                 digest: Digest::of(to_canonical(&self.catalog).unwrap()),
@@ -685,7 +727,9 @@ impl Builder {
                 }),
             },
         });
+        let ruling = judgement.ruling();
         self.step(Step::Decide(Box::new(judgement)));
+        ruling
     }
 
     /// The second instance comes with the first one's chain; the gateway denies without judging.
@@ -724,6 +768,7 @@ impl Builder {
             charges: Vec::new(),
             step: None,
             revoked: None,
+            opinion: None,
         };
         let entry = Entry {
             origin: self.gateway.origin.clone(),
@@ -771,6 +816,7 @@ impl Builder {
             "tool": "pay",
             "arguments": String::from_utf8(to_jcs(args).unwrap()).unwrap(),
             "mission_s256": chain.mission().to_string(),
+            "step": "step-1",
             "policies": ["large"],
             "session_calls": open.counts().allowed,
         });
@@ -880,6 +926,11 @@ impl Builder {
                 }
                 _ => None,
             });
+        let entries = self.gateway.parsed();
+        let decided = entries
+            .iter()
+            .filter(|entry| matches!(entry.event, Event::Decision(_)));
+        let decisions = decided.count() as u64;
         let reference = |rel: &str, id: String, digest| record::Reference {
             rel: rel.to_owned(),
             id,
@@ -920,7 +971,7 @@ impl Builder {
             },
             tool_transcript: record::ToolTranscript {
                 hash: record::transcript_hash(leaves),
-                call_count: 5,
+                call_count: decisions,
             },
             references: vec![
                 reference(
@@ -1014,7 +1065,7 @@ impl Scene {
     }
 }
 
-fn bundle(signer: &SigningKey) -> (Bundle, Vec<u8>) {
+fn bundle(signer: &SigningKey, rules: Option<&Value>) -> (Rulebook, Vec<u8>) {
     let index = json!({"name": "p", "version": 1, "tools": {
         "bank/pay": {
             "args": {"amount": "long"}, "clear": ["amount"],
@@ -1028,11 +1079,15 @@ fn bundle(signer: &SigningKey) -> (Bundle, Vec<u8>) {
     ]);
     let schema = schema_text(&Index::parse(&files).unwrap());
     files.insert("schema.cedarschema".to_owned(), schema.into_bytes());
+    if let Some(rules) = rules {
+        let rules = rules.to_string().into_bytes();
+        files.insert("delegation.json".to_owned(), rules);
+    }
     let texts: BTreeMap<_, _> = files
         .iter()
         .map(|(path, bytes)| (path.clone(), String::from_utf8(bytes.clone()).unwrap()))
         .collect();
-    let bundle = Bundle::load(&files).unwrap();
+    let bundle = Rulebook::load(&files).unwrap();
     let statement = SignedBundle::statement(bundle.digest());
     let signed = SignedBundle {
         files: texts,
@@ -1056,7 +1111,7 @@ fn catalog() -> Catalog {
     Catalog::parse(&to_canonical(&document).unwrap()).unwrap()
 }
 
-fn manifest(signers: &Signers, bundle: &Bundle, catalog: &Catalog) -> Vec<u8> {
+fn manifest(signers: &Signers, bundle: &Rulebook, catalog: &Catalog) -> Vec<u8> {
     let bound_at = "2027-01-15T00:00:00Z";
     let leaves: Vec<_> = catalog
         .tools

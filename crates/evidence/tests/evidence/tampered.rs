@@ -12,6 +12,7 @@ use chancery_evidence::{
 use chancery_policy::{SignedBundle, bundle_digest};
 use chancery_types::{Algorithm, Digest, base64url, to_canonical};
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
 use crate::log_writer::LogSigner;
 use crate::scene::{Scene, at, make_index};
@@ -448,7 +449,23 @@ fn rewriting_nothing_changes_nothing_but_the_signature() {
 #[test]
 fn a_gateway_that_lies_is_found_by_deciding_again() {
     type Lie = fn(&mut Event) -> bool;
-    let lies: [(&str, Lie); 12] = [
+    let lies: [(&str, Lie); 14] = [
+        // Another step than the proof cites.
+        ("decision_differs", |event| {
+            if let Event::Decision(decision) = event
+                && decision.reason == "permit"
+            {
+                decision.step = Some(Label::or_digest("step-2"));
+            }
+            true
+        }),
+        // The opinion that came is not told; that it came is not proven by anything else.
+        ("object_unreferenced", |event| {
+            if let Event::Decision(decision) = event {
+                decision.opinion = None;
+            }
+            true
+        }),
         ("decision_differs", |event| {
             if let Event::Decision(decision) = event
                 && decision.reason == "policy_forbid"
@@ -530,7 +547,26 @@ fn a_gateway_that_lies_is_found_by_deciding_again() {
 #[test]
 fn a_lying_opening_or_approval_is_found() {
     type Lie = fn(&mut Event) -> bool;
-    let lies: [(&str, Lie); 9] = [
+    let lies: [(&str, Lie); 12] = [
+        // More than the mission's budget, later than its end, another approver than it names.
+        ("open_differs", |event| {
+            if let Event::SessionOpen(open) = event {
+                open.max_calls = Some(101);
+            }
+            true
+        }),
+        ("open_differs", |event| {
+            if let Event::SessionOpen(open) = event {
+                open.max_cost_micros = None;
+            }
+            true
+        }),
+        ("open_differs", |event| {
+            if let Event::SessionOpen(open) = event {
+                open.approver = Some(crate::scene::id(3));
+            }
+            true
+        }),
         ("open_differs", |event| {
             if let Event::SessionOpen(open) = event {
                 open.assurance = chancery_audit::Assurance::Asserted;
@@ -592,6 +628,91 @@ fn a_lying_opening_or_approval_is_found() {
         let report = check(&scene, &scene.files());
         assert!(has(&report, reason), "{reason}: {:#?}", report.findings);
     }
+}
+
+/// Claims that a call was simply allowed.
+fn allow(event: &mut Event, reason: &str) -> bool {
+    if let Event::Decision(decision) = event
+        && decision.reason == reason
+    {
+        decision.outcome = Ruling::Allow;
+        decision.reason = Label::or_digest("permit");
+        decision.determining = vec![Label::or_digest("reads")];
+    }
+    true
+}
+
+#[test]
+fn what_the_mission_says_is_decided_again() {
+    let forbidding: fn(&mut Value) = |document| {
+        document["forbid"] = json!([{"type": "mcp_tool", "server": "bank", "tool": "list"}]);
+    };
+    let stopping: fn(&mut Value) = |document| {
+        document["stop"] = json!([{"when": "elapsed", "seconds": 10}]);
+    };
+    for (mission, reason) in [
+        (forbidding, "mission_forbid"),
+        (stopping, "mission_stopped"),
+    ] {
+        let told = |scene: &Scene| {
+            scene
+                .gateway
+                .parsed()
+                .iter()
+                .any(|entry| match &entry.event {
+                    Event::Decision(decision) => decision.reason == *reason,
+                    _ => false,
+                })
+        };
+        let mut scene = Scene::with_mission(mission);
+        assert!(told(&scene), "{reason}");
+        assert_eq!(check(&scene, &scene.files()).findings, [], "{reason}");
+        rewritten(&mut scene, |event| allow(event, reason));
+        assert!(!told(&scene));
+        let report = check(&scene, &scene.files());
+        assert!(
+            has(&report, "decision_differs"),
+            "{reason}: {:#?}",
+            report.findings
+        );
+    }
+}
+
+#[test]
+fn rules_for_chains_are_held_again() {
+    let rules = |member: &str, value: Value| {
+        let mut rules = json!({"rules": "chancery/delegation-rules/v1"});
+        rules[member] = value;
+        rules
+    };
+    let kept = Scene::with_rules(&rules("root", json!({"max_seconds": 2_000})));
+    assert_eq!(check(&kept, &kept.files()).findings, []);
+    // The gateway let chains in that break a rule, and says that a call was simply allowed.
+    for (member, value, reason) in [
+        ("root", json!({"max_seconds": 1_999}), "rules_lifetime"),
+        ("max_depth", json!(2), "rules_depth"),
+    ] {
+        let mut scene = Scene::with_rules(&rules(member, value));
+        fails(&check(&scene, &scene.files()), "rules_broken");
+        rewritten(&mut scene, |event| allow(event, reason));
+        fails(&check(&scene, &scene.files()), "decision_differs");
+    }
+}
+
+#[test]
+fn a_mission_that_is_none_and_one_that_is_over_are_found() {
+    let mut scene = Scene::new();
+    let digest = mission_of(&scene);
+    scene.objects.get_mut(&digest).unwrap().1 = b"Pay.".to_vec();
+    let report = check(&scene, &scene.files());
+    fails(&report, "object_altered");
+    assert!(!report.is_verified());
+}
+
+fn mission_of(scene: &Scene) -> Digest {
+    let mut objects = scene.objects.iter();
+    let found = objects.find(|(_, (kind, _))| *kind == ObjectKind::Mission);
+    *found.unwrap().0
 }
 
 #[test]

@@ -56,6 +56,7 @@ impl Enforcement {
         live: &Live,
         chain: &KnownChain,
         material: &Material,
+        step: Option<String>,
         policies: Vec<String>,
     ) -> ApprovalSubject {
         let counts = live.open().map(|open| open.counts().allowed);
@@ -66,6 +67,7 @@ impl Enforcement {
             tool: material.name.clone(),
             arguments: String::from_utf8_lossy(&material.canonical).into_owned(),
             mission_s256: chain.chain.mission().to_string(),
+            step: step.unwrap_or_default(),
             policies,
             session_calls: counts.unwrap_or_default(),
         }

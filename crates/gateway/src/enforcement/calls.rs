@@ -361,6 +361,10 @@ impl Enforcement {
         examined: &Examined,
     ) -> Result<Verdict, ChainFault> {
         self.keep_policy(live, &examined.in_force).await?;
+        let mission = live.open().map(|open| open.opened().entry.mission);
+        let mission = mission.and_then(|mission| self.missions.find(mission, &self.objects));
+        let mission = mission.ok_or("mission_unavailable")?;
+        let opinion = material.opinion();
         let (turn, now) = self.turn().await?;
         let current = self.check_in_force(examined, now)?;
         let judgement = current.standing(now, |standing| {
@@ -371,7 +375,9 @@ impl Enforcement {
                 proof: &examined.proof,
                 consent: Some(&examined.chain.consent),
                 principal: &live.dossier.principal,
+                mission: &mission,
                 call: material.call(),
+                opinion: opinion.as_ref(),
                 policy: &examined.in_force.policy.bundle,
                 catalog: CatalogFacts {
                     digest: examined.catalog.digest,
@@ -385,6 +391,7 @@ impl Enforcement {
             .iter()
             .map(ToString::to_string)
             .collect();
+        let step = judgement.step().map(ToString::to_string);
         let effects = live
             .step(&self.log, turn, now, Event::Decide(Box::new(judgement)))
             .await;
@@ -399,7 +406,7 @@ impl Enforcement {
                 }
                 Effect::Refuse(execution) => return Ok(denied(reason, Some(execution))),
                 Effect::Escalate(execution) => {
-                    let subject = self.subject(live, &examined.chain, material, determining);
+                    let subject = self.subject(live, &examined.chain, material, step, determining);
                     let asked = self.ask(live, execution, &subject).await;
                     return Ok(match asked {
                         Ok(question) => pending(&question),

@@ -3,7 +3,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chancery_crypto::AwsLc;
 use chancery_delegation::{
-    Assertion, Consent, Credential, Refusal, VerifiedChain, verify_chain, verify_consent,
+    Assertion, Consent, Credential, Refusal, RuleBreach, VerifiedChain, verify_chain,
+    verify_consent,
 };
 use chancery_identity::SpiffeId;
 use chancery_identity::trust::{Role, VerifiedTrust};
@@ -57,6 +58,16 @@ impl ChainFault {
                 self.code
             ),
             _ => said_with_code(self.code),
+        }
+    }
+}
+
+impl From<RuleBreach> for ChainFault {
+    fn from(breach: RuleBreach) -> Self {
+        Self {
+            code: breach.reason.code(),
+            link: Some(breach.link as u64),
+            revoked: None,
         }
     }
 }

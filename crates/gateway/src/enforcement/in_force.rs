@@ -5,7 +5,8 @@ use chancery_crypto::AwsLc;
 use chancery_delegation::{ChainContext, IssuerKey, ManifestContext, Standing, TrustAnchor};
 use chancery_identity::trust::VerifiedTrust;
 use chancery_identity::{TrustDomain, WitBundle};
-use chancery_policy::{Bundle, SignedBundle};
+use chancery_policy::SignedBundle;
+use chancery_session::Rulebook;
 use chancery_types::{Digest, Timestamp};
 
 /// How old a snapshot may be for new sessions, new grants and irreversible calls.
@@ -30,7 +31,7 @@ pub(crate) struct InForce {
 #[derive(Debug, Clone)]
 pub(crate) struct Policy {
     pub(crate) signed: Arc<SignedBundle>,
-    pub(crate) bundle: Arc<Bundle>,
+    pub(crate) bundle: Arc<Rulebook>,
     pub(crate) object: Digest,
 }
 

@@ -245,6 +245,7 @@ impl Live {
             charges: Vec::new(),
             step: None,
             revoked: denied.revoked,
+            opinion: None,
         };
         let sent = match log.send(&turn, now, decision.into()).await {
             Ok(sent) => sent,
@@ -363,6 +364,9 @@ impl Memory {
                 self.named.insert(decision.proof, ObjectKind::Proof);
                 self.named
                     .insert(decision.request.args_digest, ObjectKind::Arguments);
+                if let Some(opinion) = decision.opinion {
+                    self.named.insert(opinion, ObjectKind::Opinion);
+                }
                 self.policies.insert(decision.policy);
                 self.transcript.extend(leaf.hash.as_bytes());
                 self.decisions = self.decisions.saturating_add(1);

@@ -1,5 +1,6 @@
 use chancery_audit::{CallKind, CallRecord, Label};
 use chancery_delegation::{Call as Judged, Reason, Target, read_arguments};
+use chancery_session::Opinion;
 use chancery_types::Digest;
 use serde_json::{Map, Value};
 
@@ -20,6 +21,8 @@ pub(crate) struct Material {
     /// `cth` of what was presented.
     pub(crate) chain: Digest,
     pub(crate) proof: Option<String>,
+    /// An opinion as it was presented.
+    opinion: Option<String>,
     pub(crate) arguments: Map<String, Value>,
     /// The arguments in RFC 8785 form.
     pub(crate) canonical: Vec<u8>,
@@ -76,6 +79,7 @@ impl Material {
             chain: Digest::of(links.join(",")),
             links,
             proof,
+            opinion: call.opinion().map(str::to_owned),
             arguments,
             canonical,
             server: call.visit().server().to_string(),
@@ -121,6 +125,12 @@ impl Material {
         Digest::of(self.proof.as_deref().unwrap_or_default())
     }
 
+    /// What came with the call as a model's opinion of it.
+    pub(crate) fn opinion(&self) -> Option<Opinion> {
+        let text = self.opinion.as_deref();
+        text.map(|text| Opinion::read(text.as_bytes()))
+    }
+
     /// The call as the log records one that was not judged: nothing of it in clear.
     pub(crate) fn record(&self) -> CallRecord {
         CallRecord {
@@ -136,7 +146,8 @@ impl Material {
     pub(crate) fn objects(&self) -> Vec<Vec<u8>> {
         let mut objects = vec![self.links.join(",").into_bytes(), self.canonical.clone()];
         objects.extend(self.links.iter().map(|link| link.clone().into_bytes()));
-        objects.extend(self.proof.as_ref().map(|proof| proof.clone().into_bytes()));
+        let texts = self.proof.iter().chain(&self.opinion);
+        objects.extend(texts.map(|text| text.clone().into_bytes()));
         objects
     }
 }

@@ -92,6 +92,7 @@ impl Enforcement {
                 gateway: Label::or_digest(self.own.as_str()),
                 member: presented.member.clone(),
                 chain: presented.chain.clone(),
+                mission: presented.mission.clone(),
                 consent: Some(presented.consent.clone()),
                 principal: principal.clone(),
                 operator: operator.commitment(),

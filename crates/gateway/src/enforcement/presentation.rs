@@ -1,7 +1,9 @@
 use chancery_api::gateway::{Presentation, SESSION_PROOF_TYP, SessionProof};
 use chancery_audit::{Disclosure, SessionRefuse};
 use chancery_crypto::AwsLc;
-use chancery_delegation::{Consent, Mission, VerifiedChain, verify_chain, verify_manifest};
+use chancery_delegation::{
+    Consent, Mission, RuleReason, VerifiedChain, verify_chain, verify_manifest,
+};
 use chancery_identity::{VerifiedWit, verify_wit};
 use chancery_session::{Member, MemberError, principal_text};
 use chancery_types::id::SessionId;
@@ -27,6 +29,7 @@ pub(crate) struct Presented {
     pub(crate) member: Member,
     pub(crate) chain: VerifiedChain,
     pub(crate) consent: Consent,
+    pub(crate) mission: Mission,
     pub(crate) member_objects: MemberObjects,
     /// Everything that evidence needs of it.
     pub(crate) objects: Vec<Vec<u8>>,
@@ -161,13 +164,11 @@ impl Enforcement {
                 MemberError::WrongAgent | MemberError::WrongManifest => "manifest_mismatch",
                 MemberError::WrongCatalog => "catalog_mismatch",
             })?;
-        let mission = base64url::decode(&presentation.mission)
-            .ok()
-            .and_then(|bytes| Mission::new(bytes).ok())
-            .ok_or(MALFORMED)?;
-        if mission.digest() != chain.mission() {
-            return Err("mission_mismatch".into());
-        }
+        let rules = in_force.policy.bundle.chains();
+        let level = token.claims().attestation_level;
+        rules.check_level(level).map_err(RuleReason::code)?;
+        rules.check_chain(&chain)?;
+        let mission = mission_of(&presentation.mission, &chain)?;
         check_person(&presentation.principal, &chain)?;
         let member_objects = MemberObjects {
             manifest: Digest::of(&envelope),
@@ -190,6 +191,7 @@ impl Enforcement {
             member,
             chain,
             consent,
+            mission,
             member_objects,
             objects,
             seen: seen.clone(),
@@ -227,6 +229,19 @@ impl Enforcement {
             Err("challenge_unknown")
         }
     }
+}
+
+/// The mission that the root names; no root outlives it.
+fn mission_of(presented: &str, chain: &VerifiedChain) -> Result<Mission, ChainFault> {
+    let bytes = base64url::decode(presented).map_err(|_| "malformed")?;
+    if Digest::of(&bytes) != chain.mission() {
+        return Err("mission_mismatch".into());
+    }
+    let mission = Mission::parse(bytes).map_err(|error| refused("mission_invalid", &error))?;
+    if chain.root().expires_at() > mission.expires() {
+        return Err("mission_expiry".into());
+    }
+    Ok(mission)
 }
 
 /// That the disclosure is of the person at the root: by the identifier alone, as the server's log

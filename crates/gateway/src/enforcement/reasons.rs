@@ -84,8 +84,28 @@ pub const REASONS: &[(&str, &str)] = &[
         "the method is not one that the gateway decides or admits",
     ),
     (
+        "mission_expiry",
+        "the root would outlive the mission; delegate for a shorter time",
+    ),
+    (
+        "mission_forbid",
+        "the mission forbids this; what determined it names which entry of its forbid list",
+    ),
+    (
+        "mission_invalid",
+        "the mission is not a mission document; see the gateway's log, and try `chancery mission check`",
+    ),
+    (
         "mission_mismatch",
         "the mission document is not the one that the root names",
+    ),
+    (
+        "mission_stopped",
+        "the mission has come to one of its stop conditions; nothing more is allowed in this session",
+    ),
+    (
+        "mission_unavailable",
+        "the gateway has no bytes of the session's mission any more; nothing is decided",
     ),
     (
         "not_joined",
@@ -96,6 +116,10 @@ pub const REASONS: &[(&str, &str)] = &[
         "evidence could not be stored; nothing is forwarded",
     ),
     (
+        "opinion",
+        "the opinion that came with the call is against it",
+    ),
+    (
         "policy_mismatch",
         "the manifest binds another policy bundle than is in force; sign a new manifest",
     ),
@@ -104,6 +128,27 @@ pub const REASONS: &[(&str, &str)] = &[
         "the disclosure is not of the person at the root",
     ),
     ("random_unavailable", "the system's random source failed"),
+    (
+        "rules_agent",
+        "the operator's rules do not admit a holder of the chain",
+    ),
+    (
+        "rules_attestation",
+        "the operator's rules demand a stronger attestation",
+    ),
+    ("rules_depth", "the operator's rules permit fewer links"),
+    (
+        "rules_key",
+        "the operator's rules do not admit the key of a holder",
+    ),
+    (
+        "rules_lifetime",
+        "the operator's rules let a delegation live less long",
+    ),
+    (
+        "rules_trust_domain",
+        "the operator's rules do not admit the trust domain of a holder",
+    ),
     (
         "session_ambiguous",
         "the instance is in several sessions; send the delegation chain along",

@@ -7,7 +7,8 @@ use chancery_api::snapshot::{SignedSnapshot, SnapshotError, VerifiedSnapshot};
 use chancery_audit::SnapshotAdopt;
 use chancery_crypto::AwsLc;
 use chancery_identity::trust::VerifiedTrust;
-use chancery_policy::{Bundle, BundleError, SignedBundle};
+use chancery_policy::SignedBundle;
+use chancery_session::{Rulebook, RulebookError};
 use chancery_types::{Digest, to_canonical};
 use tokio::time::timeout;
 
@@ -34,7 +35,7 @@ pub(crate) enum RefreshError {
     #[error("the snapshot or its policy is older than one that was seen, or dated in the future")]
     OutOfOrder,
     #[error("the policy bundle cannot be loaded")]
-    Policy(#[from] BundleError),
+    Policy(#[from] RulebookError),
     #[error("the server sent another policy bundle than the snapshot names")]
     PolicyDiffers,
     #[error("no policy signer of the trust document signed the policy bundle")]
@@ -182,7 +183,7 @@ impl Enforcement {
     async fn fetch_policy(&self, digest: Digest) -> Result<Policy, RefreshError> {
         let signed = self.server.policy(digest).await?;
         let object = to_canonical(&signed).map_err(|_| RefreshError::PolicyDiffers)?;
-        let bundle = Bundle::load(&signed.to_files())?;
+        let bundle = Rulebook::load(&signed.to_files())?;
         if bundle.digest() != digest {
             return Err(RefreshError::PolicyDiffers);
         }

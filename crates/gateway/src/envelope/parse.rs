@@ -1,4 +1,4 @@
-use crate::envelope::{DELEGATION, Kind, Message, Meta, PROOF, ambiguous};
+use crate::envelope::{DELEGATION, Kind, Message, Meta, OPINION, PROOF, STEP, ambiguous};
 use crate::json::{Flaw, Member, Span, guard, members, part};
 use crate::reply::code;
 use crate::request_id::RequestId;
@@ -164,6 +164,8 @@ fn meta(text: &str, params: &Span) -> Result<Option<Meta>, EnvelopeError> {
         let place = match member.name.as_ref() {
             DELEGATION => &mut meta.delegation,
             PROOF => &mut meta.proof,
+            STEP => &mut meta.step,
+            OPINION => &mut meta.opinion,
             "io.modelcontextprotocol/protocolVersion" => &mut meta.version,
             "io.modelcontextprotocol/clientCapabilities" => &mut meta.capabilities,
             "io.modelcontextprotocol/subscriptionId" => &mut meta.subscription,

@@ -157,6 +157,12 @@ fn takes_out_delegation_and_proof_and_nothing_else() {
             r#"{"io.chancery/delegation":"x" , "io.chancery/proof":"y" }"#,
             wrap(""),
         ),
+        (
+            r#"{"io.chancery/step":"s","k":1,"io.chancery/opinion":{"verdict":"deny"}}"#,
+            with(r#"{"k":1}"#),
+        ),
+        (r#"{"io.chancery/step":"s"}"#, wrap("")),
+        (r#"{"io.chancery/opinion":[]}"#, wrap("")),
         ("{}", with("{}")),
     ] {
         assert_eq!(forwarded(&with(given)), left, "{given}");
@@ -211,6 +217,8 @@ proptest! {
         other in value(),
         delegation in prop::option::of(value()),
         proof in prop::option::of(value()),
+        step in prop::option::of(value()),
+        opinion in prop::option::of(value()),
         pretty in any::<bool>(),
     ) {
         let message = |meta: Option<Value>| {
@@ -221,12 +229,18 @@ proptest! {
             message
         };
         let mut full = Value::Object(meta.clone().into_iter().collect());
-        for (name, value) in [(DELEGATION, &delegation), (PROOF, &proof)] {
+        let ours = [
+            (DELEGATION, &delegation),
+            (PROOF, &proof),
+            (STEP, &step),
+            (OPINION, &opinion),
+        ];
+        for (name, value) in ours {
             if let Some(value) = value {
                 full[name] = value.clone();
             }
         }
-        let untouched = delegation.is_none() && proof.is_none();
+        let untouched = ours.iter().all(|(_, value)| value.is_none());
         let left = (untouched || !meta.is_empty())
             .then(|| Value::Object(meta.into_iter().collect()));
         let full = message(Some(full));
@@ -234,7 +248,8 @@ proptest! {
         let read = client(&text).unwrap();
         let forwarded = read.forwarded();
         prop_assert_eq!(serde_json::from_str::<Value>(&forwarded).unwrap(), message(left));
-        prop_assert_eq!(read.delegation().map(|raw| raw.parse::<Value>().unwrap()), delegation);
-        prop_assert_eq!(read.proof().map(|raw| raw.parse::<Value>().unwrap()), proof);
+        prop_assert_eq!(read.delegation().map(|raw| raw.parse::<Value>().unwrap()), delegation.clone());
+        prop_assert_eq!(read.proof().map(|raw| raw.parse::<Value>().unwrap()), proof.clone());
+        prop_assert_eq!(read.opinion().map(|raw| raw.parse::<Value>().unwrap()), opinion.clone());
     }
 }

@@ -25,7 +25,7 @@ use tokio_rustls::TlsConnector;
 use super::plane::{AGENT, CODE, DOMAIN, Plane, now};
 
 pub(crate) const GATEWAY: &str = "spiffe://acme.example/service/gateway";
-const MISSION: &[u8] = b"Keep the books of March.\n";
+pub(crate) const MISSION: &str = include_str!("mission.json");
 
 /// An instance of the agent.
 pub(crate) struct Agent {
@@ -108,13 +108,23 @@ impl Agent {
 
     /// A root that the principal consents to.
     pub(crate) async fn root(&self, plane: &Plane, tools: &[Value], seconds: u64) -> IssuedRoot {
+        self.root_for(plane, tools, seconds, MISSION).await
+    }
+
+    pub(crate) async fn root_for(
+        &self,
+        plane: &Plane,
+        tools: &[Value],
+        seconds: u64,
+        mission: &str,
+    ) -> IssuedRoot {
         let server = plane.client();
         let request = DraftRoot {
             instance_id: self.id,
             person_id: plane.principal.id,
-            mission: base64url::encode(MISSION),
+            mission: base64url::encode(mission),
             authorization_details: tools.to_vec(),
-            lifetime_seconds: seconds,
+            lifetime_seconds: Some(seconds),
             max_depth: 3,
             gateway: None,
         };
@@ -206,6 +216,18 @@ impl Agent {
         issued_at: Timestamp,
         audience: &str,
     ) -> String {
+        self.proof_of(chain, tool, arguments, (issued_at, audience), Some("keep"))
+    }
+
+    /// A proof that cites a step, or none.
+    pub(crate) fn proof_of(
+        &self,
+        chain: &[String],
+        tool: &str,
+        arguments: &Value,
+        (issued_at, audience): (Timestamp, &str),
+        step: Option<&str>,
+    ) -> String {
         let none = Map::new();
         let args = arguments.as_object().unwrap_or(&none);
         let jti = random_id::<ProofKind>().unwrap().to_string();
@@ -220,7 +242,7 @@ impl Agent {
                 args,
             },
             execution: None,
-            step: None,
+            step,
         };
         draft
             .sign(self.key.public(), &|message| self.key.sign(message))

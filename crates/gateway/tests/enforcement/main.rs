@@ -15,6 +15,8 @@ mod forged_policy;
 #[cfg(test)]
 mod intermediary;
 #[cfg(test)]
+mod missions;
+#[cfg(test)]
 mod outage;
 #[cfg(test)]
 mod plane;
@@ -22,6 +24,8 @@ mod plane;
 mod presentations;
 #[cfg(test)]
 mod revoking;
+#[cfg(test)]
+mod rules;
 #[cfg(test)]
 mod said;
 #[cfg(test)]

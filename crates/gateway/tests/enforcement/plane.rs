@@ -46,7 +46,7 @@ const INDEX: &str = r#"{
     "fs/pay": {"args": {"amount": "long"}, "clear": ["amount"], "cost_arg": "amount", "cost_unit": "cents"}
   }
 }"#;
-const POLICIES: &str = r#"
+pub(crate) const POLICIES: &str = r#"
 @id("use")
 permit(principal, action, resource);
 @id("no-wipe")
@@ -258,13 +258,27 @@ impl Plane {
     }
 
     pub(crate) async fn publish(&self, version: u64, policies: &str) -> Digest {
-        let signed = self.bundle(version, policies);
+        self.publish_with(version, policies, None).await
+    }
+
+    /// A bundle with rules for chains.
+    pub(crate) async fn publish_with(
+        &self,
+        version: u64,
+        policies: &str,
+        rules: Option<Value>,
+    ) -> Digest {
+        let signed = self.bundle_with(version, policies, rules);
         self.client().publish_policy(&signed).await.unwrap();
         chancery_policy::bundle_digest(&signed.to_files()).unwrap()
     }
 
     /// A bundle as its policy signer signs it, published nowhere.
     pub(crate) fn bundle(&self, version: u64, policies: &str) -> SignedBundle {
+        self.bundle_with(version, policies, None)
+    }
+
+    fn bundle_with(&self, version: u64, policies: &str, rules: Option<Value>) -> SignedBundle {
         let index = INDEX.replace("VERSION", &version.to_string());
         let mut files = BTreeMap::from([
             ("bundle.json".to_owned(), index.into_bytes()),
@@ -272,6 +286,10 @@ impl Plane {
         ]);
         let schema = schema_text(&Index::parse(&files).unwrap());
         files.insert("schema.cedarschema".to_owned(), schema.into_bytes());
+        if let Some(rules) = rules {
+            let rules = rules.to_string().into_bytes();
+            files.insert("delegation.json".to_owned(), rules);
+        }
         let digest = chancery_policy::bundle_digest(&files).unwrap();
         let statement = SignedBundle::statement(digest);
         SignedBundle {

@@ -14,7 +14,7 @@ use chancery_types::{Algorithm, Digest, RevocationKind, base64url};
 use http::StatusCode;
 use serde_json::json;
 
-use super::agent::{Agent, Connection, Reply, evidence};
+use super::agent::{Agent, Connection, MISSION, Reply, evidence};
 use super::plane::{AGENT, DOMAIN, Plane, now};
 use super::world::{Opened, World, count, reasons, tool, tools};
 
@@ -145,9 +145,9 @@ async fn a_departed_person_leaves_nothing_behind() {
     let request = DraftRoot {
         instance_id: late.id,
         person_id: person,
-        mission: base64url::encode(b"more"),
+        mission: base64url::encode(MISSION),
         authorization_details: tools(),
-        lifetime_seconds: 600,
+        lifetime_seconds: Some(600),
         max_depth: 1,
         gateway: None,
     };

@@ -141,8 +141,13 @@ impl World {
 
     /// Opens a session with a root for `tools`.
     pub(crate) async fn open(&self, tools: &[Value]) -> Opened {
+        self.open_for(tools, super::agent::MISSION).await
+    }
+
+    /// Opens a session for another mission.
+    pub(crate) async fn open_for(&self, tools: &[Value], mission: &str) -> Opened {
         let agent = Agent::launch(&self.plane).await;
-        let root = agent.root(&self.plane, tools, 600).await;
+        let root = agent.root_for(&self.plane, tools, 600, mission).await;
         let chain = vec![root.root.clone()];
         let mut connection = agent.connect(self.address).await;
         let nonce = connection.nonce().await;

@@ -130,7 +130,21 @@ fn a_bundle_holds_its_files_and_no_others() {
         let error = Bundle::load(&files).unwrap_err();
         assert!(matches!(error, BundleError::Missing(_)), "{error}");
     }
-    for path in ["README.md", "a/bundle.json", "policies.cedar.bak", "cedar"] {
+    // Rules for delegations travel in a bundle, change its digest, and are nothing to policies.
+    let mut with = files(PERMIT);
+    with.insert("delegation.json".to_owned(), b"{}".to_vec());
+    let (with, without) = (
+        Bundle::load(&with).unwrap(),
+        Bundle::load(&files(PERMIT)).unwrap(),
+    );
+    assert_ne!(with.digest(), without.digest());
+    for path in [
+        "README.md",
+        "a/delegation.json",
+        "a/bundle.json",
+        "policies.cedar.bak",
+        "cedar",
+    ] {
         let mut files = files(PERMIT);
         files.insert(path.to_owned(), Vec::new());
         let error = Bundle::load(&files).unwrap_err();

@@ -8,7 +8,8 @@ use chancery_api::Problem;
 use chancery_api::server::Enrolled;
 use chancery_audit::PolicyPublish;
 use chancery_crypto::AwsLc;
-use chancery_policy::{Bundle, SignedBundle};
+use chancery_policy::SignedBundle;
+use chancery_session::Rulebook;
 use chancery_store::PolicyRow;
 use chancery_types::Digest;
 
@@ -34,7 +35,7 @@ pub(super) async fn publish(
     State(server): State<Arc<Server>>,
     Json(request): Json<SignedBundle>,
 ) -> Answer<Enrolled> {
-    let bundle = Bundle::load(&request.to_files())
+    let bundle = Rulebook::load(&request.to_files())
         .map_err(|error| Problem::bad_request("policy", error.to_string()))?;
     let digest = bundle.digest();
     let current = server.store.current_policy().await.map_err(stored)?;

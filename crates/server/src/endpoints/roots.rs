@@ -7,13 +7,14 @@ use axum::extract::{Path, Query, State};
 use chancery_api::Problem;
 use chancery_api::server::{DraftRoot, IssuedRoot, RootDraft as Draft, SubmitRoot};
 use chancery_api::signer::SignRoot;
+use chancery_attestation::Evidence;
 use chancery_audit::{Assurance, DelegationRoot, Disclosure};
 use chancery_crypto::{random_bytes, random_id};
 use chancery_delegation::{Entry, Mission, PersonDraft, Principal, RootDraft, Terms};
 use chancery_identity::SpiffeId;
 use chancery_identity::trust::{GatewayName, Role, TrustDocument};
 use chancery_session::{PRINCIPAL, principal_text};
-use chancery_store::RootRow;
+use chancery_store::{InstanceRow, RootRow};
 use chancery_types::id::{DelegationId, InstanceId, SessionId};
 use chancery_types::{Digest, base64url};
 
@@ -21,8 +22,9 @@ use super::instances::running;
 use super::{Answer, Wait, label, random, stored};
 use crate::Server;
 
-/// Most seconds that a root lives.
+/// Most seconds that a root lives, and how many where neither the asker nor a rule says.
 const MAX_LIFETIME_SECONDS: u64 = 3_600;
+const DEFAULT_LIFETIME_SECONDS: u64 = 1_800;
 
 /// Drafts a root for an instance that has proven its agent key.
 pub(super) async fn draft(
@@ -55,7 +57,10 @@ pub(super) async fn draft(
             "the trust document names no delegation authority",
         )
     })?;
-    if !(1..=MAX_LIFETIME_SECONDS).contains(&request.lifetime_seconds) {
+    let rules = server.chain_rules();
+    let lifetime = request.lifetime_seconds;
+    let lifetime = lifetime.unwrap_or_else(|| rules.root().by_default(DEFAULT_LIFETIME_SECONDS));
+    if !(1..=MAX_LIFETIME_SECONDS).contains(&lifetime) {
         return Err(Problem::bad_request(
             "lifetime",
             "a root lives an hour at most",
@@ -66,6 +71,17 @@ pub(super) async fn draft(
     server.check_key(&key)?;
     server.check_person(&request.person_id.to_string())?;
     server.check_mission(&mission.digest())?;
+    let ends = now.plus_seconds(lifetime);
+    if ends > mission.expires() {
+        return Err(Problem::bad_request(
+            "mission_expiry",
+            format!(
+                "the mission expires at {}; no root outlives it",
+                mission.expires()
+            ),
+        )
+        .with_remedy("delegate for fewer minutes, or write a mission that lasts longer"));
+    }
     let entries = request
         .authorization_details
         .iter()
@@ -94,7 +110,7 @@ pub(super) async fn draft(
             audience: Some(vec![home]),
             issued_at,
             not_before: issued_at,
-            expires_at: issued_at.plus_seconds(request.lifetime_seconds),
+            expires_at: issued_at.plus_seconds(lifetime),
             jti: jti.to_string(),
             max_depth: request.max_depth,
             entries: entries.collect::<Result<_, _>>()?,
@@ -117,6 +133,7 @@ pub(super) async fn draft(
             format!("the root would be refused: {reason}"),
         )
     };
+    check_rules(&server, &draft, &instance)?;
     let claims = draft.to_claims().map_err(refused)?;
     server
         .store
@@ -161,6 +178,8 @@ pub(super) async fn submit(
     if standing.revoked.has_session(&draft.sid) || standing.revoked.has_token(&draft.terms.jti) {
         return Err(Problem::forbidden("revoked", "the draft was revoked"));
     }
+    // What was drafted under other rules is not signed under these.
+    check_rules(&server, &draft, &instance)?;
     let session: SessionId = draft
         .sid
         .parse()
@@ -183,6 +202,7 @@ pub(super) async fn submit(
         .root(&SignRoot {
             claims: request.claims,
             consent: request.consent.clone(),
+            mission: mission.clone(),
         })
         .await
         .map_err(|error| match error {
@@ -273,8 +293,25 @@ fn home(trust: &TrustDocument, name: Option<&str>) -> Result<String, Problem> {
     Ok(home)
 }
 
+/// Holds a root and its holder to the operator's rules for chains.
+fn check_rules(server: &Server, draft: &RootDraft, instance: &InstanceRow) -> Result<(), Problem> {
+    let rules = server.chain_rules();
+    let evidence: Evidence = serde_json::from_value(instance.evidence.clone())
+        .map_err(|error| Problem::internal("evidence", &error))?;
+    draft
+        .check_rules(&rules)
+        .and_then(|()| rules.check_level(evidence.level()))
+        .map_err(|reason| {
+            Problem::forbidden(reason.code(), "the operator's rules refuse this root")
+                .with_remedy("look at delegation.json of the policy bundle; ask its owner")
+        })
+}
+
 fn mission(text: &str) -> Result<Mission, Problem> {
     let bytes = base64url::decode(text)
         .map_err(|_| Problem::bad_request("mission", "mission is not base64url"))?;
-    Mission::new(bytes).map_err(|error| Problem::bad_request("mission", error.to_string()))
+    Mission::parse(bytes).map_err(|error| {
+        Problem::bad_request("mission_invalid", format!("the mission, {error}"))
+            .with_remedy("chancery mission check FILE")
+    })
 }

@@ -149,6 +149,11 @@ impl Open {
         instance.advance();
         counts::decided(&mut instance.counts, decision);
         counts::decided(&mut self.counts, decision);
+        self.denials_in_a_row = match decision.outcome {
+            Ruling::Allow => 0,
+            Ruling::Deny => self.denials_in_a_row.saturating_add(1),
+            Ruling::Escalate => self.denials_in_a_row,
+        };
         self.executions.decide(decision, action);
         self.approvals.consume(&decision.approvals);
         if allowed {
@@ -182,6 +187,10 @@ impl Open {
 
     fn answer(&mut self, at: Timestamp, grant: &ApprovalGrant) -> Result<(), Fault> {
         self.approvals.check_answer(at, grant)?;
+        let approver = self.opened.entry.approver;
+        if approver.is_some_and(|approver| approver != grant.approver) {
+            return Err(Fault::OtherApprover);
+        }
         let instance = self.joined_mut(&grant.instance)?;
         instance.check_next(&grant.link)?;
         instance.advance();

@@ -33,6 +33,8 @@ pub struct Open {
     pub(crate) executions: Executions,
     pub(crate) approvals: Approvals,
     pub(crate) counts: Counts,
+    /// Calls denied since one was allowed.
+    pub(crate) denials_in_a_row: u64,
     pub(crate) revision: u64,
 }
 
@@ -61,6 +63,7 @@ impl Open {
             executions: Executions::default(),
             approvals: Approvals::default(),
             counts: counts::none(),
+            denials_in_a_row: 0,
             revision: 0,
         })
     }

@@ -2,6 +2,8 @@ mod approvals;
 mod calls;
 mod lifecycle;
 mod limits;
+mod missions;
 mod opening;
 mod properties;
+mod rules;
 mod world;

@@ -7,19 +7,20 @@ use chancery_audit::{
 use chancery_crypto::{AwsLc, SigningKey};
 use chancery_delegation::{
     Answer, ApprovalStatement, BoundedReplayMemory, Call, ChainContext, ChainTip, Credential,
-    Entry as Grantable, LinkDraft, PersonDraft, ProofContext, ProofDraft, RevocationSet, RootDraft,
-    SoftwareAuthenticator, Standing, Target, Terms, TrustAnchor, VerifiedChain, VerifiedProof,
-    verify_approval, verify_chain, verify_proof,
+    Entry as Grantable, LinkDraft, Mission, PersonDraft, ProofContext, ProofDraft, RevocationSet,
+    RootDraft, SoftwareAuthenticator, Standing, Target, Terms, TrustAnchor, VerifiedChain,
+    VerifiedProof, verify_approval, verify_chain, verify_proof,
 };
 use chancery_identity::{AttestationLevel, InstanceSpiffeId, SpiffeId};
-use chancery_policy::{Annotations, Bundle, Files, Index, schema_text};
+use chancery_policy::{Annotations, Files, Index, schema_text};
 use chancery_types::id::{ApprovalId, ExecutionId, Id, Kind, PersonId, SessionId};
 use chancery_types::{Algorithm, Digest, Timestamp};
 use serde_json::{Map, Value, json};
 
 use crate::{
     Answered, ApprovalQuestion, Budgets, CallInput, CatalogFacts, Effect, Event, ExecutionEnd,
-    Fault, Joining, Judgement, Member, Opening, PRINCIPAL, Permit, Session, principal_text,
+    Fault, Joining, Judgement, Member, Opening, Opinion, PRINCIPAL, Permit, Rulebook, Session,
+    principal_text,
 };
 
 pub(super) const GATEWAY: &str = "spiffe://example.org/service/gateway";
@@ -41,7 +42,10 @@ pub(super) struct World {
     person: SigningKey,
     holders: Vec<(SigningKey, InstanceSpiffeId)>,
     pub(super) session: SessionId,
-    pub(super) policy: Bundle,
+    pub(super) policy: Rulebook,
+    pub(super) mission: Mission,
+    /// The step that every proof cites.
+    pub(super) step: Option<&'static str>,
     next: u8,
 }
 
@@ -61,7 +65,12 @@ pub(super) fn tool(name: &str, limits: Value) -> Grantable {
         .unwrap()
 }
 
-pub(super) fn bundle(policies: &str) -> Bundle {
+pub(super) fn bundle(policies: &str) -> Rulebook {
+    rulebook(policies, None)
+}
+
+/// A bundle with rules for chains.
+pub(super) fn rulebook(policies: &str, chains: Option<Value>) -> Rulebook {
     let index = json!({"name": "p", "version": 1, "tools": {
         "bank/pay": {
             "args": {"amount": "long"}, "clear": ["amount"],
@@ -75,7 +84,33 @@ pub(super) fn bundle(policies: &str) -> Bundle {
     ]);
     let schema = schema_text(&Index::parse(&files).unwrap());
     files.insert("schema.cedarschema".to_owned(), schema.into_bytes());
-    Bundle::load(&files).unwrap()
+    if let Some(chains) = chains {
+        let chains = chains.to_string().into_bytes();
+        files.insert("delegation.json".to_owned(), chains);
+    }
+    Rulebook::load(&files).unwrap()
+}
+
+/// A mission whose one step may use everything that a test calls.
+pub(super) fn mission_document() -> Value {
+    let means = ["pay", "list", "none"]
+        .map(|tool| json!({"type": "mcp_tool", "server": "bank", "tool": tool}));
+    json!({
+        "mission": "chancery/mission/v1",
+        "goal": "Pay what is due.",
+        "outcome": {"due": 0},
+        "steps": [{"id": "step-1", "text": "Look and pay.", "means": means}],
+        "forbid": [],
+        "stop": [],
+        "budget": {"calls": 1_000, "cost_micros": 1_000_000_000_000_u64, "seconds": 3_600},
+        "approver": {"role": "approver"},
+        // Two hours after the start.
+        "expires": "2027-01-15T10:00:00Z",
+    })
+}
+
+pub(super) fn mission(document: Value) -> Mission {
+    Mission::parse(document.to_string().into_bytes()).unwrap()
 }
 
 /// What a root or link grants.
@@ -111,6 +146,8 @@ impl World {
             holders,
             session: id(1),
             policy: bundle(POLICIES),
+            mission: mission(mission_document()),
+            step: Some("step-1"),
             next: 0,
         }
     }
@@ -152,7 +189,7 @@ impl World {
                 acr: "passkey".to_owned(),
                 authenticated_at: Timestamp::from_seconds(START - 10),
             },
-            mission: Digest::of("mission"),
+            mission: self.mission.digest(),
         }
     }
 
@@ -237,6 +274,7 @@ impl World {
             gateway: Label::or_digest(GATEWAY),
             member: self.member(holder),
             chain: chain.clone(),
+            mission: self.mission.clone(),
             consent: None,
             principal: self.principal(chain),
             operator: commit("operator", &[6; 32], b"Example Ltd"),
@@ -287,7 +325,7 @@ impl World {
             chain: chain.digest(),
             call,
             execution,
-            step: Some("step-1"),
+            step: self.step,
         }
         .sign(key.public(), &|bytes| key.sign(bytes))
         .unwrap();
@@ -342,6 +380,32 @@ impl World {
         live.session.as_ref().unwrap().judge(&input)
     }
 
+    /// Judges a call of the first holder with an opinion, for a mission.
+    pub(super) fn judge_for(
+        &self,
+        live: &Live,
+        chain: &VerifiedChain,
+        execution: u8,
+        (name, args): (&str, Value),
+        mission: &Mission,
+        opinion: Option<&Opinion>,
+    ) -> Judgement {
+        let args: Map<String, Value> = args.as_object().cloned().unwrap_or_default();
+        let call = Call {
+            server: "bank",
+            target: Target::Tool(name),
+            args: &args,
+        };
+        let proof = self.proof(0, chain, call, live.now, None);
+        let principal = self.principal(chain);
+        let input = self.input(live, execution, chain, call, &proof, &principal);
+        live.session.as_ref().unwrap().judge(&CallInput {
+            mission,
+            opinion,
+            ..input
+        })
+    }
+
     /// Judges a call under another policy.
     pub(super) fn judge_under(
         &self,
@@ -349,7 +413,7 @@ impl World {
         chain: &VerifiedChain,
         execution: u8,
         (name, args): (&str, Value),
-        policy: &Bundle,
+        policy: &Rulebook,
     ) -> Judgement {
         let args: Map<String, Value> = args.as_object().cloned().unwrap_or_default();
         let call = Call {
@@ -384,7 +448,9 @@ impl World {
             proof,
             consent: None,
             principal,
+            mission: &self.mission,
             call,
+            opinion: None,
             policy: &self.policy,
             catalog: CatalogFacts {
                 digest: Digest::of("catalog"),

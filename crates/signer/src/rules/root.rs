@@ -4,9 +4,9 @@
 use chancery_api::Problem;
 use chancery_api::signer::{SignRoot, SignedToken};
 use chancery_crypto::AwsLc;
-use chancery_delegation::{Credential, RootDraft, verify_assertion};
+use chancery_delegation::{Credential, Mission, RootDraft, verify_assertion};
 use chancery_identity::trust::{Role, VerifiedTrust};
-use chancery_types::{Digest, Timestamp};
+use chancery_types::{Digest, Timestamp, base64url};
 
 use super::snapshot::Held;
 use super::{MAX_LIFETIME_SECONDS, check_instance, check_key, check_now, revoked};
@@ -52,6 +52,7 @@ pub(crate) fn sign(
         ));
     }
     check_revoked(held, &draft)?;
+    check_mission(&draft, &request.mission)?;
     let consent = consent(trust, &draft, request)?;
     draft
         .sign(consent, keys.delegation.public(), &AwsLc, &|input| {
@@ -83,6 +84,27 @@ fn check_revoked(held: &Held, draft: &RootDraft) -> Result<(), Problem> {
         None => Ok(()),
         Some((_, kind)) => Err(revoked(&format!("the {kind} of the root is revoked"))),
     }
+}
+
+/// That the claims name this mission, and that the root does not outlive it.
+fn check_mission(draft: &RootDraft, mission: &str) -> Result<(), Problem> {
+    let bytes = base64url::decode(mission)
+        .map_err(|_| Problem::bad_request("mission", "mission is not base64url"))?;
+    if Digest::of(&bytes) != draft.mission {
+        return Err(Problem::forbidden(
+            "mission_mismatch",
+            "mission_s256 is not the mission's digest",
+        ));
+    }
+    let mission = Mission::parse(bytes)
+        .map_err(|error| Problem::forbidden("mission_invalid", format!("the mission, {error}")))?;
+    if draft.terms.expires_at > mission.expires() {
+        return Err(Problem::forbidden(
+            "mission_expiry",
+            "a root does not outlive its mission",
+        ));
+    }
+    Ok(())
 }
 
 /// Verifies the consent and returns the digest of its artefact.

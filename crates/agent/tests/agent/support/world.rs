@@ -17,7 +17,12 @@ use chancery_types::id::{CredentialId, InstanceId, SessionId};
 use chancery_types::{Algorithm, Digest, Jwk, Timestamp, jws};
 
 pub(crate) const GATEWAY: &str = "spiffe://td/service/gateway";
-pub(crate) const MISSION: &[u8] = b"find the report";
+pub(crate) const MISSION: &[u8] = br#"{"mission":"chancery/mission/v1","goal":"Find the report.",
+"outcome":{"found":true},"steps":[
+{"id":"look","text":"Read.","means":[{"type":"mcp_tool","server":"files","tool":"read"}]},
+{"id":"keep","text":"Write.","means":[{"type":"mcp_tool","server":"files","tool":"write"}]}],
+"forbid":[],"stop":[],"budget":{"calls":9,"cost_micros":0,"seconds":900},
+"approver":{"role":"approver"},"expires":"2099-12-31T00:00:00Z"}"#;
 pub(crate) const AUTHORITY: &str = "https://td/authority";
 
 pub(crate) struct World {

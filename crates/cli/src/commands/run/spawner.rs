@@ -6,8 +6,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use chancery_agent::handover::{Delegator, Grant, HandoverListener};
 use chancery_agent::{Answer, Credential, Instance, SpawnEnd, SpawnError, SpawnRequest, Spawner};
-use chancery_delegation::Entry;
+use chancery_delegation::{ChainRules, Entry};
 use chancery_identity::{AgentId, SpiffeId, TrustDomain, WitBundle};
+use chancery_policy::DELEGATION_FILE;
 use tokio::process::Command;
 
 use super::agent_id;
@@ -65,7 +66,7 @@ impl ChildSpawner {
         let grant = Grant {
             agent,
             entries: entries.collect::<anyhow::Result<_>>()?,
-            lifetime_seconds: None,
+            lifetime_seconds: self.link_lifetime().await?,
             may_delegate: false,
         };
         // Only who holds the root opens the session; a child that came first would find none.
@@ -101,6 +102,19 @@ impl ChildSpawner {
             exit_code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         })
+    }
+
+    /// How long a link lives by the operator's rules in force; as long as its parent where they do not
+    /// say.
+    async fn link_lifetime(&self) -> anyhow::Result<Option<u64>> {
+        let server = self.layout.server_client();
+        let digest = server.status().await?.policy_digest;
+        let policy = server.policy(digest).await?;
+        let rules = policy.files.get(DELEGATION_FILE);
+        let rules = rules.map(|text| ChainRules::parse(text.as_bytes()));
+        let rules = rules.transpose().context(DELEGATION_FILE)?;
+        let lifetimes = rules.unwrap_or_default().link();
+        Ok(lifetimes.default_seconds.or(lifetimes.max_seconds))
     }
 
     fn command(&self, request: &SpawnRequest, socket: &std::path::Path) -> Command {
