@@ -718,7 +718,7 @@ async fn nothing_is_signed_for_what_is_revoked() {
     let draft = bench.draft();
     let id = person_id().to_string();
     let key = bench.holder.public().thumbprint().to_string();
-    let mission = Digest::of(b"mission").to_string();
+    let mission = Digest::of(mission()).to_string();
     let agent = "spiffe://example.org/agent/clerk";
     let all = [
         (RevocationKind::Token, "del_1"),

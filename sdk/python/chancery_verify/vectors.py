@@ -111,7 +111,7 @@ def _call(chain: VerifiedChain, context: dict[str, Any], vector: dict[str, Any])
     call = _request(vector["request"])
     replay = ReplayMemory(64, 64)
     for jti in context["seen_nonces"]:
-        replay.remember(chain.leaf_key.kid(), jti, plus_seconds(now, 60), now)
+        replay.remember(chain.leaf_subject, jti, plus_seconds(now, 60), now)
     started_at = context.get("started_at", context["now"] - 3_600)
     proof = ProofContext(
         now=now,

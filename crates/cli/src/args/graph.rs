@@ -12,8 +12,8 @@ use super::DataArgs;
 pub(crate) struct GraphArgs {
     #[command(flatten)]
     pub(crate) of: GraphOf,
-    /// A folder of evidence, in place of a deployment's logs.
-    #[arg(long, value_name = "DIR", conflicts_with = "data")]
+    /// A folder of evidence, in place of a deployment's logs: `--data` is not read then.
+    #[arg(long, value_name = "DIR")]
     pub(crate) evidence: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) data: DataArgs,

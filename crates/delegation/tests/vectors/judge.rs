@@ -127,7 +127,7 @@ fn judge_presentation(
     let peer: SpiffeId = peer.parse().map_err(|_| Reason::HolderMismatch)?;
     let mut replay = BoundedReplayMemory::new(64, 64);
     for seen in strings(context("seen_nonces")) {
-        let holder = chain.leaf_key().thumbprint();
+        let holder = Digest::of(chain.leaf_subject().as_str());
         replay
             .remember(&holder, &seen, now.plus_seconds(60), now)
             .unwrap();

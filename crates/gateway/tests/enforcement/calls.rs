@@ -25,6 +25,7 @@ async fn a_covered_call_is_enrolled_and_forwarded_without_its_authority() {
     assert_eq!(
         types,
         [
+            "snapshot.adopt",
             "session.open",
             "delegation.enrol",
             "session.join",

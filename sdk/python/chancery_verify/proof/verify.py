@@ -69,7 +69,8 @@ def verify_proof(
     )
     require(in_window, Reason.POP_STALE)
     require(context.peer == chain.leaf_subject, Reason.HOLDER_MISMATCH)
-    replay.remember(chain.leaf_key.kid(), claims.jti, until, context.now)
+    # By name and not by key: one instance may be the leaf of chains with many keys.
+    replay.remember(chain.leaf_subject, claims.jti, until, context.now)
     return VerifiedProof(
         claims.jti, claims.issued_at, claims.execution, claims.step, sha256(text.encode("utf-8"))
     )
