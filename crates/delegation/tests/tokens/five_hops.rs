@@ -150,7 +150,11 @@ enum No {
 
 /// The verification by a third party, from the bytes of trust documents and what was presented. The
 /// `trusted` ones are whose roots it believes; `known` whose instances it can tell.
-fn verify_offline(trusted: &[u8], known: &[&[u8]], presented: &Presented) -> Result<VerifiedChain, No> {
+fn verify_offline(
+    trusted: &[u8],
+    known: &[&[u8]],
+    presented: &Presented,
+) -> Result<VerifiedChain, No> {
     let read = |bytes: &[u8]| SignedTrust::parse(bytes).unwrap().verify(&AwsLc).unwrap();
     let trust: VerifiedTrust = read(trusted);
     let anchors: Vec<TrustAnchor> = trust
@@ -292,16 +296,28 @@ fn story(acme: &Organisation, partner: &Organisation) -> (Presented, Holder) {
     };
     let mut device = SoftwareAuthenticator::new("cred", "localhost", "https://localhost", 0);
     let consent = device
-        .assert(&draft.challenge().unwrap(), |message| acme.person.sign_der(message))
+        .assert(&draft.challenge().unwrap(), |message| {
+            acme.person.sign_der(message)
+        })
         .unwrap();
     let consent = consent.to_bytes().unwrap();
     let key = &acme.authority;
     let root = draft
-        .sign(Digest::of(&consent), key.public(), &AwsLc, &|message| key.sign(message))
+        .sign(Digest::of(&consent), key.public(), &AwsLc, &|message| {
+            key.sign(message)
+        })
         .unwrap();
     let mut chain = vec![root];
-    narrow(&mut chain, &orchestrator, terms(&worker, "link-1", 2_000, lookup(0, 100)));
-    narrow(&mut chain, &worker, terms(&foreign, "link-2", 1_000, lookup(10, 20)));
+    narrow(
+        &mut chain,
+        &orchestrator,
+        terms(&worker, "link-1", 2_000, lookup(0, 100)),
+    );
+    narrow(
+        &mut chain,
+        &worker,
+        terms(&foreign, "link-2", 1_000, lookup(10, 20)),
+    );
     let arguments = json!({"number": 15}).as_object().cloned().unwrap();
     let proof = prove(&foreign, &chain, &arguments);
     let presented = Presented {
@@ -331,25 +347,39 @@ fn prove(holder: &Holder, chain: &[String], arguments: &Map<String, Value>) -> S
 
 #[test]
 fn five_hops_over_two_organisations_verify_in_a_third() {
-    let (acme, partner) = (Organisation::new("acme.example"), Organisation::new("partner.example"));
+    let (acme, partner) = (
+        Organisation::new("acme.example"),
+        Organisation::new("partner.example"),
+    );
     let (presented, _) = story(&acme, &partner);
     let (ours, theirs) = (acme.published(), partner.published());
     let chain = verify_offline(&ours, &[&ours, &theirs], &presented).unwrap();
-    let told: Vec<String> = chain.links().map(|link| link.subject().to_string()).collect();
+    let told: Vec<String> = chain
+        .links()
+        .map(|link| link.subject().to_string())
+        .collect();
     assert!(told[0].starts_with("spiffe://acme.example/agent/orchestrator/"));
     assert!(told[1].starts_with("spiffe://acme.example/agent/worker/"));
     assert!(told[2].starts_with("spiffe://partner.example/agent/clerk/"));
     assert_eq!(chain.principal().subject, acme.person_id().to_string());
-    assert_eq!(chain.expires_at(), Timestamp::from_seconds(NOW.as_seconds() + 1_000));
+    assert_eq!(
+        chain.expires_at(),
+        Timestamp::from_seconds(NOW.as_seconds() + 1_000)
+    );
 }
 
 #[test]
 fn nothing_of_it_verifies_from_less_or_from_something_else() {
-    let (acme, partner) = (Organisation::new("acme.example"), Organisation::new("partner.example"));
+    let (acme, partner) = (
+        Organisation::new("acme.example"),
+        Organisation::new("partner.example"),
+    );
     let (presented, foreign) = story(&acme, &partner);
     let (ours, theirs) = (acme.published(), partner.published());
     let no = |trusted: &[u8], known: &[&[u8]], presented: &Presented| {
-        verify_offline(trusted, known, presented).map(drop).unwrap_err()
+        verify_offline(trusted, known, presented)
+            .map(drop)
+            .unwrap_err()
     };
     // The partner's trust document makes no roots of the other organisation.
     assert_eq!(

@@ -8,6 +8,8 @@ mod consents;
 #[cfg(test)]
 mod drafts;
 #[cfg(test)]
+mod five_hops;
+#[cfg(test)]
 mod handshakes;
 #[cfg(test)]
 mod http_signatures;

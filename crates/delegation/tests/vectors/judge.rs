@@ -8,7 +8,7 @@ use chancery_delegation::{
 };
 use chancery_identity::SpiffeId;
 use chancery_types::{
-    Jwk, RevocationKind, SignatureVerifier as _, Timestamp, base64url, parse_strict,
+    Digest, Jwk, RevocationKind, SignatureVerifier as _, Timestamp, base64url, parse_strict,
     parse_strict_with_floats, to_jcs,
 };
 use serde_json::{Map, Value, json};
