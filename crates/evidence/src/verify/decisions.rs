@@ -97,11 +97,12 @@ impl<'a> Follower<'_, 'a> {
                     .note(NoteValue::Unproven, format!("denial at {place}: {text}"));
             }
             Replay::Differs => {
-                let code = match derived.is_withdrawn() && decision.outcome == Ruling::Allow {
-                    true => "allowed_revoked",
-                    false => "decision_differs",
+                let (axis, code) = match derived.is_withdrawn() && decision.outcome == Ruling::Allow
+                {
+                    true => (Axis::Revocation, "allowed_revoked"),
+                    false => (Axis::Scope, "decision_differs"),
                 };
-                self.desk.found.add(Axis::Scope, place, code, text);
+                self.desk.found.add(axis, place, code, text);
             }
         }
         replay

@@ -68,7 +68,7 @@ pub(crate) fn check_adopted(case: &Case<'_>, desk: &mut Desk<'_>) {
         let rises = adopt.sequence > last;
         last = adopt.sequence;
         let text = "an older snapshot governed after a later one";
-        let axis = Axis::Freshness;
+        let axis = Axis::Revocation;
         desk.found
             .require(rises, axis, &place, "snapshot_order", text);
         let state = case.adopted.at(logged.leaf.index.saturating_add(1));
@@ -83,7 +83,7 @@ pub(crate) fn check_adopted(case: &Case<'_>, desk: &mut Desk<'_>) {
         let text =
             "held another epoch or other revocations than the server's log has up to its time";
         desk.found
-            .require(same, Axis::Authenticity, &place, "snapshot_differs", text);
+            .require(same, axis, &place, "snapshot_differs", text);
     }
 }
 
@@ -117,7 +117,7 @@ pub(crate) fn check_revoked_end(case: &Case<'_>, desk: &mut Desk<'_>) {
     });
     let found = causes.find(|cause| end.cause.as_ref().is_some_and(|said| said == cause));
     let text = "says that its authority was revoked; by what governed then it was not";
-    let (axis, place): (_, Place) = (Axis::Scope, case.place(logged));
+    let (axis, place): (_, Place) = (Axis::Revocation, case.place(logged));
     desk.found
         .require(found.is_some(), axis, &place, "revocation_unfounded", text);
 }
