@@ -20,7 +20,7 @@ use chancery_identity::trust::{
     DelegationAuthority, LogOrigin, ManifestIssuer, Person, PersonCredential, Role, SignedTrust,
     TrustDocument, TrustFormat, TrustSignature, VerifiedTrust,
 };
-use chancery_journal::{Config, Journal, LocalSigner};
+use chancery_journal::{Config, Journal, JournalError, LocalSigner};
 use chancery_policy::{Index, SignedBundle, schema_text};
 use chancery_server::{Clock, RemoteSigner, Server, ServerConfig};
 use chancery_signer::ca::{
@@ -220,8 +220,18 @@ impl Plane {
         let runtime = tokio::runtime::Handle::current();
         let journal = tokio::task::spawn_blocking(move || {
             let origin: chancery_tlog::Origin = format!("{DOMAIN}/log/server").parse().unwrap();
-            let signer = RemoteSigner::new(origin.clone(), remote, runtime);
-            Journal::open(Config::new(folder, origin), Arc::new(signer)).unwrap()
+            let signer = Arc::new(RemoteSigner::new(origin.clone(), remote, runtime));
+            // One that was stopped lets go of its log a moment after the last who knew it.
+            for _ in 0..500 {
+                let config = Config::new(folder.clone(), origin.clone());
+                match Journal::open(config, signer.clone()) {
+                    Err(JournalError::Locked { .. }) => {
+                        std::thread::sleep(std::time::Duration::from_millis(20));
+                    }
+                    opened => return opened.unwrap(),
+                }
+            }
+            panic!("the log of the stopped server stays locked");
         });
         let config = ServerConfig {
             store: Store::open(&self.data.join("server/chancery.db"))
