@@ -117,6 +117,8 @@ impl<'a> Exchange<'a> {
         let request = self.request(path, message, delegation)?;
         let broken = |_| HandshakeError::Broken { address };
         let answering = async {
+            // The connection may still be finishing the answer before.
+            self.sender.ready().await.map_err(broken)?;
             let response = self.sender.send_request(request).await.map_err(broken)?;
             let status = response.status();
             let body = Limited::new(response.into_body(), MESSAGE_BYTES);
