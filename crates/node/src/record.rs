@@ -1,10 +1,11 @@
 //! What a node keeps of its launches on disk: no key, only what finds the processes again.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+use chancery_crypto::replace_private_file;
 use chancery_identity::{InstanceSpiffeId, Isolation};
 use chancery_types::Timestamp;
 use chancery_types::id::LaunchId;
@@ -72,18 +73,8 @@ impl LaunchRecords {
 
     /// Writes a record, or writes it anew: whole, or not at all.
     pub(crate) fn put(&self, record: &LaunchRecord) -> io::Result<()> {
-        let path = self.path(record.launch);
-        let draft = path.with_extension("draft");
-        let mut file = OpenOptions::new()
-            .create(true)
-            .truncate(true)
-            .write(true)
-            .mode(0o600)
-            .open(&draft)?;
-        file.write_all(&serde_json::to_vec(record)?)?;
-        file.sync_all()?;
-        fs::rename(&draft, &path)?;
-        File::open(&self.folder)?.sync_all()
+        let bytes = serde_json::to_vec(record)?;
+        replace_private_file(&self.path(record.launch), &bytes).map_err(io::Error::other)
     }
 
     /// Forgets a launch whose end was heard.
