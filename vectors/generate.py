@@ -24,6 +24,10 @@ from writer import (
     order,
     payloads,
     proofs,
+    revocation_sets,
+    revocations,
+    rule_documents,
+    rules,
     sizes,
 )
 from writer.files import File
@@ -38,6 +42,7 @@ def files() -> list[File]:
         [part.write() for part in parts]
         + keys_file.write()
         + [constraints.write(), canonical.write()]
+        + [part.write() for part in (revocations, rules, revocation_sets, rule_documents)]
     )
 
 

@@ -5,7 +5,7 @@
     vectors/mutants/run.py rust             needs cargo; builds the copy once, then about two minutes
 
 Exit code 1 where a check is missed by every vector. With ``--write`` the table beside this file is
-written anew for that language.
+written anew for that language; with ``--only TEXT`` only checks in files with that in their path run.
 """
 
 from __future__ import annotations
@@ -37,11 +37,13 @@ def replaced(text: str, old: str, new: str, where: str) -> str:
     return text.replace(old, new)
 
 
-def run_python() -> Iterator[Caught]:
+def run_python(only: str) -> Iterator[Caught]:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "python"
         shutil.copytree(ROOT / "sdk" / "python", copy)
         for file, old, new, name in python.MUTANTS:
+            if only not in file:
+                continue
             path = copy / file
             text = path.read_text()
             path.write_text(replaced(text, old, new, file))
@@ -82,7 +84,7 @@ def mutate_rust(copy: Path) -> list[tuple[str, str]]:
     return mutants
 
 
-def run_rust() -> Iterator[Caught]:
+def run_rust(only: str) -> Iterator[Caught]:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "chancery"
         subprocess.run(["git", "clone", "--quiet", "--shared", str(ROOT), str(copy)], check=True)
@@ -100,6 +102,8 @@ def run_rust() -> Iterator[Caught]:
         messages = (json.loads(line) for line in built.stdout.splitlines() if line[:1] == "{")
         tests = [message["executable"] for message in messages if message.get("executable")]
         for number in range(len(mutants) + 1):
+            if number and only not in mutants[number - 1][1]:
+                continue
             done = subprocess.run(
                 [tests[-1], "--exact", "every_vector_gets_its_verdict"],
                 cwd=copy / "crates" / "delegation",
@@ -107,7 +111,7 @@ def run_rust() -> Iterator[Caught]:
                 text=True,
                 env={**os.environ, "MUTANT": str(number), "RUST_BACKTRACE": "0"},
             )
-            ids = re.findall(r'^ +"([a-z]+-\d{3}-[^:]*): ', done.stdout, re.MULTILINE)
+            ids = re.findall(r'^ +"([a-z_]+-\d{3}-[^:]*): ', done.stdout, re.MULTILINE)
             if done.returncode and not ids:
                 ids = ["the program failed"]
             if number == 0:
@@ -136,9 +140,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("language", choices=["python", "rust"])
     parser.add_argument("--write", action="store_true", help="write the table anew")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only checks in these files")
     options = parser.parse_args()
+    if options.write and options.only:
+        parser.error("--write needs every check")
     found: list[Caught] = []
-    for caught in {"python": run_python, "rust": run_rust}[options.language]():
+    for caught in {"python": run_python, "rust": run_rust}[options.language](options.only):
         found.append(caught)
         if not caught[2]:
             print(f"missed: {caught[0]} ({caught[1]})", flush=True)

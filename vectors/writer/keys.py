@@ -66,3 +66,8 @@ def thumbprint(jwk: dict[str, Any]) -> str:
     else:
         text = '{"crv":"P-256","kty":"EC","x":"%s","y":"%s"}' % (jwk["x"], jwk["y"])
     return b64(sha256(text))
+
+
+def hex_of(text: str) -> str:
+    """The hex digits of what base64url says."""
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).hex()

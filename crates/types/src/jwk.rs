@@ -1,12 +1,9 @@
 //! Public keys as JSON Web Keys, in the one spelling that our formats allow (token.md, "Key").
 
-use std::fmt;
-
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Error as _, MapAccess, Visitor};
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::{Algorithm, Digest, base64url};
+use crate::{Algorithm, Digest, base64url, members};
 
 /// A public key: Ed25519 or P-256, public members only, `alg` always present. Never a point of
 /// small order and never a non-canonical encoding. Whether a P-256 point is on the curve is
@@ -103,23 +100,8 @@ impl Jwk {
 
 impl<'de> Deserialize<'de> for Jwk {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(MembersVisitor)
-    }
-}
-
-/// Takes an object and nothing else: a derived reader takes a list of the values as well.
-struct MembersVisitor;
-
-impl<'de> Visitor<'de> for MembersVisitor {
-    type Value = Jwk;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON Web Key")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Jwk, A::Error> {
-        let fields = Fields::deserialize(MapAccessDeserializer::new(members))?;
-        fields.try_into().map_err(A::Error::custom)
+        let fields: Fields = members::object(deserializer, "a JSON Web Key")?;
+        fields.try_into().map_err(D::Error::custom)
     }
 }
 
@@ -133,15 +115,10 @@ struct Fields {
     x: String,
     #[serde(
         skip_serializing_if = "Option::is_none",
-        deserialize_with = "present",
+        deserialize_with = "members::present",
         default
     )]
     y: Option<String>,
-}
-
-/// A member that is there is a text: null is not absence.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    String::deserialize(deserializer).map(Some)
 }
 
 impl TryFrom<Fields> for Jwk {

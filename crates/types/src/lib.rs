@@ -10,6 +10,7 @@ pub mod id;
 pub mod jwk;
 pub mod jws;
 pub mod limits;
+pub mod members;
 pub mod revocation_kind;
 pub mod secret;
 pub mod signature;

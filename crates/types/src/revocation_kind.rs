@@ -3,10 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// What can be revoked, by one word each; the same in snapshots, logs, answers and commands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RevocationKind {
     /// A root or link, by its `jti`; its descendants die with it.
@@ -75,6 +75,15 @@ impl FromStr for RevocationKind {
     }
 }
 
+/// A text and nothing else: a derived reader takes an object of the word and null as well.
+impl<'de> Deserialize<'de> for RevocationKind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +94,12 @@ mod tests {
             assert_eq!(kind.name().parse(), Ok(kind));
             let wire = serde_json::to_string(&kind).unwrap();
             assert_eq!(wire, format!("\"{kind}\""));
+            assert_eq!(
+                serde_json::from_str::<RevocationKind>(&wire).ok(),
+                Some(kind)
+            );
+            let object = format!("{{\"{kind}\":null}}");
+            assert!(serde_json::from_str::<RevocationKind>(&object).is_err());
         }
         assert_eq!("Token".parse::<RevocationKind>(), Err(RevocationKindError));
     }

@@ -4,6 +4,18 @@ Pure: time and trust are arguments; nothing here reads a clock, a file or a netw
 exceptions and carry one reason code each, the same as the Rust verifier's.
 """
 
+import sys
+
+if sys.version_info < (3, 11):
+    raise ImportError(f"chancery_verify needs Python 3.11 or later; this is {sys.version.split()[0]}")
+try:
+    import cryptography as _cryptography  # noqa: F401
+except ModuleNotFoundError as _missing:
+    raise ModuleNotFoundError(
+        "chancery_verify needs the package cryptography: python3 -m pip install 'cryptography>=42'",
+        name=_missing.name,
+    ) from None
+
 from .chain.context import ChainContext, TrustAnchor
 from .chain.scope import Coverage, Restriction, Scope, authorise
 from .chain.verified import VerifiedChain, VerifiedLink
@@ -13,6 +25,13 @@ from .jwk import Jwk, JwkError
 from .proof.replay import ReplayMemory
 from .proof.verify import ProofContext, VerifiedProof, arguments_digest, verify_proof
 from .reason import Reason, Refused
+from .revocation.kind import RevocationKind
+from .revocation.revocation import Revocation, RevocationError
+from .revocation.set import RevocationSet
+from .rules.breach import RuleReason, RulesBroken
+from .rules.chain_rules import ChainRules
+from .rules.level import AttestationLevel
+from .rules.parse import RulesError
 from .timestamp import Timestamp, from_seconds
 from .token.arguments import read_arguments
 from .token.call import Call
@@ -21,8 +40,10 @@ from .webauthn.errors import ConsentRefused, Flaw
 
 __all__ = [
     "Assertion",
+    "AttestationLevel",
     "Call",
     "ChainContext",
+    "ChainRules",
     "Consent",
     "ConsentRefused",
     "Coverage",
@@ -35,6 +56,13 @@ __all__ = [
     "Refused",
     "ReplayMemory",
     "Restriction",
+    "Revocation",
+    "RevocationError",
+    "RevocationKind",
+    "RevocationSet",
+    "RuleReason",
+    "RulesBroken",
+    "RulesError",
     "Scope",
     "Timestamp",
     "TrustAnchor",

@@ -70,13 +70,17 @@ class Jwk:
 
     def kid(self) -> str:
         """The RFC 7638 thumbprint in base64url."""
+        return base64url.encode(self.thumbprint())
+
+    def thumbprint(self) -> bytes:
+        """The RFC 7638 thumbprint."""
         x = base64url.encode(self.x)
         if self.y is None:
             text = f'{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}'
         else:
             y = base64url.encode(self.y)
             text = f'{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}'
-        return base64url.encode(base64url.sha256(text.encode("ascii")))
+        return base64url.sha256(text.encode("ascii"))
 
     def is_on_curve(self) -> bool:
         """Whether a P-256 point is on its curve. Of Ed25519 nothing more is said than ``parse``

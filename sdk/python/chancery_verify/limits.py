@@ -17,3 +17,12 @@ MAX_SAFE_INTEGER = 2**53 - 1
 
 MAX_SECONDS = (2**64 - 1) // 1_000_000
 """The last second that 64 bits of microseconds hold."""
+
+MAX_REVOCATIONS = 8_192
+"""Most revocations that are in force at one time."""
+
+MAX_RULES_BYTES = 262_144
+"""Most bytes of the operator's rules for chains."""
+
+MAX_RULES_ENTRIES = 4_096
+"""Most entries of one list of the operator's rules."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from .revocation.kind import RevocationKind
+
 
 class Reason(StrEnum):
     """Why a chain, a proof or a call is refused."""
@@ -40,13 +42,18 @@ class Reason(StrEnum):
 
 
 class Refused(Exception):
-    """A refusal: the reason, and which link of the chain it is about where it is about one."""
+    """A refusal: the reason, which link of the chain it is about where it is about one, and what of
+    that link was revoked where that is why."""
 
-    def __init__(self, reason: Reason, link: int | None = None) -> None:
+    def __init__(
+        self, reason: Reason, link: int | None = None, revoked: RevocationKind | None = None
+    ) -> None:
         where = "" if link is None else f" at link {link}"
-        super().__init__(f"refused{where}: {reason.value}")
+        what = "" if revoked is None else f" ({revoked})"
+        super().__init__(f"refused{where}: {reason.value}{what}")
         self.reason = reason
         self.link = link
+        self.revoked = revoked
 
 
 def require(holds: bool, reason: Reason) -> None:

@@ -4,8 +4,21 @@ import json
 import math
 import unittest
 
-from chancery_verify import Call, Reason, Refused, ReplayMemory, arguments_digest, from_seconds
-from chancery_verify import base64url, read_arguments
+from chancery_verify import (
+    Call,
+    Reason,
+    Refused,
+    ReplayMemory,
+    Revocation,
+    RevocationError,
+    RevocationKind,
+    RevocationSet,
+    Timestamp,
+    arguments_digest,
+    base64url,
+    from_seconds,
+    read_arguments,
+)
 from chancery_verify.canonical import CanonicalError, number, to_jcs
 from chancery_verify.jws import Compact
 from chancery_verify.strict_json import StrictJsonError, parse_strict, parse_strict_with_floats
@@ -129,3 +142,29 @@ class Calls(unittest.TestCase):
         kinds = ["mcp_tool", "mcp_resource", "mcp_prompt"]
         targets = [json.dumps(Call("s", "n", {}, kind).proof_target()) for kind in kinds]
         self.assertEqual(len(set(targets)), 3)
+
+
+class Revocations(unittest.TestCase):
+    def test_a_set_is_made_of_any_order_and_the_later_stands(self) -> None:
+        one = lambda id, at: Revocation.of(RevocationKind.TOKEN, id, Timestamp(at))
+        person = Revocation.of(RevocationKind.PERSON, "per_" + "7" * 26)
+        made = RevocationSet.of([person, one("b", 1), one("a", 2), one("a", 5), one("a", 3)])
+        self.assertEqual([found.id for found in made.revocations()], ["a", "b", person.id])
+        self.assertEqual(made.since(RevocationKind.TOKEN, "a"), 5)
+        self.assertIsNone(made.since(RevocationKind.SESSION, "a"))
+        self.assertEqual(len(made), 3)
+
+    def test_a_set_is_bounded(self) -> None:
+        tokens = [Revocation.of(RevocationKind.TOKEN, f"t{number}") for number in range(8_193)]
+        self.assertEqual(len(RevocationSet.of(tokens[1:])), 8_192)
+        with self.assertRaises(RevocationError):
+            RevocationSet.of(tokens)
+
+    def test_an_identifier_is_one_of_its_kind(self) -> None:
+        for kind in RevocationKind:
+            with self.assertRaisesRegex(RevocationError, f"identifier of a {kind}: expected"):
+                Revocation.of(kind, "a b")
+
+    def test_a_refusal_says_what_is_revoked(self) -> None:
+        said = str(Refused(Reason.REVOKED, 1, RevocationKind.KEY))
+        self.assertEqual(said, "refused at link 1: revoked (key)")

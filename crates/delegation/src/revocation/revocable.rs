@@ -3,7 +3,7 @@ use std::fmt;
 use chancery_identity::{AgentId, SpiffeId};
 use chancery_types::id::{PersonId, SessionId};
 use chancery_types::limits::MAX_ROOT_SECONDS;
-use chancery_types::{Digest, RevocationKind, Timestamp};
+use chancery_types::{Digest, RevocationKind, Timestamp, members};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -90,7 +90,7 @@ impl<'de> Deserialize<'de> for Revocable {
             kind: RevocationKind,
             id: String,
         }
-        let wire = Wire::deserialize(deserializer)?;
+        let wire: Wire = members::object(deserializer, "an object of kind and id")?;
         Self::new(wire.kind, &wire.id).map_err(D::Error::custom)
     }
 }
@@ -152,7 +152,7 @@ impl Serialize for Revocation {
 
 impl<'de> Deserialize<'de> for Revocation {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let wire = Wire::deserialize(deserializer)?;
+        let wire: Wire = members::object(deserializer, "an object of kind, id and at")?;
         Ok(Self {
             what: Revocable::new(wire.kind, &wire.id).map_err(D::Error::custom)?,
             at: wire.at,

@@ -1,5 +1,5 @@
 use chancery_identity::{AttestationLevel, SpiffeId, TrustDomain};
-use chancery_types::{Digest, StrictJsonError, parse_strict};
+use chancery_types::{Digest, StrictJsonError, members, parse_strict};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -44,13 +44,17 @@ pub enum ChainRulesError {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Times {
+    #[serde(default, deserialize_with = "members::present")]
     default_seconds: Option<u64>,
+    #[serde(default, deserialize_with = "members::present")]
     max_seconds: Option<u64>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[serde(bound(deserialize = "T: Deserialize<'de>"))]
 struct Listed<T> {
+    #[serde(default, deserialize_with = "members::present")]
     allow: Option<Vec<T>>,
     #[serde(default = "Vec::new")]
     block: Vec<T>,
@@ -113,11 +117,23 @@ fn take<T: DeserializeOwned>(
     value.map_err(|error| refused(member, error.to_string()))
 }
 
+/// Takes a member that is an object.
+fn take_object<T: DeserializeOwned>(
+    members: &mut Map<String, Value>,
+    member: &'static str,
+) -> Result<Option<T>, ChainRulesError> {
+    let value = members.remove(member);
+    let value = value
+        .map(|value| members::object(value, "an object"))
+        .transpose();
+    value.map_err(|error: serde_json::Error| refused(member, error.to_string()))
+}
+
 fn lifetimes(
     members: &mut Map<String, Value>,
     member: &'static str,
 ) -> Result<Lifetimes, ChainRulesError> {
-    let Some(times) = take::<Times>(members, member)? else {
+    let Some(times) = take_object::<Times>(members, member)? else {
         return Ok(Lifetimes::default());
     };
     let (default, most) = (times.default_seconds, times.max_seconds);
@@ -140,7 +156,7 @@ fn lists<W: DeserializeOwned, T>(
     member: &'static str,
     read: impl Fn(W) -> Result<T, String>,
 ) -> Result<Lists<T>, ChainRulesError> {
-    let Some(listed) = take::<Listed<W>>(members, member)? else {
+    let Some(listed) = take_object::<Listed<W>>(members, member)? else {
         return Ok(Lists::default());
     };
     let all = |items: Vec<W>| {

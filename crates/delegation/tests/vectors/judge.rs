@@ -1,10 +1,11 @@
 use chancery_crypto::AwsLc;
 use chancery_delegation::webauthn::{AuthenticatorDataError, ClientDataError};
 use chancery_delegation::{
-    AssertionError, BoundedReplayMemory, Call, ChainContext, ConsentError, Constraint, Credential,
-    Entry, Judgement, ProofContext, Reason, Refusal, ReplayMemory, Restriction, Revocable,
-    Revocation, RevocationSet, Target, TrustAnchor, VerifiedChain, arguments_digest, authorise,
-    read_arguments, verify_chain, verify_consent, verify_proof,
+    AssertionError, BoundedReplayMemory, Call, ChainContext, ChainRules, ConsentError, Constraint,
+    Credential, Entry, Judgement, ProofContext, Reason, Refusal, ReplayMemory, Restriction,
+    Revocable, Revocation, RevocationSet, RuleBreach, RuleReason, Target, TrustAnchor,
+    VerifiedChain, arguments_digest, authorise, read_arguments, verify_chain, verify_consent,
+    verify_proof,
 };
 use chancery_identity::SpiffeId;
 use chancery_types::{
@@ -12,6 +13,8 @@ use chancery_types::{
     parse_strict_with_floats, to_jcs,
 };
 use serde_json::{Map, Value, json};
+
+use crate::documents;
 
 /// What a verifier says of a vector, in the words of the vectors.
 pub(crate) type Verdict = Map<String, Value>;
@@ -23,6 +26,8 @@ pub(crate) fn judge(file: &Value, vector: &Value) -> Option<Verdict> {
         "chancery-key-vectors/1" => judge_key(vector),
         "chancery-constraint-vectors/1" => json!({"expect": judge_constraint(vector)}),
         "chancery-canonical-vectors/1" => judge_canonical(vector),
+        "chancery-revocation-vectors/1" => documents::judge_revocations(vector),
+        "chancery-rules-vectors/1" => documents::judge_rules(vector),
         _ => return None,
     };
     verdict.as_object().cloned()
@@ -30,16 +35,19 @@ pub(crate) fn judge(file: &Value, vector: &Value) -> Option<Verdict> {
 
 /// The members of the verdict that are not what the vector states.
 pub(crate) fn differing(verdict: &Verdict, vector: &Value) -> Vec<&'static str> {
-    const STATED: [&str; 9] = [
+    const STATED: [&str; 12] = [
         "expect",
         "reason",
         "link",
+        "revoked",
         "flaw",
         "covered",
         "forbidden",
         "asked",
         "is",
         "digest",
+        "root_seconds",
+        "link_seconds",
     ];
     let differs = |name: &&str| {
         let stated = vector.get(name);
@@ -51,6 +59,8 @@ pub(crate) fn differing(verdict: &Verdict, vector: &Value) -> Vec<&'static str> 
 /// Why a chain, its consent, its proof or its call is refused.
 enum Refused {
     Chain(Refusal),
+    Level(RuleReason),
+    Rules(RuleBreach),
     Consent(ConsentError),
 }
 
@@ -60,7 +70,7 @@ impl<R: Into<Refusal>> From<R> for Refused {
     }
 }
 
-/// Judges a chain, and where they are there its consent, its proof and its call.
+/// Judges a chain, and where they are there the rules, its consent, its proof and its call.
 pub(crate) fn judge_chain(defaults: &Value, vector: &Value) -> Value {
     let mut verdict = json!({"expect": "accept", "reason": null, "link": null});
     let refused = match judge_presentation(defaults, vector, &mut verdict) {
@@ -72,6 +82,14 @@ pub(crate) fn judge_chain(defaults: &Value, vector: &Value) -> Value {
         Refused::Chain(refusal) => {
             verdict["reason"] = json!(refusal.reason.code());
             verdict["link"] = json!(refusal.link);
+            if let Some(kind) = refusal.revoked {
+                verdict["revoked"] = json!(kind);
+            }
+        }
+        Refused::Level(reason) => verdict["reason"] = json!(reason.code()),
+        Refused::Rules(breach) => {
+            verdict["reason"] = json!(breach.reason.code());
+            verdict["link"] = json!(breach.link);
         }
         Refused::Consent(error) => {
             verdict["reason"] = json!("consent_invalid");
@@ -90,7 +108,10 @@ fn judge_presentation(
         let own = vector["context"].get(name);
         own.unwrap_or(&defaults[name])
     };
-    let mut revoked = RevocationSet::default();
+    let mut revoked = match context("revoked") {
+        Value::Null => RevocationSet::default(),
+        set => serde_json::from_value(set.clone()).unwrap(),
+    };
     for jti in strings(context("revoked_jti")) {
         let what = Revocable::new(RevocationKind::Token, &jti).unwrap();
         let at = Timestamp::from_seconds(0);
@@ -111,6 +132,9 @@ fn judge_presentation(
             verifier: &AwsLc,
         },
     )?;
+    if let Some(rules) = vector.get("rules") {
+        judge_rules(&chain, rules.as_str().unwrap(), vector["level"].as_str())?;
+    }
     if let Some(consent) = vector.get("consent") {
         judge_consent(&chain, consent)?;
     }
@@ -143,6 +167,15 @@ fn judge_presentation(
     };
     verify_proof(vector["pop"].as_str(), &chain, &proof, &mut replay)?;
     judge_call(&chain, &call, verdict)
+}
+
+fn judge_rules(chain: &VerifiedChain, rules: &str, level: Option<&str>) -> Result<(), Refused> {
+    let rules = ChainRules::parse(rules.as_bytes()).unwrap();
+    if let Some(level) = level {
+        let level = level.parse().unwrap();
+        rules.check_level(level).map_err(Refused::Level)?;
+    }
+    rules.check_chain(chain).map_err(Refused::Rules)
 }
 
 fn judge_call(chain: &VerifiedChain, call: &Call<'_>, verdict: &mut Value) -> Result<(), Refused> {

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..jwk import Jwk
+from ..revocation.set import RevocationSet
 from ..timestamp import Timestamp
 
 
@@ -26,5 +26,5 @@ class ChainContext:
     anchors: tuple[TrustAnchor, ...]
     epoch: int
     """The authorities' epoch; a root of any other is refused."""
-    revoked: Callable[[str], bool]
-    """Whether the delegation with that ``jti`` was revoked."""
+    revoked: RevocationSet
+    """What is revoked."""

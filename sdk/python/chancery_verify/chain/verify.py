@@ -10,6 +10,7 @@ from ..jwk import Jwk
 from ..jws import Compact
 from ..limits import MAX_CHAIN_BYTES, MAX_CHAIN_LINKS
 from ..reason import Reason, Refused, require
+from ..revocation.kind import RevocationKind
 from ..token.claims import LinkClaims, RootClaims
 from ..token.grant import Grant
 from .context import ChainContext
@@ -65,7 +66,7 @@ def _at(
     try:
         return judge(*arguments, **named)
     except Refused as refusal:
-        raise Refused(refusal.reason, number) from None
+        raise Refused(refusal.reason, number, refusal.revoked) from None
 
 
 def _verify_root(token: Compact, text: str, digest: bytes, context: ChainContext) -> VerifiedChain:
@@ -80,6 +81,8 @@ def _verify_root(token: Compact, text: str, digest: bytes, context: ChainContext
     require(root.grant.depth == 0, Reason.BAD_DEPTH)
     audience = root.grant.audience or ()
     _check_holder(root.grant, audience, context)
+    _check_revoked(context.revoked.of_grant(root.grant))
+    _check_revoked(context.revoked.of_root(root))
     link = VerifiedLink(root.grant, text, token.signing_input_digest(), ())
     return VerifiedChain(root, token.claims, (link,), audience, digest)
 
@@ -96,6 +99,7 @@ def _verify_link(
     audience = chain.audience if grant.audience is None else grant.audience
     check_unique((link.grant for link in chain.links), grant)
     _check_holder(grant, audience, context)
+    _check_revoked(context.revoked.of_grant(grant))
     link = VerifiedLink(grant, text, token.signing_input_digest(), subsumed_by)
     return VerifiedChain(
         chain.root, chain.root_claims, (*chain.links, link), audience, chain.digest
@@ -114,4 +118,8 @@ def _check_holder(grant: Grant, audience: tuple[str, ...], context: ChainContext
     authority = any(anchor.key == grant.key for anchor in context.anchors)
     require(not authority, Reason.CYCLE)
     require(grant.key.is_on_curve(), Reason.BAD_KEY)
-    require(not context.revoked(grant.jti), Reason.REVOKED)
+
+
+def _check_revoked(found: RevocationKind | None) -> None:
+    if found is not None:
+        raise Refused(Reason.REVOKED, revoked=found)

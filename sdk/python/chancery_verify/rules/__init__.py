@@ -1,0 +1,1 @@
+"""The operator's rules for chains: how long, how deep, to whom."""
