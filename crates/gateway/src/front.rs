@@ -7,6 +7,7 @@ mod headers;
 mod hosts;
 mod mcp;
 mod outlet;
+mod places;
 mod routes;
 mod sessions;
 mod tasks;
@@ -30,6 +31,7 @@ pub use hosts::Hosts;
 pub use routes::{Endpoint, ROUTES, Route};
 
 use connection::Connection;
+use places::Places;
 use sessions::TransportSessions;
 use tasks::Tasks;
 
@@ -48,6 +50,7 @@ struct Context {
     enforcer: Arc<dyn Enforcer>,
     upstreams: Arc<Upstreams>,
     sessions: TransportSessions,
+    places: Places,
     hosts: Hosts,
     limits: Limits,
     tasks: Tasks,
@@ -87,6 +90,7 @@ impl Front {
                 enforcer,
                 upstreams,
                 sessions: TransportSessions::default(),
+                places: Places::default(),
                 hosts,
                 limits,
                 tasks: Tasks::new(),

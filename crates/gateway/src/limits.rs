@@ -26,6 +26,8 @@ pub struct Limits {
     pub idle: Duration,
     /// Most connections at once.
     pub connections: usize,
+    /// Most connections of one peer at once.
+    pub connections_per_peer: usize,
     /// Most children at once.
     pub children: usize,
     /// Most transport sessions of one peer at once.
@@ -46,6 +48,7 @@ impl Default for Limits {
             restart: Duration::from_secs(20),
             idle: Duration::from_secs(900),
             connections: 1024,
+            connections_per_peer: 64,
             children: 256,
             sessions_per_peer: 64,
         }

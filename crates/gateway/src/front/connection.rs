@@ -52,6 +52,11 @@ impl Connection {
         let Some(peer) = self.identify(&stream) else {
             return;
         };
+        let most = self.context.limits.connections_per_peer;
+        let Some(_place) = self.context.places.take(peer.name(), most) else {
+            tracing::info!(peer = %peer.name(), "a peer has too many connections");
+            return;
+        };
         let context = Arc::clone(&self.context);
         let service = service_fn(move |request| {
             let (context, peer) = (Arc::clone(&context), Arc::clone(&peer));

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use chancery_gateway::Limits;
 use http::StatusCode;
+use tokio::io::AsyncReadExt as _;
 
 use crate::support::Gateway;
 use crate::support::client::{BOTH, params};
@@ -205,4 +206,46 @@ async fn a_server_that_cannot_start_says_so() {
     assert_eq!((reply.status, reply.code()), (StatusCode::OK, 4503));
     let outcomes = gateway.enforcer.outcomes(1).await;
     assert_eq!(outcomes[0].status.as_str(), "not-forwarded");
+}
+
+#[tokio::test]
+async fn one_peer_cannot_take_the_places_of_all() {
+    let limits = Limits {
+        connections: 4,
+        connections_per_peer: 2,
+        ..Limits::default()
+    };
+    let gateway = Gateway::with(limits).await;
+    // Connections on which nothing is ever said.
+    let mut idle = Vec::new();
+    for _ in 0..2 {
+        let config = gateway.authority.client("a");
+        idle.push(tls::connect(gateway.address, config).await.unwrap());
+    }
+    for _ in 0..4 {
+        let config = gateway.authority.client("a");
+        let mut refused = tls::connect(gateway.address, config).await.unwrap();
+        let mut byte = [0; 1];
+        let closed = refused.read(&mut byte);
+        let closed = tokio::time::timeout(Duration::from_secs(5), closed).await;
+        // The end of the stream or a reset, but no silence.
+        assert!(!matches!(closed.unwrap(), Ok(1)));
+    }
+    let mut other = gateway.client("b").await;
+    assert_eq!(other.call("raw", "echo").await.status, StatusCode::OK);
+    // A place that is let go is free again.
+    idle.pop();
+    let again = tokio::time::timeout(Duration::from_secs(5), async {
+        loop {
+            let config = gateway.authority.client("a");
+            let mut stream = tls::connect(gateway.address, config).await.unwrap();
+            let mut byte = [0; 1];
+            let read = stream.read(&mut byte);
+            let silent = tokio::time::timeout(Duration::from_millis(200), read).await;
+            if silent.is_err() {
+                return stream;
+            }
+        }
+    });
+    assert!(again.await.is_ok());
 }
