@@ -651,6 +651,24 @@ async fn a_server_can_neither_unrevoke_nor_lower_the_epoch() {
     assert_eq!(bench.snapshot(3, 3, &both).await.unwrap_err(), "epoch_back");
 }
 
+/// What a server can have signed leaves room for everything after it.
+#[tokio::test]
+async fn a_server_cannot_take_what_is_to_come() {
+    let bench = Bench::new(&[]).await;
+    let ahead = "snapshot_ahead";
+    let micros = NOW.as_micros();
+    let far = micros + 61_000_000;
+    assert_eq!(bench.snapshot(far, 1, &[]).await.unwrap_err(), ahead);
+    let last = (1 << 53) - 1;
+    assert_eq!(bench.snapshot(last, 1, &[]).await.unwrap_err(), ahead);
+    assert_eq!(bench.snapshot(1, last, &[]).await.unwrap_err(), ahead);
+    assert_eq!(bench.snapshot(1, 1_001, &[]).await.unwrap_err(), ahead);
+    let late = revocation(RevocationKind::Token, "del_9", NOW.plus_seconds(1));
+    assert_eq!(bench.snapshot(1, 1, &[late]).await.unwrap_err(), ahead);
+    bench.snapshot(1, 1_000, &[]).await.unwrap();
+    bench.snapshot(micros, 1_001, &[]).await.unwrap();
+}
+
 #[tokio::test]
 async fn what_cannot_matter_any_more_may_go() {
     let bench = Bench::new(&[]).await;

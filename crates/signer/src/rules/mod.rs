@@ -13,7 +13,7 @@ use chancery_types::{Jwk, Timestamp};
 pub(crate) const MAX_LIFETIME_SECONDS: u64 = 3_600;
 
 /// How far the asker's clock may stand from the signer's.
-const MAX_SKEW_SECONDS: u64 = 60;
+pub(crate) const MAX_SKEW_SECONDS: u64 = 60;
 
 /// Refuses what would be issued to an instance that is revoked, itself or with its agent.
 fn check_instance(held: &snapshot::Held, subject: &SpiffeId) -> Result<(), Problem> {

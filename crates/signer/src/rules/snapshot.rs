@@ -12,8 +12,12 @@ use chancery_delegation::{Revocation, RevocationSet};
 use chancery_types::{Timestamp, base64url, canonical, parse_strict, to_canonical};
 use serde::{Deserialize, Serialize};
 
-use super::check_now;
+use super::{MAX_SKEW_SECONDS, check_now};
 use crate::SignerKeys;
+
+/// How many epochs a snapshot may be ahead of the last one: what a server raised while the signer
+/// was away, and far from an end behind which nothing can be raised.
+const MAX_EPOCHS: u64 = 1_000;
 
 /// The highest sequence that was signed, and what was revoked in it, kept on disk: a server that was
 /// taken over can neither go back nor forget.
@@ -81,6 +85,7 @@ impl SnapshotRatchet {
             ));
         }
         self.held.check(&snapshot)?;
+        self.held.check_reach(&snapshot, now)?;
         let input = snapshot.signing_input().map_err(|_| malformed())?;
         self.hold(Held {
             epoch: snapshot.epoch,
@@ -132,6 +137,23 @@ impl SnapshotRatchet {
 }
 
 impl Held {
+    /// Refuses what would leave no room for what follows: whoever has the server for a moment could
+    /// take all that is to come, since nothing of a ratchet is taken back.
+    fn check_reach(&self, snapshot: &Snapshot, now: Timestamp) -> Result<(), Problem> {
+        let ahead = |text: &str| Err(Problem::forbidden("snapshot_ahead", text));
+        // A sequence is its time.
+        if snapshot.sequence > now.plus_seconds(MAX_SKEW_SECONDS).as_micros() {
+            return ahead("the sequence lies in the future");
+        }
+        if snapshot.epoch.saturating_sub(self.epoch) > MAX_EPOCHS {
+            return ahead("the epoch is raised by more than a thousand");
+        }
+        if (snapshot.revoked.iter()).any(|one| one.at > snapshot.issued_at) {
+            return ahead("a revocation lies in the future");
+        }
+        Ok(())
+    }
+
     /// Refuses a snapshot that takes back an epoch, or a revocation whose chains could be alive. By
     /// the snapshot's own time, which is now within a minute, so that server and signer drop the
     /// same.
