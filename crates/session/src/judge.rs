@@ -357,7 +357,8 @@ fn check_catalog(open: &Open, input: &CallInput<'_>) -> Result<Annotations, Reas
     input.catalog.annotations.ok_or(Reason::NotInCatalog)
 }
 
-/// The approvals that hold for this action now, and whose asks they answer.
+/// The approvals that hold for this action now, and whose asks they answer. Who was revoked has
+/// approved nothing that is not used yet.
 fn grants(
     open: &Open,
     action: Digest,
@@ -366,7 +367,9 @@ fn grants(
     let mut approvals = Vec::new();
     let mut granted = BTreeSet::new();
     let (policy, now) = (input.policy.digest(), input.standing.now);
-    for (id, grant) in open.approvals.holding(action, policy, now) {
+    let revoked = input.standing.revoked;
+    let holding = open.approvals.holding(action, policy, now);
+    for (id, grant) in holding.filter(|(_, one)| !revoked.has_person(&one.approver.to_string())) {
         approvals.push(id);
         granted.extend(grant.asks.iter().map(Label::to_string));
     }

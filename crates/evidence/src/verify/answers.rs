@@ -186,6 +186,10 @@ impl Follower<'_, '_> {
             known,
             &format!("approval {} by {}", grant.approval, person.id),
         );
+        if grant.verdict == Verdict::Approve {
+            let id = person.id.to_string();
+            self.heard.check_approver(self.case, self.desk, &id, logged);
+        }
         Ok(Some(Answered {
             answer,
             approver: person.id,

@@ -18,6 +18,12 @@ use crate::report::{Found, Place};
 /// How far the clocks of two writers may differ.
 const SKEW_SECONDS: u64 = 5;
 
+/// How long after it was enrolled a gateway may still not know of what was withdrawn.
+pub(super) const GRACE_SECONDS: u64 = 900;
+
+/// The same while the gateway hears from the server.
+pub(super) const FRESH_SECONDS: u64 = 10;
+
 /// What is given and never changes.
 pub(crate) struct Case<'a> {
     pub(crate) trust: &'a VerifiedTrust,

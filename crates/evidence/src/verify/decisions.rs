@@ -90,7 +90,7 @@ impl<'a> Follower<'_, 'a> {
             }
         };
         match replay {
-            Replay::Rederived => {}
+            Replay::Rederived => self.check_heard(logged, decision),
             Replay::Unproven => {
                 self.desk
                     .found
@@ -106,6 +106,14 @@ impl<'a> Follower<'_, 'a> {
             }
         }
         replay
+    }
+
+    /// What is allowed by what the gateway says that it knew is held to what it had to know.
+    fn check_heard(&mut self, logged: &Logged, decision: &Decision) {
+        let chain = self.chains.known(decision.chain);
+        if let Some(chain) = chain.filter(|_| decision.outcome == Ruling::Allow) {
+            self.heard.check_chain(self.case, self.desk, chain, logged);
+        }
     }
 
     /// A denial for one of the gateway's own reasons, which stand beside what is judged.

@@ -13,6 +13,7 @@ use super::answers::Answers;
 use super::case::{Case, Desk};
 use super::chains::{Chains, Presented};
 use super::decisions::Replay;
+use super::heard::Heard;
 use super::members::{Members, check_alive};
 use super::policies::Policies;
 use super::proofs::{self, Memory};
@@ -33,6 +34,7 @@ pub(crate) struct Follower<'c, 'a> {
     pub(super) members: Members,
     pub(super) policies: Policies,
     pub(super) answers: Answers,
+    pub(super) heard: Heard,
     pub(super) catalog: Option<Catalog>,
     pub(super) principal: Option<Disclosure>,
     pub(super) mission: Option<Mission>,
@@ -67,6 +69,7 @@ pub(crate) fn follow<'a>(case: &Case<'a>, desk: &mut Desk<'a>) -> Followed {
         members,
         policies,
         answers: Answers::default(),
+        heard: Heard::default(),
         catalog: None,
         principal: None,
         mission: None,
@@ -383,7 +386,10 @@ impl Follower<'_, '_> {
         place: &Place,
     ) -> Option<Box<VerifiedChain>> {
         match self.chains.present(self.case, self.desk, digest, logged) {
-            Presented::Verified(chain) => Some(chain),
+            Presented::Verified(chain) => {
+                self.heard.check_chain(self.case, self.desk, &chain, logged);
+                Some(chain)
+            }
             Presented::Missing => None,
             Presented::Absent => {
                 let text = "no chain was presented";

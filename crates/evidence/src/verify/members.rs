@@ -8,17 +8,11 @@ use chancery_identity::{AttestationLevel, VerifiedWit, verify_wit};
 use chancery_session::Member;
 use chancery_types::{Digest, Timestamp};
 
-use super::case::{Case, Desk};
+use super::case::{Case, Desk, FRESH_SECONDS, GRACE_SECONDS};
 use super::roll::Logged;
 use crate::log::said;
 use crate::report::{Axis, NoteValue, Place};
 use crate::{Catalog, ObjectKind, object_path};
-
-/// How long after an instance's end was enrolled a gateway may still not know of it.
-const GRACE_SECONDS: u64 = 900;
-
-/// The same while the gateway hears from the server.
-const FRESH_SECONDS: u64 = 10;
 
 /// The tokens and manifests among the objects.
 #[derive(Debug, Default)]

@@ -6,6 +6,7 @@ mod chains;
 mod decisions;
 mod ending;
 mod follower;
+mod heard;
 mod members;
 mod objects;
 mod policies;

@@ -3,10 +3,10 @@
 use chancery_audit::EndReason;
 use chancery_crypto::AwsLc;
 use chancery_delegation::{Revocable, Revocation, RevocationSet};
-use chancery_evidence::{Report, ReportOutcome, verify, why};
+use chancery_evidence::{NoteValue, Report, ReportOutcome, verify, why};
 use chancery_types::RevocationKind;
 
-use crate::scene::{Builder, Scene, at, id};
+use crate::scene::{Builder, Scene, approver, at, id};
 
 const TOKEN: RevocationKind = RevocationKind::Token;
 
@@ -183,4 +183,92 @@ fn a_session_ends_as_revoked_only_by_what_governed() {
     ] {
         fails(&ended(beside, cause), "revocation_unfounded");
     }
+}
+
+/// What a report of a scene with late calls finds, and whether it names a late withdrawal.
+fn found(beside: fn(&mut Builder, u64), seconds: u64) -> (Vec<&'static str>, bool) {
+    let scene = Scene::late(beside, seconds);
+    let report = verify(&scene.files(), Some(&scene.trust), &AwsLc, at(2_000));
+    let mut notes = report.notes.iter();
+    let late = notes.any(|note| note.value == NoteValue::LateWithdrawal);
+    let found: std::collections::BTreeSet<_> = report
+        .findings
+        .iter()
+        .map(|finding| finding.reason)
+        .collect();
+    (found.into_iter().collect(), late)
+}
+
+#[test]
+fn a_gateway_that_keeps_quiet_about_snapshots_knows_no_less() {
+    // It never says which snapshot governs, or goes on with the one from before.
+    fn silent(play: &mut Builder, second: u64) {
+        if second == 9 {
+            play.revoke(9, TOKEN, "root-1");
+        }
+    }
+    fn stuck(play: &mut Builder, second: u64) {
+        if second == 9 {
+            play.adopt(8, 1, RevocationSet::none());
+            play.revoke(9, TOKEN, "root-1");
+        }
+    }
+    fn raised(play: &mut Builder, second: u64) {
+        if second == 9 {
+            play.raise(9, 2);
+        }
+    }
+    // The worker's link, by which nothing is allowed.
+    fn other(play: &mut Builder, second: u64) {
+        if second == 9 {
+            play.revoke(9, TOKEN, "link-1");
+        }
+    }
+    fn lifted(play: &mut Builder, second: u64) {
+        if second == 9 {
+            play.revoke(9, TOKEN, "root-1");
+            play.lift(10, TOKEN, "root-1", 9);
+        }
+    }
+    let wrong = || vec!["allowed_revoked"];
+    // What is allowed comes 11 and 22 seconds after the withdrawal, and so many more.
+    for beside in [silent, stuck, raised] {
+        assert_eq!(found(beside, 0), (vec![], true));
+        assert_eq!(found(beside, 877), (vec![], true));
+        assert_eq!(found(beside, 878), (wrong(), true));
+        assert_eq!(found(beside, 889), (wrong(), false));
+    }
+    assert_eq!(found(other, 889), (vec![], false));
+    assert_eq!(found(lifted, 889), (vec![], false));
+}
+
+#[test]
+fn nobody_who_is_revoked_approves() {
+    const PERSON: RevocationKind = RevocationKind::Person;
+    fn known(play: &mut Builder, second: u64) {
+        if second == 25 {
+            let name = approver().to_string();
+            play.revoke(24, PERSON, &name);
+            play.adopt(25, 1, &set(&[(PERSON, &name, 24)]));
+        }
+    }
+    fails(&Scene::answered_by_another(known), "approval_revoked");
+    // The same where the gateway had not learnt of it yet.
+    fn unknown(play: &mut Builder, second: u64) {
+        if second == 25 {
+            play.revoke(24, PERSON, &approver().to_string());
+        }
+    }
+    let scene = Scene::answered_by_another(unknown);
+    assert_eq!(report(&scene).findings, []);
+    // Who was not asked is no matter.
+    fn nobody(play: &mut Builder, second: u64) {
+        if second == 25 {
+            let name = id::<chancery_types::id::PersonKind>(7).to_string();
+            play.revoke(24, PERSON, &name);
+            play.adopt(25, 1, &set(&[(PERSON, &name, 24)]));
+        }
+    }
+    let scene = Scene::answered_by_another(nobody);
+    assert_eq!(report(&scene).findings, []);
 }

@@ -87,6 +87,7 @@ pub(crate) struct Signers {
     policy: SigningKey,
     pub(crate) record: SigningKey,
     person: SigningKey,
+    approver: SigningKey,
     pub(crate) gateway: LogSigner,
     pub(crate) server: LogSigner,
 }
@@ -101,6 +102,7 @@ impl Signers {
             policy: key(Algorithm::Ed25519),
             record: key(Algorithm::Ed25519),
             person: key(Algorithm::Es256),
+            approver: key(Algorithm::Es256),
             gateway: LogSigner::new("example.org/log/gateway"),
             server: LogSigner::new("example.org/log/server"),
         }
@@ -140,6 +142,22 @@ impl Scene {
         builder.beside = beside;
         builder.end.reason = reason;
         builder.end.cause = cause.map(Label::or_digest);
+        builder.play()
+    }
+
+    /// The same play with something beside it, whose calls come that many seconds later.
+    pub(crate) fn late(beside: Beside, seconds: u64) -> Self {
+        let mut builder = Builder::new(mission().to_string().into_bytes(), None);
+        builder.beside = beside;
+        builder.late = seconds;
+        builder.play()
+    }
+
+    /// The same play with something beside it, in which another person answers.
+    pub(crate) fn answered_by_another(beside: Beside) -> Self {
+        let mut builder = Builder::new(mission().to_string().into_bytes(), None);
+        builder.beside = beside;
+        builder.another = true;
         builder.play()
     }
 
@@ -198,6 +216,10 @@ pub(crate) struct Builder {
     now: Timestamp,
     proofs: u8,
     beside: Beside,
+    /// How much later everything happens that follows the joins.
+    late: u64,
+    /// Whether somebody else than the principal answers what is asked.
+    another: bool,
     end: Ending,
 }
 
@@ -207,6 +229,11 @@ pub(crate) fn key(algorithm: Algorithm) -> SigningKey {
 
 pub(crate) fn person() -> PersonId {
     id(9)
+}
+
+/// Somebody who only approves.
+pub(crate) fn approver() -> PersonId {
+    id(8)
 }
 
 impl Builder {
@@ -241,6 +268,8 @@ impl Builder {
             now: at(0),
             proofs: 0,
             beside: |_, _| {},
+            late: 0,
+            another: false,
             end: Ending {
                 reason: EndReason::Completed,
                 cause: None,
@@ -329,35 +358,39 @@ impl Builder {
         let link = self.link(&root);
         self.join(1, &link, &principal);
 
-        self.now = at(20);
+        self.now = self.later(20);
         let list = ("list", json!({}));
         if self.call(0, &root, &consent, &principal, 1, list) == Ruling::Allow {
             self.end_execution(1);
         }
-        self.now = at(21);
+        self.now = self.later(21);
         let huge = json!({"amount": 2_000_000, "memo": 0.5});
         self.call(1, &link, &consent, &principal, 2, ("pay", huge));
-        self.now = at(22);
+        self.now = self.later(22);
         self.foreign_chain(&root, 3);
-        self.now = at(23);
+        self.now = self.later(23);
         let large = json!({"amount": 5_000});
         let pay = ("pay", large.clone());
         if self.call(0, &root, &consent, &principal, 4, pay.clone()) == Ruling::Escalate {
             self.ask(4, &root, &large);
             self.stage(25);
-            self.now = at(30);
+            self.now = self.later(30);
             self.approve();
-            self.now = at(31);
+            self.now = self.later(31);
             self.call(0, &root, &consent, &principal, 5, pay);
             self.end_execution(5);
             self.stage(35);
         }
-        self.now = at(40);
+        self.now = self.later(40);
         self.step(Step::Leave(chancery_session::Leaving {
             instance: self.label(1),
             reason: LeaveReason::Completed,
         }));
         self.finish(&root)
+    }
+
+    fn later(&self, second: u64) -> Timestamp {
+        at(second.saturating_add(self.late))
     }
 
     fn stage(&mut self, second: u64) {
@@ -524,17 +557,27 @@ impl Builder {
         }
     }
 
-    fn assert(&self, challenge: &Digest) -> Assertion {
-        let mut device = SoftwareAuthenticator::new("cred", "localhost", "http://localhost", 0);
+    fn assert(&self, another: bool, challenge: &Digest) -> Assertion {
+        let Credential { credential_id, .. } = self.credential(another);
+        let mut device =
+            SoftwareAuthenticator::new(credential_id, "localhost", "http://localhost", 0);
+        let key = self.key_of(another);
         device
-            .assert(challenge, |bytes| self.signers.person.sign_der(bytes))
+            .assert(challenge, |bytes| key.sign_der(bytes))
             .unwrap()
     }
 
-    fn credential(&self) -> chancery_delegation::Credential<'_> {
+    fn key_of(&self, another: bool) -> &SigningKey {
+        match another {
+            true => &self.signers.approver,
+            false => &self.signers.person,
+        }
+    }
+
+    fn credential(&self, another: bool) -> chancery_delegation::Credential<'_> {
         Credential {
-            credential_id: "cred",
-            key: self.signers.person.public(),
+            credential_id: if another { "cred-8" } else { "cred" },
+            key: self.key_of(another).public(),
             rp_id: "localhost",
             origin: "http://localhost",
             last_counter: None,
@@ -555,7 +598,8 @@ impl Builder {
             },
             mission: self.mission.digest(),
         };
-        let artefact = self.assert(&draft.challenge().unwrap()).to_bytes().unwrap();
+        let artefact = self.assert(false, &draft.challenge().unwrap());
+        let artefact = artefact.to_bytes().unwrap();
         let consent = self.keep(ObjectKind::Consent, artefact.clone());
         let authority = &self.signers.authority;
         let token = draft
@@ -564,7 +608,7 @@ impl Builder {
             })
             .unwrap();
         let chain = self.verify(&[&token]);
-        let verified = verify_consent(&chain, &artefact, &self.credential(), &AwsLc).unwrap();
+        let verified = verify_consent(&chain, &artefact, &self.credential(false), &AwsLc).unwrap();
         let disclosure = Disclosure {
             name: Label::or_digest(PRINCIPAL),
             salt: [4; 32],
@@ -841,9 +885,11 @@ impl Builder {
             display: pending.displayed,
             session: id(1),
             policy: pending.policy,
-            expires_at: at(500),
+            expires_at: self.later(500),
         };
-        let assertion = self.assert(&statement.challenge().unwrap());
+        let another = self.another;
+        let person = if another { approver() } else { person() };
+        let assertion = self.assert(another, &statement.challenge().unwrap());
         let signed = json!({"statement": statement, "assertion": assertion});
         let evidence = self.keep(ObjectKind::Approval, to_canonical(&signed).unwrap());
         let relayed = ApprovalAnswer {
@@ -853,17 +899,18 @@ impl Builder {
             displayed: statement.display,
             policy: statement.policy,
             verdict: Verdict::Approve,
-            approver: person(),
+            approver: person,
             answer: evidence,
             expires: statement.expires_at,
         };
-        self.server.append(at(29), relayed.into());
+        self.server.append(self.later(29), relayed.into());
+        let credential = self.credential(another);
         let answer: Answer =
-            verify_approval(statement, &assertion, &self.credential(), self.now, &AwsLc).unwrap();
-        let approver_key = self.signers.person.public().thumbprint();
+            verify_approval(statement, &assertion, &credential, self.now, &AwsLc).unwrap();
+        let approver_key = self.key_of(another).public().thumbprint();
         let answered = Answered {
             answer,
-            approver: person(),
+            approver: person,
             approver_key,
             evidence,
         };
@@ -872,7 +919,7 @@ impl Builder {
 
     fn finish(mut self, root: &VerifiedChain) -> Scene {
         let index = make_index(&self.objects);
-        self.now = at(50);
+        self.now = self.later(50);
         let evidence = Some(Digest::of(&index));
         self.step(Step::End(Ending {
             evidence,
@@ -886,7 +933,7 @@ impl Builder {
             root: self.gateway.root(),
             checkpoint: Digest::of(&note),
         };
-        self.server.append(at(51), enrol.into());
+        self.server.append(self.later(51), enrol.into());
         let record = self.record(root, &index, &note);
         let enrol = RecordEnrol {
             session: id(1),
@@ -894,7 +941,7 @@ impl Builder {
             signer: self.signers.record.public().thumbprint(),
             evidence: Digest::of(&index),
         };
-        self.server.append(at(52), enrol.into());
+        self.server.append(self.later(52), enrol.into());
         for holder in [0, 1] {
             let end = IdentityEnd {
                 instance: self.label(holder),
@@ -902,7 +949,7 @@ impl Builder {
                 credentials: Vec::new(),
                 launch: None,
             };
-            self.server.append(at(53), end.into());
+            self.server.append(self.later(53), end.into());
         }
         Scene {
             signers: self.signers,
@@ -942,7 +989,7 @@ impl Builder {
         let key = &self.signers.record;
         let mut made = record::TrustRecord {
             eat_profile: record::Profile::V02,
-            iat: START + 51,
+            iat: START + self.late + 51,
             subject: self.holders[0].name.to_string(),
             model: record::Model {
                 provider: "none".into(),
@@ -1019,18 +1066,20 @@ pub(crate) fn trust(signers: &Signers) -> VerifiedTrust {
             issuer: ISSUER.to_owned(),
             key: *signers.issuer.public(),
         }],
-        people: vec![Person {
-            id: person(),
-            roles: vec![Role::Principal, Role::Approver],
-            credentials: vec![PersonCredential {
-                credential_id: "cred".to_owned(),
-                key: *signers.person.public(),
-                rp_id: "localhost".to_owned(),
-                origin: "http://localhost".to_owned(),
-                hardware: false,
-                stand_in: true,
-            }],
-        }],
+        people: vec![
+            enrolled(
+                person(),
+                vec![Role::Principal, Role::Approver],
+                "cred",
+                &signers.person,
+            ),
+            enrolled(
+                approver(),
+                vec![Role::Approver],
+                "cred-8",
+                &signers.approver,
+            ),
+        ],
         policy_signers: vec![*signers.policy.public()],
         snapshot_signers: Vec::new(),
         record_signers: vec![*signers.record.public()],
@@ -1042,6 +1091,22 @@ pub(crate) fn trust(signers: &Signers) -> VerifiedTrust {
         ],
     };
     sign_trust(document, &signers.root)
+}
+
+fn enrolled(id: PersonId, roles: Vec<Role>, credential_id: &str, key: &SigningKey) -> Person {
+    let credential = PersonCredential {
+        credential_id: credential_id.to_owned(),
+        key: *key.public(),
+        rp_id: "localhost".to_owned(),
+        origin: "http://localhost".to_owned(),
+        hardware: false,
+        stand_in: true,
+    };
+    Person {
+        id,
+        roles,
+        credentials: vec![credential],
+    }
 }
 
 pub(crate) fn sign_trust(trust: TrustDocument, root: &SigningKey) -> VerifiedTrust {

@@ -7,7 +7,7 @@ use chancery_crypto::{AwsLc, random_id};
 use chancery_delegation::{Answer, ApprovalStatement, Credential, verify_approval};
 use chancery_identity::trust::Role;
 use chancery_session::{Answered, ApprovalQuestion, Effect, Event};
-use chancery_types::id::{ApprovalId, ExecutionId, SessionId};
+use chancery_types::id::{ApprovalId, ExecutionId, PersonId, SessionId};
 use chancery_types::{Digest, Timestamp, parse_strict, to_canonical};
 use tokio::time::timeout;
 
@@ -21,6 +21,9 @@ use super::sessions::Home;
 
 /// How long a question waits for a person.
 const LIFETIME_SECONDS: u64 = 600;
+
+/// Most questions that wait in one session: people read them.
+const MOST_WAITING: usize = 32;
 
 /// How long a repeated call waits for the answer.
 const WAIT_SECONDS: u64 = 20;
@@ -80,6 +83,11 @@ impl Enforcement {
         execution: ExecutionId,
         subject: &ApprovalSubject,
     ) -> Result<Question, &'static str> {
+        let now = self.clock.now().map_err(|_| "clock_stepped_back")?;
+        let pending = live.open().into_iter().flat_map(|open| open.pending());
+        if pending.filter(|(_, one)| now < one.expires).count() >= MOST_WAITING {
+            return Err("too_many_questions");
+        }
         // The very bytes that the server digests and the person signs for.
         let display = to_canonical(subject).map_err(|_| "malformed")?;
         let displayed = Digest::of(&display);
@@ -213,6 +221,13 @@ impl Enforcement {
         let Ok((turn, now)) = self.turn().await else {
             return Settled::Refused("clock_stepped_back");
         };
+        // A snapshot that governs since the answer was verified stands before it in the log.
+        if self
+            .in_force()
+            .is_some_and(|one| is_revoked(&one, answered.approver))
+        {
+            return Settled::Refused("approval_invalid");
+        }
         match live
             .step(&self.log, turn, now, Event::Answer(Box::new(answered)))
             .await
@@ -262,6 +277,11 @@ impl Enforcement {
     }
 }
 
+fn is_revoked(in_force: &InForce, person: PersonId) -> bool {
+    let revoked = &in_force.snapshot.revoked;
+    revoked.has_person(&person.to_string())
+}
+
 /// Verifies a relayed answer: by a credential of an approver in the trust document. Whether it
 /// answers the question is the session's to say.
 fn verify_answer(
@@ -279,7 +299,7 @@ fn verify_answer(
         .credential(&assertion.credential_id)
         .filter(|(person, _)| person.roles.contains(&Role::Approver))
         .ok_or("the trust document names no approver with this credential")?;
-    if in_force.snapshot.revoked.has_person(&person.id.to_string()) {
+    if is_revoked(in_force, person.id) {
         return Err("the approver is revoked");
     }
     let key = credential.key.thumbprint();

@@ -176,6 +176,10 @@ pub const REASONS: &[(&str, &str)] = &[
         "too many nonces are open; use or wait for those",
     ),
     (
+        "too_many_questions",
+        "as many actions of this session wait for a person as may; wait for the answers",
+    ),
+    (
         "ungoverned_parameter",
         "the call carries parameters that no delegation covers",
     ),

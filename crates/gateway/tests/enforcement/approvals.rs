@@ -1,7 +1,10 @@
 use chancery_audit::Event;
 use chancery_delegation::Verdict;
+use chancery_types::RevocationKind;
 use serde_json::json;
 
+use super::missions::call;
+use super::revoking::revoke;
 use super::world::{World, count, reasons, tools};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,4 +96,48 @@ async fn a_denied_action_stays_denied() {
     let log = world.log().await;
     assert_eq!(reasons(&log), ["ask", "approval_denied", "approval_denied"]);
     assert_eq!(count(&log, "approval.grant"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_that_was_kept_falls_with_who_gave_it() {
+    let world = World::start().await;
+    let mut opened = world.open(&tools()).await;
+    let pay = || ("pay", json!({"amount": 5}));
+    let asked = call(&mut opened, pay(), Some("keep"), None).await;
+    assert_eq!(asked.reason(), "approval-pending");
+    let question = world.plane.question().await;
+    world.plane.answer(&question, Verdict::Approve).await;
+    // The answer is taken, and the call denied for something else.
+    let against = Some(json!({"verdict": "deny"}));
+    let denied = call(&mut opened, pay(), Some("keep"), against).await;
+    assert_eq!(denied.reason(), "opinion");
+    assert_eq!(count(&world.log().await, "approval.grant"), 1);
+    let person = world.plane.approver.id.to_string();
+    revoke(&world.plane, RevocationKind::Person, &person).await;
+    while count(&world.log().await, "snapshot.adopt") < 2 {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let again = call(&mut opened, pay(), Some("keep"), None).await;
+    assert_eq!(again.reason(), "approval-pending");
+    assert_eq!(world.forwarded(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_asks_only_so_much_at_once() {
+    let world = World::start().await;
+    let mut opened = world.open(&tools()).await;
+    for amount in 1..=33 {
+        let pay = ("pay", json!({"amount": amount}));
+        let asked = call(&mut opened, pay, Some("keep"), None).await;
+        let expected = match amount {
+            33 => "too_many_questions",
+            _ => "approval-pending",
+        };
+        assert_eq!(asked.reason(), expected, "{amount}");
+    }
+    let waiting = world.plane.client().approvals().await.unwrap();
+    assert_eq!(waiting.approvals.len(), 32);
+    let read = ("read", json!({"path": "/a"}));
+    let reply = call(&mut opened, read, Some("keep"), None).await;
+    assert_eq!(reply.reason(), "ok");
 }

@@ -18,7 +18,7 @@ fn mission() -> Value {
     mission
 }
 
-async fn call(
+pub(crate) async fn call(
     opened: &mut Opened,
     (name, arguments): (&str, Value),
     step: Option<&str>,

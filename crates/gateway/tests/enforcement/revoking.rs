@@ -18,7 +18,7 @@ use super::agent::{Agent, Connection, MISSION, Reply, evidence};
 use super::plane::{AGENT, DOMAIN, Plane, now};
 use super::world::{Opened, World, count, reasons, tool, tools};
 
-async fn revoke(plane: &Plane, kind: RevocationKind, id: &str) -> RevocationDone {
+pub(crate) async fn revoke(plane: &Plane, kind: RevocationKind, id: &str) -> RevocationDone {
     let request = Revoke {
         what: Revocable::new(kind, id).unwrap(),
         reason: "a test".to_owned(),

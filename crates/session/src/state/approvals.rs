@@ -46,6 +46,8 @@ pub struct Grant {
     pub policy: Digest,
     /// Whose asks it answers.
     pub asks: Vec<Label>,
+    /// Who approved it; once that person is revoked the grant is void.
+    pub approver: PersonId,
     /// When it lapses.
     pub expires: Timestamp,
 }
@@ -127,6 +129,7 @@ impl Approvals {
                 action: pending.action,
                 policy: pending.policy,
                 asks: pending.asks,
+                approver: grant.approver,
                 expires: grant.expires,
             };
             self.granted.insert(grant.approval, granted);

@@ -1,7 +1,9 @@
 use chancery_audit::{LeaveReason, Ruling};
-use chancery_delegation::{ApprovalStatement, Verdict, VerifiedChain};
+use chancery_delegation::{
+    ApprovalStatement, Revocable, Revocation, RevocationSet, Verdict, VerifiedChain,
+};
 use chancery_types::id::{PersonKind, SessionKind};
-use chancery_types::{Digest, Timestamp};
+use chancery_types::{Digest, RevocationKind, Timestamp};
 use serde_json::{Value, json};
 
 use super::world::{Live, POLICIES, START, Terms3, World, bundle, everything, id, tool};
@@ -154,6 +156,27 @@ fn a_grant_lapses_and_does_not_outlive_its_policy() {
         world.judge(&live, 0, &chain, 2, pay(5_000)).reason(),
         Reason::Ask
     );
+}
+
+#[test]
+fn a_grant_falls_with_the_person_who_gave_it() {
+    let (world, chain, mut live) = asked();
+    let statement = world.statement(&live, 1);
+    answer(&world, &mut live, statement).unwrap();
+    let judged = |person: u8| {
+        let id = id::<PersonKind>(person).to_string();
+        let what = Revocable::new(RevocationKind::Person, &id).unwrap();
+        let at = Timestamp::from_seconds(START);
+        let revoked: &mut RevocationSet = Box::leak(Box::default());
+        revoked.revoke(&Revocation { what, at }).unwrap();
+        let judged = world.judge_with(&live, 0, &chain, 2, pay(5_000), |input| {
+            input.standing.revoked = revoked;
+        });
+        judged.reason()
+    };
+    // The approver, and somebody else.
+    assert_eq!(judged(1), Reason::Ask);
+    assert_eq!(judged(2), Reason::Approved);
 }
 
 #[test]
