@@ -2,8 +2,10 @@
 
 mod agent;
 mod appends;
+mod biscuits;
 mod calls;
 mod chains;
+mod links;
 mod manifest;
 mod options;
 mod plane;
@@ -43,8 +45,10 @@ fn main() -> anyhow::Result<()> {
 type Measure = fn(&Options, &mut Report) -> anyhow::Result<()>;
 
 fn run(options: &Options) -> anyhow::Result<Report> {
-    let sections: [(&str, Measure); 6] = [
+    let sections: [(&str, Measure); 8] = [
         ("signatures", signatures::measure),
+        ("links", links::measure),
+        ("biscuits", biscuits::measure),
         ("policies", policies::measure),
         ("sessions", sessions::measure),
         ("appends", appends::measure),

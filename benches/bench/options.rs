@@ -21,7 +21,7 @@ pub(crate) struct Options {
 pub(crate) const USAGE: &str =
     "cargo bench -p chancery-benches -- [--format text|json] [--dir DIR] [--quick] [SECTION...]
 
-Sections: signatures, policies, sessions, appends, calls, revocations.
+Sections: signatures, links, biscuits, policies, sessions, appends, calls, revocations.
 --dir    the folder whose disk is measured (default: the target directory's tmp)
 --quick  a fifth of the rounds";
 

@@ -2,19 +2,27 @@
 //!
 //! A function takes any bytes, asserts what its parser guarantees, and says whether the parser took
 //! them. `fuzz_targets/` hands the functions to libFuzzer; the workspace's suite hands them the
-//! corpus and mutations of it (`cargo nextest run -p chancery-benches`). For as long as one likes,
-//! with cargo-fuzz and a nightly compiler: `cargo +nightly fuzz run types_jws`. What is found there
+//! corpus and mutations of it (`cargo nextest run -p chancery-benches`). With coverage, for as long as
+//! one likes, in seconds: `scripts/fuzz 60 types_jws`. What is found there
 //! becomes a test beside the code.
 
+#[cfg(feature = "whole")]
 mod audit;
 mod delegation;
+#[cfg(feature = "whole")]
 mod evidence;
+#[cfg(feature = "whole")]
 mod gateway;
 mod handshake;
+#[cfg(feature = "whole")]
 mod identity;
+#[cfg(feature = "whole")]
 mod journal;
+#[cfg(feature = "whole")]
 mod policy;
+#[cfg(feature = "whole")]
 mod sections;
+#[cfg(feature = "whole")]
 mod tlog;
 mod types;
 mod world;
@@ -41,16 +49,27 @@ pub const TARGETS: &[Target] = &[
     target("types_canonical", types::canonical, 20_000),
     target("types_jws", types::jws, 20_000),
     target("types_words", types::words, 20_000),
+    #[cfg(feature = "whole")]
     target("tlog_note", tlog::note, 10_000),
+    #[cfg(feature = "whole")]
     target("tlog_checkpoint", tlog::checkpoint, 5_000),
+    #[cfg(feature = "whole")]
     target("tlog_tile_path", tlog::tile_path, 20_000),
+    #[cfg(feature = "whole")]
     target("tlog_bundle", tlog::bundle, 10_000),
+    #[cfg(feature = "whole")]
     target("tlog_proof", tlog::proof, 10_000),
+    #[cfg(feature = "whole")]
     target("tlog_vkey", tlog::vkey, 10_000),
+    #[cfg(feature = "whole")]
     target("journal_frame", journal::frame, 20_000),
+    #[cfg(feature = "whole")]
     target("identity_spiffe_id", identity::spiffe_id, 20_000),
+    #[cfg(feature = "whole")]
     target("identity_x509", identity::x509, 5_000),
+    #[cfg(feature = "whole")]
     target("identity_wit", identity::wit, 10_000),
+    #[cfg(feature = "whole")]
     target("identity_trust", identity::trust_document, 2_000),
     target("delegation_chain", delegation::chain, 4_000),
     target("delegation_claims", delegation::claims, 4_000),
@@ -66,17 +85,29 @@ pub const TARGETS: &[Target] = &[
     target("delegation_approval", delegation::approval, 10_000),
     target("delegation_manifest", delegation::manifest, 2_000),
     target("delegation_envelope", delegation::envelope, 5_000),
+    #[cfg(feature = "whole")]
     target("audit_entry", audit::entry, 10_000),
+    #[cfg(feature = "whole")]
     target("audit_disclosure", audit::disclosure, 10_000),
+    #[cfg(feature = "whole")]
     target("policy_index", policy::index, 10_000),
+    #[cfg(feature = "whole")]
     target("policy_bundle", policy::bundle, 200),
+    #[cfg(feature = "whole")]
     target("gateway_client", gateway::client, 20_000),
+    #[cfg(feature = "whole")]
     target("gateway_server", gateway::server, 20_000),
+    #[cfg(feature = "whole")]
     target("gateway_presentation", gateway::presentation, 4_000),
+    #[cfg(feature = "whole")]
     target("gateway_snapshot", gateway::snapshot, 4_000),
+    #[cfg(feature = "whole")]
     target("evidence_files", evidence::files, 60),
+    #[cfg(feature = "whole")]
     target("evidence_index", evidence::index, 10_000),
+    #[cfg(feature = "whole")]
     target("evidence_catalog", evidence::catalog, 10_000),
+    #[cfg(feature = "whole")]
     target("evidence_trust_record", evidence::trust_record, 5_000),
 ];
 

@@ -3,7 +3,7 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::{Algorithm, Digest, base64url, members};
+use crate::{Algorithm, Digest, Json, base64url, members};
 
 /// A public key: Ed25519 or P-256, public members only, `alg` always present. Never a point of
 /// small order and never a non-canonical encoding. Whether a P-256 point is on the curve is
@@ -40,6 +40,45 @@ impl Jwk {
             return Err(JwkError::WeakPoint);
         }
         Ok(Self(Inner::Ed25519(x)))
+    }
+
+    /// The key that a JSON Web Key in a token says: as its `Deserialize`, without a copy.
+    pub fn from_json(json: &Json<'_>) -> Result<Self, JwkError> {
+        let members = json.as_members().ok_or(JwkError::Shape)?;
+        let text = |name: &str| {
+            let found = members.iter().find(|(known, _)| known == name);
+            found
+                .map(|(_, value)| value.as_str().ok_or(JwkError::Shape))
+                .transpose()
+        };
+        let required = |name| text(name)?.ok_or(JwkError::Shape);
+        let y = text("y")?;
+        if members.len() != if y.is_some() { 5 } else { 4 } {
+            return Err(JwkError::Shape);
+        }
+        Self::from_parts(
+            required("kty")?,
+            required("crv")?,
+            required("alg")?,
+            required("x")?,
+            y,
+        )
+    }
+
+    fn from_parts(
+        kty: &str,
+        crv: &str,
+        alg: &str,
+        x: &str,
+        y: Option<&str>,
+    ) -> Result<Self, JwkError> {
+        let coordinate =
+            |text: &str| base64url::decode_array::<32>(text).map_err(|_| JwkError::Coordinate);
+        match (kty, crv, alg, y) {
+            ("OKP", "Ed25519", "Ed25519", None) => Self::ed25519(coordinate(x)?),
+            ("EC", "P-256", "ES256", Some(y)) => Ok(Self::p256(coordinate(x)?, coordinate(y)?)),
+            _ => Err(JwkError::Shape),
+        }
     }
 
     /// A P-256 key of its two coordinates.
@@ -125,20 +164,13 @@ impl TryFrom<Fields> for Jwk {
     type Error = JwkError;
 
     fn try_from(fields: Fields) -> Result<Self, JwkError> {
-        let coordinate =
-            |text: &str| base64url::decode_array::<32>(text).map_err(|_| JwkError::Coordinate);
-        match (
-            fields.kty.as_str(),
-            fields.crv.as_str(),
-            fields.alg.as_str(),
-            &fields.y,
-        ) {
-            ("OKP", "Ed25519", "Ed25519", None) => Self::ed25519(coordinate(&fields.x)?),
-            ("EC", "P-256", "ES256", Some(y)) => {
-                Ok(Self::p256(coordinate(&fields.x)?, coordinate(y)?))
-            }
-            _ => Err(JwkError::Shape),
-        }
+        Self::from_parts(
+            &fields.kty,
+            &fields.crv,
+            &fields.alg,
+            &fields.x,
+            fields.y.as_deref(),
+        )
     }
 }
 
@@ -208,6 +240,9 @@ mod tests {
         assert_eq!(key.kid(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
         let again: Jwk = serde_json::from_str(&serde_json::to_string(&key).unwrap()).unwrap();
         assert_eq!(again, key);
+        let text = serde_json::to_string(&key).unwrap();
+        let json = crate::parse_strict_borrowed(text.as_bytes()).unwrap();
+        assert_eq!(Jwk::from_json(&json), Ok(key));
     }
 
     #[test]
@@ -246,6 +281,11 @@ mod tests {
             r#"{"kty":"OKP","kty":"OKP","crv":"Ed25519","alg":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#,
         ] {
             assert!(serde_json::from_str::<Jwk>(bad).is_err(), "{bad}");
+            let json = crate::parse_strict_borrowed(bad.as_bytes());
+            assert!(
+                json.is_err() || Jwk::from_json(&json.unwrap()).is_err(),
+                "{bad}"
+            );
         }
     }
 }

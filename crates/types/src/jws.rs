@@ -3,10 +3,13 @@
 //! The header is exactly the members that a format names; the payload is strict JSON. Which key
 //! verifies a token is never the token's to say: callers pass it to [`Compact::verify`].
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use crate::limits::MAX_JWS_BYTES;
-use crate::{Algorithm, Digest, Jwk, SignatureVerifier, base64url, parse_strict};
+use crate::{Algorithm, Digest, Json, Jwk, SignatureVerifier, base64url};
+use crate::{parse_strict, parse_strict_borrowed};
 
 /// A compact JWS that is well-formed and not yet verified.
 #[derive(Debug, Clone)]
@@ -15,7 +18,23 @@ pub struct Compact<'a> {
     pub header: Header,
     /// The payload: a JSON object, read strictly.
     pub claims: Map<String, Value>,
-    signing_input: &'a str,
+    signed: Signed<'a>,
+}
+
+/// A compact JWS whose parts are decoded and whose payload is not yet read: for readers that copy
+/// nothing. What holds for [`Compact`] holds here once [`Decoded::claims`] has succeeded.
+#[derive(Debug, Clone)]
+pub struct Decoded<'a> {
+    /// The protected header.
+    pub header: Header,
+    payload: Vec<u8>,
+    signed: Signed<'a>,
+}
+
+/// What is signed, and the signature.
+#[derive(Debug, Clone)]
+struct Signed<'a> {
+    input: &'a str,
     signature: Vec<u8>,
 }
 
@@ -48,54 +67,96 @@ pub enum JwsError {
 impl<'a> Compact<'a> {
     /// Splits and reads a token without verifying anything.
     pub fn parse(token: &'a str) -> Result<Self, JwsError> {
-        if token.len() > MAX_JWS_BYTES {
-            return Err(JwsError::TooLong);
-        }
-        let (signing_input, signature) = token.rsplit_once('.').ok_or(JwsError::Malformed)?;
-        let (header, payload) = signing_input.split_once('.').ok_or(JwsError::Malformed)?;
+        let decoded = Decoded::parse(token)?;
         Ok(Self {
-            header: Header::parse(&object(header)?)?,
-            claims: object(payload)?,
-            signing_input,
-            signature: base64url::decode(signature).map_err(|_| JwsError::Malformed)?,
+            claims: members(&decoded.payload)?,
+            header: decoded.header,
+            signed: decoded.signed,
         })
     }
 
     /// Whether `key` signed this token with the algorithm that the header names.
     pub fn verify(&self, key: &Jwk, verifier: &dyn SignatureVerifier) -> bool {
-        key.algorithm() == self.header.algorithm
-            && verifier.verify(key, self.signing_input.as_bytes(), &self.signature)
+        self.signed.verify(&self.header, key, verifier)
     }
 
     /// The bytes that are signed: header and payload as they were sent.
     pub const fn signing_input(&self) -> &'a str {
-        self.signing_input
+        self.signed.input
     }
 
     /// The digest of the signing input: `par_hash` of a child.
     pub fn signing_input_digest(&self) -> Digest {
-        Digest::of(self.signing_input)
+        Digest::of(self.signed.input)
+    }
+}
+
+impl<'a> Decoded<'a> {
+    /// Splits a token, reads its header and decodes the rest, without verifying anything.
+    pub fn parse(token: &'a str) -> Result<Self, JwsError> {
+        if token.len() > MAX_JWS_BYTES {
+            return Err(JwsError::TooLong);
+        }
+        let (input, signature) = token.rsplit_once('.').ok_or(JwsError::Malformed)?;
+        let (header, payload) = input.split_once('.').ok_or(JwsError::Malformed)?;
+        let decode = |part| base64url::decode(part).map_err(|_| JwsError::Malformed);
+        Ok(Self {
+            header: Header::parse(&decode(header)?)?,
+            payload: decode(payload)?,
+            signed: Signed {
+                input,
+                signature: decode(signature)?,
+            },
+        })
+    }
+
+    /// The payload: a JSON object, read strictly.
+    pub fn claims(&self) -> Result<Vec<(Cow<'_, str>, Json<'_>)>, JwsError> {
+        match parse_strict_borrowed(&self.payload) {
+            Ok(Json::Object(members)) => Ok(members),
+            _ => Err(JwsError::Malformed),
+        }
+    }
+
+    /// As [`Compact::verify`].
+    pub fn verify(&self, key: &Jwk, verifier: &dyn SignatureVerifier) -> bool {
+        self.signed.verify(&self.header, key, verifier)
+    }
+
+    /// As [`Compact::signing_input`].
+    pub const fn signing_input(&self) -> &'a str {
+        self.signed.input
+    }
+}
+
+impl Signed<'_> {
+    fn verify(&self, header: &Header, key: &Jwk, verifier: &dyn SignatureVerifier) -> bool {
+        key.algorithm() == header.algorithm
+            && verifier.verify(key, self.input.as_bytes(), &self.signature)
     }
 }
 
 impl Header {
-    fn parse(members: &Map<String, Value>) -> Result<Self, JwsError> {
-        if members
-            .keys()
-            .any(|name| !matches!(name.as_str(), "alg" | "typ" | "kid"))
-        {
+    fn parse(bytes: &[u8]) -> Result<Self, JwsError> {
+        let Ok(Json::Object(members)) = parse_strict_borrowed(bytes) else {
             return Err(JwsError::Malformed);
-        }
-        let text = |name: &str| {
-            members
-                .get(name)
-                .map(|v| v.as_str().ok_or(JwsError::Malformed))
         };
-        let algorithm = text("alg").ok_or(JwsError::Malformed)??;
+        let (mut alg, mut typ, mut kid) = (None, None, None);
+        for (name, value) in &members {
+            let member = match name.as_ref() {
+                "alg" => &mut alg,
+                "typ" => &mut typ,
+                "kid" => &mut kid,
+                _ => return Err(JwsError::Malformed),
+            };
+            *member = Some(value);
+        }
+        let text = |value: &Json<'_>| value.as_str().map(str::to_owned).ok_or(JwsError::Malformed);
+        let algorithm = alg.and_then(Json::as_str).ok_or(JwsError::Malformed)?;
         Ok(Self {
             algorithm: Algorithm::from_name(algorithm).ok_or(JwsError::AlgorithmNotAllowed)?,
-            typ: text("typ").ok_or(JwsError::Malformed)??.to_owned(),
-            kid: text("kid").transpose()?.map(str::to_owned),
+            typ: text(typ.ok_or(JwsError::Malformed)?)?,
+            kid: kid.map(text).transpose()?,
         })
     }
 
@@ -130,9 +191,8 @@ pub fn assemble(signing_input: &str, signature: &[u8]) -> String {
     format!("{signing_input}.{}", base64url::encode(signature))
 }
 
-fn object(part: &str) -> Result<Map<String, Value>, JwsError> {
-    let bytes = base64url::decode(part).map_err(|_| JwsError::Malformed)?;
-    match parse_strict(&bytes) {
+fn members(bytes: &[u8]) -> Result<Map<String, Value>, JwsError> {
+    match parse_strict(bytes) {
         Ok(Value::Object(members)) => Ok(members),
         _ => Err(JwsError::Malformed),
     }

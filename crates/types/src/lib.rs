@@ -7,6 +7,7 @@ pub mod base64url;
 pub mod canonical;
 pub mod digest;
 pub mod id;
+pub mod json;
 pub mod jwk;
 pub mod jws;
 pub mod limits;
@@ -19,9 +20,12 @@ pub mod timestamp;
 
 pub use canonical::{CanonicalError, to_canonical, to_jcs};
 pub use digest::{Digest, DigestError};
+pub use json::Json;
 pub use jwk::{Jwk, JwkError};
 pub use revocation_kind::{RevocationKind, RevocationKindError};
 pub use secret::Secret;
 pub use signature::{Algorithm, SignatureVerifier};
-pub use strict_json::{StrictJsonError, parse_strict, parse_strict_with_floats};
+pub use strict_json::{
+    StrictJsonError, parse_strict, parse_strict_borrowed, parse_strict_with_floats,
+};
 pub use timestamp::Timestamp;

@@ -2,7 +2,7 @@ use chancery_types::{Digest, RevocationKind, Timestamp};
 
 use super::narrowing::check_time;
 use super::verified::{Root, check_link_revoked, check_root_revoked};
-use super::verify::{check_limits, parse};
+use super::verify::{Token, check_limits, decode};
 use super::{ChainContext, Standing, verify_chain};
 use crate::token::{Grant, LinkClaims, Principal, RootClaims};
 use crate::{Reason, Refusal, RevocationSet};
@@ -50,12 +50,18 @@ impl ChainReading {
         let mut texts = links.iter();
         let text = texts.next().ok_or(Reason::Malformed)?;
         let at_root = |reason| Refusal::at(0, reason);
-        let claims = parse(text).map_err(at_root)?.claims;
-        let root = RootClaims::parse(claims.clone()).map_err(at_root)?;
+        let read = |text| {
+            let decoded = decode(text)?;
+            RootClaims::parse(Token::read(Ok(&decoded), text)?.claims)
+        };
+        let root = read(text).map_err(at_root)?;
         let mut grants = vec![root.grant];
         for (at, text) in (1..).zip(texts) {
-            let link = parse(text).and_then(|token| LinkClaims::parse(token.claims));
-            grants.push(link.map_err(|reason| Refusal::at(at, reason))?.grant);
+            let read = |text| {
+                let decoded = decode(text)?;
+                LinkClaims::parse(Token::read(Ok(&decoded), text)?.claims)
+            };
+            grants.push(read(text).map_err(|reason| Refusal::at(at, reason))?.grant);
         }
         Ok(Self {
             root: Root {
@@ -63,7 +69,6 @@ impl ChainReading {
                 epoch: root.epoch,
                 principal: root.principal,
                 mission: root.mission,
-                claims,
             },
             grants,
             digest,

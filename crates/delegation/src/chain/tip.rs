@@ -1,7 +1,7 @@
 use chancery_types::limits::{MAX_CHAIN_BYTES, MAX_CHAIN_LINKS};
 use chancery_types::{Digest, Jwk};
 
-use super::verify::{check_limits, parse};
+use super::verify::{Token, check_limits, decode};
 use super::{VerifiedChain, VerifiedLink, check_narrowing, check_unique};
 use crate::token::{Grant, LinkClaims, RootClaims};
 use crate::{Reason, Refusal};
@@ -76,8 +76,9 @@ impl ChainTip {
     }
 
     fn extend(tip: Option<Self>, link: &str, digest: Digest) -> Result<Self, Reason> {
-        let token = parse(link)?;
-        let last_hash = token.signing_input_digest();
+        let decoded = decode(link)?;
+        let token = Token::read(Ok(&decoded), link)?;
+        let last_hash = Digest::of(decoded.signing_input());
         let Some(tip) = tip else {
             let last = RootClaims::parse(token.claims)?.grant;
             return Ok(Self {

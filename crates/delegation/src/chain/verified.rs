@@ -1,6 +1,8 @@
 use chancery_identity::SpiffeId;
+use chancery_types::jws::Compact;
 use chancery_types::{CanonicalError, Digest, Jwk, Timestamp};
-use serde_json::{Map, Value};
+use serde::de::Error as _;
+use serde_json::Error as JsonError;
 
 use super::Standing;
 use super::narrowing::check_time;
@@ -27,7 +29,6 @@ pub(super) struct Root {
     pub(super) epoch: u64,
     pub(super) principal: Principal,
     pub(super) mission: Digest,
-    pub(super) claims: Map<String, Value>,
 }
 
 /// A root or link of a verified chain.
@@ -35,7 +36,6 @@ pub(super) struct Root {
 pub struct VerifiedLink {
     pub(super) grant: Grant,
     pub(super) token: String,
-    pub(super) hash: Digest,
     pub(super) subsumed_by: Vec<usize>,
 }
 
@@ -109,7 +109,10 @@ impl VerifiedChain {
 
     /// The challenge that the person's consent answers: see [`crate::consent_challenge`].
     pub fn consent_challenge(&self) -> Result<Digest, CanonicalError> {
-        crate::consent_challenge(&self.root.claims)
+        // Read again: few chains come with a consent to verify, and all of them would pay for a copy.
+        let root = Compact::parse(&self.first.token);
+        let root = root.map_err(|error| CanonicalError::NotJson(JsonError::custom(error)))?;
+        crate::consent_challenge(&root.claims)
     }
 
     /// Whether the chain still stands: in force, of the current epoch, no link revoked.
@@ -203,7 +206,8 @@ impl VerifiedLink {
     }
 
     /// The digest of the signing input: `par_hash` of a child.
-    pub const fn hash(&self) -> Digest {
-        self.hash
+    pub fn hash(&self) -> Digest {
+        let input = self.token.rsplit_once('.');
+        Digest::of(input.map_or("", |(input, _)| input))
     }
 }

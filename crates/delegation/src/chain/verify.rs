@@ -1,4 +1,4 @@
-use chancery_types::jws::{Compact, JwsError};
+use chancery_types::jws::{Decoded, JwsError};
 use chancery_types::limits::{MAX_CHAIN_BYTES, MAX_CHAIN_LINKS};
 use chancery_types::{Digest, Jwk};
 
@@ -6,7 +6,7 @@ use super::narrowing::check_time;
 use super::verified::{Root, check_link_revoked, check_root_revoked};
 use super::{ChainContext, LINK_TYP, TrustAnchor, VerifiedChain, VerifiedLink};
 use super::{check_narrowing, check_unique};
-use crate::token::{Grant, LinkClaims, RootClaims};
+use crate::token::{Grant, LinkClaims, Members, RootClaims};
 use crate::{Reason, Refusal};
 
 /// Verifies a chain, root first: limits, strict reading, the authority, then link by link
@@ -14,18 +14,19 @@ use crate::{Reason, Refusal};
 /// last. Fails closed with the first reason found.
 pub fn verify_chain(links: &[&str], context: &ChainContext<'_>) -> Result<VerifiedChain, Refusal> {
     let digest = check_limits(links)?;
+    let decoded: Vec<_> = links.iter().map(|link| decode(link)).collect();
     let mut tokens = Vec::with_capacity(links.len());
-    for (at, link) in links.iter().enumerate() {
-        tokens.push(parse(link).map_err(|reason| Refusal::at(at, reason))?);
+    for (at, (decoded, text)) in decoded.iter().zip(links).enumerate() {
+        let token = Token::read(decoded.as_ref(), text);
+        tokens.push(token.map_err(|reason| Refusal::at(at, reason))?);
     }
-    let mut tokens = tokens.into_iter().zip(links);
-    let (token, text) = tokens.next().ok_or(Reason::Malformed)?;
-    let mut chain =
-        verify_root(token, text, digest, context).map_err(|reason| Refusal::at(0, reason))?;
+    let mut tokens = tokens.into_iter();
+    let token = tokens.next().ok_or(Reason::Malformed)?;
+    let mut chain = verify_root(token, digest, context).map_err(|reason| Refusal::at(0, reason))?;
     check_link_revoked(0, &chain.first.grant, context.revoked)?;
     check_root_revoked(&chain.root, context.revoked)?;
-    for (at, (token, text)) in (1..).zip(tokens) {
-        verify_link(&mut chain, token, text, context).map_err(|reason| Refusal::at(at, reason))?;
+    for (at, token) in (1..).zip(tokens) {
+        verify_link(&mut chain, token, context).map_err(|reason| Refusal::at(at, reason))?;
         check_link_revoked(at, &chain.leaf().grant, context.revoked)?;
     }
     if chain.epoch() == context.epoch {
@@ -57,38 +58,75 @@ pub(super) fn check_limits(links: &[&str]) -> Result<Digest, Reason> {
     Ok(Digest::of_parts(parts))
 }
 
-/// Reads a root or link without verifying it.
-pub(super) fn parse(link: &str) -> Result<Compact<'_>, Reason> {
-    let token = Compact::parse(link).map_err(|error| match error {
+/// A root or link that was read and not verified.
+pub(super) struct Token<'a> {
+    decoded: &'a Decoded<'a>,
+    text: &'a str,
+    pub(super) claims: Members<'a>,
+}
+
+/// Decodes a root or link.
+pub(super) fn decode(link: &str) -> Result<Decoded<'_>, Reason> {
+    Decoded::parse(link).map_err(reason)
+}
+
+impl<'a> Token<'a> {
+    /// Reads a root or link without verifying it.
+    pub(super) fn read(
+        decoded: Result<&'a Decoded<'a>, &Reason>,
+        text: &'a str,
+    ) -> Result<Self, Reason> {
+        let decoded = decoded.map_err(|reason| *reason)?;
+        let claims = Members::new(decoded.claims().map_err(reason)?);
+        if decoded.header.typ != LINK_TYP {
+            return Err(Reason::WrongTyp);
+        }
+        if decoded.header.kid.is_none() {
+            return Err(Reason::Malformed);
+        }
+        Ok(Self {
+            decoded,
+            text,
+            claims,
+        })
+    }
+
+    fn kid(&self) -> Option<&str> {
+        self.decoded.header.kid.as_deref()
+    }
+
+    fn check_signature(&self, key: &Jwk, context: &ChainContext<'_>) -> Result<(), Reason> {
+        if self.decoded.header.algorithm != key.algorithm() {
+            Err(Reason::AlgNotAllowed)
+        } else if !self.decoded.verify(key, context.verifier) {
+            Err(Reason::BadSignature)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+const fn reason(error: JwsError) -> Reason {
+    match error {
         JwsError::TooLong => Reason::TooLong,
         JwsError::Malformed => Reason::Malformed,
         JwsError::AlgorithmNotAllowed => Reason::AlgNotAllowed,
-    })?;
-    if token.header.typ != LINK_TYP {
-        return Err(Reason::WrongTyp);
     }
-    if token.header.kid.is_none() {
-        return Err(Reason::Malformed);
-    }
-    Ok(token)
 }
 
 fn verify_root(
-    mut token: Compact<'_>,
-    text: &str,
+    token: Token<'_>,
     digest: Digest,
     context: &ChainContext<'_>,
 ) -> Result<VerifiedChain, Reason> {
-    let named = |anchor: &&TrustAnchor| token.header.kid.as_deref() == Some(&anchor.key.kid());
+    let named = |anchor: &&TrustAnchor| token.kid() == Some(&anchor.key.kid());
     let anchor = context
         .anchors
         .iter()
         .find(named)
         .ok_or(Reason::UntrustedRoot)?;
-    verify_signature(&token, &anchor.key, context)?;
-    let hash = token.signing_input_digest();
-    let claims = std::mem::take(&mut token.claims);
-    let root = RootClaims::parse(claims.clone())?;
+    token.check_signature(&anchor.key, context)?;
+    let root = RootClaims::parse(token.claims)?;
     let speaks_for =
         |known: &TrustAnchor| known.key == anchor.key && known.issuer == root.grant.issuer;
     if !context.anchors.iter().any(speaks_for) {
@@ -105,12 +143,10 @@ fn verify_root(
             epoch: root.epoch,
             principal: root.principal,
             mission: root.mission,
-            claims,
         },
         first: VerifiedLink {
             grant: root.grant,
-            token: text.to_owned(),
-            hash,
+            token: token.text.to_owned(),
             subsumed_by: Vec::new(),
         },
         rest: Vec::new(),
@@ -121,18 +157,16 @@ fn verify_root(
 
 fn verify_link(
     chain: &mut VerifiedChain,
-    mut token: Compact<'_>,
-    text: &str,
+    token: Token<'_>,
     context: &ChainContext<'_>,
 ) -> Result<(), Reason> {
     let parent = chain.leaf();
-    if token.header.kid.as_deref() != Some(&parent.grant.key.kid()) {
+    if token.kid() != Some(&parent.grant.key.kid()) {
         return Err(Reason::BadSignature);
     }
-    verify_signature(&token, &parent.grant.key, context)?;
-    let hash = token.signing_input_digest();
-    let child = LinkClaims::parse(std::mem::take(&mut token.claims))?;
-    let subsumed_by = check_narrowing(&parent.grant, &chain.audience, &parent.hash, &child)?;
+    token.check_signature(&parent.grant.key, context)?;
+    let child = LinkClaims::parse(token.claims)?;
+    let subsumed_by = check_narrowing(&parent.grant, &chain.audience, &parent.hash(), &child)?;
     let grant = child.grant;
     let audience = grant.audience.clone();
     let audience = audience.unwrap_or_else(|| chain.audience.clone());
@@ -141,25 +175,10 @@ fn verify_link(
     chain.audience = audience;
     chain.rest.push(VerifiedLink {
         grant,
-        token: text.to_owned(),
-        hash,
+        token: token.text.to_owned(),
         subsumed_by,
     });
     Ok(())
-}
-
-fn verify_signature(
-    token: &Compact<'_>,
-    key: &Jwk,
-    context: &ChainContext<'_>,
-) -> Result<(), Reason> {
-    if token.header.algorithm != key.algorithm() {
-        Err(Reason::AlgNotAllowed)
-    } else if !token.verify(key, context.verifier) {
-        Err(Reason::BadSignature)
-    } else {
-        Ok(())
-    }
 }
 
 /// What holds for a grant by itself at this verifier and moment.

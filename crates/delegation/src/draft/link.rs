@@ -3,7 +3,7 @@ use chancery_types::SignatureVerifier;
 use super::{DraftError, Signer, Terms, link_signing_input, sign_link};
 use crate::Reason;
 use crate::chain::ChainTip;
-use crate::token::LinkClaims;
+use crate::token::{LinkClaims, Members};
 
 /// A link to be made by the holder of a chain for the next holder.
 #[derive(Debug, Clone)]
@@ -29,7 +29,7 @@ impl LinkDraft {
             parent: *tip.hash(),
         };
         let members = claims.to_members();
-        tip.check(&LinkClaims::parse(members.clone())?)?;
+        tip.check(&LinkClaims::parse(Members::of(&members))?)?;
         let input = link_signing_input(tip.key(), members)?;
         let token = sign_link(&input, tip.key(), verifier, sign)?;
         tip.check_size(token.len())?;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{DraftError, Signer, Terms, link_signing_input, sign_link};
 use crate::Reason;
 use crate::rules::{ChainRules, RuleReason};
-use crate::token::{Principal, RootClaims};
+use crate::token::{Members, Principal, RootClaims};
 
 /// A root to be made by the delegation authority.
 #[derive(Debug, Clone)]
@@ -64,7 +64,7 @@ impl RootDraft {
             return Err(Reason::Cycle.into());
         }
         let members = self.claims(consent).to_members();
-        RootClaims::parse(members.clone())?;
+        RootClaims::parse(Members::of(&members))?;
         let token = sign_link(&link_signing_input(key, members)?, key, verifier, sign)?;
         if token.len() > MAX_CHAIN_BYTES {
             return Err(Reason::TooLong.into());
@@ -118,7 +118,7 @@ impl RootDraft {
             epoch,
             principal,
             mission,
-        } = RootClaims::parse(members)?;
+        } = RootClaims::parse(Members::of(&members))?;
         if grant.depth != 0 {
             return Err(Reason::BadDepth);
         }

@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use chancery_identity::SpiffeId;
 use chancery_types::limits::{MAX_CHAIN_BYTES, MAX_CHAIN_LINKS, MAX_JWS_BYTES};
-use chancery_types::{Digest, Timestamp, base64url, to_canonical};
+use chancery_types::{Digest, Json, Timestamp, base64url, to_canonical};
 use serde_json::{Map, Value, json};
 
 use super::{HANDSHAKE_PROTOCOL, HandshakeRefusal};
@@ -97,7 +97,7 @@ pub struct Conclusion {
 impl Offer {
     /// Reads the JSON object of an offer; refuses members that are not its own.
     pub fn parse(value: Value) -> Result<Self, HandshakeRefusal> {
-        let mut members = open(value, "offer")?;
+        let mut members = open(&value, "offer")?;
         let offer = Self {
             nonce: text(&mut members, "nonce")?.parse()?,
             wit: token(&mut members, "wit")?,
@@ -158,7 +158,7 @@ impl OfferedTerms {
 impl Accept {
     /// Reads the JSON object of an answer; refuses members that are not its own.
     pub fn parse(value: Value) -> Result<Self, HandshakeRefusal> {
-        let mut members = open(value, "accept")?;
+        let mut members = open(&value, "accept")?;
         let accept = Self {
             nonce: text(&mut members, "nonce")?.parse()?,
             wit: token(&mut members, "wit")?,
@@ -184,13 +184,13 @@ impl Conclusion {
     /// Reads the JSON object of an end; refuses members that are not its own. Number and size of
     /// the links are checked before any of them is read.
     pub fn parse(value: Value) -> Result<Self, HandshakeRefusal> {
-        let mut members = open(value, "conclusion")?;
+        let mut members = open(&value, "conclusion")?;
         let links = members.array("chain").map_err(malformed)?;
         if links.len() > MAX_CHAIN_LINKS {
             return Err(HandshakeRefusal::TooLong);
         }
         let chain = links.into_iter().map(|link| match link {
-            Value::String(link) => Ok(link),
+            Json::Text(link) => Ok(link.into_owned()),
             _ => Err(HandshakeRefusal::Malformed),
         });
         let chain: Vec<String> = chain.collect::<Result<_, _>>()?;
@@ -218,14 +218,14 @@ impl Conclusion {
     }
 }
 
-fn open(value: Value, message: &str) -> Result<Members, HandshakeRefusal> {
+fn open<'a>(value: &'a Value, message: &str) -> Result<Members<'a>, HandshakeRefusal> {
     let Value::Object(members) = value else {
         return Err(HandshakeRefusal::Malformed);
     };
     if members.get("protocol").and_then(Value::as_str) != Some(HANDSHAKE_PROTOCOL) {
         return Err(HandshakeRefusal::Protocol);
     }
-    let mut members = Members::new(members);
+    let mut members = Members::of(members);
     let (_, named) = (
         text(&mut members, "protocol")?,
         text(&mut members, "message")?,
@@ -237,11 +237,11 @@ fn open(value: Value, message: &str) -> Result<Members, HandshakeRefusal> {
     }
 }
 
-fn text(members: &mut Members, name: &str) -> Result<String, HandshakeRefusal> {
+fn text(members: &mut Members<'_>, name: &str) -> Result<String, HandshakeRefusal> {
     members.text(name).map_err(malformed)
 }
 
-fn token(members: &mut Members, name: &str) -> Result<String, HandshakeRefusal> {
+fn token(members: &mut Members<'_>, name: &str) -> Result<String, HandshakeRefusal> {
     let token = text(members, name)?;
     if token.len() > MAX_JWS_BYTES {
         return Err(HandshakeRefusal::TooLong);
@@ -249,8 +249,8 @@ fn token(members: &mut Members, name: &str) -> Result<String, HandshakeRefusal> 
     Ok(token)
 }
 
-fn entries(value: Value) -> Result<Vec<Entry>, HandshakeRefusal> {
-    let Value::Array(values) = value else {
+fn entries(value: Json<'_>) -> Result<Vec<Entry>, HandshakeRefusal> {
+    let Json::List(values) = value else {
         return Err(HandshakeRefusal::Malformed);
     };
     if values.len() > MAX_ENTRIES {
@@ -258,11 +258,11 @@ fn entries(value: Value) -> Result<Vec<Entry>, HandshakeRefusal> {
     }
     values
         .iter()
-        .map(|value| Entry::parse(value).map_err(malformed))
+        .map(|value| Entry::read(value).map_err(malformed))
         .collect()
 }
 
-fn restrictions(members: &mut Members, name: &str) -> Result<Vec<Entry>, HandshakeRefusal> {
+fn restrictions(members: &mut Members<'_>, name: &str) -> Result<Vec<Entry>, HandshakeRefusal> {
     members.optional(name).map_or(Ok(Vec::new()), entries)
 }
 

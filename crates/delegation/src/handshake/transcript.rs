@@ -124,7 +124,7 @@ impl Transcript {
             return Err(HandshakeRefusal::Malformed);
         }
         self.check_signature(&proof, role, context.verifier)?;
-        let claims = Claims::parse(proof.claims).map_err(|_| HandshakeRefusal::Malformed)?;
+        let claims = Claims::parse(&proof.claims).map_err(|_| HandshakeRefusal::Malformed)?;
         self.check_claims(&claims, role)?;
         context.check_time(claims.issued_at)
     }
@@ -201,8 +201,8 @@ struct Claims {
 }
 
 impl Claims {
-    fn parse(members: Map<String, Value>) -> Result<Self, Reason> {
-        let mut members = Members::new(members);
+    fn parse(members: &Map<String, Value>) -> Result<Self, Reason> {
+        let mut members = Members::of(members);
         let claims = Self {
             protocol: members.text("protocol")?,
             role: members.text("role")?,

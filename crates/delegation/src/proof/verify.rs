@@ -3,7 +3,7 @@ use std::fmt;
 use chancery_identity::SpiffeId;
 use chancery_types::id::ExecutionId;
 use chancery_types::jws::{Compact, JwsError};
-use chancery_types::{Digest, SignatureVerifier, Timestamp, to_jcs};
+use chancery_types::{Digest, Json, SignatureVerifier, Timestamp, to_jcs};
 use serde_json::{Map, Value};
 
 use super::{MAX_AGE_SECONDS, MAX_AHEAD_SECONDS, PROOF_TYP, ReplayMemory};
@@ -102,7 +102,7 @@ pub fn verify_proof(
     if !token.verify(chain.leaf_key(), context.verifier) {
         return Err(Reason::PopBadSignature.into());
     }
-    let claims = Claims::parse(Members::new(token.claims))?;
+    let claims = Claims::parse(Members::of(&token.claims))?;
     claims.check_call(chain, context)?;
     let until = claims.check_time(context)?;
     if context.peer != chain.leaf_subject() {
@@ -135,7 +135,7 @@ struct Claims {
 }
 
 impl Claims {
-    fn parse(mut members: Members) -> Result<Self, Reason> {
+    fn parse(mut members: Members<'_>) -> Result<Self, Reason> {
         let execution = if members.has("exec") {
             let text = members.text("exec")?;
             Some(text.parse().map_err(|_| Reason::Malformed)?)
@@ -152,7 +152,7 @@ impl Claims {
             issued_at: members.time("iat")?,
             jti: members.id("jti")?,
             chain: members.digest("cth")?,
-            target: Value::Array(members.array("tool")?),
+            target: Value::from(Json::List(members.array("tool")?)),
             arguments: members.digest("ah")?,
             execution,
             step,

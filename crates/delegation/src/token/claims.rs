@@ -47,8 +47,7 @@ pub struct LinkClaims {
 const INHERITED: [&str; 4] = ["sid", "ep", "prn", "mission_s256"];
 
 impl RootClaims {
-    pub(crate) fn parse(members: Map<String, Value>) -> Result<Self, Reason> {
-        let mut members = Members::new(members);
+    pub(crate) fn parse(mut members: Members<'_>) -> Result<Self, Reason> {
         let mut principal = members.object("prn")?;
         let claims = Self {
             grant: Grant::take(&mut members)?,
@@ -99,8 +98,7 @@ impl RootClaims {
 }
 
 impl LinkClaims {
-    pub(crate) fn parse(members: Map<String, Value>) -> Result<Self, Reason> {
-        let mut members = Members::new(members);
+    pub(crate) fn parse(mut members: Members<'_>) -> Result<Self, Reason> {
         if INHERITED.into_iter().any(|name| members.has(name)) {
             return Err(Reason::InheritedClaimRestated);
         }

@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use chancery_types::Json;
 use serde_json::{Map, Value};
 
 use super::network::Position;
@@ -49,25 +50,25 @@ pub enum Judgement {
 const MAX_SAFE_INTEGER: i64 = (1 << 53) - 1;
 
 impl Constraint {
-    pub(crate) fn parse(value: &Value) -> Result<Self, Reason> {
+    pub(crate) fn parse(value: &Json<'_>) -> Result<Self, Reason> {
         Self::read(value).ok_or(Reason::ConstraintUnknown)
     }
 
-    fn read(value: &Value) -> Option<Self> {
-        let mut members = value.as_object()?.iter();
+    fn read(value: &Json<'_>) -> Option<Self> {
+        let mut members = value.as_members()?.iter();
         let (kind, value) = members.next()?;
         if members.next().is_some() {
             return None;
         }
-        match kind.as_str() {
-            "exact" => Scalar::read(value).map(Self::Exact),
+        match kind.as_ref() {
+            "exact" => Scalar::parse(value).map(Self::Exact),
             "one_of" => {
                 let values: Option<BTreeSet<_>> =
-                    value.as_array()?.iter().map(Scalar::read).collect();
+                    value.as_list()?.iter().map(Scalar::parse).collect();
                 values.filter(|values| !values.is_empty()).map(Self::OneOf)
             }
             "path_prefix" => value.as_str()?.parse().ok().map(Self::PathPrefix),
-            "int_range" => match value.as_array()?.as_slice() {
+            "int_range" => match value.as_list()? {
                 [low, high] => {
                     let (low, high) = (integer(low)?, integer(high)?);
                     (low <= high).then_some(Self::IntRange(low, high))
@@ -148,12 +149,20 @@ impl Constraint {
 }
 
 impl Scalar {
+    pub(crate) fn parse(value: &Json<'_>) -> Option<Self> {
+        match value {
+            Json::Bool(value) => Some(Self::Boolean(*value)),
+            Json::Text(text) => Some(Self::Text(text.as_ref().to_owned())),
+            Json::Number(_) => integer(value).map(Self::Integer),
+            Json::Null | Json::List(_) | Json::Object(_) => None,
+        }
+    }
+
+    /// As [`Scalar::parse`], of an argument.
     pub(crate) fn read(value: &Value) -> Option<Self> {
         match value {
-            Value::Bool(value) => Some(Self::Boolean(*value)),
-            Value::String(text) => Some(Self::Text(text.clone())),
-            Value::Number(_) => integer(value).map(Self::Integer),
-            Value::Null | Value::Array(_) | Value::Object(_) => None,
+            Value::Array(_) | Value::Object(_) => None,
+            scalar => Self::parse(&Json::of(scalar)),
         }
     }
 
@@ -170,7 +179,7 @@ impl Scalar {
     }
 }
 
-fn integer(value: &Value) -> Option<i64> {
+fn integer(value: &Json<'_>) -> Option<i64> {
     value
         .as_i64()
         .filter(|integer| (-MAX_SAFE_INTEGER..=MAX_SAFE_INTEGER).contains(integer))

@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 
 fn constraint(value: Value) -> Constraint {
-    Constraint::parse(&value).unwrap()
+    Constraint::parse(&Json::of(&value)).unwrap()
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn refuses_what_it_does_not_know() {
         json!({"cidr": 10}),
     ] {
         assert_eq!(
-            Constraint::parse(&bad),
+            Constraint::parse(&Json::of(&bad)),
             Err(Reason::ConstraintUnknown),
             "{bad}"
         );

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use chancery_types::Json;
 use serde_json::{Map, Value};
 
 use super::{Call, Constraint, Judgement, Limits, Target};
@@ -60,10 +61,17 @@ impl Entry {
 
     /// Reads an entry of a token. What is not known is [`Reason::ConstraintUnknown`].
     pub fn parse(value: &Value) -> Result<Self, Reason> {
-        let members = value.as_object().ok_or(Reason::ConstraintUnknown)?;
+        Self::read(&Json::of(value))
+    }
+
+    /// As [`Entry::parse`].
+    pub(crate) fn read(value: &Json<'_>) -> Result<Self, Reason> {
+        let members = value.as_members().ok_or(Reason::ConstraintUnknown)?;
         let text = |name: &str| {
-            let value = members.get(name).and_then(Value::as_str);
-            value.ok_or(Reason::ConstraintUnknown)
+            let found = members.iter().find(|(known, _)| known == name);
+            found
+                .and_then(|(_, value)| value.as_str())
+                .ok_or(Reason::ConstraintUnknown)
         };
         let (target, named) = match text("type")? {
             "mcp_tool" => (Target::Tool(text("tool")?), "tool"),
@@ -73,11 +81,11 @@ impl Entry {
         };
         let mut entry = Self::new(text("server")?, target)?;
         for (name, value) in members {
-            match name.as_str() {
+            match name.as_ref() {
                 "type" | "server" => {}
                 name if name == named => {}
                 "args" => {
-                    let args = value.as_object().ok_or(Reason::ConstraintUnknown)?;
+                    let args = value.as_members().ok_or(Reason::ConstraintUnknown)?;
                     for (argument, constraint) in args {
                         entry = entry.constrain(argument, Constraint::parse(constraint)?)?;
                     }

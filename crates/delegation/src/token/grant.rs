@@ -1,5 +1,7 @@
+use std::borrow::Cow;
+
 use chancery_identity::SpiffeId;
-use chancery_types::{Jwk, Timestamp};
+use chancery_types::{Json, Jwk, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::members::{array, text};
@@ -38,9 +40,9 @@ pub struct Grant {
 }
 
 impl Grant {
-    pub(super) fn take(members: &mut Members) -> Result<Self, Reason> {
+    pub(super) fn take(members: &mut Members<'_>) -> Result<Self, Reason> {
         let subject: SpiffeId = members
-            .text("sub")?
+            .borrowed("sub")?
             .parse()
             .map_err(|_| Reason::Malformed)?;
         if subject.path().is_empty() {
@@ -60,7 +62,7 @@ impl Grant {
             jti: members.id("jti")?,
             depth: members.integer("del_depth")?,
             max_depth: members.integer("del_max_depth")?,
-            key: serde_json::from_value(key).map_err(|_| Reason::BadKey)?,
+            key: Jwk::from_json(&key).map_err(|_| Reason::BadKey)?,
             entries: entries(members.array("authorization_details")?)?,
             forbid: restrictions(members, "forbid")?,
             ask: restrictions(members, "ask")?,
@@ -91,16 +93,17 @@ impl Grant {
     }
 }
 
-fn audience(value: Value) -> Result<Vec<String>, Reason> {
-    array(value)?.into_iter().map(text).collect()
+fn audience(value: Json<'_>) -> Result<Vec<String>, Reason> {
+    let names = array(value)?.into_iter();
+    names.map(|name| text(name).map(Cow::into_owned)).collect()
 }
 
-fn restrictions(members: &mut Members, name: &str) -> Result<Vec<Entry>, Reason> {
+fn restrictions(members: &mut Members<'_>, name: &str) -> Result<Vec<Entry>, Reason> {
     members
         .optional(name)
         .map_or(Ok(Vec::new()), |value| entries(array(value)?))
 }
 
-fn entries(values: Vec<Value>) -> Result<Vec<Entry>, Reason> {
-    values.iter().map(Entry::parse).collect()
+fn entries(values: Vec<Json<'_>>) -> Result<Vec<Entry>, Reason> {
+    values.iter().map(Entry::read).collect()
 }

@@ -1,4 +1,6 @@
-use chancery_types::{Digest, Timestamp};
+use std::borrow::Cow;
+
+use chancery_types::{Digest, Json, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::Reason;
@@ -12,18 +14,18 @@ const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 /// The members of a JSON object, taken out one by one; what is left over at the end is unknown and
 /// refused.
 #[derive(Debug)]
-pub(crate) struct Members(Map<String, Value>);
+pub(crate) struct Members<'a>(Vec<(Cow<'a, str>, Json<'a>)>);
 
-impl Members {
-    pub(crate) const fn new(members: Map<String, Value>) -> Self {
+impl<'a> Members<'a> {
+    pub(crate) const fn new(members: Vec<(Cow<'a, str>, Json<'a>)>) -> Self {
         Self(members)
     }
 
-    pub(crate) fn of(value: Value) -> Result<Self, Reason> {
-        match value {
-            Value::Object(members) => Ok(Self(members)),
-            _ => Err(Reason::Malformed),
-        }
+    pub(crate) fn of(members: &'a Map<String, Value>) -> Self {
+        let members = members.iter();
+        let borrowed =
+            |(name, value): (&'a String, _)| (Cow::Borrowed(name.as_str()), Json::of(value));
+        Self(members.map(borrowed).collect())
     }
 
     pub(crate) fn finish(self) -> Result<(), Reason> {
@@ -35,27 +37,36 @@ impl Members {
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+        self.0.iter().any(|(known, _)| known == name)
     }
 
-    pub(crate) fn optional(&mut self, name: &str) -> Option<Value> {
-        self.0.remove(name)
+    pub(crate) fn optional(&mut self, name: &str) -> Option<Json<'a>> {
+        let at = self.0.iter().position(|(known, _)| known == name)?;
+        Some(self.0.swap_remove(at).1)
     }
 
-    pub(crate) fn value(&mut self, name: &str) -> Result<Value, Reason> {
+    pub(crate) fn value(&mut self, name: &str) -> Result<Json<'a>, Reason> {
         self.optional(name).ok_or(Reason::Malformed)
     }
 
     pub(crate) fn object(&mut self, name: &str) -> Result<Self, Reason> {
-        Self::of(self.value(name)?)
+        match self.value(name)? {
+            Json::Object(members) => Ok(Self(members)),
+            _ => Err(Reason::Malformed),
+        }
     }
 
-    pub(crate) fn array(&mut self, name: &str) -> Result<Vec<Value>, Reason> {
+    pub(crate) fn array(&mut self, name: &str) -> Result<Vec<Json<'a>>, Reason> {
         array(self.value(name)?)
     }
 
     /// A text that is not empty.
     pub(crate) fn text(&mut self, name: &str) -> Result<String, Reason> {
+        self.borrowed(name).map(Cow::into_owned)
+    }
+
+    /// As [`Members::text`], for what is parsed and not kept.
+    pub(crate) fn borrowed(&mut self, name: &str) -> Result<Cow<'a, str>, Reason> {
         text(self.value(name)?)
     }
 
@@ -84,20 +95,20 @@ impl Members {
     }
 
     pub(crate) fn digest(&mut self, name: &str) -> Result<Digest, Reason> {
-        Digest::from_base64url(&self.text(name)?).map_err(|_| Reason::Malformed)
+        Digest::from_base64url(&self.borrowed(name)?).map_err(|_| Reason::Malformed)
     }
 }
 
-pub(crate) fn array(value: Value) -> Result<Vec<Value>, Reason> {
+pub(crate) fn array(value: Json<'_>) -> Result<Vec<Json<'_>>, Reason> {
     match value {
-        Value::Array(items) => Ok(items),
+        Json::List(items) => Ok(items),
         _ => Err(Reason::Malformed),
     }
 }
 
-pub(crate) fn text(value: Value) -> Result<String, Reason> {
+pub(crate) fn text(value: Json<'_>) -> Result<Cow<'_, str>, Reason> {
     match value {
-        Value::String(text) if !text.is_empty() => Ok(text),
+        Json::Text(text) if !text.is_empty() => Ok(text),
         _ => Err(Reason::Malformed),
     }
 }

@@ -1,3 +1,4 @@
+use chancery_types::Json;
 use serde_json::{Map, Value};
 
 use crate::Reason;
@@ -15,15 +16,15 @@ pub struct Limits {
 const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
 impl Limits {
-    pub(crate) fn parse(value: &Value) -> Result<Self, Reason> {
-        let members = value.as_object().ok_or(Reason::ConstraintUnknown)?;
+    pub(crate) fn parse(value: &Json<'_>) -> Result<Self, Reason> {
+        let members = value.as_members().ok_or(Reason::ConstraintUnknown)?;
         let mut limits = Self::default();
         for (name, value) in members {
             let amount = value
                 .as_u64()
                 .filter(|amount| *amount <= MAX_SAFE_INTEGER)
                 .ok_or(Reason::ConstraintUnknown)?;
-            match name.as_str() {
+            match name.as_ref() {
                 "max_calls" => limits.max_calls = Some(amount),
                 "max_cost_micros" => limits.max_cost_micros = Some(amount),
                 _ => return Err(Reason::ConstraintUnknown),
@@ -73,7 +74,11 @@ mod tests {
             json!([]),
             json!(null),
         ] {
-            assert_eq!(Limits::parse(&bad), Err(Reason::ConstraintUnknown), "{bad}");
+            assert_eq!(
+                Limits::parse(&Json::of(&bad)),
+                Err(Reason::ConstraintUnknown),
+                "{bad}"
+            );
         }
     }
 
