@@ -24,6 +24,7 @@ from writer import (
     order,
     payloads,
     proofs,
+    requests,
     revocation_sets,
     revocations,
     rule_documents,
@@ -42,7 +43,7 @@ def files() -> list[File]:
         [part.write() for part in parts]
         + keys_file.write()
         + [constraints.write(), canonical.write()]
-        + [part.write() for part in (revocations, rules, revocation_sets, rule_documents)]
+        + [part.write() for part in (revocations, rules, revocation_sets, rule_documents, requests)]
     )
 
 

@@ -5,7 +5,7 @@
     vectors/mutants/run.py rust             needs cargo; builds the copy once, then about two minutes
 
 Exit code 1 where a check is missed by every vector. With ``--write`` the table beside this file is
-written anew for that language; with ``--only TEXT`` only checks in files with that in their path run.
+written anew for that language; with ``--only PATTERN`` only checks in files whose path it matches run.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def run_python(only: str) -> Iterator[Caught]:
         copy = Path(folder) / "python"
         shutil.copytree(ROOT / "sdk" / "python", copy)
         for file, old, new, name in python.MUTANTS:
-            if only not in file:
+            if not re.search(only, file):
                 continue
             path = copy / file
             text = path.read_text()
@@ -102,7 +102,7 @@ def run_rust(only: str) -> Iterator[Caught]:
         messages = (json.loads(line) for line in built.stdout.splitlines() if line[:1] == "{")
         tests = [message["executable"] for message in messages if message.get("executable")]
         for number in range(len(mutants) + 1):
-            if number and only not in mutants[number - 1][1]:
+            if number and not re.search(only, mutants[number - 1][1]):
                 continue
             done = subprocess.run(
                 [tests[-1], "--exact", "every_vector_gets_its_verdict"],
@@ -140,7 +140,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("language", choices=["python", "rust"])
     parser.add_argument("--write", action="store_true", help="write the table anew")
-    parser.add_argument("--only", default="", metavar="TEXT", help="only checks in these files")
+    parser.add_argument("--only", default="", metavar="PATTERN", help="only checks in these files")
     options = parser.parse_args()
     if options.write and options.only:
         parser.error("--write needs every check")

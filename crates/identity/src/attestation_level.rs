@@ -22,7 +22,7 @@ pub enum AttestationLevel {
 }
 
 /// Whether an instance was fenced in when it started; fenced in is more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Isolation {
     /// It runs as any process of its user, and evidence says so.
@@ -100,6 +100,20 @@ impl fmt::Display for Isolation {
             Self::Isolated => "isolated",
             Self::Unisolated => "unisolated",
         })
+    }
+}
+
+/// A text and nothing else: a derived reader takes an object of the word and null as well.
+impl<'de> Deserialize<'de> for Isolation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "isolated" => Ok(Self::Isolated),
+            "unisolated" => Ok(Self::Unisolated),
+            other => Err(serde::de::Error::unknown_variant(
+                other,
+                &["isolated", "unisolated"],
+            )),
+        }
     }
 }
 

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use chancery_types::id::CredentialId;
 use chancery_types::jws::{self, Compact, Header};
 use chancery_types::{
-    Algorithm, CanonicalError, Digest, Jwk, SignatureVerifier, Timestamp, to_canonical,
+    Algorithm, CanonicalError, Digest, Jwk, SignatureVerifier, Timestamp, members, to_canonical,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::{AttestationLevel, Isolation, SpiffeId, TrustDomain};
@@ -26,6 +26,7 @@ pub struct WitClaims {
     /// The instance.
     pub sub: SpiffeId,
     /// The agent key.
+    #[serde(deserialize_with = "confirmation")]
     pub cnf: Confirmation,
     /// When the token was issued, in seconds. Never limits its validity.
     pub iat: u64,
@@ -47,6 +48,10 @@ pub struct WitClaims {
 pub struct Confirmation {
     /// The public key.
     pub jwk: Jwk,
+}
+
+fn confirmation<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Confirmation, D::Error> {
+    members::object(deserializer, "an object of jwk")
 }
 
 /// The keys that may sign workload identity tokens of one trust domain, by `kid`.

@@ -1,4 +1,4 @@
-"""Verifies Chancery delegation chains, proofs of possession and consents, offline.
+"""Verifies Chancery delegation chains, proofs of possession, consents and signed requests, offline.
 
 Pure: time and trust are arguments; nothing here reads a clock, a file or a network. Refusals are
 exceptions and carry one reason code each, the same as the Rust verifier's.
@@ -21,6 +21,9 @@ from .chain.scope import Coverage, Restriction, Scope, authorise
 from .chain.verified import VerifiedChain, VerifiedLink
 from .chain.verify import verify_chain
 from .consent import Consent, verify_consent
+from .http_signature.errors import HttpReason, HttpRefused
+from .http_signature.presentation import HttpContext, PresentedRequest, verify_presentation
+from .http_signature.request import HttpRequest
 from .jwk import Jwk, JwkError
 from .proof.replay import ReplayMemory
 from .proof.verify import ProofContext, VerifiedProof, arguments_digest, verify_proof
@@ -37,6 +40,7 @@ from .token.arguments import read_arguments
 from .token.call import Call
 from .webauthn.assertion import Assertion, Credential, VerifiedAssertion
 from .webauthn.errors import ConsentRefused, Flaw
+from .wit import VerifiedWit, WitBundle, WitReason, WitRefused
 
 __all__ = [
     "Assertion",
@@ -49,8 +53,13 @@ __all__ = [
     "Coverage",
     "Credential",
     "Flaw",
+    "HttpContext",
+    "HttpReason",
+    "HttpRefused",
+    "HttpRequest",
     "Jwk",
     "JwkError",
+    "PresentedRequest",
     "ProofContext",
     "Reason",
     "Refused",
@@ -70,11 +79,16 @@ __all__ = [
     "VerifiedChain",
     "VerifiedLink",
     "VerifiedProof",
+    "VerifiedWit",
+    "WitBundle",
+    "WitReason",
+    "WitRefused",
     "arguments_digest",
     "authorise",
     "from_seconds",
     "read_arguments",
     "verify_chain",
     "verify_consent",
+    "verify_presentation",
     "verify_proof",
 ]

@@ -6,15 +6,17 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::judge::{Verdict, judge};
-use crate::mutation::{Dice, Keys, mutate};
+use crate::mutation::{Dice, Keys, mutate, seeded};
 use crate::python::{Python, scratch};
 use crate::random::{constraint_case, text};
+use crate::random_requests::mutated;
 use crate::{files, folder};
 
 const SEED: u64 = 20_261_128;
 const CHAINS: usize = 8_000;
 const CONSTRAINTS: usize = 20_000;
 const TEXTS: usize = 20_000;
+const REQUESTS: usize = 5_000;
 
 /// The accepted chains of the vectors under the default context, short enough to be judged often.
 fn accepted() -> Vec<Vec<String>> {
@@ -66,6 +68,34 @@ fn python_writes_random_arguments_alike() {
     let file = json!({"format": "chancery-canonical-vectors/1", "vectors": vectors});
     if let Some(found) = compare("random-arguments.json", &file, "expect") {
         assert!(found["\"accept\""] > TEXTS / 4, "{found:?}");
+    }
+}
+
+#[test]
+fn python_judges_mutated_requests_alike() {
+    let mut dice = Dice(SEED);
+    let (_, requests) = files()
+        .into_iter()
+        .find(|(name, _)| name == "requests.json")
+        .unwrap();
+    let plain = |vector: &&Value| vector["expect"] == "accept" && vector["context"].is_null();
+    let accepted: Vec<Value> = requests["vectors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(plain)
+        .cloned()
+        .collect();
+    let holder = seeded("holder-1");
+    let vectors = (0..REQUESTS).map(|_| mutated(&mut dice, &holder, &accepted));
+    let file = json!({
+        "format": "chancery-request-vectors/1",
+        "context": requests["context"],
+        "vectors": numbered(vectors),
+    });
+    if let Some(found) = compare("mutated-requests.json", &file, "reason") {
+        assert!(found.len() >= 11, "{found:?}");
+        assert!(found["null"] > REQUESTS / 100, "{found:?}");
     }
 }
 

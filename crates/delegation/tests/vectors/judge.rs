@@ -14,7 +14,7 @@ use chancery_types::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::documents;
+use crate::{documents, requests};
 
 /// What a verifier says of a vector, in the words of the vectors.
 pub(crate) type Verdict = Map<String, Value>;
@@ -28,6 +28,7 @@ pub(crate) fn judge(file: &Value, vector: &Value) -> Option<Verdict> {
         "chancery-canonical-vectors/1" => judge_canonical(vector),
         "chancery-revocation-vectors/1" => documents::judge_revocations(vector),
         "chancery-rules-vectors/1" => documents::judge_rules(vector),
+        "chancery-request-vectors/1" => requests::judge(&file["context"], vector),
         _ => return None,
     };
     verdict.as_object().cloned()
@@ -35,9 +36,10 @@ pub(crate) fn judge(file: &Value, vector: &Value) -> Option<Verdict> {
 
 /// The members of the verdict that are not what the vector states.
 pub(crate) fn differing(verdict: &Verdict, vector: &Value) -> Vec<&'static str> {
-    const STATED: [&str; 12] = [
+    const STATED: [&str; 13] = [
         "expect",
         "reason",
+        "cause",
         "link",
         "revoked",
         "flaw",
@@ -108,15 +110,7 @@ fn judge_presentation(
         let own = vector["context"].get(name);
         own.unwrap_or(&defaults[name])
     };
-    let mut revoked = match context("revoked") {
-        Value::Null => RevocationSet::default(),
-        set => serde_json::from_value(set.clone()).unwrap(),
-    };
-    for jti in strings(context("revoked_jti")) {
-        let what = Revocable::new(RevocationKind::Token, &jti).unwrap();
-        let at = Timestamp::from_seconds(0);
-        revoked.revoke(&Revocation { what, at }).unwrap();
-    }
+    let revoked = revoked(&context);
     let links = strings(&vector["chain"]);
     let links: Vec<_> = links.iter().map(String::as_str).collect();
     let now = Timestamp::from_seconds(context("now").as_u64().unwrap());
@@ -239,7 +233,22 @@ fn flaw(error: &ConsentError) -> &'static str {
     }
 }
 
-fn anchors<'a>(context: &impl Fn(&str) -> &'a Value) -> Vec<TrustAnchor> {
+/// What is revoked.
+pub(crate) fn revoked<'a>(context: &impl Fn(&str) -> &'a Value) -> RevocationSet {
+    let mut revoked = match context("revoked") {
+        Value::Null => RevocationSet::default(),
+        set => serde_json::from_value(set.clone()).unwrap(),
+    };
+    for jti in strings(context("revoked_jti")) {
+        let what = Revocable::new(RevocationKind::Token, &jti).unwrap();
+        let at = Timestamp::from_seconds(0);
+        revoked.revoke(&Revocation { what, at }).unwrap();
+    }
+    revoked
+}
+
+/// The authorities that are believed.
+pub(crate) fn anchors<'a>(context: &impl Fn(&str) -> &'a Value) -> Vec<TrustAnchor> {
     let key = |key: &Value| serde_json::from_value(key.clone()).unwrap();
     let issuer = |issuer: &Value| issuer.as_str().unwrap().to_owned();
     if let Some(anchors) = context("anchors").as_array() {
@@ -276,7 +285,8 @@ fn arguments(request: &Value) -> Result<Map<String, Value>, Reason> {
     Ok(args.cloned().unwrap_or_default())
 }
 
-fn strings(value: &Value) -> Vec<String> {
+/// The texts of a list.
+pub(crate) fn strings(value: &Value) -> Vec<String> {
     let items = value.as_array().into_iter().flatten();
     items
         .map(|item| item.as_str().unwrap().to_owned())

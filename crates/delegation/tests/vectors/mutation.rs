@@ -32,18 +32,20 @@ impl Keys {
     pub(crate) fn new() -> Self {
         let names = (0..9).map(|number| format!("holder-{number}"));
         let names = names.chain(["authority".to_owned(), "mallory".to_owned()]);
-        let key = |name: String| {
-            let seed = Digest::of(format!("chancery-vector-seed:{name}"));
-            // PKCS#8 of an Ed25519 key (RFC 8410) up to its 32 bytes.
-            let mut der = vec![
-                0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20,
-            ];
-            der.extend(seed.as_bytes());
-            let key = SigningKey::from_pkcs8(Algorithm::Ed25519, Secret::new(der)).unwrap();
-            (key.public().kid(), key)
-        };
-        Self(names.map(key).collect())
+        let keys = names.map(|name| seeded(&name));
+        Self(keys.map(|key| (key.public().kid(), key)).collect())
     }
+}
+
+/// The Ed25519 key of the vectors that has this name.
+pub(crate) fn seeded(name: &str) -> SigningKey {
+    let seed = Digest::of(format!("chancery-vector-seed:{name}"));
+    // PKCS#8 of an Ed25519 key (RFC 8410) up to its 32 bytes.
+    let mut der = vec![
+        0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20,
+    ];
+    der.extend(seed.as_bytes());
+    SigningKey::from_pkcs8(Algorithm::Ed25519, Secret::new(der)).unwrap()
 }
 
 /// A chain with one thing changed, at random. Most changes are signed again by whoever the header

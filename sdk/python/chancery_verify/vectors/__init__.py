@@ -12,6 +12,7 @@ from typing import Any
 from .chain import judge_chain
 from .documents import judge_revocations, judge_rules
 from .parts import judge_canonical, judge_constraint, judge_key
+from .requests import judge_request
 
 Verdict = dict[str, Any]
 
@@ -22,11 +23,13 @@ _JUDGES = {
     "chancery-canonical-vectors/1": judge_canonical,
     "chancery-revocation-vectors/1": judge_revocations,
     "chancery-rules-vectors/1": judge_rules,
+    "chancery-request-vectors/1": judge_request,
 }
 
 _STATED = (
     "expect",
     "reason",
+    "cause",
     "link",
     "revoked",
     "flaw",

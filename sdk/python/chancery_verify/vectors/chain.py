@@ -34,7 +34,7 @@ def judge_chain(defaults: dict[str, Any], vector: dict[str, Any]) -> Verdict:
     context = {**defaults, **vector.get("context", {})}
     verdict: Verdict = {"expect": "accept", "reason": None, "link": None}
     try:
-        chain = verify_chain(vector["chain"], _context(context))
+        chain = verify_chain(vector["chain"], context_of(context))
         if "rules" in vector:
             _rules(chain, vector)
         if vector.get("consent") is not None:
@@ -52,8 +52,9 @@ def judge_chain(defaults: dict[str, Any], vector: dict[str, Any]) -> Verdict:
     return verdict
 
 
-def _context(context: dict[str, Any]) -> ChainContext:
-    tokens = (Revocation.of(RevocationKind.TOKEN, jti) for jti in context["revoked_jti"])
+def context_of(context: dict[str, Any]) -> ChainContext:
+    """What a chain is verified against."""
+    tokens = (Revocation.of(RevocationKind.TOKEN, jti) for jti in context.get("revoked_jti", []))
     revoked = RevocationSet.of([*tokens, *map(Revocation.read, context.get("revoked", []))])
     anchors = context.get("anchors") or [
         {"issuer": context["authority"], "jwk": key} for key in context["trust_anchors"]
