@@ -49,6 +49,23 @@ pub(crate) fn for_this_build(commands: &str) -> String {
     format!("export CARGO_TARGET_DIR='{}'\n{replaced}", target.display())
 }
 
+/// What a reader builds and runs of the checkout's examples, as this build has them already.
+pub(crate) fn with_built_examples(commands: &str) -> String {
+    const RUN: &str = "cargo run --release --manifest-path \"$SOURCE/Cargo.toml\" \
+                       -p chancery-agent --example two_agents\n";
+    let built = Path::new(super::place::chancery()).parent().unwrap();
+    let example = built.join("examples/two_agents");
+    if !commands.contains(RUN) {
+        return commands.to_owned();
+    }
+    assert!(
+        example.exists(),
+        "{} is missing; `cargo nextest run --workspace` builds it",
+        example.display()
+    );
+    commands.replace(RUN, &format!("'{}'\n", example.display()))
+}
+
 /// The first line that was said to be seen and is not, in this order.
 pub(crate) fn missing<'a>(seen: &'a [String], output: &str) -> Option<&'a str> {
     let mut lines = output.lines();

@@ -2,16 +2,17 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::blocks::{self, Block};
 use super::place::{Place, Ran, checkout, free_port};
-use super::tools::Tools;
+use super::tools::{self, Tools};
+
+/// How long all pages together may take, on a machine that does other things too.
+const PATIENCE: Duration = Duration::from_secs(420);
 
 /// A page that runs by itself in a test of its own.
 const DEMO: &str = "cd \"$(mktemp -d)\"\nchancery demo --unattended\n";
-
-/// Pages that do not begin in the shell of the quick start, and are not pasted here.
-const ELSEWHERE: [&str; 2] = ["delegate-between-agents.md", "verify-a-chain-in-python.md"];
 
 #[test]
 fn every_page_runs_as_it_stands_and_shows_what_it_says() {
@@ -34,7 +35,7 @@ fn every_page_runs_as_it_stands_and_shows_what_it_says() {
         let numbered: String = numbered.collect();
         script += &match page {
             0 => blocks::for_this_build(&numbered).replacen(DEMO, "", 1),
-            _ => numbered,
+            _ => blocks::with_built_examples(&numbered),
         };
         assert!(is_plain(&commands), "{commands}");
     }
@@ -44,8 +45,9 @@ fn every_page_runs_as_it_stands_and_shows_what_it_says() {
     bash.arg(path)
         .current_dir(checkout())
         .env("PORT", free_port())
-        .env("PORT2", free_port());
-    let ran = Ran::to_the_end(&mut bash, &place);
+        .env("PORT2", free_port())
+        .envs(tools::wheels());
+    let ran = Ran::within(PATIENCE, &mut bash, &place);
     let (mut wrong, mut last) = (String::new(), String::new());
     for (page, (path, blocks)) in pages.iter().enumerate() {
         for (number, block) in blocks.iter().enumerate() {
@@ -86,7 +88,6 @@ fn pages() -> Vec<(PathBuf, Vec<Block>)> {
     let mut pages: Vec<PathBuf> = std::fs::read_dir(docs.join("how-to"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| !ELSEWHERE.iter().any(|name| path.ends_with(name)))
         .collect();
     pages.sort();
     pages.insert(0, docs.join("quick-start.md"));

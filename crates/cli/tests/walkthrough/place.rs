@@ -104,7 +104,13 @@ pub(crate) struct Ran {
 
 impl Ran {
     pub(crate) fn to_the_end(command: &mut Command, place: &Place) -> Self {
-        Started::new(command, place).ended()
+        Self::within(PATIENCE, command, place)
+    }
+
+    /// The same, for a command that may take that long.
+    #[track_caller]
+    pub(crate) fn within(patience: Duration, command: &mut Command, place: &Place) -> Self {
+        Started::new(command, place).ended_within(patience)
     }
 
     /// What a command that must succeed wrote.
@@ -165,8 +171,13 @@ impl Started {
 
     /// Waits for the end.
     #[track_caller]
-    pub(crate) fn ended(mut self) -> Ran {
-        let deadline = Instant::now() + PATIENCE;
+    pub(crate) fn ended(self) -> Ran {
+        self.ended_within(PATIENCE)
+    }
+
+    #[track_caller]
+    fn ended_within(mut self, patience: Duration) -> Ran {
+        let deadline = Instant::now() + patience;
         let code = loop {
             if let Some(status) = self.exit() {
                 break status.code();

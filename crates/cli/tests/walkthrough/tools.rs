@@ -61,6 +61,17 @@ impl Tools {
     }
 }
 
+/// For pip: the wheels that `scripts/python-tools` has fetched, and no network. Nothing where there
+/// are none; pip then asks PyPI as a reader's does.
+pub(crate) fn wheels() -> Vec<(&'static str, PathBuf)> {
+    let target = Path::new(env!("CARGO_BIN_EXE_chancery")).ancestors().nth(2);
+    let wheels = target.unwrap().join("python-tools/wheels");
+    if !wheels.join("fetched").exists() {
+        return Vec::new();
+    }
+    vec![("PIP_NO_INDEX", "1".into()), ("PIP_FIND_LINKS", wheels)]
+}
+
 /// The Python that runs, and the folder that it lives in.
 pub(crate) fn python(place: &super::place::Place) -> (String, String) {
     let ask = "import os, sys; print(os.path.realpath(sys.executable), sys.base_prefix)";
