@@ -147,6 +147,7 @@ def main() -> int:
     found: list[Caught] = []
     for caught in {"python": run_python, "rust": run_rust}[options.language](options.only):
         found.append(caught)
+        print(f"{len(found)}: {caught[0]}: {len(caught[2])}", file=sys.stderr, flush=True)
         if not caught[2]:
             print(f"missed: {caught[0]} ({caught[1]})", flush=True)
     if options.write:
