@@ -3,9 +3,11 @@
 
     vectors/mutants/run.py python           needs cryptography; about two minutes
     vectors/mutants/run.py rust             needs cargo; builds the copy once, then about two minutes
+    vectors/mutants/run.py attacks          the same for the tests that vectors/attacks.tsv names; a quarter of an hour
 
-Exit code 1 where a check is missed by every vector. With ``--write`` the table beside this file is
-written anew for that language; with ``--only PATTERN`` only checks in files whose path it matches run.
+Exit code 1 where a check is missed by every vector, or by the tests of its row. With ``--write`` the table
+beside this file is written anew; with ``--only PATTERN`` only checks in files whose path it matches run, of the
+attacks those whose row, name or tests it matches.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import attack_run
 import python
 import rust
 
@@ -138,12 +141,17 @@ def table(language: str, found: list[Caught]) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("language", choices=["python", "rust"])
+    parser.add_argument("language", choices=["python", "rust", "attacks"])
     parser.add_argument("--write", action="store_true", help="write the table anew")
-    parser.add_argument("--only", default="", metavar="PATTERN", help="only checks in these files")
+    parser.add_argument("--only", default="", metavar="PATTERN", help="only checks in these files, or these attacks")
     options = parser.parse_args()
     if options.write and options.only:
         parser.error("--write needs every check")
+    if options.language == "attacks":
+        faults, page = attack_run.run(options.only)
+        if options.write:
+            (HERE / "attacks.md").write_text(page)
+        return 1 if faults else 0
     found: list[Caught] = []
     for caught in {"python": run_python, "rust": run_rust}[options.language](options.only):
         found.append(caught)

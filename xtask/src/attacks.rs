@@ -12,7 +12,8 @@ const HEAD: &str = "# Attacks
 
 Written by `cargo xtask gen` from `vectors/attacks.tsv`. The ids are those of the catalogue of attacks that the tests read beside the vectors of others. Each attack on
 delegation, proof, issuance or revocation has tests that fail without the check against it, or says why it does not arise or stays open; the rest stand with the part
-that they belong to. A test holds that every attack of the catalogue is here and that every test and vector that is named exists. `open` is what nothing of ours stops or shows yet.
+that they belong to. A test holds that every attack of the catalogue is here and that every test and vector that is named exists; `vectors/mutants/run.py attacks` takes
+each check out and sees its tests fail. `open` is what nothing of ours stops or shows yet.
 
 | id | part | attack | tests, below `crates/`, and vectors |
 | --- | --- | --- | --- |

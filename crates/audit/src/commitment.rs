@@ -163,7 +163,12 @@ mod tests {
             salt[0] = b'x';
             salt
         };
-        assert_ne!(commit("a", &shifted, b""), commit("ax", &[0; 32], b""));
+        // One and the same text but for where each part ends.
+        assert_ne!(commit("a", &shifted, b"\0"), commit("ax", &[0; 32], b""));
+        assert_ne!(
+            commit("a", &shifted, b"\0yz"),
+            commit("ax", &[0; 32], b"yz")
+        );
     }
 
     #[test]

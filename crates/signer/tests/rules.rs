@@ -121,6 +121,18 @@ impl Bench {
             .unwrap()
     }
 
+    /// A request for the token of an instance with the holder's key.
+    fn wit(&self, sub: &str, exp: u64) -> SignWit {
+        let claims = serde_json::json!({
+            "sub": sub, "cnf": {"jwk": self.holder.public()}, "iat": 1_800_000_000_u64, "exp": exp,
+            "jti": "crd_7zzzzzzzzzzzzzzzzzzzzzzzzz", "manifest_digest": Digest::of(b"m"),
+            "attestation_level": "software-only/launch", "isolation": "isolated",
+        });
+        SignWit {
+            claims: String::from_utf8(to_canonical(&claims).unwrap()).unwrap(),
+        }
+    }
+
     async fn root(&self, draft: &RootDraft, consent: Assertion) -> Result<String, String> {
         self.root_for(draft, consent, &mission()).await
     }
@@ -312,16 +324,7 @@ async fn an_svid_lives_an_hour_at_most_and_begins_now() {
 #[tokio::test]
 async fn a_token_is_for_an_own_instance_and_a_day_at_most() {
     let bench = Bench::new(&[]).await;
-    let claims = |sub: &str, exp: u64| {
-        let claims = serde_json::json!({
-            "sub": sub, "cnf": {"jwk": bench.holder.public()}, "iat": 1_800_000_000_u64, "exp": exp,
-            "jti": "crd_7zzzzzzzzzzzzzzzzzzzzzzzzz", "manifest_digest": Digest::of(b"m"),
-            "attestation_level": "software-only/launch", "isolation": "isolated",
-        });
-        SignWit {
-            claims: String::from_utf8(to_canonical(&claims).unwrap()).unwrap(),
-        }
-    };
+    let claims = |sub: &str, exp: u64| bench.wit(sub, exp);
     bench
         .client
         .wit(&claims(INSTANCE, 1_800_000_600))
@@ -341,7 +344,9 @@ async fn a_token_is_for_an_own_instance_and_a_day_at_most() {
         );
     }
     let spaced = SignWit {
-        claims: claims(INSTANCE, 1_800_000_600).claims.replace(':', ": "),
+        claims: claims(INSTANCE, 1_800_000_600)
+            .claims
+            .replacen('{', "{ ", 1),
     };
     assert_eq!(
         reason(bench.client.wit(&spaced).await).unwrap_err(),
@@ -499,6 +504,13 @@ async fn snapshots_only_go_forward() {
     assert_eq!(
         reason(bench.client.snapshot(&late).await).unwrap_err(),
         "clock_skew"
+    );
+    let spaced = SignSnapshot {
+        snapshot: snapshot(6, NOW).snapshot.replacen('{', "{ ", 1),
+    };
+    assert_eq!(
+        reason(bench.client.snapshot(&spaced).await).unwrap_err(),
+        "snapshot"
     );
     let other = SignSnapshot {
         snapshot: "{}".into(),
@@ -733,13 +745,16 @@ async fn a_revocation_is_lifted_by_the_root_keys_alone() {
 #[tokio::test]
 async fn nothing_is_signed_for_what_is_revoked() {
     let bench = Bench::new(&[Role::Principal]).await;
-    let draft = bench.draft();
+    let session = "ses_7zzzzzzzzzzzzzzzzzzzzzzzzz";
+    let mut draft = bench.draft();
+    draft.sid = session.to_owned();
     let id = person_id().to_string();
     let key = bench.holder.public().thumbprint().to_string();
     let mission = Digest::of(mission()).to_string();
     let agent = "spiffe://example.org/agent/clerk";
     let all = [
         (RevocationKind::Token, "del_1"),
+        (RevocationKind::Session, session),
         (RevocationKind::Mission, &mission),
         (RevocationKind::Agent, agent),
         (RevocationKind::Instance, INSTANCE),
@@ -758,6 +773,11 @@ async fn nothing_is_signed_for_what_is_revoked() {
         let svid = reason(bench.client.x509(&x509(INSTANCE)).await);
         let touched = matches!(kind, RevocationKind::Agent | RevocationKind::Instance);
         assert_eq!(svid.is_err(), touched, "{kind}");
+        let wit = bench.wit(INSTANCE, 1_800_000_600);
+        let touched = touched || kind == RevocationKind::Key;
+        let signed = reason(bench.client.wit(&wit).await);
+        let expected = touched.then(|| "revoked".to_owned());
+        assert_eq!(signed.err(), expected, "{kind}");
         let lift = bench.lift(&one, "example.org", &bench.root);
         bench.client.lift(&lift).await.unwrap();
     }

@@ -66,6 +66,14 @@ fn a_consent_to_another_root_is_none() {
     let verdict = verify_consent(&chain, &cut, &credential(&key), &AwsLc);
     assert!(matches!(verdict, Err(ConsentError::Artefact)));
 
+    // The same person's answer to the same root, given another time.
+    let again = authenticator(7).assert(&chain.consent_challenge().unwrap(), |message| {
+        key.sign_der(message)
+    });
+    let again = again.unwrap().to_bytes().unwrap();
+    let verdict = verify_consent(&chain, &again, &credential(&key), &AwsLc);
+    assert!(matches!(verdict, Err(ConsentError::Artefact)));
+
     // The authority names an artefact whose challenge is that of a narrower root.
     let mut draft = root_draft(vec![entry(read_src())]);
     draft.terms.entries.clear();

@@ -19,7 +19,8 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use crate::support::{
-    NOW, chain, context, entry, holder, make_root, read_src, revoked_token, root_draft, subject,
+    NOW, chain, context, entry, holder, make_link, make_root, read_src, revoked_token, root_draft,
+    subject, terms as link_terms,
 };
 
 static TOKENS: LazyLock<SigningKey> =
@@ -466,6 +467,14 @@ fn who_stands_in_between_is_not_the_peer() {
     let answer = accept(&accepting, TO);
     let refused = offering.clone().accepted(&answer, &sees(&mallory, NOW));
     assert_eq!(refused.map(drop), Err(R::WrongPeer));
+    // Or answers with a credential and a key of his own what was meant for another.
+    let mut own_answer = answer.clone();
+    let mut members = claims(&answer.proof);
+    members.insert("accepter_jkt".into(), holder(MALLORY).public().kid().into());
+    own_answer.proof = forge(MALLORY, HANDSHAKE_TYP, &members);
+    own_answer.wit.clone_from(&CREDENTIALS[MALLORY]);
+    let refused = offering.clone().accepted(&own_answer, &sees(&mallory, NOW));
+    assert_eq!(refused.map(drop), Err(R::WrongPeer));
     // An offer that is meant for somebody else.
     assert_eq!(hear(offer, 3).map(drop), Err(R::WrongAudience));
     // The end.
@@ -590,11 +599,12 @@ fn the_link_is_the_one_that_was_offered() {
     let sign = |message: &[u8]| holder(FROM).sign(message);
     // Wider, narrower, longer or deeper than offered: the end of a handshake about other terms.
     type Change = fn(&mut OfferedTerms);
-    let changes: [Change; 4] = [
+    let changes: [Change; 5] = [
         |terms| terms.entries.clear(),
         |terms| terms.expires_at = terms.expires_at.plus_seconds(1),
         |terms| terms.max_depth = 2,
         |terms| terms.forbid = terms.entries.clone(),
+        |terms| terms.ask = terms.entries.clone(),
     ];
     for change in changes {
         let links = chain(0);
@@ -663,6 +673,33 @@ fn the_whole_chain_is_verified_before_it_is_taken() {
         &context(&revoked_token("jti-0")),
     );
     assert_eq!(refused(revoked.expect_err("taken")), Reason::Revoked);
+}
+
+#[test]
+fn the_link_is_out_of_the_chain_that_was_offered() {
+    // The peer holds another root, of another mission, and ends with a link out of that one.
+    let mut draft = root_draft(vec![entry(read_src())]);
+    draft.mission = Digest::of("another mission");
+    let mut other = vec![make_root(&draft).unwrap()];
+    let mut link = link_terms(TO, terms().entries);
+    link.expires_at = terms().expires_at;
+    link.max_depth = terms().max_depth;
+    other.push(make_link(&other, link).unwrap());
+    let (agreed, accepting) = agree(TO);
+    let mut conclusion = conclude(agreed);
+    conclusion.chain = other;
+    assert_eq!(take(accepting, &conclusion).map(drop), Err(R::WrongChain));
+}
+
+#[test]
+fn an_end_answers_its_own_nonce() {
+    let (agreed, accepting) = agree(TO);
+    let mut conclusion = conclude(agreed);
+    conclusion.nonce = nonce(3);
+    let refused = take(accepting.clone(), &conclusion);
+    assert_eq!(refused.map(drop), Err(R::UnknownNonce));
+    conclusion.nonce = nonce(2);
+    assert!(take(accepting, &conclusion).is_ok());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use chancery_crypto::{AwsLc, SigningKey};
 use chancery_delegation::http_signature::{
     DelegationField, DelegationFieldError, HttpContext, HttpRefusal as R, HttpRequest,
-    PresentedRequest, RequestSignature, SignedFields, verify_presentation,
+    PresentedRequest, ReceivedSignature, RequestSignature, SignedFields, verify_presentation,
 };
 use chancery_delegation::{BoundedReplayMemory, Reason, Refusal, ReplayMemory, RevocationSet};
 use chancery_identity::{
@@ -17,8 +17,9 @@ use chancery_types::jws::assemble;
 use chancery_types::{Algorithm, Digest, Timestamp};
 use proptest::prelude::*;
 use serde_json::json;
+use sfv::{BareItem, Dictionary, FieldType as _, Item, KeyRef, ListEntry};
 
-use crate::support::{NOW, chain, context, holder, subject};
+use crate::support::{NOW, chain, context, entry, holder, make_link, read_src, subject, terms};
 
 const TO: &str = "spiffe://acme.example/agent/worker/instance/7";
 const BODY: &[u8] = br#"{"hello":1}"#;
@@ -274,10 +275,15 @@ fn nothing_of_it_can_be_changed() {
 #[test]
 fn what_must_be_covered_is_covered() {
     let stripped = |name: &str| {
-        let part = format!(" \"{name}\"");
-        Message::signed(HOLDER).set("signature-input", |value| value.replace(&part, ""))
+        let part = format!("\"{name}\"");
+        Message::signed(HOLDER).set("signature-input", |value| {
+            assert!(value.contains(&part));
+            let last = value.replace(&format!(" {part}"), "");
+            last.replace(&format!("{part} "), "")
+        })
     };
     for name in [
+        "@method",
         "@request-target",
         "content-type",
         "content-digest",
@@ -403,6 +409,12 @@ fn another_audience_peer_or_time_is_refused() {
     let mut stranger = Verifier::new();
     stranger.peer = id(5);
     assert_eq!(stranger.verify(&message).map(drop), Err(R::HolderMismatch));
+    // Nor without a delegation that would name the holder.
+    let mut bare = Message::plain(HOLDER).without("agent-delegation");
+    let fields = bare.sign(HOLDER, TO, NOW, "n").unwrap();
+    bare.add(&fields);
+    assert_eq!(stranger.verify(&bare).map(drop), Err(R::HolderMismatch));
+    assert!(Verifier::new().verify(&bare).is_ok());
     let mut foreign = Verifier::new();
     foreign.peer = "spiffe://other.example/a".parse().unwrap();
     let expected = R::Credential(WitError::WrongTrustDomain);
@@ -421,6 +433,44 @@ fn another_audience_peer_or_time_is_refused() {
         let taken = verifier.verify(&message).map(drop);
         assert_eq!(taken.err(), expected, "{now:?}");
     }
+}
+
+/// Signed by its holder over parameters of its own choice.
+fn with_parameters(change: impl FnOnce(&str) -> String) -> Message {
+    let message = Message::signed(HOLDER).set("signature-input", change);
+    let base = {
+        let fields = message.fields();
+        let request = message.request(&fields);
+        let received = ReceivedSignature::parse(&request).unwrap();
+        received.base(&request).unwrap()
+    };
+    let signature = holder(HOLDER).sign(base.as_bytes()).unwrap();
+    let signature = ListEntry::Item(Item::new(BareItem::ByteSequence(signature)));
+    let key = KeyRef::from_str("wimse").unwrap().to_owned();
+    let field = Dictionary::from_iter([(key, signature)]);
+    message.set("signature", |_| field.serialize().unwrap())
+}
+
+#[test]
+fn a_signature_lives_minutes_at_most() {
+    let created = NOW.as_seconds();
+    let expires = |seconds: u64| {
+        let (own, other) = (created + 60, created + seconds);
+        let (own, other) = (format!("expires={own}"), format!("expires={other}"));
+        with_parameters(move |value| value.replace(&own, &other))
+    };
+    let judged = |message: &Message, after: u64| {
+        let mut verifier = Verifier::new();
+        verifier.now = NOW.plus_seconds(after);
+        verifier.verify(message).map(drop)
+    };
+    assert_eq!(judged(&expires(300), 0), Ok(()));
+    assert_eq!(judged(&expires(300), 60), Ok(()));
+    // Whatever its maker says, it is over a minute after it was made.
+    assert_eq!(judged(&expires(300), 61), Err(R::Stale));
+    assert_eq!(judged(&expires(301), 0), Err(R::Stale));
+    assert_eq!(judged(&expires(10), 9), Ok(()));
+    assert_eq!(judged(&expires(10), 10), Err(R::Stale));
 }
 
 #[test]
@@ -475,6 +525,24 @@ fn the_delegation_is_the_holders() {
         );
     }
     assert_eq!(refusal(&presented(["a"; 9].join(","))), R::TooLong);
+}
+
+#[test]
+fn the_delegation_is_the_holders_and_the_keys() {
+    let root = chain(0);
+    // The peer's name with a key that signs nothing here, and the peer's key under another name.
+    let mut named = terms(HOLDER, vec![entry(read_src())]);
+    named.key = *holder(5).public();
+    let mut keyed = terms(HOLDER, vec![entry(read_src())]);
+    keyed.subject = id(5);
+    for terms in [named, keyed] {
+        let link = make_link(&root, terms).unwrap();
+        let field = [root[0].clone(), link].join(",");
+        let mut message = Message::plain(HOLDER).set("agent-delegation", |_| field);
+        let fields = message.sign(HOLDER, TO, NOW, "n").unwrap();
+        message.add(&fields);
+        assert_eq!(refusal(&message), R::HolderMismatch);
+    }
 }
 
 #[test]

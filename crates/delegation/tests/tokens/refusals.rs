@@ -280,6 +280,17 @@ fn only_the_parents_key_signs() {
     );
     let root = forge(holder(7), "adt+jwt", &claims(&made[0]));
     assert_eq!(refused(&[root]), (Some(0), Reason::UntrustedRoot));
+    // Under the name of the key that should have signed.
+    let named = |at: usize| {
+        let (input, _) = made[at].rsplit_once('.').unwrap();
+        let signature = holder(7).sign(input.as_bytes()).unwrap();
+        let mut chain = made[..=at].to_vec();
+        chain[at] = chancery_types::jws::assemble(input, &signature);
+        chain
+    };
+    for at in 0..=2 {
+        assert_eq!(refused(&named(at)), (Some(at), Reason::BadSignature));
+    }
     assert_eq!(
         refused(&[made[0].clone(), made[2].clone()]),
         (Some(1), Reason::BadSignature)

@@ -190,6 +190,45 @@ async fn chains_are_held_to_their_format() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_verdict_is_kept_for_these_very_bytes() {
+    let world = World::start().await;
+    let mut opened = world.open(&tools()).await;
+    let (agent, chain) = (&opened.agent, &opened.chain);
+    let path = json!({"path": "/a"});
+    let first = opened
+        .connection
+        .call(agent, chain, "read", path.clone())
+        .await;
+    assert_eq!(first.reason(), "ok");
+    // The same identifiers, holder and key with other content or another signature, each with a
+    // proof for itself and with one for what was verified before.
+    let (input, signature) = chain[0].rsplit_once('.').unwrap();
+    let token = Compact::parse(&chain[0]).unwrap();
+    let mut claims = Value::Object(token.claims.clone());
+    claims["exp"] = 4_000_000_000_u64.into();
+    let longer = signing_input(&token.header, claims.to_string().as_bytes());
+    let own = agent.key.sign(input.as_bytes()).unwrap();
+    for other in [
+        format!("{longer}.{signature}"),
+        assemble(input, &own),
+        assemble(input, &[0; 64]),
+    ] {
+        let other = vec![other];
+        for proven in [chain, &other] {
+            let proof = agent.proof(proven, "read", &path);
+            let reply = opened
+                .connection
+                .call_with(&other, &proof, "read", &path)
+                .await;
+            assert_eq!(reply.reason(), "bad_signature");
+        }
+    }
+    assert_eq!(world.forwarded().len(), 1);
+    let again = opened.connection.call(agent, chain, "read", path).await;
+    assert_eq!(again.reason(), "ok");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn another_workers_delegation_is_the_presenters_denied_decision() {
     let world = World::start().await;
     let opened = world.open(&tools()).await;

@@ -21,6 +21,8 @@ type Alteration = Arc<dyn Fn(&mut Snapshot) + Send + Sync>;
 #[derive(Default)]
 struct Lies {
     snapshot: Option<Alteration>,
+    /// A snapshot to be told as it is, however old.
+    told: Option<SignedSnapshot>,
     policies: BTreeMap<String, SignedBundle>,
     /// Whether answers of people are kept back.
     keeps_answers: bool,
@@ -73,6 +75,17 @@ impl Intermediary {
         self.alter_snapshots(move |snapshot| snapshot.policy_digest = digest);
     }
 
+    /// A snapshot of the truth, as the server has it signed.
+    pub(crate) async fn truth(&self) -> SignedSnapshot {
+        let server = ServerClient::new(self.between.server.clone());
+        server.snapshot().await.unwrap()
+    }
+
+    /// Tells this very snapshot from now on.
+    pub(crate) fn tell(&self, snapshot: SignedSnapshot) {
+        self.between.lie(|lies| lies.told = Some(snapshot));
+    }
+
     pub(crate) fn keep_answers(&self, keep: bool) {
         self.between.lie(|lies| lies.keeps_answers = keep);
     }
@@ -114,6 +127,11 @@ impl Between {
     /// What is answered to a request in place of the server; none where the server answers.
     async fn answer(&self, request: &str) -> Option<String> {
         let path = request.strip_prefix("GET ")?.split([' ', '?']).next()?;
+        if path == "/v1/snapshot"
+            && let Some(told) = self.lie(|lies| lies.told.clone())
+        {
+            return Some(serde_json::to_string(&told).unwrap());
+        }
         if path == "/v1/snapshot" {
             let alter = self.lie(|lies| lies.snapshot.clone())?;
             let signed = self.snapshot(alter).await;

@@ -1,6 +1,8 @@
 //! The gateway against a real signer, server and tool server: what is refused, what is enrolled.
 
 #[cfg(test)]
+mod adopting;
+#[cfg(test)]
 mod agent;
 #[cfg(test)]
 mod approvals;

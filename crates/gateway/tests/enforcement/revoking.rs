@@ -285,6 +285,40 @@ async fn only_the_root_keys_lift_a_revocation() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_waits_for_a_snapshot_is_told_at_once() {
+    const LONG: u64 = 20;
+    let world = World::plane().await;
+    let client = world.plane.client();
+    let first = client.snapshot_after(0, 0).await.unwrap().snapshot;
+    assert!(first.revoked.is_empty());
+    // Nothing has changed: it is waited for as long as was asked, and not longer.
+    let begin = Instant::now();
+    let same = client.snapshot_after(first.sequence, 1).await.unwrap();
+    assert!(begin.elapsed() >= Duration::from_secs(1) && same.snapshot.revoked.is_empty());
+    let known = same.snapshot.sequence;
+    let revoked = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        revoke(&world.plane, RevocationKind::Agent, AGENT).await;
+        Instant::now()
+    };
+    let told = async {
+        let told = client.snapshot_after(known, LONG).await.unwrap();
+        (told.snapshot, Instant::now())
+    };
+    let (acknowledged, (snapshot, heard)) = tokio::join!(revoked, told);
+    assert!(snapshot.revoked.has_agent(AGENT));
+    let took = heard.saturating_duration_since(acknowledged);
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    // Who knows what stood before, or what another server told, does not wait.
+    for known in [known, first.sequence, 0, u64::MAX] {
+        let begin = Instant::now();
+        let told = client.snapshot_after(known, LONG).await.unwrap();
+        assert!(told.snapshot.revoked.has_agent(AGENT));
+        assert!(begin.elapsed() < Duration::from_secs(5), "{known}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_revoked_outlives_a_restart_of_the_server() {
     let world = World::start().await;
     let mut opened = world.open(&tools()).await;

@@ -121,6 +121,11 @@ def read_a_key_of_the_launchers_session():
 
 
 @attempt
+def request_a_key_of_the_launchers_session():
+    syscall(249, b"user", b"chancery-test", None, 0)
+
+
+@attempt
 def make_a_key():
     syscall(248, b"user", b"own", b"x", 1, -3)
 

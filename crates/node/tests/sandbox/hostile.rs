@@ -10,7 +10,7 @@ use std::process::{Child, Stdio};
 use crate::common::{As, Place, Ran, eventually, processes, users};
 
 /// The attempts, so that none is lost from the script unseen.
-const ATTEMPTS: [&str; 69] = [
+const ATTEMPTS: [&str; 70] = [
     "allow_namespaces_again",
     "become_another_user",
     "become_root",
@@ -67,6 +67,7 @@ const ATTEMPTS: [&str; 69] = [
     "read_the_secret_through_roots",
     "remove_what_is_there",
     "replace_the_socket",
+    "request_a_key_of_the_launchers_session",
     "see_other_processes",
     "see_shared_memory_of_others",
     "see_the_launcher",
@@ -169,7 +170,7 @@ fn every_attempt_fails() {
 /// that harm nobody, and never as root.
 #[test]
 fn the_attempts_are_real() {
-    const HARMLESS: [&str; 10] = [
+    const HARMLESS: [&str; 11] = [
         "connect_to_an_abstract_socket",
         "connect_to_the_hosts_loopback",
         "kill_a_neighbour",
@@ -177,6 +178,7 @@ fn the_attempts_are_real() {
         "read_a_key_of_the_launchers_session",
         "read_the_launchers_environment",
         "read_the_secret",
+        "request_a_key_of_the_launchers_session",
         "see_other_processes",
         "see_the_launcher",
         "use_an_inherited_descriptor",
