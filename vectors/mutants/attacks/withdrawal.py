@@ -22,6 +22,8 @@ READING = D + "chain/reading.rs"
 SNAPSHOT = SIGNER + "rules/snapshot.rs"
 ROOT = SIGNER + "rules/root.rs"
 SNAPSHOTS = G + "snapshots.rs"
+HEARD = "crates/evidence/src/verify/heard.rs"
+LATER = "evidence/tests/evidence/revoked.rs::"
 WITHDRAWN = SERVER + "withdrawn.rs"
 
 ENDED = SETS + "every_kind_ends_the_chain_at_the_link_that_names_it"
@@ -122,6 +124,14 @@ MUTANTS: list[Mutant] = [
     mutant("revocation signer", "sequences", never(SNAPSHOT, "snapshot.sequence <= self.highest"), tests=RULES + "snapshots_only_go_forward"),
     mutant("revocation signer", "the moment of a snapshot", skip(SNAPSHOT, "check_now(snapshot.issued_at, now)?;"), tests=RULES + "snapshots_only_go_forward"),
     mutant("revocation signer", "one spelling of a snapshot", never(SNAPSHOT, "!canonical::is_canonical(bytes)"), tests=RULES + "snapshots_only_go_forward"),
+    *(
+        mutant("revocation signer", name, never(SNAPSHOT, condition), tests=RULES + "a_server_cannot_take_what_is_to_come")
+        for name, condition in (
+            ("sequences to come", "snapshot.sequence > now.plus_seconds(MAX_SKEW_SECONDS).as_micros()"),
+            ("epochs to come", "snapshot.epoch.saturating_sub(self.epoch) > MAX_EPOCHS"),
+            ("revocations to come", "(snapshot.revoked.iter()).any(|one| one.at > snapshot.issued_at)"),
+        )
+    ),
     mutant("revocation signer", "signatures of a lift", skip("crates/api/src/lift.rs", "trust.verify_threshold(&input, &self.signatures, verifier)?;"),
            tests=RULES + "a_revocation_is_lifted_by_the_root_keys_alone"),
     mutant("revocation signer", "the trust domain of a lift", never("crates/api/src/lift.rs", "self.lift.trust_domain != trust.trust_domain"),
@@ -195,6 +205,13 @@ MUTANTS: list[Mutant] = [
            tests=WAITING + "a_link_that_is_revoked_meanwhile_and_a_new_epoch_deny"),
     mutant("revocation gateway", "who may ask about a chain", never(G + "introspection.rs", "!holders.any(|grant| grant.subject.as_str() == peer.name().as_ref())"),
            tests=PLANE + "a_chain_is_told_to_those_in_it_where_it_stands"),
+    mutant("I11", "what a gateway had to know", never(HEARD, "what(self.overdue.up_to(server, overdue)).is_some()"),
+           tests=LATER + "a_gateway_that_keeps_quiet_about_snapshots_knows_no_less"),
+    mutant("revocation evidence", "an approver who is revoked", never(HEARD, "known || matches!(since, Some((Since::Overdue, ())))"),
+           tests=LATER + "nobody_who_is_revoked_approves"),
+    mutant("revocation", "an approval by who is revoked",
+           instead("crates/session/src/judge.rs", "!revoked.has_person(&one.approver.to_string())", "MUT || !revoked.has_person(&one.approver.to_string())"),
+           tests="session/src/tests/approvals.rs::a_grant_falls_with_the_person_who_gave_it"),
     mutant("I11", "snapshots that are stale", instead(G + "calls.rs", "Freshness::Stale if destructive == Some(true) => Err(Freshness::STALE),",
                                                       "Freshness::Stale if !MUT && destructive == Some(true) => Err(Freshness::STALE),")),
     mutant("I11", "snapshots whose grace is over", instead(G + "calls.rs", "Freshness::Expired => Err(Freshness::EXPIRED),", "Freshness::Expired if !MUT => Err(Freshness::EXPIRED),"),
