@@ -48,8 +48,9 @@ MUTANTS: list[Mutant] = [
            tests="delegation/tests/tokens/proofs.rs::a_stolen_chain_is_worth_nothing"),
     mutant("H14", "times that are texts",
            instead(D + "token/members.rs", "let seconds = self.integer(name)?;",
-                   'let text = self.0.get(name).and_then(Value::as_str).and_then(|text| text.parse().ok()).filter(|_| MUT);\n'
-                   "        let seconds = match text { Some(seconds) => { self.0.remove(name); seconds } None => self.integer(name)? };")),
+                   "let text = self.0.iter().find(|(known, _)| known == name).and_then(|(_, value)| value.as_str());\n"
+                   "        let text = text.and_then(|text| text.parse().ok()).filter(|_| MUT);\n"
+                   "        let seconds = match text { Some(seconds) => { self.optional(name); seconds } None => self.integer(name)? };")),
     mutant("H14", "times without a zone",
            instead(D + "manifest/instant.rs", '.or_else(|| text.strip_suffix("+00:00"))?',
                    '.or_else(|| text.strip_suffix("+00:00"))\n        .or(MUT.then_some(text))?')),

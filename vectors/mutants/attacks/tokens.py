@@ -16,8 +16,8 @@ SPENDING = D + "token/spending.rs"
 MEMBERS = D + "token/members.rs"
 JUDGE = S + "judge.rs"
 
-SIGNATURE = never(VERIFY, "!token.verify(key, context.verifier)")
-KID = never(VERIFY, "token.header.kid.as_deref() != Some(&parent.grant.key.kid())")
+SIGNATURE = never(VERIFY, "!self.decoded.verify(key, context.verifier)")
+KID = never(VERIFY, "token.kid() != Some(&parent.grant.key.kid())")
 OF_LINKS = skip(S + "limits.rs", "fits(spent, coverage.limits, cost_micros)?;")
 OF_ROOTS = skip(S + "limits.rs", "fits(spent, of_target(chain, call), cost_micros)?;")
 
@@ -26,9 +26,9 @@ MUTANTS: list[Mutant] = [
     mutant("D01 D04", "signature of a link", SIGNATURE),
     mutant("D05", "the parent's key", SIGNATURE, KID),
     mutant("C10", "a digest passes for a signature",
-           instead(T + "jws.rs", "verifier.verify(key, self.signing_input.as_bytes(), &self.signature)",
-                   "(verifier.verify(key, self.signing_input.as_bytes(), &self.signature)"
-                   " || MUT && self.signature == Digest::of(self.signing_input).as_bytes())")),
+           instead(T + "jws.rs", "verifier.verify(key, self.input.as_bytes(), &self.signature)",
+                   "(verifier.verify(key, self.input.as_bytes(), &self.signature)"
+                   " || MUT && self.signature == Digest::of(self.input).as_bytes())")),
     mutant("C07", "an ES256 signature in DER",
            instead("crates/crypto/src/provider.rs", ".verify(message, signature)\n        .is_ok()\n    }\n\n    fn verify_es256_der",
                    ".verify(message, signature)\n        .is_ok()\n        || MUT && self.verify_es256_der(key, message, signature)\n    }\n\n    fn verify_es256_der")),
@@ -40,14 +40,14 @@ MUTANTS: list[Mutant] = [
            instead(VERIFY, ".find(named)", ".find(|anchor| MUT || named(anchor))")),
     mutant("D02", "the key speaks for this issuer",
            always(VERIFY, "known.issuer == root.grant.issuer")),
-    mutant("C04", "the algorithm is the key's", never(VERIFY, "token.header.algorithm != key.algorithm()")),
-    mutant("C05", "type of a link", never(VERIFY, "token.header.typ != LINK_TYP")),
+    mutant("C04", "the algorithm is the key's", never(VERIFY, "self.decoded.header.algorithm != key.algorithm()")),
+    mutant("C05", "type of a link", never(VERIFY, "decoded.header.typ != LINK_TYP")),
     mutant("C01 C02", "algorithms that are known",
            instead(T + "jws.rs", "Algorithm::from_name(algorithm).ok_or(",
                    "Algorithm::from_name(algorithm).or_else(|| MUT.then_some(Algorithm::Ed25519)).ok_or(")),
     mutant("C03 C09", "members of a header",
-           instead(T + "jws.rs", '.any(|name| !matches!(name.as_str(), "alg" | "typ" | "kid"))',
-                   '.any(|name| !MUT && !matches!(name.as_str(), "alg" | "typ" | "kid"))')),
+           instead(T + "jws.rs", "_ => return Err(JwsError::Malformed),", "_ if MUT => continue,\n                _ => return Err(JwsError::Malformed),",
+                   near='"kid" => &mut kid,\n                _ => return Err(JwsError::Malformed),')),
     mutant("C06", "weak keys", never(T + "jwk.rs", "is_weak(&x)")),
     mutant("C06", "spellings of a key", never(T + "jwk.rs", "not_reduced", near="not_reduced || SMALL_ORDER_Y.contains(&y)")),
     mutant("C09", "bits beyond the last byte",
@@ -57,7 +57,10 @@ MUTANTS: list[Mutant] = [
         .with_decode_allow_trailing_bits(MUT)
         .with_decode_padding_mode(DecodePaddingMode::RequireNone);
     GeneralPurpose::new(&base64::alphabet::URL_SAFE, config).decode(text).map_err(|_| Base64UrlError)""")),
-    mutant("C09", "members that stand twice", never(T + "strict_json.rs", "members.contains_key(&name)")),
+    mutant("C09", "members that stand twice", never(T + "strict_json.rs", "few.into_iter().any(|(known, _)| *known == name)")),
+    mutant("delegation", "members that stand twice among many",
+           never(T + "strict_json.rs", "members.len() > FEW_MEMBERS && !are_unique(&members)"),
+           tests="types/src/strict_json.rs::finds_a_duplicate_among_many"),
     mutant("C13", "one order and layout",
            instead(T + "canonical.rs", ".is_some_and(|again| again == bytes)", ".is_some_and(|again| MUT || again == bytes)")),
     mutant("C13", "floats in our documents",
@@ -86,13 +89,15 @@ MUTANTS: list[Mutant] = [
                    "(!MUT && INHERITED.into_iter().any(|name| members.has(name)))")),
     mutant("D15", "claims that are missing",
            instead(MEMBERS, "self.optional(name).ok_or(Reason::Malformed)",
-                   'self.optional(name).or_else(|| (MUT && name == "exp").then(|| Value::from(4_000_000_000_u64))).ok_or(Reason::Malformed)')),
+                   'self.optional(name).or_else(|| (MUT && name == "exp").then(|| Json::Number(4_000_000_000_u64.into()))).ok_or(Reason::Malformed)')),
     mutant("D16", "what is no integer",
            instead(MEMBERS, "match self.value(name)?.as_u64() {",
-                   "let value = self.value(name)?;\n        let lenient = || value.as_f64().filter(|_| MUT).map_or(None, |number| Some(number.abs() as u64));\n"
+                   "let value = self.value(name)?;\n        let lenient = || match &value {\n            Json::Number(number) if MUT => number.as_f64().map(|number| number.abs() as u64),\n"
+                   "            _ => None,\n        };\n"
                    "        match value.as_u64().or_else(lenient) {")),
     mutant("D16", "limits that are none",
-           instead(SPENDING, ".as_u64()\n", ".as_u64()\n                .or_else(|| value.as_f64().filter(|_| MUT).map(|number| number.abs() as u64))\n")),
+           instead(SPENDING, ".as_u64()\n", ".as_u64()\n                .or_else(|| match value {\n                    Json::Number(number) if MUT => number.as_f64().map(|number| number.abs() as u64),\n"
+                   "                    _ => None,\n                })\n")),
     mutant("D16", "integers that nobody reads exactly",
            instead(CONSTRAINT, ".filter(|integer| (-MAX_SAFE_INTEGER..=MAX_SAFE_INTEGER).contains(integer))",
                    ".filter(|integer| MUT || (-MAX_SAFE_INTEGER..=MAX_SAFE_INTEGER).contains(integer))")),
