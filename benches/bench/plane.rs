@@ -134,6 +134,7 @@ impl Plane {
                 issuer: format!("https://{DOMAIN}/authority"),
                 key: *keys.delegation.public(),
             }],
+            access_token_authorities: vec![],
             manifest_issuers: vec![ManifestIssuer {
                 issuer: manifest::ISSUER.to_owned(),
                 key: *manifest_key.public(),

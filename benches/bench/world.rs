@@ -182,6 +182,7 @@ pub(crate) async fn start_gateway(
         server_socket: sockets.join("server.sock"),
         listen: ([127, 0, 0, 1], 0).into(),
         servers: BTreeMap::from([(SERVER.parse()?, upstream)]),
+        audiences: BTreeMap::new(),
         grace_seconds: GatewayConfig::DEFAULT_GRACE_SECONDS,
         abandon_seconds: GatewayConfig::DEFAULT_ABANDON_SECONDS,
         hosts: Hosts::default(),

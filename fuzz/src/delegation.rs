@@ -2,6 +2,9 @@
 
 use std::sync::LazyLock;
 
+use chancery_delegation::access_token::{
+    AccessTokenContext, access_token_prefix, verify_access_token,
+};
 use chancery_delegation::webauthn::{AuthenticatorData, ClientData};
 use chancery_delegation::{
     ApprovalStatement, Assertion, BoundedReplayMemory, Call, ChainContext, ChainRules, ChainTip,
@@ -10,9 +13,12 @@ use chancery_delegation::{
     authenticate_manifest, authorise, examine_chain, read_arguments, seal_manifest_payload,
     verify_approval, verify_assertion, verify_chain, verify_manifest, verify_proof,
 };
+use chancery_identity::trust::AccessTokenAuthority;
 use chancery_types::jws::{Header, assemble, signing_input};
 use chancery_types::limits::MAX_CHAIN_LINKS;
-use chancery_types::{Digest, Jwk, parse_strict, parse_strict_with_floats, to_canonical};
+use chancery_types::{
+    Digest, Jwk, base64url, parse_strict, parse_strict_with_floats, to_canonical,
+};
 use serde_json::{Map, Value};
 
 use crate::world::{CHAIN, Credulous, EPOCH, GATEWAY, NOW, trust};
@@ -357,4 +363,43 @@ fn credential(id: &str) -> Option<Credential<'_>> {
         origin: &known.origin,
         last_counter: None,
     })
+}
+
+/// What verifies is in force, for its audience, of a known authority, and names who acts.
+pub(crate) fn access_token(input: &[u8]) -> bool {
+    const AUDIENCE: &str = "https://api.example";
+    let Some(trust) = trust() else {
+        return false;
+    };
+    let authorities: Vec<_> = (trust.token_authorities.iter())
+        .map(|key| AccessTokenAuthority {
+            issuer: "https://acme.example/oauth".to_owned(),
+            key: *key,
+        })
+        .collect();
+    let context = AccessTokenContext {
+        now: NOW,
+        authorities: &authorities,
+        audience: AUDIENCE,
+        verifier: &Credulous,
+    };
+    let text = String::from_utf8_lossy(input);
+    let mut tokens = vec![text.clone().into_owned()];
+    // Claims alone, as an authority would sign them.
+    if let Some(authority) = authorities.first() {
+        let claims = base64url::encode(text.as_bytes());
+        let head = access_token_prefix(&authority.key);
+        tokens.push(assemble(&format!("{head}{claims}"), &[0; 64]));
+    }
+    let mut taken = false;
+    for token in tokens {
+        if let Ok(verified) = verify_access_token(&token, &context) {
+            assert_eq!(verified.audience().as_str(), AUDIENCE);
+            assert!(verified.issued_at() <= NOW && NOW < verified.expires_at());
+            assert!(!verified.actors().is_empty());
+            assert!(verified.expires_at() <= verified.issued_at().plus_seconds(300));
+            taken = true;
+        }
+    }
+    taken
 }

@@ -78,6 +78,7 @@ pub const TARGETS: &[Target] = &[
     target("delegation_http_signature", handshake::http, 10_000),
     target("delegation_entry", delegation::entry, 10_000),
     target("delegation_arguments", delegation::arguments, 20_000),
+    target("delegation_access_token", delegation::access_token, 10_000),
     target("delegation_revocations", delegation::revocations, 10_000),
     target("delegation_mission", delegation::mission, 10_000),
     target("delegation_rules", delegation::rules, 10_000),
@@ -99,6 +100,8 @@ pub const TARGETS: &[Target] = &[
     target("gateway_server", gateway::server, 20_000),
     #[cfg(feature = "whole")]
     target("gateway_presentation", gateway::presentation, 4_000),
+    #[cfg(feature = "whole")]
+    target("gateway_exchange", gateway::exchange, 20_000),
     #[cfg(feature = "whole")]
     target("gateway_snapshot", gateway::snapshot, 4_000),
     #[cfg(feature = "whole")]

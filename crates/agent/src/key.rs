@@ -12,9 +12,11 @@ use chancery_delegation::{DraftError, LinkDraft, ProofDraft};
 use chancery_identity::{SpiffeId, key_proof_signing_input};
 use chancery_types::id::{ExecutionKind, ProofKind};
 use chancery_types::jws::{Header, assemble, signing_input};
-use chancery_types::{Algorithm, CanonicalError, Digest, Jwk, Timestamp, to_canonical};
+use chancery_types::{Algorithm, CanonicalError, Digest, Jwk, Timestamp, base64url, to_canonical};
 use serde::Serialize;
+use serde_json::{Value, json};
 
+use crate::exchange::DpopRequest;
 use crate::handover::{ACCEPT_TYP, Acceptance};
 
 /// The instance's second key (Ed25519). It is made in memory, stays there, and is neither printed
@@ -100,6 +102,34 @@ impl AgentKey {
         Ok(draft.sign(self.public(), &sign)?)
     }
 
+    /// Proves possession to a relying party outside, for one request with one access token (RFC 9449).
+    pub fn prove_dpop(
+        &self,
+        request: &DpopRequest,
+        now: Timestamp,
+    ) -> Result<String, AgentKeyError> {
+        // Relying parties' libraries know the algorithm by its name before RFC 9864; of the key they
+        // are told by the member `crv`.
+        let mut key = serde_json::to_value(self.public()).unwrap_or_default();
+        if let Some(members) = key.as_object_mut() {
+            members.remove("alg");
+        }
+        let header = json!({"typ": "dpop+jwt", "alg": "EdDSA", "jwk": key});
+        let mut claims = json!({
+            "jti": random_id::<ProofKind>()?.to_string(),
+            "htm": request.method,
+            "htu": request.url,
+            "iat": now.as_seconds(),
+            "ath": Digest::of(&request.access_token).to_base64url(),
+        });
+        if let (Some(members), Some(nonce)) = (claims.as_object_mut(), &request.nonce) {
+            members.insert("nonce".to_owned(), nonce.as_str().into());
+        }
+        let part = |value: &Value| Ok::<_, AgentKeyError>(base64url::encode(to_canonical(value)?));
+        let input = format!("{}.{}", part(&header)?, part(&claims)?);
+        Ok(assemble(&input, &self.0.sign(input.as_bytes())?))
+    }
+
     /// Narrows the chain that ends at `tip` by one more link. Fails with the reason a verifier
     /// would give.
     pub fn narrow(&self, tip: &ChainTip, link: &LinkDraft) -> Result<String, AgentKeyError> {
@@ -180,7 +210,7 @@ impl fmt::Debug for AgentKey {
 mod tests {
     use chancery_identity::verify_key_proof;
     use chancery_types::jws::Compact;
-    use serde_json::{Map, Value};
+    use serde_json::Map;
 
     use super::*;
     use chancery_delegation::Target;

@@ -9,6 +9,7 @@
 
 mod bridge;
 mod clock;
+mod exchange;
 mod gateway;
 mod held;
 mod identity;
@@ -28,6 +29,7 @@ pub mod handshake;
 pub use bridge::{
     Admit, Bridge, BridgeConfig, Patience, SpawnEnd, SpawnError, SpawnRequest, Spawner,
 };
+pub use exchange::{DpopRequest, ExchangeError, ExchangeRequest};
 pub use gateway::{GatewayClient, GatewayError, McpHeaders, Messages, Reply};
 pub use held::{Held, HeldError};
 pub use identity::{Answer, Credential, Gateway, NodeError, NodeIdentity};

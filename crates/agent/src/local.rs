@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use chancery_api::gateway::{EndedSession, SessionView};
+use chancery_api::oauth::IssuedToken;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
@@ -11,6 +12,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
 use crate::bridge::{SpawnEnd, SpawnRequest};
+use crate::exchange::{DpopRequest, ExchangeRequest};
 use crate::lines::{LineError, Lines};
 
 /// Most bytes of an answer: what a child wrote stands in it.
@@ -99,6 +101,18 @@ impl LocalClient {
     /// Starts a child instance and waits for its end.
     pub async fn spawn(&self, request: &SpawnRequest) -> Result<SpawnEnd, LocalError> {
         self.ask(&json!({"chancery": 1, "spawn": request}), None)
+            .await
+    }
+
+    /// An access token for a relying party outside, against the own chain.
+    pub async fn exchange(&self, request: &ExchangeRequest) -> Result<IssuedToken, LocalError> {
+        self.ask(&json!({"chancery": 1, "exchange": request}), None)
+            .await
+    }
+
+    /// A proof of the agent key for one request with an access token (RFC 9449).
+    pub async fn prove_dpop(&self, request: &DpopRequest) -> Result<String, LocalError> {
+        self.ask(&json!({"chancery": 1, "dpop": request}), Some("dpop"))
             .await
     }
 

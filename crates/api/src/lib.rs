@@ -8,6 +8,7 @@ pub mod error;
 pub mod gateway;
 pub mod lift;
 pub mod listener;
+pub mod oauth;
 pub mod pb;
 pub mod server;
 pub mod signer;

@@ -3,6 +3,7 @@
 use chancery_delegation::Assertion;
 use chancery_types::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::lift::SignedLift;
 use crate::server::TrustText;
@@ -50,6 +51,26 @@ pub struct SignRoot {
     pub consent: Assertion,
     /// The mission document's exact bytes, base64url.
     pub mission: String,
+}
+
+/// Asks for an access token: for a chain, by a proof that its holder made for just this exchange.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignAccess {
+    /// The links, root first.
+    pub chain: Vec<String>,
+    /// The holder's proof of the exchange.
+    pub proof: String,
+    /// The arguments of the exchange, as JSON text.
+    pub arguments: String,
+    /// The gateway that the proof and the chain are for, and that decided.
+    pub gateway: String,
+    /// The one audience of the token.
+    pub audience: String,
+    /// The entries that the token carries: each within one of the leaf's.
+    pub authorization_details: Vec<Value>,
+    /// When the token is over at the latest.
+    pub expires_at: Timestamp,
 }
 
 /// A signed token.
@@ -138,6 +159,11 @@ impl SignerClient {
     /// Asks for a workload identity token.
     pub async fn wit(&self, request: &SignWit) -> Result<SignedToken, ClientError> {
         self.0.post("/v1/sign/wit", request).await
+    }
+
+    /// Asks for an access token.
+    pub async fn access(&self, request: &SignAccess) -> Result<SignedToken, ClientError> {
+        self.0.post("/v1/sign/access", request).await
     }
 
     /// Asks for the root of a delegation chain.

@@ -1,10 +1,11 @@
 //! The gateway's configuration in the data folder.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context as _, bail, ensure};
 use chancery_crypto::replace_private_file;
+use chancery_delegation::access_token::{Audience, EXCHANGE_SERVER};
 use serde::{Deserialize, Serialize};
 
 /// What `up` was told about the gateway.
@@ -15,6 +16,10 @@ pub(crate) struct GatewayFile {
     pub(crate) port: u16,
     /// The tool servers, by name.
     pub(crate) tool_servers: BTreeMap<String, ToolServer>,
+    /// The relying parties whom access tokens may be asked for, and of which servers each one's
+    /// tokens carry entries.
+    #[serde(default)]
+    pub(crate) audiences: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// A stdio MCP server.
@@ -50,6 +55,10 @@ impl GatewayFile {
             !name.is_empty() && name.bytes().all(plain),
             "--tool-server {text}: a name has letters, digits, dots, dashes and underscores"
         );
+        ensure!(
+            name != EXCHANGE_SERVER,
+            "--tool-server {text}: {EXCHANGE_SERVER} is the name of the exchanges; choose another"
+        );
         let mut words = words(command).with_context(|| format!("--tool-server {text}"))?;
         ensure!(
             !words.is_empty(),
@@ -64,6 +73,26 @@ impl GatewayFile {
             },
         );
         Ok(())
+    }
+}
+
+impl GatewayFile {
+    /// Takes over what `--audience` says: `URI` or `URI=SERVER,SERVER`.
+    pub(crate) fn add_audience(&mut self, text: &str) -> anyhow::Result<()> {
+        let (uri, servers) = text.split_once('=').unwrap_or((text, ""));
+        let audience: Audience = uri.parse().with_context(|| format!("--audience {text}"))?;
+        let servers = servers.split(',').filter(|server| !server.is_empty());
+        let servers = servers.map(str::to_owned).collect();
+        self.audiences.insert(audience.to_string(), servers);
+        Ok(())
+    }
+
+    /// The audiences, as the gateway takes them.
+    pub(crate) fn audiences(&self) -> anyhow::Result<BTreeMap<Audience, BTreeSet<String>>> {
+        let audiences = self.audiences.iter();
+        audiences
+            .map(|(uri, servers)| Ok((uri.parse().with_context(|| uri.clone())?, servers.clone())))
+            .collect()
     }
 }
 
@@ -123,6 +152,7 @@ mod tests {
             "ledger",
             "=x",
             "a/b=x",
+            "token-exchange=x",
             "ledger=",
             "ledger= ",
             "ledger=x 'y",

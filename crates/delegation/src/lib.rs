@@ -3,6 +3,7 @@
 //! Pure: time, the arithmetic of signatures and private keys are arguments. What verification
 //! returns only verification can make; refusals carry one [`Reason`] each.
 
+pub mod access_token;
 pub mod chain;
 pub mod draft;
 pub mod handshake;

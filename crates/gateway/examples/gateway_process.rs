@@ -37,6 +37,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         server_socket: data.join("server.sock"),
         listen: ([127, 0, 0, 1], 0).into(),
         servers: BTreeMap::from([("fs".parse()?, Upstream::new(server, [log]))]),
+        audiences: BTreeMap::new(),
         grace_seconds: GatewayConfig::DEFAULT_GRACE_SECONDS,
         abandon_seconds: GatewayConfig::DEFAULT_ABANDON_SECONDS,
         hosts: Hosts::default(),

@@ -13,6 +13,7 @@ mod ending;
 mod enforcer;
 mod enrolment;
 mod evidence_index;
+mod exchange;
 mod in_force;
 mod introspection;
 mod live;
@@ -34,6 +35,7 @@ mod svid;
 mod tasks;
 mod trust_store;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -43,6 +45,7 @@ use chancery_api::server::ServerClient;
 use chancery_api::tls::TlsIdentity;
 use chancery_crypto::SigningKey;
 use chancery_delegation::BoundedReplayMemory;
+use chancery_delegation::access_token::Audience;
 use chancery_identity::trust::GatewayName;
 use chancery_identity::{SpiffeId, TrustDomain};
 use chancery_types::Timestamp;
@@ -53,6 +56,7 @@ use crate::upstream::Upstreams;
 pub(crate) use clock::Clock;
 pub(crate) use dossier::Dossiers;
 pub(crate) use enrolment::Records;
+pub use exchange::ExchangeForm;
 pub(crate) use log::Log;
 pub(crate) use objects::{Objects, private_folder};
 pub use reasons::REASONS;
@@ -102,6 +106,8 @@ pub(crate) struct Enforcement {
     adopted: AtomicU64,
     in_force: RwLock<Option<Arc<InForce>>>,
     catalog: PinnedCatalog,
+    /// Whom access tokens may be asked for, and of which servers each one's tokens carry entries.
+    audiences: BTreeMap<Audience, BTreeSet<String>>,
     upstreams: Arc<Upstreams>,
     svid: RwLock<Option<(TlsIdentity, OwnSvid)>>,
     peers: Peers,
@@ -135,6 +141,7 @@ pub(crate) struct Parts {
     pub(crate) server_socket: PathBuf,
     pub(crate) trust: TrustStore,
     pub(crate) upstreams: Arc<Upstreams>,
+    pub(crate) audiences: BTreeMap<Audience, BTreeSet<String>>,
     pub(crate) sessions: Vec<live::Live>,
     pub(crate) adopted: u64,
 }
@@ -159,6 +166,7 @@ impl Enforcement {
             adopted: AtomicU64::new(parts.adopted),
             in_force: RwLock::new(None),
             catalog: PinnedCatalog::default(),
+            audiences: parts.audiences,
             upstreams: parts.upstreams,
             svid: RwLock::new(None),
             peers: Peers::default(),

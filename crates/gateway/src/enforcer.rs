@@ -65,6 +65,10 @@ pub struct ControlRequest {
     pub parameters: BTreeMap<&'static str, String>,
     /// The body, within the limit for requests.
     pub body: Bytes,
+    /// Whether the body is said to be `application/x-www-form-urlencoded`.
+    pub is_form: bool,
+    /// By which name and port the gateway was addressed.
+    pub host: String,
 }
 
 /// The answer to a [`ControlRequest`]: JSON.

@@ -13,6 +13,8 @@ use crate::request_id::RequestId;
 pub(crate) use fold::ambiguous;
 pub use parse::EnvelopeError;
 
+/// What the names of our own members of `_meta` begin with.
+const OWN: &str = "io.chancery/";
 const DELEGATION: &str = "io.chancery/delegation";
 const PROOF: &str = "io.chancery/proof";
 /// The step that the caller means: for its bridge, which puts it into the proof.
@@ -63,6 +65,8 @@ struct Meta {
     proof: Option<Span>,
     step: Option<Span>,
     opinion: Option<Span>,
+    /// Members of ours that no reader here knows.
+    others: Vec<Span>,
     version: Option<Span>,
     capabilities: Option<Span>,
     progress: Option<Span>,
@@ -111,17 +115,20 @@ impl Message {
         self.text
     }
 
-    /// The message as it is forwarded: as written, without the delegation, the proof, the step and
-    /// the opinion, and without a `_meta` that held nothing else.
+    /// The message as it is forwarded: as written, without the members of `_meta` that are ours, known
+    /// or not (the delegation, the proof, the step, the opinion), and without a `_meta` that held
+    /// nothing else.
     pub fn forwarded(&self) -> Cow<'_, str> {
         let (Some(params), Some(meta)) = (&self.params, &self.meta) else {
             return Cow::Borrowed(&self.text);
         };
-        let ours = [&meta.delegation, &meta.proof, &meta.step, &meta.opinion];
-        if ours.iter().all(|ours| ours.is_none()) {
+        let known = [&meta.delegation, &meta.proof, &meta.step, &meta.opinion];
+        let known = known.into_iter().flatten();
+        let ours: Vec<&Span> = known.chain(&meta.others).collect();
+        if ours.is_empty() {
             return Cow::Borrowed(&self.text);
         }
-        let ours = |span: &Span| ours.iter().any(|ours| ours.as_ref() == Some(span));
+        let ours = |span: &Span| ours.contains(&span);
         let marked = |object: &Span, goes: &dyn Fn(&Span) -> bool| -> Vec<(Span, bool)> {
             let members = members(&self.text, object).unwrap_or_default();
             members

@@ -1,12 +1,13 @@
 //! The gateway process as a library.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use chancery_api::tls::{TlsError, server_config};
 use chancery_crypto::{KeyError, KeyFileError, SigningKey, read_private_file};
+use chancery_delegation::access_token::{Audience, EXCHANGE_SERVER};
 use chancery_identity::trust::GatewayName;
 use chancery_identity::{SpiffeId, TrustDomain};
 use chancery_journal::{Config, Journal, JournalError, LocalSigner, LocalSignerError};
@@ -47,6 +48,9 @@ pub struct GatewayConfig {
     pub listen: SocketAddr,
     /// The tool servers.
     pub servers: BTreeMap<ServerName, Upstream>,
+    /// The relying parties whom access tokens may be asked for, and of which servers each one's
+    /// tokens carry entries.
+    pub audiences: BTreeMap<Audience, BTreeSet<String>>,
     /// How long running sessions go on without a snapshot, in seconds; an hour at most.
     pub grace_seconds: u64,
     /// How long a session without instances stays open, in seconds.
@@ -73,6 +77,9 @@ pub enum GatewayError {
     /// A setting is out of range.
     #[error("grace_seconds is {0}; it is 10 to 3600")]
     Grace(u64),
+    /// A tool server has the name of the exchanges.
+    #[error("no tool server may be called {EXCHANGE_SERVER}; choose another name")]
+    Reserved,
     /// The trust document.
     #[error("the trust document")]
     Trust(#[from] TrustStoreError),
@@ -147,6 +154,13 @@ impl Gateway {
     pub async fn open(config: GatewayConfig) -> Result<Self, GatewayError> {
         if !(10..=MAX_GRACE_SECONDS).contains(&config.grace_seconds) {
             return Err(GatewayError::Grace(config.grace_seconds));
+        }
+        if config
+            .servers
+            .keys()
+            .any(|name| name.as_str() == EXCHANGE_SERVER)
+        {
+            return Err(GatewayError::Reserved);
         }
         let address = config.listen;
         let listen = |source| GatewayError::Listen { address, source };
@@ -250,6 +264,7 @@ fn parts(config: GatewayConfig) -> Result<Parts, GatewayError> {
         abandon_seconds: config.abandon_seconds,
         server_socket: config.server_socket,
         trust,
+        audiences: config.audiences,
         upstreams: Arc::new(Upstreams::new(config.servers, config.limits)),
         sessions: restored.sessions,
         adopted: restored.adopted,

@@ -34,6 +34,7 @@ fn trust() -> VerifiedTrust {
         x509_authorities: vec![],
         token_authorities: vec![],
         delegation_authorities: vec![],
+        access_token_authorities: vec![],
         manifest_issuers: vec![],
         people: vec![],
         policy_signers: vec![],

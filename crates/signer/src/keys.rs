@@ -18,6 +18,8 @@ pub struct SignerKeys {
     pub delegation: SigningKey,
     /// Signs snapshots.
     pub snapshot: SigningKey,
+    /// Signs access tokens for relying parties outside; none in a folder from before there were any.
+    pub access: Option<SigningKey>,
 }
 
 /// Why keys cannot be made or read.
@@ -41,6 +43,7 @@ const INTERMEDIATE: (&str, Algorithm) = ("intermediate.key", Algorithm::Es256);
 const TOKEN: (&str, Algorithm) = ("token.key", Algorithm::Es256);
 const DELEGATION: (&str, Algorithm) = ("delegation.key", Algorithm::Ed25519);
 const SNAPSHOT: (&str, Algorithm) = ("snapshot.key", Algorithm::Ed25519);
+const ACCESS: (&str, Algorithm) = ("access.key", Algorithm::Es256);
 const CERTIFICATE: &str = "intermediate.der";
 
 impl SignerKeys {
@@ -58,18 +61,21 @@ impl SignerKeys {
             token: create_key(folder, TOKEN)?,
             delegation: create_key(folder, DELEGATION)?,
             snapshot: create_key(folder, SNAPSHOT)?,
+            access: Some(create_key(folder, ACCESS)?),
         })
     }
 
     /// Reads the keys of a folder.
     pub fn open(folder: &Path) -> Result<Self, KeysError> {
         let certificate = read_private_file(&folder.join(CERTIFICATE))?;
+        let access = folder.join(ACCESS.0).exists();
         Ok(Self {
             intermediate: open_key(folder, INTERMEDIATE)?,
             intermediate_certificate: certificate.expose().to_vec(),
             token: open_key(folder, TOKEN)?,
             delegation: open_key(folder, DELEGATION)?,
             snapshot: open_key(folder, SNAPSHOT)?,
+            access: access.then(|| open_key(folder, ACCESS)).transpose()?,
         })
     }
 }

@@ -9,8 +9,8 @@ use axum::{Json, Router};
 use chancery_api::lift::SignedLift;
 use chancery_api::server::TrustText;
 use chancery_api::signer::{
-    CheckpointSignature, Done, LastCheckpoint, SignCheckpoint, SignRoot, SignSnapshot, SignWit,
-    SignX509, SignedCheckpoint, SignedSnapshot, SignedToken, SignedX509,
+    CheckpointSignature, Done, LastCheckpoint, SignAccess, SignCheckpoint, SignRoot, SignSnapshot,
+    SignWit, SignX509, SignedCheckpoint, SignedSnapshot, SignedToken, SignedX509,
 };
 use chancery_api::{OwnerListener, Problem};
 use chancery_crypto::{AwsLc, replace_private_file};
@@ -22,7 +22,7 @@ use chancery_types::{Timestamp, base64url};
 
 use crate::SignerKeys;
 use crate::rules::snapshot::{Held, SnapshotRatchet};
-use crate::rules::{root, wit, x509};
+use crate::rules::{access, root, wit, x509};
 
 /// Every endpoint: method and path. All of them need the owner's socket.
 pub const ROUTES: &[(&str, &str)] = &[
@@ -30,6 +30,7 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("POST", "/v1/sign/x509"),
     ("POST", "/v1/sign/wit"),
     ("POST", "/v1/sign/root"),
+    ("POST", "/v1/sign/access"),
     ("GET", "/v1/checkpoint"),
     ("POST", "/v1/sign/checkpoint"),
     ("POST", "/v1/sign/snapshot"),
@@ -82,6 +83,7 @@ impl Signer {
             .route("/v1/sign/x509", post(sign_x509))
             .route("/v1/sign/wit", post(sign_wit))
             .route("/v1/sign/root", post(sign_root))
+            .route("/v1/sign/access", post(sign_access))
             .route("/v1/checkpoint", get(last_checkpoint))
             .route("/v1/sign/checkpoint", post(sign_checkpoint))
             .route("/v1/sign/snapshot", post(sign_snapshot))
@@ -146,6 +148,20 @@ async fn sign_root(
     Json(request): Json<SignRoot>,
 ) -> Answer<SignedToken> {
     root::sign(
+        &signer.keys,
+        &signer.trust(),
+        &request,
+        &signer.held(),
+        (signer.clock)(),
+    )
+    .map(Json)
+}
+
+async fn sign_access(
+    State(signer): State<Arc<Signer>>,
+    Json(request): Json<SignAccess>,
+) -> Answer<SignedToken> {
+    access::sign(
         &signer.keys,
         &signer.trust(),
         &request,

@@ -173,6 +173,7 @@ fn trust(
             issuer: "https://example.org/authority".into(),
             key: *keys.delegation.public(),
         }],
+        access_token_authorities: vec![],
         manifest_issuers: vec![],
         people: vec![Person {
             id: person_id(),

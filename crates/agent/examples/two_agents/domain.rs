@@ -105,6 +105,7 @@ impl Domain {
                 issuer: AUTHORITY.to_owned(),
                 key: *delegation.public(),
             }],
+            access_token_authorities: vec![],
             manifest_issuers: Vec::new(),
             people: vec![Person {
                 id: person_id,

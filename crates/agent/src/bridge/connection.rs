@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use super::fault::{Fault, code, line};
 use super::opening::{MOST_BYTES, Opening};
 use super::{Context, SpawnRequest, mcp};
+use crate::exchange::{ExchangeError, ExchangeRequest};
 use crate::lines::{LineError, Lines};
 use crate::session::{Presented, SessionError};
 
@@ -53,6 +54,14 @@ pub(super) async fn serve(stream: UnixStream, context: Context) {
             // Nothing is due any more: a line or the end says that the one who asked gave up.
             _ = lines.next(MOST_BYTES) => return,
         },
+        Ok(Opening::Exchange(request)) => tokio::select! {
+            answer = exchange(&context, request) => answer,
+            _ = lines.next(MOST_BYTES) => return,
+        },
+        Ok(Opening::Dpop(request)) => {
+            let proof = instance.prove_dpop(&request);
+            document("dpop", proof.map_err(SessionError::from))
+        }
         Err(error) => Fault::from(error).to_line(),
     };
     say(&mut writer, answer).await;
@@ -66,6 +75,26 @@ async fn spawn(context: &Context, request: SpawnRequest) -> String {
     match spawner.spawn(request).await {
         Ok(end) => line(&end),
         Err(error) => Fault::from(error).to_line(),
+    }
+}
+
+async fn exchange(context: &Context, request: ExchangeRequest) -> String {
+    let patience = context.patience;
+    let (delegation, approval) = (patience.delegation, patience.approval);
+    let issued = context
+        .instance
+        .exchange(&request, delegation, approval)
+        .await;
+    match issued {
+        Ok(issued) => line(&issued),
+        Err(ExchangeError::Session(error)) => Fault::from(&error).to_line(),
+        Err(ExchangeError::Refused(refusal)) => {
+            let text = format!("{}: {}", refusal.error, refusal.error_description);
+            Fault::new(code::DENIED, &refusal.reason, text).to_line()
+        }
+        Err(error @ ExchangeError::Details) => {
+            Fault::new(code::INVALID_PARAMS, "exchange_details", error.to_string()).to_line()
+        }
     }
 }
 

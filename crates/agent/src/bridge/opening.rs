@@ -2,6 +2,7 @@ use chancery_types::parse_strict;
 use serde_json::{Map, Value};
 
 use super::SpawnRequest;
+use crate::exchange::{DpopRequest, ExchangeRequest};
 
 /// Most bytes of a first line.
 pub(super) const MOST_BYTES: usize = 64 << 10;
@@ -16,6 +17,10 @@ pub(super) enum Opening {
     Connect(String, Option<Vec<String>>),
     /// A child is to be started.
     Spawn(SpawnRequest),
+    /// The chain is to be exchanged for an access token.
+    Exchange(ExchangeRequest),
+    /// The agent key is to be proven to a relying party.
+    Dpop(DpopRequest),
     /// The session is to be ended.
     End,
     /// The session is to be shown.
@@ -76,6 +81,12 @@ impl Opening {
             Some(("session", Value::String(ask))) if ask == "end" => Ok(Self::End),
             Some(("session", Value::String(ask))) if ask == "view" => Ok(Self::View),
             Some(("session", Value::String(ask))) if ask == "chain" => Ok(Self::Chain),
+            Some(("exchange", request)) => serde_json::from_value(request)
+                .map(Self::Exchange)
+                .map_err(|_| OpeningError::Malformed),
+            Some(("dpop", request)) => serde_json::from_value(request)
+                .map(Self::Dpop)
+                .map_err(|_| OpeningError::Malformed),
             Some(("spawn", request)) => {
                 let request: SpawnRequest =
                     serde_json::from_value(request).map_err(|_| OpeningError::Malformed)?;
@@ -93,7 +104,7 @@ impl Opening {
 fn only(members: Map<String, Value>) -> Option<(&'static str, Value)> {
     let mut members = members.into_iter();
     let (name, value) = members.next()?;
-    let known = ["connect", "session", "spawn"]
+    let known = ["connect", "dpop", "exchange", "session", "spawn"]
         .into_iter()
         .find(|known| *known == name)?;
     members.next().is_none().then_some((known, value))
@@ -127,6 +138,14 @@ mod tests {
         assert_eq!(parse(r#"{"chancery":1,"session":"view"}"#), Opening::View);
         let spawn = parse(r#"{"chancery":1,"spawn":{"agent":"a","allow":["s/t"],"argv":["x"]}}"#);
         assert!(matches!(spawn, Opening::Spawn(request) if request.argv == ["x"]));
+        let exchange = parse(r#"{"chancery":1,"exchange":{"audience":"https://a"}}"#);
+        let Opening::Exchange(request) = exchange else {
+            panic!("{exchange:?}");
+        };
+        assert_eq!(
+            (request.audience.as_str(), request.step),
+            ("https://a", None)
+        );
     }
 
     #[test]
@@ -170,6 +189,15 @@ mod tests {
                 OpeningError::Malformed,
             ),
             (r#"{"chancery":1,"chain":[]}"#, OpeningError::Malformed),
+            (r#"{"chancery":1,"exchange":{}}"#, OpeningError::Malformed),
+            (
+                r#"{"chancery":1,"exchange":{"audience":"a","chain":[]}}"#,
+                OpeningError::Malformed,
+            ),
+            (
+                r#"{"chancery":1,"dpop":{"method":"GET","url":"u"}}"#,
+                OpeningError::Malformed,
+            ),
             (r#"{"chancery":1,"connect":""}"#, OpeningError::Server),
             (
                 r#"{"chancery":1,"connect":"../v1/sessions"}"#,

@@ -3,10 +3,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use chancery_api::Problem;
 use chancery_api::gateway::{Challenge, EndedSession, Presentation, SessionView};
+use chancery_api::oauth::{IssuedToken, TOKEN_PATH, TokenRefusal};
 use chancery_types::id::SessionId;
 use http::header::{ACCEPT, CONTENT_TYPE, HOST};
 use http::request::Builder;
-use http::{Method, Request};
+use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use serde::de::DeserializeOwned;
 
@@ -90,6 +91,30 @@ impl GatewayClient {
         self.control(Method::GET, &path, Bytes::new()).await
     }
 
+    /// Exchanges a chain for an access token; `form` is what the token endpoint takes.
+    pub async fn exchange_token(
+        &self,
+        form: String,
+    ) -> Result<Result<IssuedToken, TokenRefusal>, GatewayError> {
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(TOKEN_PATH)
+            .header(HOST, self.0.gateway.address.to_string())
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Full::new(Bytes::from(form)))?;
+        let (status, body) = self.send(request).await?;
+        if status.is_success() {
+            return Ok(Ok(self.read(&body)?));
+        }
+        match serde_json::from_slice(&body) {
+            Ok(refusal) => Ok(Err(refusal)),
+            Err(_) => Err(GatewayError::Unexpected {
+                address: self.0.gateway.address,
+                status,
+            }),
+        }
+    }
+
     /// Sends one MCP message to a tool server, as it is.
     pub async fn call(
         &self,
@@ -131,7 +156,24 @@ impl GatewayClient {
         body: Bytes,
     ) -> Result<R, GatewayError> {
         let body = self.exchange(method, path, body).await?;
-        serde_json::from_slice(&body).map_err(|error| self.0.broken(error))
+        self.read(&body)
+    }
+
+    fn read<R: DeserializeOwned>(&self, body: &[u8]) -> Result<R, GatewayError> {
+        serde_json::from_slice(body).map_err(|error| self.0.broken(error))
+    }
+
+    async fn send(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(StatusCode, Bytes), GatewayError> {
+        let response = self.0.send(request).await?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), ANSWER_BYTES)
+            .collect()
+            .await;
+        let body = body.map_err(|error| self.0.broken(error))?;
+        Ok((status, body.to_bytes()))
     }
 
     async fn exchange(
@@ -141,12 +183,7 @@ impl GatewayClient {
         body: Bytes,
     ) -> Result<Bytes, GatewayError> {
         let request: Request<_> = self.request(method, path).body(Full::new(body))?;
-        let response = self.0.send(request).await?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), ANSWER_BYTES)
-            .collect()
-            .await;
-        let body = body.map_err(|error| self.0.broken(error))?.to_bytes();
+        let (status, body) = self.send(request).await?;
         if status.is_success() {
             return Ok(body);
         }

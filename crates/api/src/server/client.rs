@@ -11,7 +11,7 @@ use super::{
     PersonAuthority, RaiseEpoch, RegisterAgent, RevocationDone, Revocations, Revoke, RootDraft,
     ServerStatus, SubmitRoot, TrustText,
 };
-use crate::signer::{Done, SignedToken};
+use crate::signer::{Done, SignAccess, SignedToken};
 use crate::snapshot::SignedSnapshot;
 use crate::{ClientError, UnixClient};
 
@@ -93,6 +93,8 @@ impl ServerClient {
         issue_x509(=> IssueX509) -> IssuedX509 = "/v1/issue/x509";
         /// Issues the credential of an instance's agent key.
         issue_wit(=> IssueWit) -> SignedToken = "/v1/issue/wit";
+        /// Issues an access token that a gateway decided about.
+        issue_access(=> SignAccess) -> SignedToken = "/v1/issue/access";
         /// Issues the X.509-SVID of one of Chancery's own services.
         issue_service(=> IssueService) -> IssuedX509 = "/v1/issue/service";
         /// Ends an instance.

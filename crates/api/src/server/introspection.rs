@@ -69,6 +69,22 @@ pub struct LinkView {
 }
 
 impl Introspection {
+    /// What is over, and of which no more is said.
+    pub fn inactive(cause: &str) -> Self {
+        Self {
+            active: false,
+            cause: Some(cause.to_owned()),
+            link: None,
+            revoked: None,
+            sub: None,
+            aud: None,
+            exp: None,
+            session: None,
+            mission: None,
+            links: Vec::new(),
+        }
+    }
+
     /// What an examination says.
     pub fn of(examined: &Examination) -> Self {
         let refusal = examined.refusal;

@@ -14,6 +14,7 @@ mod people;
 mod policy;
 mod revoke;
 mod run;
+mod token;
 mod trust;
 mod up;
 
@@ -31,6 +32,7 @@ pub(crate) use people::{AnswerArgs, ApprovalsArgs, ApprovalsCommand};
 pub(crate) use policy::{PolicyArgs, PolicyCommand};
 pub(crate) use revoke::{DepartArgs, RevokeArgs, RevokeCommand};
 pub(crate) use run::{IsolationMode, NetworkMode, RunArgs, SpawnArgs};
+pub(crate) use token::{ExchangeArgs, KeysArgs, MetadataArgs, ProofArgs, TokenArgs, TokenCommand};
 pub(crate) use trust::{EnrolArgs, TrustArgs, TrustCommand};
 pub(crate) use up::UpArgs;
 
@@ -136,6 +138,8 @@ pub(crate) enum Command {
     Connect(ConnectArgs),
     /// Inside an agent: starts another agent with a narrower delegation.
     Spawn(SpawnArgs),
+    /// Access tokens for relying parties outside, against a delegation.
+    Token(TokenArgs),
     /// Lists and answers requests for a person's approval.
     Approvals(ApprovalsArgs),
     /// Copies a session's evidence into a folder that `verify` reads.

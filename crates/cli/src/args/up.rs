@@ -21,6 +21,10 @@ pub(crate) struct UpArgs {
     /// as in a shell. May be repeated. Remembered in the data folder.
     #[arg(long = "tool-server", value_name = "NAME=COMMAND")]
     pub(crate) tool_servers: Vec<String>,
+    /// A relying party that access tokens may be asked for, and the servers whose entries its tokens
+    /// carry: URI or URI=SERVER,SERVER. May be repeated. Remembered in the data folder.
+    #[arg(long = "audience", value_name = "URI=SERVERS")]
+    pub(crate) audiences: Vec<String>,
     /// Where the trust document is copied, for verifiers.
     #[arg(long, value_name = "FILE")]
     pub(crate) trust_out: Option<PathBuf>,

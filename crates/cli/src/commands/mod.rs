@@ -15,6 +15,7 @@ mod reference;
 mod revoke;
 mod run;
 mod spawn;
+mod token;
 pub(crate) mod trust;
 mod up;
 pub(crate) mod verify;
@@ -50,6 +51,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Run(args) => run::run(args).await,
         Command::Connect(args) => connect::run(args).await,
         Command::Spawn(args) => spawn::run(format, args).await,
+        Command::Token(args) => token::run(format, args.command).await,
         Command::Approvals(args) => approvals::run(format, args).await,
         Command::Evidence(args) => evidence::run(format, args).await,
         Command::Why(args) => why::run(format, &args),

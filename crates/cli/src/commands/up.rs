@@ -145,6 +145,9 @@ fn configure(layout: &Layout, args: &UpArgs) -> anyhow::Result<GatewayFile> {
     for server in &args.tool_servers {
         config.add(server)?;
     }
+    for audience in &args.audiences {
+        config.add_audience(audience)?;
+    }
     config.write(&path)?;
     Ok(config)
 }

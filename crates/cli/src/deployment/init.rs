@@ -7,8 +7,8 @@ use chancery_crypto::{
 };
 use chancery_identity::TrustDomain;
 use chancery_identity::trust::{
-    DelegationAuthority, LogOrigin, ManifestIssuer, SignedTrust, TrustDocument, TrustFormat,
-    TrustSignature,
+    AccessTokenAuthority, DelegationAuthority, LogOrigin, ManifestIssuer, SignedTrust,
+    TrustDocument, TrustFormat, TrustSignature,
 };
 use chancery_journal::LocalSigner;
 use chancery_server::Clock;
@@ -98,6 +98,12 @@ pub(crate) fn create(layout: &Layout, trust_domain: &TrustDomain) -> anyhow::Res
             issuer: format!("https://{trust_domain}/authority"),
             key: *signer.delegation.public(),
         }],
+        access_token_authorities: (signer.access.iter())
+            .map(|key| AccessTokenAuthority {
+                issuer: format!("https://{trust_domain}/oauth"),
+                key: *key.public(),
+            })
+            .collect(),
         manifest_issuers: vec![ManifestIssuer {
             issuer: format!("spiffe://{trust_domain}/issuer/manifests"),
             key: *manifest.public(),

@@ -9,7 +9,8 @@ impl Tools {
     pub(crate) fn find() -> Option<Self> {
         let target = Path::new(env!("CARGO_BIN_EXE_chancery")).ancestors().nth(2);
         let folder = target.unwrap().join("e2e-tools");
-        let missing = ["python", "npm"].map(|name| folder.join(format!("{name}.installed")));
+        let missing =
+            ["python", "npm", "json-tokens"].map(|name| folder.join(format!("{name}.installed")));
         let missing = missing.iter().find(|mark| !mark.exists());
         let Some(missing) = missing else {
             return Some(Self(folder));

@@ -77,6 +77,7 @@ impl Organisation {
                 issuer: self.issuer(),
                 key: *self.authority.public(),
             }],
+            access_token_authorities: vec![],
             manifest_issuers: vec![],
             people: vec![Person {
                 id: self.person_id(),

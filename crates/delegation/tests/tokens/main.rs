@@ -2,6 +2,8 @@
 #![cfg(test)]
 
 #[cfg(test)]
+mod access_tokens;
+#[cfg(test)]
 mod approvals;
 #[cfg(test)]
 mod consents;

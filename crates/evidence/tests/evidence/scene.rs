@@ -1062,6 +1062,7 @@ pub(crate) fn trust(signers: &Signers) -> VerifiedTrust {
             issuer: AUTHORITY.to_owned(),
             key: *signers.authority.public(),
         }],
+        access_token_authorities: vec![],
         manifest_issuers: vec![ManifestIssuer {
             issuer: ISSUER.to_owned(),
             key: *signers.issuer.public(),

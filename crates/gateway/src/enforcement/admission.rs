@@ -26,6 +26,9 @@ impl Enforcement {
         if !is_admitted(visit) {
             return Err(refusal("method_not_governed"));
         }
+        if self.holds_access_token(&visit.message().forwarded()) {
+            return Err(refusal("token_in_call"));
+        }
         self.seat_for(peer, visit).await.map_err(refusal)
     }
 

@@ -45,9 +45,10 @@ enum Looked {
 impl Enforcement {
     /// Decides one call: verify, judge, enrol; in this order.
     pub(crate) async fn decide_call(&self, peer: &Peer, call: &Call) -> Verdict {
-        let material = Material::read(call, |chain| {
+        let mut material = Material::read(call, |chain| {
             self.references.find(peer.name(), chain, &self.sessions)
         });
+        material.holds_token = self.holds_access_token(&call.visit().message().forwarded());
         let Ok(fresh) = random_id::<chancery_types::id::ExecutionKind>() else {
             return denied("random_unavailable", None);
         };
@@ -142,6 +143,10 @@ impl Enforcement {
         if material.is_ungoverned {
             return Err("ungoverned_parameter".into());
         }
+        if material.holds_token {
+            return Err("token_in_call".into());
+        }
+        self.check_exchange(&chain.chain, material)?;
         let catalog = self.catalog().await.ok_or("catalog_unavailable")?;
         let annotations = annotations(&catalog, material);
         check_fresh(
@@ -162,7 +167,7 @@ impl Enforcement {
         })
     }
 
-    fn verify_call_chain(
+    pub(super) fn verify_call_chain(
         &self,
         in_force: &InForce,
         peer: &SpiffeId,

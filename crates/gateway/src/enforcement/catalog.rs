@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use chancery_delegation::access_token::{Audience, EXCHANGE_SERVER};
 use chancery_delegation::{CatalogTool, catalog_root};
 use chancery_identity::TrustDomain;
 use chancery_policy::Annotations;
@@ -8,7 +9,7 @@ use chancery_types::{Digest, to_canonical};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::server_name::ServerName;
+use crate::server_name::{ServerName, ServerNameError};
 use crate::upstream::{SurveyError, Upstreams};
 
 /// All tools of all configured servers, as they are pinned now.
@@ -51,6 +52,8 @@ pub(crate) enum CatalogError {
     Survey(#[from] SurveyError),
     #[error("server {0} lists a tool without a name or schema, or one twice")]
     Tool(ServerName),
+    #[error(transparent)]
+    Server(#[from] ServerNameError),
     #[error("the catalog has no canonical form")]
     Canonical(#[from] chancery_types::CanonicalError),
 }
@@ -155,12 +158,20 @@ impl Catalog {
         })
     }
 
-    /// Asks every configured server.
+    /// Asks every configured server, and lists the exchanges that there are.
     pub(crate) async fn survey(
         upstreams: &Upstreams,
+        audiences: &BTreeMap<Audience, BTreeSet<String>>,
         trust_domain: &TrustDomain,
     ) -> Result<Self, CatalogError> {
         let mut tools = BTreeMap::new();
+        let exchange: ServerName = EXCHANGE_SERVER.parse()?;
+        for (audience, servers) in audiences {
+            let listed = audience.to_tool(servers.iter().map(String::as_str));
+            let tool = Tool::read(trust_domain, &exchange, &listed)
+                .ok_or_else(|| CatalogError::Tool(exchange.clone()))?;
+            tools.insert((tool.server.clone(), tool.name.clone()), tool);
+        }
         for server in upstreams.names() {
             for listed in upstreams.survey(server).await? {
                 let tool = Tool::read(trust_domain, server, &listed)

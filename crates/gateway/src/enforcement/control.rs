@@ -29,6 +29,9 @@ impl Enforcement {
                 reply(self.leave_session(peer, session).await.map(|()| json!({})))
             }
             Endpoint::SessionEnd => reply(self.end_session_for(peer, session).await),
+            Endpoint::TokenExchange => self.exchange_token(peer, &request).await,
+            Endpoint::TokenKeys => reply(Ok(self.oauth_keys())),
+            Endpoint::TokenMetadata => reply(self.oauth_metadata(&request.host)),
             Endpoint::Introspect => reply(self.introspect(peer, &request.body).await),
             Endpoint::McpPost | Endpoint::McpDelete => reply::<()>(Err("method_not_governed")),
         }
@@ -80,6 +83,7 @@ fn status_of(code: &str) -> StatusCode {
         | "clock_stepped_back"
         | "log_unavailable"
         | "object_store"
+        | "exchange_unavailable"
         | "random_unavailable" => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::FORBIDDEN,
     }

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use chancery_api::snapshot::VerifiedSnapshot;
 use chancery_crypto::AwsLc;
+use chancery_delegation::access_token::access_token_prefix;
 use chancery_delegation::{ChainContext, IssuerKey, ManifestContext, Standing, TrustAnchor};
 use chancery_identity::trust::VerifiedTrust;
 use chancery_identity::{TrustDomain, WitBundle};
@@ -25,6 +26,8 @@ pub(crate) struct InForce {
     anchors: Vec<TrustAnchor>,
     issuers: Vec<IssuerKey>,
     tokens: WitBundle,
+    /// What access tokens of the trust domain's authorities begin with.
+    access: Vec<String>,
 }
 
 /// A loaded policy bundle, who signed it, and the object that holds both.
@@ -67,7 +70,11 @@ impl InForce {
         let anchors = trust.delegation_authorities.iter();
         let issuers = trust.manifest_issuers.iter();
         let keys = trust.token_authorities.iter().copied();
+        let access = trust.access_token_authorities.iter();
         Self {
+            access: access
+                .map(|known| access_token_prefix(&known.key))
+                .collect(),
             anchors: anchors
                 .map(|known| TrustAnchor {
                     issuer: known.issuer.clone(),
@@ -100,6 +107,13 @@ impl InForce {
 
     pub(crate) const fn tokens(&self) -> &WitBundle {
         &self.tokens
+    }
+
+    /// Whether a text holds an access token of the trust domain's own authorities, as it is written.
+    pub(crate) fn holds_access_token(&self, text: &str) -> bool {
+        self.access
+            .iter()
+            .any(|prefix| text.contains(prefix.as_str()))
     }
 
     /// What holds apart from the date: whoever decided by the one need not ask the other.

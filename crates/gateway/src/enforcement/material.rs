@@ -33,6 +33,8 @@ pub(crate) struct Material {
     pub(crate) is_ungoverned: bool,
     /// Whether the chain came by reference.
     pub(crate) is_referred: bool,
+    /// Whether an access token of ours stands in what would be forwarded.
+    pub(crate) holds_token: bool,
     /// Why the call cannot be judged.
     pub(crate) fault: Option<&'static str>,
 }
@@ -87,6 +89,7 @@ impl Material {
             method: call.method(),
             is_ungoverned,
             is_referred,
+            holds_token: false,
             fault,
         }
     }

@@ -68,6 +68,42 @@ pub const REASONS: &[(&str, &str)] = &[
         "a session is ended by the instance that holds its root",
     ),
     (
+        "exchange_actor",
+        "no actor_token is taken: the actors are the holders of the chain",
+    ),
+    (
+        "exchange_details",
+        "a token carries only entries of the chain's leaf, of servers that the audience is configured for, without limits, that no forbid or ask of the chain touches",
+    ),
+    (
+        "exchange_form",
+        "the exchange is application/x-www-form-urlencoded with grant_type, subject_token, subject_token_type, one audience, client_assertion and client_assertion_type, each once",
+    ),
+    (
+        "exchange_grant_type",
+        "the one grant type is urn:ietf:params:oauth:grant-type:token-exchange",
+    ),
+    (
+        "exchange_refused",
+        "the signer or the server refused the access token",
+    ),
+    (
+        "exchange_scope",
+        "there are no scopes; narrow with authorization_details",
+    ),
+    (
+        "exchange_target",
+        "name exactly one audience, an absolute URI without query, fragment and escapes",
+    ),
+    (
+        "exchange_token_type",
+        "a delegation chain (urn:io.chancery:oauth:token-type:adt-chain) is exchanged for an access token and for nothing else",
+    ),
+    (
+        "exchange_unavailable",
+        "access tokens are not signed: the control plane is away, or the trust document names no authority for them",
+    ),
+    (
         "log_unavailable",
         "the gateway's log takes no entries; nothing is forwarded",
     ),
@@ -170,6 +206,10 @@ pub const REASONS: &[(&str, &str)] = &[
     (
         "snapshot_stale",
         "nothing is known of revocations and policy for more than ten seconds; start the server",
+    ),
+    (
+        "token_in_call",
+        "an access token stands in what would be forwarded; it is for its audience alone",
     ),
     (
         "too_many_challenges",

@@ -148,7 +148,7 @@ impl Enforcement {
     /// Lists the tools of all servers and pins them. False where a server does not say.
     async fn pin_catalog(&self) -> bool {
         let announced = *self.upstreams.changes().borrow();
-        match Catalog::survey(&self.upstreams, &self.trust_domain).await {
+        match Catalog::survey(&self.upstreams, &self.audiences, &self.trust_domain).await {
             Ok(catalog) => {
                 tracing::info!(root = %catalog.root, "tools pinned");
                 self.catalog.pin(announced, catalog);

@@ -122,6 +122,7 @@ mod tests {
             x509_authorities: Vec::new(),
             token_authorities: Vec::new(),
             delegation_authorities: Vec::new(),
+            access_token_authorities: Vec::new(),
             manifest_issuers: Vec::new(),
             people: Vec::new(),
             policy_signers: Vec::new(),

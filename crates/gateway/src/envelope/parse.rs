@@ -1,4 +1,4 @@
-use crate::envelope::{DELEGATION, Kind, Message, Meta, OPINION, PROOF, STEP, ambiguous};
+use crate::envelope::{DELEGATION, Kind, Message, Meta, OPINION, OWN, PROOF, STEP, ambiguous};
 use crate::json::{Flaw, Member, Span, guard, members, part};
 use crate::reply::code;
 use crate::request_id::RequestId;
@@ -170,6 +170,10 @@ fn meta(text: &str, params: &Span) -> Result<Option<Meta>, EnvelopeError> {
             "io.modelcontextprotocol/clientCapabilities" => &mut meta.capabilities,
             "io.modelcontextprotocol/subscriptionId" => &mut meta.subscription,
             "progressToken" => &mut meta.progress,
+            name if name.starts_with(OWN) => {
+                meta.others.push(member.value);
+                continue;
+            }
             _ => continue,
         };
         *place = Some(member.value);

@@ -2,7 +2,8 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::header::ALLOW;
+use http::header::{ALLOW, CACHE_CONTROL};
+use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -17,9 +18,9 @@ use tokio_rustls::server::TlsStream;
 
 use super::Context;
 use super::body::read;
-use super::mcp;
 use super::outlet::Body;
 use super::routes::{Endpoint, Found, Parameters, find};
+use super::{headers, hosts, mcp};
 use crate::enforcer::ControlRequest;
 use crate::peer::Peer;
 
@@ -134,7 +135,7 @@ async fn answer(
     match endpoint {
         Endpoint::McpPost => mcp::post(context, peer, server, head, body).await,
         Endpoint::McpDelete => mcp::delete(context, peer, server, &head).await,
-        _ => control(context, peer, endpoint, parameters, body).await,
+        _ => control(context, peer, endpoint, parameters, &head, body).await,
     }
 }
 
@@ -145,8 +146,11 @@ async fn control(
     peer: Arc<Peer>,
     endpoint: Endpoint,
     parameters: Parameters,
+    head: &Parts,
     body: Incoming,
 ) -> Response<Body> {
+    let is_form = headers::is_form(&head.headers);
+    let host = hosts::addressed(head).unwrap_or_default().to_owned();
     let body = match read(body, &context.limits).await {
         Ok(body) => body,
         Err(status) => return mcp::empty(status),
@@ -155,6 +159,8 @@ async fn control(
         endpoint,
         parameters,
         body,
+        is_form,
+        host,
     };
     let (answer, answered) = oneshot::channel();
     let enforcer = Arc::clone(&context.enforcer);
@@ -164,7 +170,12 @@ async fn control(
         let _ = answer.send(reply);
     });
     match answered.await {
-        Ok(reply) => mcp::json(reply.status, reply.body),
+        Ok(reply) => {
+            let mut response = mcp::json(reply.status, reply.body);
+            let value = HeaderValue::from_static("no-store");
+            response.headers_mut().insert(CACHE_CONTROL, value);
+            response
+        }
         Err(_) => mcp::empty(StatusCode::SERVICE_UNAVAILABLE),
     }
 }

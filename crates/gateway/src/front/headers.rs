@@ -115,11 +115,19 @@ fn refused(range: &str) -> bool {
 /// Whether the body is JSON by its own account. A web form is not: that keeps pages of others from
 /// posting without being asked about first.
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    is_type(headers, "application/json")
+}
+
+pub(super) fn is_form(headers: &HeaderMap) -> bool {
+    is_type(headers, "application/x-www-form-urlencoded")
+}
+
+fn is_type(headers: &HeaderMap, expected: &str) -> bool {
     let mut values = headers.get_all(CONTENT_TYPE).iter();
     let value = values.next().and_then(|value| value.to_str().ok());
     let essence = value.and_then(|value| value.split(';').next());
     values.next().is_none()
-        && essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+        && essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case(expected))
 }
 
 fn mirror(headers: &HeaderMap, message: &Message, era: Era) -> Result<(), HeaderFault> {

@@ -25,17 +25,7 @@ impl Hosts {
 
     /// Whether a request was addressed to us and comes from no foreign web page.
     pub(super) fn admit(&self, request: &Parts) -> bool {
-        let mut hosts = request.headers.get_all(HOST).iter();
-        let host = match (request.uri.authority(), hosts.next(), hosts.next()) {
-            (Some(authority), None, None) => Some(authority.as_str()),
-            (None, Some(host), None) => host.to_str().ok(),
-            (Some(authority), Some(host), None)
-                if host.as_bytes() == authority.as_str().as_bytes() =>
-            {
-                Some(authority.as_str())
-            }
-            _ => None,
-        };
+        let host = addressed(request);
         let origins = request.headers.get_all(ORIGIN);
         host.is_some_and(|host| self.knows(host))
             && origins.iter().all(|origin| {
@@ -54,6 +44,19 @@ impl Hosts {
         };
         let name = name.to_ascii_lowercase();
         ["localhost", "127.0.0.1", "[::1]"].contains(&name.as_str()) || self.names.contains(&name)
+    }
+}
+
+/// The one name and port that a request is addressed to.
+pub(super) fn addressed(request: &Parts) -> Option<&str> {
+    let mut hosts = request.headers.get_all(HOST).iter();
+    match (request.uri.authority(), hosts.next(), hosts.next()) {
+        (Some(authority), None, None) => Some(authority.as_str()),
+        (None, Some(host), None) => host.to_str().ok(),
+        (Some(authority), Some(host), None) if host.as_bytes() == authority.as_str().as_bytes() => {
+            Some(authority.as_str())
+        }
+        _ => None,
     }
 }
 

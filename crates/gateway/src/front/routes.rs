@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use chancery_api::oauth::{JWKS_PATH, METADATA_PATH, TOKEN_PATH};
 use http::Method;
 
 /// An endpoint of the gateway.
@@ -13,6 +14,12 @@ pub enum Endpoint {
     Challenge,
     /// Says where a chain stands.
     Introspect,
+    /// Exchanges a chain for an access token.
+    TokenExchange,
+    /// Shows the keys of access tokens.
+    TokenKeys,
+    /// Shows the metadata of the authorization server.
+    TokenMetadata,
     /// Opens a session.
     SessionOpen,
     /// Shows a session to one of its instances.
@@ -51,6 +58,9 @@ pub const ROUTES: &[Route] = &[
     route(&Method::DELETE, "/mcp/{server}", Endpoint::McpDelete),
     route(&Method::POST, "/v1/challenges", Endpoint::Challenge),
     route(&Method::POST, "/v1/introspect", Endpoint::Introspect),
+    route(&Method::POST, TOKEN_PATH, Endpoint::TokenExchange),
+    route(&Method::GET, JWKS_PATH, Endpoint::TokenKeys),
+    route(&Method::GET, METADATA_PATH, Endpoint::TokenMetadata),
     route(&Method::POST, "/v1/sessions", Endpoint::SessionOpen),
     route(
         &Method::GET,

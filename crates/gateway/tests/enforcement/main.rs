@@ -13,6 +13,12 @@ mod ending;
 #[cfg(test)]
 mod evidence;
 #[cfg(test)]
+mod exchanges;
+#[cfg(test)]
+mod exchanges_refused;
+#[cfg(test)]
+mod exchanges_signed;
+#[cfg(test)]
 mod forged_policy;
 #[cfg(test)]
 mod intermediary;

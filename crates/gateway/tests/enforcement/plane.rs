@@ -11,14 +11,15 @@ use chancery_api::server::{
 };
 use chancery_api::signer::SignerClient;
 use chancery_crypto::{AwsLc, SigningKey, create_private_file, random_bytes};
+use chancery_delegation::access_token::EXCHANGE_SERVER;
 use chancery_delegation::{
     ApprovalStatement, Assertion, CatalogTool, SoftwareAuthenticator, Verdict, catalog_root,
     sign_manifest,
 };
 use chancery_identity::TrustDomain;
 use chancery_identity::trust::{
-    DelegationAuthority, LogOrigin, ManifestIssuer, Person, PersonCredential, Role, SignedTrust,
-    TrustDocument, TrustFormat, TrustSignature, VerifiedTrust,
+    AccessTokenAuthority, DelegationAuthority, LogOrigin, ManifestIssuer, Person, PersonCredential,
+    Role, SignedTrust, TrustDocument, TrustFormat, TrustSignature, VerifiedTrust,
 };
 use chancery_journal::{Config, Journal, JournalError, LocalSigner};
 use chancery_policy::{Index, SignedBundle, schema_text};
@@ -35,6 +36,7 @@ use tokio::task::JoinHandle;
 
 pub(crate) const DOMAIN: &str = "acme.example";
 pub(crate) const AGENT: &str = "spiffe://acme.example/agent/clerk";
+pub(crate) const ISSUER: &str = "https://acme.example/oauth";
 pub(crate) const CODE: &[u8] = b"the program";
 
 const TOOLS: &str = include_str!("tools.json");
@@ -42,6 +44,8 @@ const INDEX: &str = r#"{
   "name": "tests", "version": VERSION,
   "tools": {
     "fs/read": {"args": {"path": "string"}, "clear": ["path"]},
+    "token-exchange/https://api.example": {}, "token-exchange/https://asked.example": {},
+    "token-exchange/https://denied.example": {},
     "fs/list": {}, "fs/note": {}, "fs/slow": {}, "fs/wipe": {}, "fs/change": {},
     "fs/pay": {"args": {"amount": "long"}, "clear": ["amount"], "cost_arg": "amount", "cost_unit": "cents"}
   }
@@ -54,6 +58,11 @@ forbid(principal, action == Chancery::Action::"fs/wipe", resource);
 @id("ask-pay")
 @effect("ask")
 permit(principal, action == Chancery::Action::"fs/pay", resource);
+@id("no-denied")
+forbid(principal, action == Chancery::Action::"token-exchange/https://denied.example", resource);
+@id("ask-asked")
+@effect("ask")
+permit(principal, action == Chancery::Action::"token-exchange/https://asked.example", resource);
 "#;
 
 pub(crate) fn now() -> Timestamp {
@@ -163,6 +172,10 @@ impl Plane {
             delegation_authorities: vec![DelegationAuthority {
                 issuer: format!("https://{DOMAIN}/authority"),
                 key: *keys.delegation.public(),
+            }],
+            access_token_authorities: vec![AccessTokenAuthority {
+                issuer: ISSUER.to_owned(),
+                key: *keys.access.as_ref().unwrap().public(),
             }],
             manifest_issuers: vec![ManifestIssuer {
                 issuer: format!("spiffe://{DOMAIN}/issuer/manifests"),
@@ -340,23 +353,44 @@ impl Plane {
 
     /// A manifest for what is in force, changed by `change` before it is signed.
     pub(crate) async fn manifest(&self, change: impl FnOnce(&mut Value)) -> Vec<u8> {
+        self.manifest_with(&[], change).await
+    }
+
+    /// The same for a gateway that lists these exchanges too.
+    pub(crate) async fn manifest_with(
+        &self,
+        exchanges: &[Value],
+        change: impl FnOnce(&mut Value),
+    ) -> Vec<u8> {
         let policy = self.client().status().await.unwrap().policy_digest;
-        let listed: Vec<Value> = serde_json::from_str(TOOLS).unwrap();
-        let leaf = |tool: &Value| {
+        let mut listed: Vec<Value> = serde_json::from_str(TOOLS).unwrap();
+        let served = listed.len();
+        listed.extend_from_slice(exchanges);
+        let server = |place: usize| {
+            if place < served {
+                "fs"
+            } else {
+                EXCHANGE_SERVER
+            }
+        };
+        let leaf = |(place, tool): (usize, &Value)| {
             let id = format!(
-                "spiffe://{DOMAIN}/tool/fs/{}",
+                "spiffe://{DOMAIN}/tool/{}/{}",
+                server(place),
                 tool["name"].as_str().unwrap()
             );
             let description = tool["description"].as_str().unwrap();
             CatalogTool::of(&id, &tool["inputSchema"], description).unwrap()
         };
-        let leaves: Vec<_> = listed.iter().map(leaf).collect();
+        let leaves: Vec<_> = listed.iter().enumerate().map(leaf).collect();
         let tools: Vec<_> = leaves
             .iter()
             .zip(&listed)
-            .map(|(leaf, tool)| {
+            .enumerate()
+            .map(|(place, (leaf, tool))| {
                 json!({
-                    "tool_id": leaf.tool_id, "tool_name": tool["name"], "endpoint_id": "fs",
+                    "tool_id": leaf.tool_id, "tool_name": tool["name"],
+                    "endpoint_id": server(place),
                     "schema_hash": leaf.schema_hash, "description_hash": leaf.description_hash,
                     "version": "1"
                 })

@@ -1,12 +1,13 @@
 //! A whole deployment: control plane, gateway, instances.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chancery_api::server::IssuedRoot;
 use chancery_audit::{Entry, Event};
+use chancery_delegation::access_token::Audience;
 use chancery_evidence::{EvidenceIndex, Files, INDEX_PATH, TRUST_RECORD_PATH, object_path};
 use chancery_gateway::{Gateway, GatewayConfig, Hosts, Limits, Upstream};
 use chancery_identity::trust::GatewayName;
@@ -69,6 +70,41 @@ impl World {
         }
     }
 
+    /// A gateway that exchanges chains: tokens for `api` carry entries of `fs` and `crm`, those for
+    /// others none.
+    pub(crate) async fn exchanging() -> Self {
+        let folder = TempDir::new().unwrap();
+        let plane = Plane::start(folder.path()).await;
+        let audiences: BTreeMap<Audience, BTreeSet<String>> = [
+            ("https://api.example", vec!["fs", "crm"]),
+            ("https://asked.example", vec![]),
+            ("https://denied.example", vec![]),
+            ("https://unnamed.example", vec![]),
+        ]
+        .into_iter()
+        .map(|(uri, servers)| {
+            let servers = servers.into_iter().map(str::to_owned).collect();
+            (uri.parse().unwrap(), servers)
+        })
+        .collect();
+        let tools = audiences.iter();
+        let tools = tools.map(|(one, servers)| one.to_tool(servers.iter().map(String::as_str)));
+        let manifest = plane
+            .manifest_with(&tools.collect::<Vec<_>>(), |_| {})
+            .await;
+        plane.register(&manifest).await;
+        let mut world = Self {
+            plane,
+            address: ([127, 0, 0, 1], 0).into(),
+            folder,
+            running: None,
+        };
+        world
+            .start_gateway(|config| config.audiences = audiences)
+            .await;
+        world
+    }
+
     pub(crate) async fn start() -> Self {
         Self::with(|_| {}).await
     }
@@ -121,6 +157,7 @@ impl World {
             server_socket: data.join("server.sock"),
             listen: ([127, 0, 0, 1], 0).into(),
             servers: BTreeMap::from([("fs".parse().unwrap(), server)]),
+            audiences: BTreeMap::new(),
             grace_seconds: GatewayConfig::DEFAULT_GRACE_SECONDS,
             abandon_seconds: GatewayConfig::DEFAULT_ABANDON_SECONDS,
             hosts: Hosts::default(),

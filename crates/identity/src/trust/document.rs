@@ -35,6 +35,10 @@ pub struct TrustDocument {
     pub token_authorities: Vec<Jwk>,
     /// Who signs the roots of delegation chains.
     pub delegation_authorities: Vec<DelegationAuthority>,
+    /// Who signs access tokens for relying parties outside, and under which issuer; absent where
+    /// nobody does.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub access_token_authorities: Vec<AccessTokenAuthority>,
     /// Who signs agent manifests, and for which issuer.
     pub manifest_issuers: Vec<ManifestIssuer>,
     /// People: principals and approvers with their credentials.
@@ -56,6 +60,16 @@ pub struct DelegationAuthority {
     /// The `iss` of its roots.
     pub issuer: String,
     /// Its key.
+    pub key: Jwk,
+}
+
+/// An authority that signs access tokens for relying parties outside (RFC 9068).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccessTokenAuthority {
+    /// The `iss` of its tokens.
+    pub issuer: String,
+    /// Its key (ES256).
     pub key: Jwk,
 }
 

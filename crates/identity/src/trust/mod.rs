@@ -10,8 +10,8 @@ mod gateway_name;
 mod signed;
 
 pub use document::{
-    DelegationAuthority, LogOrigin, ManifestIssuer, Person, PersonCredential, Role, TrustDocument,
-    TrustFormat,
+    AccessTokenAuthority, DelegationAuthority, LogOrigin, ManifestIssuer, Person, PersonCredential,
+    Role, TrustDocument, TrustFormat,
 };
 pub use gateway_name::{GatewayName, GatewayNameError};
 pub use signed::{SignedTrust, TrustError, TrustSignature, VerifiedTrust};

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use chancery_api::Problem;
 use chancery_api::server::{IssueService, IssueWit, IssueX509, IssuedX509};
-use chancery_api::signer::{SignWit, SignX509, SignedToken};
+use chancery_api::signer::{SignAccess, SignWit, SignX509, SignedToken};
+use chancery_api::{ClientError, Problem};
 use chancery_audit::{Credential, CredentialForm, IdentityIssue, Isolation};
 use chancery_crypto::{AwsLc, random_bytes, random_id};
-use chancery_identity::{Confirmation, SpiffeId, WitClaims};
+use chancery_delegation::ChainReading;
+use chancery_identity::{Confirmation, InstanceSpiffeId, SpiffeId, WitClaims};
 use chancery_store::InstanceRow;
 use chancery_types::id::CredentialId;
 use chancery_types::{Digest, SignatureVerifier as _, Timestamp, base64url, to_canonical};
@@ -150,6 +151,28 @@ pub(super) async fn wit(
     let signed = signed.map_err(|error| Problem::unavailable("signer", error.to_string()))?;
     server.changed();
     Ok(Json(signed))
+}
+
+/// Has an access token signed that a gateway decided about and enrolled. The signer asks the chain and
+/// the holder's proof again; here it is asked whether the holder still runs.
+pub(super) async fn access(
+    State(server): State<Arc<Server>>,
+    Json(request): Json<SignAccess>,
+) -> Answer<SignedToken> {
+    let links: Vec<_> = request.chain.iter().map(String::as_str).collect();
+    let reading = ChainReading::read(&links)
+        .map_err(|refusal| Problem::bad_request(refusal.reason.code(), "chain"))?;
+    let holder = reading.grants().last().map(|grant| grant.subject.as_str());
+    let holder = holder.and_then(|holder| holder.parse::<InstanceSpiffeId>().ok());
+    let own = server.trust().trust_domain.clone();
+    if let Some(holder) = holder.filter(|holder| holder.trust_domain().as_str() == own) {
+        running(&server, holder.instance()).await?;
+    }
+    let signed = server.signer.access(&request).await;
+    signed.map(Json).map_err(|error| match error {
+        ClientError::Refused(problem) => problem,
+        other => Problem::unavailable("signer", other.to_string()),
+    })
 }
 
 fn issued(

@@ -37,6 +37,7 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("POST", "/v1/issue/x509"),
     ("POST", "/v1/issue/wit"),
     ("POST", "/v1/issue/service"),
+    ("POST", "/v1/issue/access"),
     ("POST", "/v1/roots/draft"),
     ("POST", "/v1/roots"),
     ("GET", "/v1/approvals"),
@@ -69,6 +70,7 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/v1/issue/x509", post(issue::x509))
         .route("/v1/issue/wit", post(issue::wit))
         .route("/v1/issue/service", post(issue::service))
+        .route("/v1/issue/access", post(issue::access))
         .route("/v1/roots/draft", post(roots::draft))
         .route("/v1/roots", post(roots::submit))
         .route("/v1/approvals", get(approvals::list).post(approvals::open))

@@ -1,5 +1,6 @@
 //! What each key signs.
 
+pub(crate) mod access;
 pub(crate) mod root;
 pub(crate) mod snapshot;
 pub(crate) mod wit;

@@ -3,6 +3,7 @@
 use std::process::Stdio;
 
 use anyhow::Context as _;
+use chancery_delegation::access_token::EXCHANGE_SERVER;
 use chancery_delegation::manifest::{CatalogTool, catalog_root};
 use chancery_types::Digest;
 use rmcp::ServiceExt as _;
@@ -29,9 +30,23 @@ pub(crate) struct Catalog {
 }
 
 impl Catalog {
-    /// Asks every configured server for its tools.
+    /// Asks every configured server for its tools, and lists the exchanges that there are.
     pub(crate) async fn of(trust_domain: &str, config: &GatewayFile) -> anyhow::Result<Self> {
         let mut tools = Vec::new();
+        for (audience, servers) in config.audiences()? {
+            let tool = audience.to_tool(servers.iter().map(String::as_str));
+            let text = |name: &str| {
+                let text = tool.get(name).and_then(Value::as_str);
+                text.unwrap_or_default().to_owned()
+            };
+            let listed = ListedTool {
+                name: text("name"),
+                description: text("description"),
+                input_schema: tool.get("inputSchema").cloned().unwrap_or_default(),
+                read_only: false,
+            };
+            tools.push((EXCHANGE_SERVER.to_owned(), listed));
+        }
         for (server, command) in &config.tool_servers {
             let listed = list_tools(command)
                 .await

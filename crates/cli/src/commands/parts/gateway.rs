@@ -41,6 +41,7 @@ pub(in crate::commands) async fn gateway(layout: &Layout) -> anyhow::Result<Exit
         server_socket: layout.server_socket(),
         listen: (Ipv4Addr::LOCALHOST, file.port).into(),
         servers,
+        audiences: file.audiences()?,
         grace_seconds: GatewayConfig::DEFAULT_GRACE_SECONDS,
         abandon_seconds: GatewayConfig::DEFAULT_ABANDON_SECONDS,
         hosts: Hosts::new(Vec::<String>::new(), Vec::<String>::new()),
