@@ -30,6 +30,7 @@ from writer import (
     rule_documents,
     rules,
     sizes,
+    standing,
 )
 from writer.files import File
 
@@ -38,9 +39,9 @@ HERE = Path(__file__).resolve().parent
 
 def files() -> list[File]:
     """Every file, in the order of a verifier's work."""
-    parts = (sizes, headers, payloads, claims, linkage, entries, order, proofs, calls, consents)
+    parts = (sizes, headers, payloads, claims, linkage, entries, order, proofs, calls)
     return (
-        [part.write() for part in parts]
+        [part.write() for part in (*parts, consents, standing)]
         + keys_file.write()
         + [constraints.write(), canonical.write()]
         + [part.write() for part in (revocations, rules, revocation_sets, rule_documents, requests)]

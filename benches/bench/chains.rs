@@ -62,6 +62,7 @@ impl Parties {
                 subject: "person-1".to_owned(),
                 acr: "passkey".to_owned(),
                 authenticated_at: NOW.minus_seconds(600),
+                standing: None,
             },
             mission: mission()?.digest(),
         };

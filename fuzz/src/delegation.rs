@@ -8,12 +8,14 @@ use chancery_delegation::access_token::{
 use chancery_delegation::webauthn::{AuthenticatorData, ClientData};
 use chancery_delegation::{
     ApprovalStatement, Assertion, BoundedReplayMemory, Call, ChainContext, ChainRules, ChainTip,
-    Credential, Entry, IssuerKey, LinkStanding, ManifestContext, Mission, ProofContext, Reason,
-    RevocationSet, RootDraft, Standing, Target, TrustAnchor, VerifiedChain, arguments_digest,
+    ConsentArtefact, Credential, Entry, IssuerKey, LinkStanding, ManifestContext, Mission,
+    PersonDraft, ProofContext, Reason, RevocationSet, RootDraft, Standing, StandingReason,
+    StandingStatement, StandingUse, Target, Terms, TrustAnchor, VerifiedChain, arguments_digest,
     authenticate_manifest, authorise, examine_chain, read_arguments, seal_manifest_payload,
     verify_approval, verify_assertion, verify_chain, verify_manifest, verify_proof,
 };
 use chancery_identity::trust::AccessTokenAuthority;
+use chancery_types::id::InstanceId;
 use chancery_types::jws::{Header, assemble, signing_input};
 use chancery_types::limits::MAX_CHAIN_LINKS;
 use chancery_types::{
@@ -168,6 +170,80 @@ pub(crate) fn mission(input: &[u8]) -> bool {
         assert!(mission.forbids(&call).contains(&place));
     }
     true
+}
+
+/// A consent that is read is what would be written. A standing one covers no root that is none of its
+/// uses, and of a root with exactly its terms the uses that it lets and no further one.
+pub(crate) fn standing(input: &[u8]) -> bool {
+    let Ok(artefact) = ConsentArtefact::parse(input) else {
+        return false;
+    };
+    let written = artefact.to_bytes().ok();
+    let again = written.as_deref().map(ConsentArtefact::parse);
+    assert_eq!(again.and_then(Result::ok).as_ref(), Some(&artefact));
+    let ConsentArtefact::Standing(signed) = &artefact else {
+        return false;
+    };
+    let statement = &signed.statement;
+    assert!(statement.challenge().is_ok());
+    if statement.check().is_err() {
+        return false;
+    }
+    let Some(chain) = KNOWN.as_ref() else {
+        return true;
+    };
+    let none = statement.covers(&chain.root_terms());
+    assert_eq!(none, Err(StandingReason::Other));
+    let Some(mut draft) = use_of(statement, chain.leaf_key()) else {
+        return true;
+    };
+    for number in [1, statement.max_uses] {
+        draft.person.standing = Some(StandingUse {
+            consent: statement.id,
+            number,
+        });
+        assert_eq!(draft.check_standing(statement), Ok(()));
+    }
+    draft.person.standing = Some(StandingUse {
+        consent: statement.id,
+        number: statement.max_uses + 1,
+    });
+    let beyond = draft.check_standing(statement);
+    assert_eq!(beyond, Err(StandingReason::UsedUp));
+    true
+}
+
+/// A root with exactly the terms of a standing consent, where its time lets one begin.
+fn use_of(statement: &StandingStatement, key: &Jwk) -> Option<RootDraft> {
+    let instance = statement.agent.instance(InstanceId::from_random([1; 16]));
+    let begin = statement.signed_at;
+    let longest = begin.plus_seconds(statement.max_seconds);
+    Some(RootDraft {
+        issuer: statement.issuer.clone(),
+        terms: Terms {
+            subject: instance.to_string().parse().ok()?,
+            key: *key,
+            audience: Some(vec![statement.gateway.clone()]),
+            issued_at: begin,
+            not_before: begin,
+            expires_at: longest.min(statement.expires_at),
+            jti: "del_1".to_owned(),
+            max_depth: statement.max_depth,
+            entries: statement.read_entries().ok()?,
+            forbid: Vec::new(),
+            ask: Vec::new(),
+        },
+        sid: "ses_1".to_owned(),
+        epoch: statement.epoch,
+        person: PersonDraft {
+            issuer: statement.issuer.clone(),
+            subject: statement.person.to_string(),
+            acr: "phr".to_owned(),
+            authenticated_at: statement.signed_at,
+            standing: None,
+        },
+        mission: statement.mission,
+    })
 }
 
 /// Rules that are read hold for the chain that is known in the same way each time, and defaults keep

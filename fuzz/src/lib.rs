@@ -81,6 +81,7 @@ pub const TARGETS: &[Target] = &[
     target("delegation_access_token", delegation::access_token, 10_000),
     target("delegation_revocations", delegation::revocations, 10_000),
     target("delegation_mission", delegation::mission, 10_000),
+    target("delegation_standing", delegation::standing, 10_000),
     target("delegation_rules", delegation::rules, 10_000),
     target("delegation_assertion", delegation::assertion, 10_000),
     target("delegation_approval", delegation::approval, 10_000),

@@ -42,6 +42,7 @@ def write() -> File:
     _times(file)
     _order(file)
     _texts(file)
+    _consents(file)
     return file
 
 
@@ -242,3 +243,22 @@ def _texts(file: File) -> None:
         ("deep", "[" * 65 + "]" * 65),
     ]:
         file.add(f"text-{slug}", f"no strict JSON: {slug}", json=text, expect="malformed")
+
+
+def _consents(file: File) -> None:
+    """Standing consents, which came after the others and stand behind them."""
+    id = "cns_7zzzzzzzzzzzzzzzzzzzzzzzzz"
+    consent = revocation("consent", id, AT)
+    every = [*(revocation(kind, id, AT) for kind, id in EVERY), consent]
+    _accept(file, "one-consent", "a standing consent", [consent])
+    _accept(file, "every-kind-consent", "one of each kind, in their order", every)
+    _reject(file, "order-consent", "a standing consent before a key", [consent, every[-2]])
+    for slug, bad in [
+        ("prefix", "sta" + id[3:]),
+        ("person", PERSON),
+        ("case", id.upper()),
+        ("short", id[:-1]),
+        ("large", "cns_8" + id[5:]),
+        ("empty", ""),
+    ]:
+        _reject(file, f"consent-{slug}", f"no id of a standing consent: {slug}", [revocation("consent", bad, AT)])

@@ -23,7 +23,7 @@ from .world import (
     tool,
 )
 
-KINDS = ["token", "session", "mission", "agent", "instance", "person", "key"]
+KINDS = ["token", "session", "mission", "agent", "instance", "person", "key", "consent"]
 SESSION = "ses_7zzzzzzzzzzzzzzzzzzzzzzzzz"
 PERSON = "per_7zzzzzzzzzzzzzzzzzzzzzzzzz"
 MISSION = "sha256:" + sha256("mission").hex()

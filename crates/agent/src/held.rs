@@ -5,7 +5,7 @@ use std::fmt;
 use chancery_api::gateway::Presentation;
 use chancery_audit::Disclosure;
 use chancery_delegation::chain::ChainTip;
-use chancery_delegation::{Assertion, Mission, MissionError, Refusal};
+use chancery_delegation::{ConsentArtefact, Mission, MissionError, Refusal};
 use chancery_types::id::SessionId;
 use chancery_types::jws::Compact;
 use chancery_types::{Digest, Jwk, base64url};
@@ -18,7 +18,7 @@ use crate::identity::Credential;
 #[derive(Clone)]
 pub struct Held {
     chain: Vec<String>,
-    consent: Assertion,
+    consent: ConsentArtefact,
     mission: Mission,
     principal: Disclosure,
     tip: ChainTip,
@@ -47,7 +47,7 @@ impl Held {
     /// Takes a delegation apart and checks that its parts belong together.
     pub fn new(
         chain: Vec<String>,
-        consent: Assertion,
+        consent: impl Into<ConsentArtefact>,
         mission: Vec<u8>,
         principal: Disclosure,
     ) -> Result<Self, HeldError> {
@@ -65,7 +65,7 @@ impl Held {
         let mission = Mission::parse(mission).map_err(HeldError::Mission)?;
         Ok(Self {
             chain,
-            consent,
+            consent: consent.into(),
             mission,
             principal,
             tip,
@@ -78,8 +78,8 @@ impl Held {
         &self.chain
     }
 
-    /// The person's consent to the root.
-    pub const fn consent(&self) -> &Assertion {
+    /// The person's consent that the root rests on.
+    pub const fn consent(&self) -> &ConsentArtefact {
         &self.consent
     }
 

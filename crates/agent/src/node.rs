@@ -8,7 +8,7 @@ use chancery_api::pb::agent::{
     AwaitDelegationRequest, ChallengeRequest, Delegation, IssueCredentialRequest,
     IssueCredentialResponse,
 };
-use chancery_delegation::Assertion;
+use chancery_delegation::ConsentArtefact;
 use chancery_types::{parse_strict, to_canonical};
 use tokio::sync::Mutex;
 use tonic::transport::{Channel, Endpoint};
@@ -136,7 +136,8 @@ fn held(delegation: Delegation) -> Result<Held, NodeError> {
     let wrong = |field| NodeError::Answer { field };
     let chain = parse_strict(delegation.chain.as_bytes()).map_err(|_| wrong("chain"))?;
     let chain = serde_json::from_value(chain).map_err(|_| wrong("chain"))?;
-    let consent = Assertion::parse(delegation.consent.as_bytes()).map_err(|_| wrong("consent"))?;
+    let consent =
+        ConsentArtefact::parse(delegation.consent.as_bytes()).map_err(|_| wrong("consent"))?;
     let principal =
         parse_strict(delegation.principal.as_bytes()).map_err(|_| wrong("principal"))?;
     let principal = serde_json::from_value(principal).map_err(|_| wrong("principal"))?;

@@ -1,7 +1,7 @@
 //! What an instance and its home gateway say to each other beside MCP.
 
 use chancery_audit::Disclosure;
-use chancery_delegation::Assertion;
+use chancery_delegation::ConsentArtefact;
 use chancery_types::id::SessionId;
 use chancery_types::{Digest, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -25,7 +25,7 @@ pub struct Presentation {
     /// The delegation chain, root first.
     pub chain: Vec<String>,
     /// The person's consent to the root.
-    pub consent: Assertion,
+    pub consent: ConsentArtefact,
     /// The mission document's exact bytes, base64url.
     pub mission: String,
     /// The signed manifest of the instance's agent: the COSE envelope, base64url.

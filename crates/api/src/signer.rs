@@ -1,7 +1,8 @@
 //! What the signer signs, each kind only by its rule.
 
-use chancery_delegation::Assertion;
+use chancery_delegation::ConsentArtefact;
 use chancery_types::Timestamp;
+use chancery_types::id::ConsentId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -47,8 +48,8 @@ pub struct SignWit {
 pub struct SignRoot {
     /// The canonical claims, without `prn.apr`.
     pub claims: String,
-    /// The person's assertion over them.
-    pub consent: Assertion,
+    /// The person's assertion over them, or a standing consent that covers them.
+    pub consent: ConsentArtefact,
     /// The mission document's exact bytes, base64url.
     pub mission: String,
 }
@@ -71,6 +72,14 @@ pub struct SignAccess {
     pub authorization_details: Vec<Value>,
     /// When the token is over at the latest.
     pub expires_at: Timestamp,
+}
+
+/// How often a standing consent was used, by the signer's own count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsentCount {
+    /// So many numbers were given; each is in one root at most.
+    pub uses: u64,
 }
 
 /// A signed token.
@@ -169,6 +178,11 @@ impl SignerClient {
     /// Asks for the root of a delegation chain.
     pub async fn root(&self, request: &SignRoot) -> Result<SignedToken, ClientError> {
         self.0.post("/v1/sign/root", request).await
+    }
+
+    /// Asks how often a standing consent was used.
+    pub async fn consent(&self, id: ConsentId) -> Result<ConsentCount, ClientError> {
+        self.0.get(&format!("/v1/consents/{id}")).await
     }
 
     /// Asks for the signatures of a checkpoint.

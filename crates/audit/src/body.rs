@@ -78,7 +78,7 @@ described! {
     Timestamp => "microseconds since the epoch",
     u64 => "integer",
     bool => "boolean",
-    RevocationKind => "token | session | mission | agent | instance | person | key",
+    RevocationKind => "token | session | mission | agent | instance | person | key | consent",
 }
 
 impl<K: Kind> FieldType for Id<K> {

@@ -80,6 +80,7 @@ registry! {
     RevocationLift,
     EpochRaise,
     SnapshotAdopt,
+    ConsentStanding,
 }
 
 impl Event {
@@ -108,7 +109,8 @@ impl Event {
             | Self::RevocationAdd(_)
             | Self::RevocationLift(_)
             | Self::EpochRaise(_)
-            | Self::SnapshotAdopt(_) => None,
+            | Self::SnapshotAdopt(_)
+            | Self::ConsentStanding(_) => None,
         }
     }
 
@@ -137,7 +139,8 @@ impl Event {
             | Self::RevocationAdd(_)
             | Self::RevocationLift(_)
             | Self::EpochRaise(_)
-            | Self::SnapshotAdopt(_) => None,
+            | Self::SnapshotAdopt(_)
+            | Self::ConsentStanding(_) => None,
         }
     }
 }

@@ -23,9 +23,9 @@ pub use documentation::{documentation, markdown};
 pub use entry::{Entry, EntryError, leaf_hash};
 pub use event::Event;
 pub use events::{
-    ApprovalAnswer, ApprovalGrant, ApprovalRequest, CheckpointEnrol, Decision, DelegationEnrol,
-    DelegationRoot, EpochRaise, IdentityEnd, IdentityIssue, ManifestRegister, Outcome,
-    PolicyPublish, RecordEnrol, RevocationAdd, RevocationLift, SessionEnd, SessionJoin,
+    ApprovalAnswer, ApprovalGrant, ApprovalRequest, CheckpointEnrol, ConsentStanding, Decision,
+    DelegationEnrol, DelegationRoot, EpochRaise, IdentityEnd, IdentityIssue, ManifestRegister,
+    Outcome, PolicyPublish, RecordEnrol, RevocationAdd, RevocationLift, SessionEnd, SessionJoin,
     SessionLeave, SessionOpen, SessionRefuse, SnapshotAdopt, TrustChange,
 };
 pub use instance_chain::{ChainError, InstanceChains, InstanceLink, LeafRef};

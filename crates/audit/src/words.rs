@@ -49,6 +49,8 @@ words! {
         Consent = "consent",
         /// A sign-in alone.
         Asserted = "asserted",
+        /// A standing consent: the person's own signature over what roots may be at most.
+        Standing = "standing",
     }
 }
 

@@ -2,7 +2,9 @@ use chancery_types::{CanonicalError, Digest, SignatureVerifier, to_jcs};
 use serde_json::{Map, Value};
 
 use crate::chain::VerifiedChain;
-use crate::webauthn::{Assertion, AssertionError, Credential, VerifiedAssertion, verify_assertion};
+use crate::standing::{ConsentArtefact, StandingError, StandingReason};
+use crate::token::StandingUse;
+use crate::webauthn::{AssertionError, Credential, VerifiedAssertion, verify_assertion};
 
 const CONSENT_TAG: &[u8] = b"chancery/consent/v1\0";
 
@@ -24,6 +26,7 @@ pub struct Consent {
     assertion: VerifiedAssertion,
     artefact: Digest,
     chain_root: Digest,
+    standing: Option<StandingUse>,
 }
 
 /// Why a consent is refused.
@@ -38,6 +41,17 @@ pub enum ConsentError {
     /// The assertion does not stand.
     #[error("the consent's assertion does not stand")]
     Assertion(#[source] AssertionError),
+    /// Of the other kind than the root says.
+    #[error(
+        "the root names a use of a standing consent and comes with none, or the other way round"
+    )]
+    Kind,
+    /// The standing consent is none.
+    #[error("the standing consent is none")]
+    Statement(#[source] StandingError),
+    /// The standing consent does not cover the root.
+    #[error("the standing consent does not cover the root")]
+    Uncovered(#[source] StandingReason),
 }
 
 impl Consent {
@@ -51,15 +65,22 @@ impl Consent {
         self.artefact
     }
 
+    /// Which use of a standing consent it is; none where it is for this root alone.
+    pub const fn standing(&self) -> Option<StandingUse> {
+        self.standing
+    }
+
     /// The digest of the root's signing input.
     pub const fn chain_root(&self) -> Digest {
         self.chain_root
     }
 }
 
-/// Verifies that `artefact`, the bytes of an [`Assertion`], is the consent that the chain's root
-/// names and that `credential` made it over this very root. That the credential is one of the
-/// chain's principal is the caller's to look up in the trust document.
+/// Verifies that `artefact` is the consent that the chain's root names: the bytes of an
+/// [`crate::Assertion`] that `credential` made over this very root, or of a
+/// [`crate::SignedStanding`] that covers it. That the credential is one of the chain's principal is
+/// the caller's to look up in the trust document; how often a standing consent was used, the log's
+/// to show.
 pub fn verify_consent(
     chain: &VerifiedChain,
     artefact: &[u8],
@@ -70,13 +91,25 @@ pub fn verify_consent(
     if !digest.ct_eq(&chain.principal().consent) {
         return Err(ConsentError::Artefact);
     }
-    let challenge = chain.consent_challenge().map_err(ConsentError::Canonical)?;
-    let assertion = Assertion::parse(artefact).map_err(ConsentError::Assertion)?;
-    let assertion = verify_assertion(&assertion, &challenge, credential, verifier)
-        .map_err(ConsentError::Assertion)?;
+    let read = ConsentArtefact::parse(artefact).map_err(ConsentError::Assertion)?;
+    let standing = chain.principal().standing;
+    let assertion = match (&read, standing) {
+        (ConsentArtefact::Root(assertion), None) => {
+            let challenge = chain.consent_challenge().map_err(ConsentError::Canonical)?;
+            verify_assertion(assertion, &challenge, credential, verifier)
+                .map_err(ConsentError::Assertion)?
+        }
+        (ConsentArtefact::Standing(signed), Some(_)) => {
+            signed.verify_for(&chain.root_terms(), credential, verifier)?
+        }
+        (ConsentArtefact::Root(_), Some(_)) | (ConsentArtefact::Standing(_), None) => {
+            return Err(ConsentError::Kind);
+        }
+    };
     Ok(Consent {
         assertion,
         artefact: digest,
         chain_root: chain.root().hash(),
+        standing,
     })
 }

@@ -12,6 +12,7 @@ pub mod manifest;
 pub mod proof;
 pub mod revocation;
 pub mod rules;
+pub mod standing;
 pub mod token;
 pub mod webauthn;
 
@@ -45,9 +46,13 @@ pub use proof::{
 pub use reason::{Reason, ReasonError, Refusal};
 pub use revocation::{Revocable, RevocableError, Revocation, RevocationSet, RevocationSetError};
 pub use rules::{ChainRules, ChainRulesError, RuleBreach, RuleReason};
+pub use standing::{
+    ConsentArtefact, RootTerms, SignedStanding, StandingError, StandingForm, StandingReason,
+    StandingStatement,
+};
 pub use token::{
     Call, CleanPath, Constraint, Entry, Grant, Judgement, Limits, LinkClaims, Network, Principal,
-    RootClaims, Scalar, Target, read_arguments,
+    RootClaims, Scalar, StandingUse, Target, read_arguments,
 };
 pub use webauthn::{
     Assertion, AssertionError, Credential, SoftwareAuthenticator, VerifiedAssertion,

@@ -30,6 +30,8 @@ pub struct Server {
     policy: RwLock<Option<Arc<Rulebook>>>,
     pub(crate) withdrawn: tokio::sync::Mutex<Withdrawn>,
     pub(crate) standing: RwLock<Standing>,
+    /// Held from the count of a standing consent to the root that is one more use of it.
+    pub(crate) consents: tokio::sync::Mutex<()>,
     changes: watch::Sender<u64>,
     trust_file: PathBuf,
 }
@@ -106,6 +108,7 @@ impl Server {
             trust: RwLock::new(config.trust),
             policy: RwLock::new(policy),
             standing: RwLock::new(withdrawn.standing()),
+            consents: tokio::sync::Mutex::default(),
             withdrawn: tokio::sync::Mutex::new(withdrawn),
             changes: watch::Sender::new(0),
             trust_file: config.trust_file,

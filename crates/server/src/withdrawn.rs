@@ -15,6 +15,7 @@ use chancery_delegation::{Revocable, Revocation, RevocationSet};
 use chancery_evidence::Withdrawn as Logged;
 use chancery_journal::Journal;
 use chancery_store::{RevocationRow, StoreError};
+use chancery_types::id::ConsentId;
 use chancery_types::{Digest, Jwk, RevocationKind, Timestamp, to_canonical};
 use serde::{Deserialize, Serialize};
 
@@ -131,6 +132,14 @@ impl Server {
     pub(crate) fn check_mission(&self, mission: &Digest) -> Result<(), Problem> {
         if self.standing().revoked.has_mission(mission) {
             return Err(revoked(RevocationKind::Mission, &mission.to_string()));
+        }
+        Ok(())
+    }
+
+    /// Refuses a standing consent that is revoked.
+    pub(crate) fn check_consent(&self, consent: ConsentId) -> Result<(), Problem> {
+        if self.standing().revoked.has_consent(consent) {
+            return Err(revoked(RevocationKind::Consent, &consent.to_string()));
         }
         Ok(())
     }

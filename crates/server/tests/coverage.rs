@@ -81,6 +81,7 @@ fn request(method: &str, path: &str) -> String {
         )
         .replace("people/{id}", "people/per_7zzzzzzzzzzzzzzzzzzzzzzzzz")
         .replace("instances/{id}", "instances/ins_7zzzzzzzzzzzzzzzzzzzzzzzzz")
+        .replace("consents/{id}", "consents/cns_7zzzzzzzzzzzzzzzzzzzzzzzzz")
         .replace("approvals/{id}", "approvals/apv_7zzzzzzzzzzzzzzzzzzzzzzzzz");
     format!(
         "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\

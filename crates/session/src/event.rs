@@ -152,6 +152,7 @@ pub struct Ending {
 /// What a root rests on, from whether the person's consent to it was verified.
 pub(crate) const fn assurance(consent: Option<&Consent>) -> Assurance {
     match consent {
+        Some(consent) if consent.standing().is_some() => Assurance::Standing,
         Some(_) => Assurance::Consent,
         None => Assurance::Asserted,
     }

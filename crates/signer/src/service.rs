@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use axum::extract::State;
+use axum::extract::{Path as UrlPath, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use chancery_api::lift::SignedLift;
 use chancery_api::server::TrustText;
 use chancery_api::signer::{
-    CheckpointSignature, Done, LastCheckpoint, SignAccess, SignCheckpoint, SignRoot, SignSnapshot,
-    SignWit, SignX509, SignedCheckpoint, SignedSnapshot, SignedToken, SignedX509,
+    CheckpointSignature, ConsentCount, Done, LastCheckpoint, SignAccess, SignCheckpoint, SignRoot,
+    SignSnapshot, SignWit, SignX509, SignedCheckpoint, SignedSnapshot, SignedToken, SignedX509,
 };
 use chancery_api::{OwnerListener, Problem};
 use chancery_crypto::{AwsLc, replace_private_file};
@@ -18,10 +18,12 @@ use chancery_identity::TrustDomain;
 use chancery_identity::trust::{SignedTrust, VerifiedTrust};
 use chancery_journal::{CheckpointSigner, LocalSigner};
 use chancery_tlog::TreeHash;
+use chancery_types::id::ConsentId;
 use chancery_types::{Timestamp, base64url};
 
 use crate::SignerKeys;
 use crate::rules::snapshot::{Held, SnapshotRatchet};
+use crate::rules::standing::StandingRatchet;
 use crate::rules::{access, root, wit, x509};
 
 /// Every endpoint: method and path. All of them need the owner's socket.
@@ -35,6 +37,7 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("POST", "/v1/sign/checkpoint"),
     ("POST", "/v1/sign/snapshot"),
     ("POST", "/v1/lift"),
+    ("GET", "/v1/consents/{id}"),
     ("POST", "/v1/trust"),
 ];
 
@@ -47,6 +50,7 @@ pub struct Signer {
     trust_file: PathBuf,
     log: LocalSigner,
     snapshots: Mutex<SnapshotRatchet>,
+    consents: Mutex<StandingRatchet>,
     clock: fn() -> Timestamp,
 }
 
@@ -68,6 +72,7 @@ impl Signer {
             trust_file: folder.join("trust.json"),
             log,
             snapshots: Mutex::new(SnapshotRatchet::open(folder)?),
+            consents: Mutex::new(StandingRatchet::open(folder)?),
             clock,
         }))
     }
@@ -88,6 +93,7 @@ impl Signer {
             .route("/v1/sign/checkpoint", post(sign_checkpoint))
             .route("/v1/sign/snapshot", post(sign_snapshot))
             .route("/v1/lift", post(lift))
+            .route("/v1/consents/{id}", get(count_consent))
             .route("/v1/trust", post(install_trust))
             .with_state(self)
     }
@@ -151,7 +157,7 @@ async fn sign_root(
         &signer.keys,
         &signer.trust(),
         &request,
-        &signer.held(),
+        (&signer.held(), &signer.consents),
         (signer.clock)(),
     )
     .map(Json)
@@ -169,6 +175,14 @@ async fn sign_access(
         (signer.clock)(),
     )
     .map(Json)
+}
+
+async fn count_consent(
+    State(signer): State<Arc<Signer>>,
+    UrlPath(id): UrlPath<ConsentId>,
+) -> Json<ConsentCount> {
+    let consents = signer.consents.lock();
+    Json(consents.unwrap_or_else(PoisonError::into_inner).count(id))
 }
 
 async fn last_checkpoint(State(signer): State<Arc<Signer>>) -> Answer<LastCheckpoint> {

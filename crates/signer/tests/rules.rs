@@ -6,6 +6,9 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "rules/standing.rs"]
+mod standing;
+
 use chancery_api::lift::{Lift, SignedLift};
 use chancery_api::signer::{
     SignCheckpoint, SignRoot, SignSnapshot, SignWit, SignX509, SignerClient,
@@ -108,6 +111,7 @@ impl Bench {
                 subject: person_id().to_string(),
                 acr: "software-only".into(),
                 authenticated_at: NOW,
+                standing: None,
             },
             mission: Digest::of(mission()),
         }
@@ -145,7 +149,7 @@ impl Bench {
     ) -> Result<String, String> {
         let request = SignRoot {
             claims: draft.to_claims().unwrap(),
-            consent,
+            consent: consent.into(),
             mission: base64url::encode(mission),
         };
         reason(self.client.root(&request).await).map(|signed| signed.token)
@@ -439,7 +443,7 @@ async fn a_root_stays_within_the_authority() {
     let draft = bench.draft();
     let request = SignRoot {
         claims: draft.to_claims().unwrap().replace(":{", ": {"),
-        consent: bench.consent(&draft),
+        consent: bench.consent(&draft).into(),
         mission: base64url::encode(mission()),
     };
     assert_eq!(

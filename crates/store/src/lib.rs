@@ -5,6 +5,7 @@
 
 mod agents;
 mod approvals;
+mod consents;
 mod instances;
 mod open;
 mod policies;
@@ -14,6 +15,7 @@ mod roots;
 
 pub use agents::AgentRow;
 pub use approvals::ApprovalRow;
+pub use consents::ConsentRow;
 pub use instances::InstanceRow;
 pub use open::{SCHEMA_VERSION, Store, StoreError};
 pub use policies::PolicyRow;

@@ -1,5 +1,5 @@
 use chancery_types::Timestamp;
-use chancery_types::id::InstanceId;
+use chancery_types::id::{ConsentId, InstanceId};
 use serde_json::Value;
 
 use crate::open::integer;
@@ -16,11 +16,22 @@ pub struct RootRow {
     pub document: Value,
     /// When it was signed.
     pub created_at: Timestamp,
+    /// Which use of which standing consent it is.
+    pub standing: Option<(ConsentId, u64)>,
 }
 
 impl Store {
-    /// Stores a root.
+    /// Stores a root; a number of a standing consent is stored once.
     pub async fn put_root(&self, root: &RootRow) -> Result<(), StoreError> {
+        let mut together = self.pool.begin().await?;
+        if let Some((consent, number)) = root.standing {
+            sqlx::query("INSERT INTO consent_uses (consent_id, number, jti) VALUES (?, ?, ?)")
+                .bind(consent.to_string())
+                .bind(integer(number))
+                .bind(&root.jti)
+                .execute(&mut *together)
+                .await?;
+        }
         sqlx::query(
             "INSERT INTO roots (jti, instance_id, document, created_at) VALUES (?, ?, ?, ?)",
         )
@@ -28,8 +39,9 @@ impl Store {
         .bind(root.instance_id.to_string())
         .bind(root.document.to_string())
         .bind(integer(root.created_at.as_micros()))
-        .execute(&self.pool)
+        .execute(&mut *together)
         .await?;
+        together.commit().await?;
         Ok(())
     }
 

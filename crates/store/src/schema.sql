@@ -55,3 +55,14 @@ CREATE TABLE IF NOT EXISTS revocations (
     document   TEXT NOT NULL,
     PRIMARY KEY (kind, id)
 ) STRICT;
+CREATE TABLE IF NOT EXISTS consents (
+    consent_id TEXT PRIMARY KEY,
+    document   TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS consent_uses (
+    consent_id TEXT NOT NULL,
+    number     INTEGER NOT NULL,
+    jti        TEXT NOT NULL,
+    PRIMARY KEY (consent_id, number)
+) STRICT;

@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 
 use chancery_policy::SignedBundle;
 use chancery_store::{
-    AgentRow, ApprovalRow, InstanceRow, PolicyRow, RevocationRow, RootRow, Store, StoreError,
+    AgentRow, ApprovalRow, ConsentRow, InstanceRow, PolicyRow, RevocationRow, RootRow, Store,
+    StoreError,
 };
-use chancery_types::id::{ApprovalId, InstanceId, SessionId};
+use chancery_types::id::{ApprovalId, ConsentId, InstanceId, SessionId};
 use chancery_types::{Digest, Jwk, RevocationKind, Timestamp};
 use serde_json::json;
 
@@ -125,6 +126,7 @@ async fn the_newest_of_each_is_in_force() {
             instance_id,
             document: json!({"root": jti}),
             created_at: Timestamp::from_seconds(at),
+            standing: None,
         };
         store.put_root(&root).await.unwrap();
     }
@@ -235,9 +237,64 @@ async fn roots_are_listed_since_a_time() {
             instance_id: instance(1).instance_id,
             document: json!({"root": second}),
             created_at: Timestamp::from_seconds(second),
+            standing: None,
         };
         store.put_root(&root).await.unwrap();
     }
     let since = store.roots_since(Timestamp::from_seconds(2)).await.unwrap();
     assert_eq!(since, [json!({"root": 3}), json!({"root": 2})]);
+}
+
+#[tokio::test]
+async fn a_consent_and_each_number_of_it_are_stored_once() {
+    let (_folder, store) = store().await;
+    store.put_instance(&instance(1)).await.unwrap();
+    let consent = |number: u8| ConsentRow {
+        consent: ConsentId::from_random([number; 16]),
+        document: json!({"consent": number}),
+        created_at: Timestamp::from_seconds(10 - u64::from(number)),
+    };
+    for number in [1, 2] {
+        store.put_consent(&consent(number)).await.unwrap();
+    }
+    assert!(store.put_consent(&consent(1)).await.is_err());
+    let (first, second) = (consent(1).consent, consent(2).consent);
+    assert_eq!(
+        store.consent(first).await.unwrap(),
+        Some(json!({"consent": 1}))
+    );
+    assert_eq!(store.consent(consent(3).consent).await.unwrap(), None);
+    let oldest_first = [json!({"consent": 2}), json!({"consent": 1})];
+    assert_eq!(store.consents().await.unwrap(), oldest_first);
+    let root = |jti: &str, standing| RootRow {
+        jti: jti.into(),
+        instance_id: instance(1).instance_id,
+        document: json!({"root": jti}),
+        created_at: Timestamp::from_seconds(1),
+        standing,
+    };
+    for (jti, standing) in [
+        ("c", Some((first, 2))),
+        ("a", Some((first, 1))),
+        ("b", Some((second, 1))),
+        ("d", None),
+    ] {
+        store.put_root(&root(jti, standing)).await.unwrap();
+    }
+    // A number that another root has, and a root that is there: neither is stored by half.
+    let twice = root("e", Some((first, 1)));
+    assert!(store.put_root(&twice).await.is_err());
+    let known = root("a", Some((first, 3)));
+    assert!(store.put_root(&known).await.is_err());
+    let roots = store.roots_of_consent(first).await.unwrap();
+    let expected = [(1, json!({"root": "a"})), (2, json!({"root": "c"}))];
+    assert_eq!(roots, expected);
+    assert_eq!(
+        store
+            .roots_since(Timestamp::from_seconds(0))
+            .await
+            .unwrap()
+            .len(),
+        4
+    );
 }

@@ -144,6 +144,8 @@ registry! {
     CredentialKind, CredentialId, "crd";
     /// Names one request for a delegation.
     RequestKind, RequestId, "req";
+    /// Names one standing consent.
+    ConsentKind, ConsentId, "cns";
 }
 
 #[cfg(test)]

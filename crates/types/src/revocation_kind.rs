@@ -23,11 +23,13 @@ pub enum RevocationKind {
     Person,
     /// A holder key, by its thumbprint: every chain with it in it.
     Key,
+    /// A standing consent, by its id: every chain whose root rests on it, and every further one.
+    Consent,
 }
 
 impl RevocationKind {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Token,
         Self::Session,
         Self::Mission,
@@ -35,6 +37,7 @@ impl RevocationKind {
         Self::Instance,
         Self::Person,
         Self::Key,
+        Self::Consent,
     ];
 
     /// The word.
@@ -47,6 +50,7 @@ impl RevocationKind {
             Self::Instance => "instance",
             Self::Person => "person",
             Self::Key => "key",
+            Self::Consent => "consent",
         }
     }
 }
@@ -60,7 +64,8 @@ impl fmt::Display for RevocationKind {
 /// Why a text is no kind of revocation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not a kind of revocation: expected token, session, mission, agent, instance, person or key"
+    "not a kind of revocation: expected token, session, mission, agent, instance, person, key or \
+     consent"
 )]
 pub struct RevocationKindError;
 

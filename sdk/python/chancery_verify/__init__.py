@@ -38,6 +38,7 @@ from .rules.parse import RulesError
 from .timestamp import Timestamp, from_seconds
 from .token.arguments import read_arguments
 from .token.call import Call
+from .token.claims import StandingUse
 from .webauthn.assertion import Assertion, Credential, VerifiedAssertion
 from .webauthn.errors import ConsentRefused, Flaw
 from .wit import VerifiedWit, WitBundle, WitReason, WitRefused
@@ -73,6 +74,7 @@ __all__ = [
     "RulesBroken",
     "RulesError",
     "Scope",
+    "StandingUse",
     "Timestamp",
     "TrustAnchor",
     "VerifiedAssertion",

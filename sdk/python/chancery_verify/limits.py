@@ -12,6 +12,9 @@ MAX_CHAIN_BYTES = 16_384
 MAX_JWS_BYTES = 16_384
 """Most bytes of one compact JWS."""
 
+MAX_ROOT_SECONDS = 3_600
+"""Longest life of a root, in seconds."""
+
 MAX_SAFE_INTEGER = 2**53 - 1
 """The largest integer that every JSON reader represents exactly."""
 

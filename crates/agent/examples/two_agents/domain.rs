@@ -219,6 +219,7 @@ impl Domain {
                 subject: self.person_id.to_string(),
                 acr: "passkey".to_owned(),
                 authenticated_at: now(),
+                standing: None,
             },
             mission: Digest::of(MISSION),
         };

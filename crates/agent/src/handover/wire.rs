@@ -1,5 +1,5 @@
 use chancery_audit::Disclosure;
-use chancery_delegation::Assertion;
+use chancery_delegation::ConsentArtefact;
 use serde::{Deserialize, Serialize};
 
 /// The `typ` of a child's acceptance.
@@ -61,7 +61,7 @@ pub(crate) struct Acceptance {
 #[serde(deny_unknown_fields)]
 pub(super) struct Link {
     pub(super) chain: Vec<String>,
-    pub(super) consent: Assertion,
+    pub(super) consent: ConsentArtefact,
     /// Base64url.
     pub(super) mission: String,
     pub(super) principal: Disclosure,

@@ -3,7 +3,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use chancery_crypto::AwsLc;
 use chancery_delegation::{
-    Assertion, ChainContext, Credential, RevocationSet, TrustAnchor, VerifiedChain, verify_consent,
+    ChainContext, ConsentArtefact, Credential, RevocationSet, TrustAnchor, VerifiedChain,
+    verify_consent,
 };
 use chancery_identity::trust::{Role, VerifiedTrust};
 use chancery_identity::{TrustDomain, WitBundle};
@@ -91,8 +92,9 @@ impl Believed {
 
     /// Whether the chain's own principal consented to its root, with a credential that the trust
     /// document gives to that person.
-    pub(super) fn is_consented(&self, chain: &VerifiedChain, consent: &Assertion) -> bool {
-        let Some((person, credential)) = self.trust.credential(&consent.credential_id) else {
+    pub(super) fn is_consented(&self, chain: &VerifiedChain, consent: &ConsentArtefact) -> bool {
+        let credential_id = &consent.assertion().credential_id;
+        let Some((person, credential)) = self.trust.credential(credential_id) else {
             return false;
         };
         let is_principal = person.id.to_string() == chain.principal().subject

@@ -1,6 +1,6 @@
 use chancery_audit::Disclosure;
 use chancery_delegation::handshake::{Accept, Conclusion, HandshakeRefusal, Offer};
-use chancery_delegation::{Assertion, MAX_MISSION_BYTES};
+use chancery_delegation::{ConsentArtefact, MAX_MISSION_BYTES};
 use chancery_types::limits::MAX_CHAIN_BYTES;
 use chancery_types::{Digest, base64url, parse_strict};
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ pub(super) enum Said {
 #[derive(Debug, Clone)]
 pub(super) struct Concluding {
     pub(super) conclusion: Conclusion,
-    pub(super) consent: Assertion,
+    pub(super) consent: ConsentArtefact,
     pub(super) mission: Vec<u8>,
     pub(super) principal: Disclosure,
 }

@@ -2,14 +2,15 @@ use std::path::PathBuf;
 
 use chancery_policy::SignedBundle;
 use chancery_types::Digest;
-use chancery_types::id::{ApprovalId, InstanceId, PersonId};
+use chancery_types::id::{ApprovalId, ConsentId, InstanceId, PersonId};
 
 use super::{
     Agent, Agents, AnswerApproval, Approval, Approvals, DraftRoot, EndInstance, EnrolCheckpoint,
     EnrolRecord, Enrolled, Instances, Introspect, Introspection, IssueService, IssueWit, IssueX509,
     IssuedRoot, IssuedX509, LaunchedInstance, LiftRevocation, Manifest, OpenApproval, OpenInstance,
     PersonAuthority, RaiseEpoch, RegisterAgent, RevocationDone, Revocations, Revoke, RootDraft,
-    ServerStatus, SubmitRoot, TrustText,
+    ServerStatus, StandingConsent, StandingConsents, SubmitConsent, SubmitRoot, TrustText,
+    UseConsent,
 };
 use crate::signer::{Done, SignAccess, SignedToken};
 use crate::snapshot::SignedSnapshot;
@@ -68,6 +69,10 @@ impl ServerClient {
         /// One request for approval; waits up to `wait_seconds` for an answer.
         approval(approval: ApprovalId, wait_seconds: u64) -> Approval =
             "/v1/approvals/{approval}?wait_seconds={wait_seconds}";
+        /// All standing consents.
+        consents() -> StandingConsents = "/v1/consents";
+        /// One standing consent with the roots that rest on it.
+        consent(consent: ConsentId) -> StandingConsent = "/v1/consents/{consent}";
         /// A fresh snapshot.
         snapshot() -> SignedSnapshot = "/v1/snapshot";
         /// A snapshot that differs from the one of that sequence in more than its date as soon as
@@ -104,6 +109,11 @@ impl ServerClient {
         draft_root(=> DraftRoot) -> RootDraft = "/v1/roots/draft";
         /// Hands in a person's consent and receives the signed root.
         submit_root(=> SubmitRoot) -> IssuedRoot = "/v1/roots";
+        /// Hands in a standing consent.
+        submit_consent(=> SubmitConsent) -> StandingConsent = "/v1/consents";
+        /// Receives a root that rests on a standing consent.
+        use_consent(consent: ConsentId, => UseConsent) -> IssuedRoot =
+            "/v1/consents/{consent}/root";
         /// Opens a request for approval.
         open_approval(=> OpenApproval) -> Done = "/v1/approvals";
         /// Answers a request for approval.

@@ -1,5 +1,5 @@
 use chancery_delegation::{Examination, LinkStanding};
-use chancery_types::id::{ApprovalId, PersonId};
+use chancery_types::id::{ApprovalId, ConsentId, PersonId};
 use chancery_types::{Digest, RevocationKind, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -154,6 +154,9 @@ pub struct PersonAuthority {
     pub credentials: Vec<String>,
     /// The roots that the person consented to and that are not over.
     pub roots: Vec<PersonRoot>,
+    /// The standing consents that the person signed and that can be used.
+    #[serde(default)]
+    pub consents: Vec<ConsentId>,
     /// The requests for approval that wait in sessions of the person.
     pub approvals: Vec<ApprovalId>,
 }

@@ -3,6 +3,7 @@
 mod agents;
 mod approvals;
 mod client;
+mod consents;
 mod instances;
 mod introspection;
 mod revocations;
@@ -14,6 +15,9 @@ pub use approvals::{
     AnswerApproval, Approval, ApprovalState, ApprovalSubject, Approvals, OpenApproval,
 };
 pub use client::ServerClient;
+pub use consents::{
+    ConsentState, ConsentUse, StandingConsent, StandingConsents, SubmitConsent, UseConsent,
+};
 pub use instances::{
     EndInstance, Instance, InstanceState, Instances, IssueService, IssueWit, IssueX509, IssuedX509,
     LaunchedInstance, OpenInstance,

@@ -1,5 +1,5 @@
 use chancery_audit::Disclosure;
-use chancery_delegation::Assertion;
+use chancery_delegation::{Assertion, ConsentArtefact};
 use chancery_types::id::{InstanceId, PersonId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -50,8 +50,8 @@ pub struct SubmitRoot {
 pub struct IssuedRoot {
     /// The root.
     pub root: String,
-    /// The person's assertion over its claims.
-    pub consent: Assertion,
+    /// The consent that it rests on.
+    pub consent: ConsentArtefact,
     /// The mission document's exact bytes, base64url.
     pub mission: String,
     /// The manifest of the instance's agent: the COSE envelope, base64url.

@@ -1,6 +1,6 @@
 //! Who may say what: trust, policy, delegations.
 
-use chancery_types::id::SessionId;
+use chancery_types::id::{ConsentId, SessionId};
 use chancery_types::{Digest, Timestamp};
 
 use crate::{Assurance, Commitment, Label};
@@ -61,6 +61,35 @@ body! {
         /// The authority's epoch.
         epoch: u64,
         /// When it expires.
+        expires: Timestamp,
+        [optional]
+        /// The standing consent that it rests on.
+        standing: ConsentId,
+        /// Which use of it the root is; no number stands twice in a log.
+        standing_use: u64,
+    }
+}
+
+body! {
+    /// A person signed a standing consent: so many roots of one mission may rest on it.
+    pub struct ConsentStanding = "consent.standing" in Server {
+        /// The standing consent.
+        standing: ConsentId,
+        /// What the person's signature answers: the digest of a tag and the statement.
+        statement: Digest,
+        /// The digest of its signed form: what roots that rest on it name.
+        consent: Digest,
+        /// The person (`principal`).
+        principal: Commitment,
+        /// The digest of the mission's exact bytes.
+        mission: Digest,
+        /// The agent whose instances may hold the roots.
+        agent: Label,
+        /// How many roots, at most.
+        max_uses: u64,
+        /// How long one may live, in seconds.
+        max_seconds: u64,
+        /// No root outlives this.
         expires: Timestamp,
     }
 }

@@ -9,7 +9,7 @@ mod revocation;
 mod session;
 
 pub use approval::{ApprovalAnswer, ApprovalGrant, ApprovalRequest};
-pub use authority::{DelegationEnrol, DelegationRoot, PolicyPublish, TrustChange};
+pub use authority::{ConsentStanding, DelegationEnrol, DelegationRoot, PolicyPublish, TrustChange};
 pub use call::{Decision, Outcome};
 pub use enrolment::{CheckpointEnrol, RecordEnrol};
 pub use identity::{IdentityEnd, IdentityIssue, ManifestRegister};

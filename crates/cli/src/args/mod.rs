@@ -2,6 +2,7 @@
 
 mod agent;
 mod connect;
+mod consent;
 mod delegate;
 mod delegation;
 mod demo;
@@ -20,6 +21,7 @@ mod up;
 
 pub(crate) use agent::{AgentArgs, AgentCommand, ManifestArgs};
 pub(crate) use connect::ConnectArgs;
+pub(crate) use consent::{ConsentArgs, ConsentCommand, NewConsentArgs, UseConsentArgs};
 pub(crate) use delegate::DelegateArgs;
 pub(crate) use delegation::{DelegationArgs, DelegationCommand};
 pub(crate) use demo::DemoArgs;
@@ -128,6 +130,8 @@ pub(crate) enum Command {
     Mission(MissionArgs),
     /// Grants an instance authority on a person's behalf.
     Delegate(DelegateArgs),
+    /// Signs, shows and uses standing consents, for work that recurs unattended.
+    Consent(ConsentArgs),
     /// Says where delegated authority stands.
     Delegation(DelegationArgs),
     /// Withdraws authority before its time, everywhere at once.

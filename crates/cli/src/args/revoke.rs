@@ -28,7 +28,9 @@ pub(crate) enum RevokeCommand {
     Person(DepartArgs),
     /// Revokes a holder key by its `sha256:` thumbprint.
     Key(RevokeIdArgs),
-    /// Raises the epoch: every chain there is dies at once.
+    /// Revokes a standing consent by its `cns_` id: it is used no more, and what rests on it dies.
+    Consent(RevokeIdArgs),
+    /// Raises the epoch: every chain and every standing consent there is dies at once.
     Epoch {
         /// Why. The log commits to it; only this deployment can disclose it.
         #[arg(long, value_name = "TEXT")]

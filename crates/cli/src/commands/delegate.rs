@@ -24,6 +24,12 @@ struct Delegated {
     session: String,
     delegation: String,
     log_index: u64,
+    /// The standing consent that it rests on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consent: Option<String>,
+    /// Which use of it.
+    #[serde(rename = "use", skip_serializing_if = "Option::is_none")]
+    number: Option<u64>,
     mark: &'static str,
 }
 
@@ -50,6 +56,17 @@ pub(super) async fn run(format: Format, args: DelegateArgs) -> anyhow::Result<Ex
         output::say("nothing was signed");
         return Ok(ExitCode::FAILURE);
     };
+    told(format, instance.instance_id, &issued, authenticator.marks())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says what an instance holds now.
+pub(crate) fn told(
+    format: Format,
+    instance: InstanceId,
+    issued: &IssuedRoot,
+    mark: &'static str,
+) -> anyhow::Result<()> {
     let claims = claims_of(&issued.root)?;
     let text = |name: &str| {
         claims
@@ -58,24 +75,29 @@ pub(super) async fn run(format: Format, args: DelegateArgs) -> anyhow::Result<Ex
             .unwrap_or_default()
             .to_owned()
     };
+    let standing = claims.get("prn").and_then(|person| person.get("standing"));
+    let of_consent = |name: &str| standing.and_then(|used| used.get(name));
     let delegated = Delegated {
-        instance: instance.instance_id,
+        instance,
         session: text("sid"),
         delegation: text("jti"),
         log_index: issued.log_index,
-        mark: authenticator.marks(),
+        consent: of_consent("consent")
+            .and_then(Value::as_str)
+            .map(str::to_owned),
+        number: of_consent("use").and_then(Value::as_u64),
+        mark,
     };
     output::result(format, &delegated, || {
+        let basis = match (&delegated.consent, delegated.number) {
+            (Some(consent), Some(number)) => format!("use {number} of {consent}"),
+            _ => delegated.mark.to_owned(),
+        };
         format!(
-            "{} holds {} for session {}, enrolled as entry {} ({})",
-            delegated.instance,
-            delegated.delegation,
-            delegated.session,
-            delegated.log_index,
-            delegated.mark
+            "{} holds {} for session {}, enrolled as entry {} ({basis})",
+            delegated.instance, delegated.delegation, delegated.session, delegated.log_index
         )
-    })?;
-    Ok(ExitCode::SUCCESS)
+    })
 }
 
 /// Drafts a root, shows it, has it signed. `None` when the person says no.
@@ -154,7 +176,11 @@ pub(crate) fn grant(text: &str) -> anyhow::Result<Value> {
 }
 
 /// The instance to grant to, once it has proven an agent key.
-async fn find(server: &ServerClient, to: &str, wait_seconds: u64) -> anyhow::Result<Instance> {
+pub(crate) async fn find(
+    server: &ServerClient,
+    to: &str,
+    wait_seconds: u64,
+) -> anyhow::Result<Instance> {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(wait_seconds);
     loop {
         let mut instances = server.instances().await?.instances.into_iter();

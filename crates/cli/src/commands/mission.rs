@@ -142,7 +142,7 @@ fn new(args: &NewMissionArgs) -> anyhow::Result<String> {
     Ok(format!("{document:#}\n"))
 }
 
-fn now() -> anyhow::Result<Timestamp> {
+pub(crate) fn now() -> anyhow::Result<Timestamp> {
     let since = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .context("the clock stands before 1970")?;

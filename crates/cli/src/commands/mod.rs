@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod approvals;
 mod connect;
+mod consent;
 pub(crate) mod delegate;
 mod delegation;
 pub(crate) mod evidence;
@@ -46,6 +47,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Policy(args) => policy::run(format, args).await,
         Command::Mission(args) => mission::run(format, &args.command),
         Command::Delegate(args) => delegate::run(format, args).await,
+        Command::Consent(args) => consent::run(format, args).await,
         Command::Delegation(args) => delegation::run(format, args).await,
         Command::Revoke(args) => revoke::run(format, args).await,
         Command::Run(args) => run::run(args).await,

@@ -27,6 +27,7 @@ pub(super) async fn run(format: Format, args: RevokeArgs) -> anyhow::Result<Exit
         RevokeCommand::Agent(args) => (RevocationKind::Agent, args),
         RevokeCommand::Instance(args) => (RevocationKind::Instance, args),
         RevokeCommand::Key(args) => (RevocationKind::Key, args),
+        RevokeCommand::Consent(args) => (RevocationKind::Consent, args),
         RevokeCommand::Person(args) => return depart(format, &server, args).await,
         RevokeCommand::Epoch { reason } => return raise_epoch(format, &server, reason).await,
         RevokeCommand::List => return list(format, &server).await,
@@ -168,7 +169,10 @@ pub(super) async fn depart(
     args: DepartArgs,
 ) -> anyhow::Result<ExitCode> {
     let before = server.person(args.person).await?;
-    let known = before.enrolled || !before.roots.is_empty() || before.revoked_at.is_some();
+    let known = before.enrolled
+        || !before.roots.is_empty()
+        || !before.consents.is_empty()
+        || before.revoked_at.is_some();
     anyhow::ensure!(
         known,
         "{}: the trust document names no such person, and no root is theirs; `chancery trust show` \
@@ -204,7 +208,13 @@ fn shown(departed: &Departed<'_>) -> String {
     let approvals = approvals.map(|id| ["approval waiting".to_owned(), id.to_string()]);
     let credentials = before.credentials.iter();
     let credentials = credentials.map(|id| ["credential".to_owned(), id.clone()]);
-    let rows: Vec<_> = roots.chain(approvals).chain(credentials).collect();
+    let consents = before.consents.iter();
+    let consents = consents.map(|id| ["standing consent".to_owned(), id.to_string()]);
+    let rows: Vec<_> = roots
+        .chain(consents)
+        .chain(approvals)
+        .chain(credentials)
+        .collect();
     let table = match rows.is_empty() {
         true => "nothing is rooted in this person".to_owned(),
         false => output::table(["what", "which"], rows),

@@ -119,6 +119,7 @@ impl ChainReading {
             }
             RevocationKind::Instance => grant.subject.to_string(),
             RevocationKind::Person => self.root.principal.subject.clone(),
+            RevocationKind::Consent => self.root.principal.standing?.consent.to_string(),
             RevocationKind::Key => grant.key.thumbprint().to_string(),
         })
     }

@@ -7,6 +7,7 @@ use serde_json::Error as JsonError;
 use super::Standing;
 use super::narrowing::check_time;
 use crate::revocation::{Named, RevocationSet};
+use crate::standing::RootTerms;
 use crate::token::{Entry, Grant, Principal};
 use crate::{Reason, Refusal};
 
@@ -58,6 +59,16 @@ impl VerifiedChain {
     /// The digest of the mission document.
     pub const fn mission(&self) -> Digest {
         self.root.mission
+    }
+
+    /// What a standing consent judges of the root.
+    pub const fn root_terms(&self) -> RootTerms<'_> {
+        RootTerms {
+            grant: &self.first.grant,
+            epoch: self.root.epoch,
+            principal: &self.root.principal,
+            mission: self.root.mission,
+        }
     }
 
     /// `iss` of the root: the authority's URL.
@@ -146,12 +157,13 @@ pub(super) fn check_link_revoked(
     }
 }
 
-/// Refuses a root whose session, mission or person is revoked.
+/// Refuses a root whose session, mission, person or standing consent is revoked.
 pub(super) fn check_root_revoked(root: &Root, revoked: &RevocationSet) -> Result<(), Refusal> {
     let named = Named::Root {
         sid: &root.sid,
         mission: &root.mission,
         person: &root.principal.subject,
+        consent: root.principal.standing.map(|used| used.consent),
     };
     match revoked.find(named) {
         Some(kind) => Err(Refusal::revoked(0, kind)),

@@ -5,7 +5,8 @@ use serde_json::Value;
 use super::{DraftError, Signer, Terms, link_signing_input, sign_link};
 use crate::Reason;
 use crate::rules::{ChainRules, RuleReason};
-use crate::token::{Members, Principal, RootClaims};
+use crate::standing::{RootTerms, StandingReason, StandingStatement};
+use crate::token::{Members, Principal, RootClaims, StandingUse};
 
 /// A root to be made by the delegation authority.
 #[derive(Debug, Clone)]
@@ -35,6 +36,8 @@ pub struct PersonDraft {
     pub acr: String,
     /// When.
     pub authenticated_at: Timestamp,
+    /// Which use of which standing consent the root is; none where the person consents to it itself.
+    pub standing: Option<StandingUse>,
 }
 
 impl RootDraft {
@@ -48,6 +51,22 @@ impl RootDraft {
     /// Holds the root to the operator's rules, before anybody is asked for consent.
     pub fn check_rules(&self, rules: &ChainRules) -> Result<(), RuleReason> {
         rules.check_grant(&self.terms.to_grant(&self.issuer, 0))
+    }
+
+    /// Calls `with` with what a standing consent judges of the root.
+    pub fn terms_for_consent<T>(&self, with: impl FnOnce(&RootTerms<'_>) -> T) -> T {
+        let claims = self.claims(Digest::of(b""));
+        with(&RootTerms {
+            grant: &claims.grant,
+            epoch: claims.epoch,
+            principal: &claims.principal,
+            mission: claims.mission,
+        })
+    }
+
+    /// Holds the root to a standing consent that it is to rest on.
+    pub fn check_standing(&self, standing: &StandingStatement) -> Result<(), StandingReason> {
+        self.terms_for_consent(|root| standing.covers(root))
     }
 
     /// Makes the root. `consent` is the digest of the consent artefact, `key` the public half of
@@ -83,6 +102,7 @@ impl RootDraft {
                 acr: self.person.acr.clone(),
                 authenticated_at: self.person.authenticated_at,
                 consent,
+                standing: self.person.standing,
             },
             mission: self.mission,
         }
@@ -144,6 +164,7 @@ impl RootDraft {
                 subject: principal.subject,
                 acr: principal.acr,
                 authenticated_at: principal.authenticated_at,
+                standing: principal.standing,
             },
             mission,
         };

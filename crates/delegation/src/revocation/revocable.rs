@@ -1,7 +1,7 @@
 use std::fmt;
 
 use chancery_identity::{AgentId, SpiffeId};
-use chancery_types::id::{PersonId, SessionId};
+use chancery_types::id::{ConsentId, PersonId, SessionId};
 use chancery_types::limits::MAX_ROOT_SECONDS;
 use chancery_types::{Digest, RevocationKind, Timestamp, members};
 use serde::de::Error as _;
@@ -15,7 +15,7 @@ const KEPT_SECONDS: u64 = MAX_ROOT_SECONDS + 300;
 
 /// Something that can be revoked, by its kind and its identifier in the one spelling that the kind
 /// has: a `jti`, a `ses_` id, a `sha256:` digest, the SPIFFE ID of an agent or of an instance, a
-/// `per_` id, the `sha256:` thumbprint of a key.
+/// `per_` id, the `cns_` id of a standing consent, the `sha256:` thumbprint of a key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Revocable {
     kind: RevocationKind,
@@ -45,6 +45,7 @@ impl Revocable {
             RevocationKind::Agent => (is::<AgentId>(id), "the SPIFFE ID of an agent"),
             RevocationKind::Instance => (is::<SpiffeId>(id), "the SPIFFE ID of an instance"),
             RevocationKind::Person => (is::<PersonId>(id), "per_ and 26 characters"),
+            RevocationKind::Consent => (is::<ConsentId>(id), "cns_ and 26 characters"),
             RevocationKind::Key => (
                 is::<Digest>(id),
                 "the key's thumbprint: sha256: and 64 hex digits",
@@ -116,6 +117,7 @@ impl Revocation {
             RevocationKind::Mission
             | RevocationKind::Agent
             | RevocationKind::Person
+            | RevocationKind::Consent
             | RevocationKind::Key => true,
         }
     }

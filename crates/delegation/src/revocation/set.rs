@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use chancery_identity::SpiffeId;
+use chancery_types::id::ConsentId;
 use chancery_types::limits::MAX_REVOCATIONS;
 use chancery_types::{CanonicalError, Digest, Jwk, RevocationKind, Timestamp, to_canonical};
 use serde::de::Error as _;
@@ -38,6 +39,7 @@ pub(crate) enum Named<'a> {
         sid: &'a str,
         mission: &'a Digest,
         person: &'a str,
+        consent: Option<ConsentId>,
     },
 }
 
@@ -93,6 +95,12 @@ impl RevocationSet {
         self.since(RevocationKind::Person, person).is_some()
     }
 
+    /// Whether the standing consent is revoked.
+    pub fn has_consent(&self, consent: ConsentId) -> bool {
+        let of_kind = self.0.get(&RevocationKind::Consent);
+        of_kind.is_some_and(|known| known.contains_key(&consent.to_string()))
+    }
+
     /// Whether the holder key is revoked.
     pub fn has_key(&self, key: &Jwk) -> bool {
         let of_kind = self.0.get(&RevocationKind::Key);
@@ -118,10 +126,15 @@ impl RevocationSet {
                 sid,
                 mission,
                 person,
+                consent,
             } => first(&[
                 (self.has_session(sid), RevocationKind::Session),
                 (self.has_mission(mission), RevocationKind::Mission),
                 (self.has_person(person), RevocationKind::Person),
+                (
+                    consent.is_some_and(|consent| self.has_consent(consent)),
+                    RevocationKind::Consent,
+                ),
             ]),
         }
     }

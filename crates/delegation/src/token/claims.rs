@@ -1,3 +1,4 @@
+use chancery_types::id::ConsentId;
 use chancery_types::{Digest, Timestamp};
 use serde_json::{Map, Value};
 
@@ -32,6 +33,18 @@ pub struct Principal {
     pub authenticated_at: Timestamp,
     /// `apr`: the digest of the consent artefact.
     pub consent: Digest,
+    /// `standing`: which use of a standing consent the root is; absent where the person consented to
+    /// this very root.
+    pub standing: Option<StandingUse>,
+}
+
+/// Which use of which standing consent a root is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StandingUse {
+    /// `consent`: the standing consent.
+    pub consent: ConsentId,
+    /// `use`: which use of it, from 1 on.
+    pub number: u64,
 }
 
 /// The claims of a link: what one holder grants to the next, never more than it has.
@@ -59,6 +72,10 @@ impl RootClaims {
                 acr: principal.text("acr")?,
                 authenticated_at: principal.time("auth_time")?,
                 consent: principal.digest("apr")?,
+                standing: match principal.has("standing") {
+                    true => Some(StandingUse::take(principal.object("standing")?)?),
+                    false => None,
+                },
             },
             mission: members.digest("mission_s256")?,
         };
@@ -73,7 +90,7 @@ impl RootClaims {
     pub(crate) fn to_members(&self) -> Map<String, Value> {
         let mut members = Map::new();
         self.grant.put(&mut members);
-        let principal = Map::from_iter([
+        let mut principal = Map::from_iter([
             ("iss".to_owned(), self.principal.issuer.as_str().into()),
             ("sub".to_owned(), self.principal.subject.as_str().into()),
             ("acr".to_owned(), self.principal.acr.as_str().into()),
@@ -86,6 +103,13 @@ impl RootClaims {
                 self.principal.consent.to_base64url().into(),
             ),
         ]);
+        if let Some(used) = self.principal.standing {
+            let used = Map::from_iter([
+                ("consent".to_owned(), used.consent.to_string().into()),
+                ("use".to_owned(), used.number.into()),
+            ]);
+            principal.insert("standing".to_owned(), Value::Object(used));
+        }
         members.insert("prn".to_owned(), Value::Object(principal));
         members.insert("sid".to_owned(), self.sid.as_str().into());
         members.insert("ep".to_owned(), self.epoch.into());
@@ -94,6 +118,23 @@ impl RootClaims {
             self.mission.to_base64url().into(),
         );
         members
+    }
+}
+
+impl StandingUse {
+    fn take(mut members: Members<'_>) -> Result<Self, Reason> {
+        let used = Self {
+            consent: members
+                .borrowed("consent")?
+                .parse()
+                .map_err(|_| Reason::Malformed)?,
+            number: members.integer("use")?,
+        };
+        members.finish()?;
+        if used.number == 0 {
+            return Err(Reason::Malformed);
+        }
+        Ok(used)
     }
 }
 

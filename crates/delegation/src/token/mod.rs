@@ -13,7 +13,7 @@ mod spending;
 
 pub use arguments::read_arguments;
 pub use call::{Call, Target};
-pub use claims::{LinkClaims, Principal, RootClaims};
+pub use claims::{LinkClaims, Principal, RootClaims, StandingUse};
 pub use constraint::{Constraint, Judgement, Scalar};
 pub use entry::Entry;
 pub use grant::Grant;

@@ -292,6 +292,7 @@ fn story(acme: &Organisation, partner: &Organisation) -> (Presented, Holder) {
             subject: acme.person_id().to_string(),
             acr: "software-only".to_owned(),
             authenticated_at: NOW,
+            standing: None,
         },
         mission: Digest::of("mission"),
     };

@@ -30,4 +30,6 @@ mod revocations;
 #[cfg(test)]
 mod scopes;
 #[cfg(test)]
+mod standing;
+#[cfg(test)]
 mod support;

@@ -145,7 +145,7 @@ fn the_epoch_ends_every_older_chain() {
 
 #[test]
 fn identifiers_have_one_spelling() {
-    use RevocationKind::{Agent, Instance, Key, Mission, Person, Session, Token};
+    use RevocationKind::{Agent, Consent, Instance, Key, Mission, Person, Session, Token};
     let long = "x".repeat(129);
     let upper = Digest::of("k").to_string().to_uppercase();
     for (kind, id) in [
@@ -164,6 +164,9 @@ fn identifiers_have_one_spelling() {
         (Instance, "spiffe://ACME.example/agent/worker/instance/1"),
         (Person, "alice"),
         (Key, "kid"),
+        (Consent, "cns_1"),
+        (Consent, "CNS_7zzzzzzzzzzzzzzzzzzzzzzzzz"),
+        (Consent, "per_7zzzzzzzzzzzzzzzzzzzzzzzzz"),
     ] {
         let refused = Revocable::new(kind, id).unwrap_err();
         assert_eq!(refused.kind, kind, "{id}");
@@ -232,6 +235,7 @@ fn only_what_ends_within_the_hour_is_dropped() {
             RevocationKind::Token => "t".to_owned(),
             RevocationKind::Session => "ses_7zzzzzzzzzzzzzzzzzzzzzzzzz".to_owned(),
             RevocationKind::Person => "per_7zzzzzzzzzzzzzzzzzzzzzzzzz".to_owned(),
+            RevocationKind::Consent => "cns_7zzzzzzzzzzzzzzzzzzzzzzzzz".to_owned(),
             RevocationKind::Mission | RevocationKind::Key => Digest::of("x").to_string(),
             RevocationKind::Agent => "spiffe://acme.example/agent/worker".to_owned(),
             RevocationKind::Instance => subject(0),

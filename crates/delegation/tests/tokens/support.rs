@@ -87,6 +87,7 @@ pub(crate) fn root_draft(entries: Vec<Entry>) -> RootDraft {
             subject: "00u1abcd".to_owned(),
             acr: "phr".to_owned(),
             authenticated_at: NOW.minus_seconds(600),
+            standing: None,
         },
         mission: Digest::of("mission"),
     }

@@ -212,6 +212,9 @@ fn flaw(error: &ConsentError) -> &'static str {
     let error = match error {
         ConsentError::Artefact => return "artefact",
         ConsentError::Canonical(_) => return "canonical",
+        ConsentError::Kind => return "kind",
+        ConsentError::Statement(_) => return "statement",
+        ConsentError::Uncovered(reason) => return reason.code(),
         ConsentError::Assertion(error) => error,
     };
     match error {

@@ -148,6 +148,7 @@ pub(super) fn person_lines(person: &Someone) -> (Vec<Line>, String) {
     };
     let basis = match person.assurance {
         "consent" => "consents by signature",
+        "standing" => "by a standing consent",
         _ => "asserted: a sign-in alone",
     };
     let lines = vec![

@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chancery_audit::{Assurance, DelegationEnrol, DelegationRoot, Disclosure, Event, Label};
 use chancery_delegation::{
-    Assertion, Consent, Credential, Refusal, VerifiedChain, verify_chain, verify_consent,
+    Consent, ConsentArtefact, ConsentError, Credential, Refusal, VerifiedChain, verify_chain,
+    verify_consent,
 };
 use chancery_identity::trust::{PersonCredential, Role};
 use chancery_session::{PRINCIPAL, principal_text};
 use chancery_types::Digest;
 
 use super::case::{Case, Desk};
+use super::consents;
 use super::roll::Logged;
 use crate::ObjectKind;
 use crate::log::said;
@@ -182,10 +184,15 @@ impl Chains {
             delegate: Label::or_digest(root.subject().as_str()),
             principal: enrolled.principal,
             mission: chain.mission(),
-            assurance: Assurance::Consent,
+            assurance: match chain.principal().standing {
+                Some(_) => Assurance::Standing,
+                None => Assurance::Consent,
+            },
             consent: chain.principal().consent,
             epoch: chain.epoch(),
             expires: root.expires_at(),
+            standing: chain.principal().standing.map(|used| used.consent),
+            standing_use: chain.principal().standing.map(|used| used.number),
         };
         let server = case.server.place(logged);
         let same = expected == *enrolled;
@@ -212,6 +219,9 @@ impl Chains {
             return known.clone();
         }
         let consent = verified_consent(case, desk, chain, place);
+        if let Some(used) = consent.as_ref().and_then(Consent::standing) {
+            consents::check_use(case, desk, chain, used);
+        }
         self.consents.insert(root, consent.clone());
         consent
     }
@@ -245,17 +255,19 @@ fn verified_consent(
     let artefact = desk
         .objects
         .demand(digest, ObjectKind::Consent, &mut desk.found, place)?;
-    let mut refuse = |text: String| {
+    let mut refuse = |reason, text: String| {
         desk.found
-            .add(Axis::Authenticity, place.clone(), "consent_refused", text);
+            .add(Axis::Authenticity, place.clone(), reason, text);
     };
-    let credential = Assertion::parse(artefact).ok();
-    let known = credential.and_then(|known| case.trust.credential(&known.credential_id));
+    const REFUSED: &str = "consent_refused";
+    let read = ConsentArtefact::parse(artefact).ok();
+    let known = read.and_then(|read| case.trust.credential(&read.assertion().credential_id));
     let Some((person, known)) = known.filter(|(person, _)| {
         person.roles.contains(&Role::Principal)
             && person.id.to_string() == chain.principal().subject
     }) else {
-        refuse("the trust document gives the credential to no such principal".to_owned());
+        let text = "the trust document gives the credential to no such principal";
+        refuse(REFUSED, text.to_owned());
         return None;
     };
     match verify_consent(chain, artefact, &credential_of(known), case.verifier) {
@@ -264,7 +276,11 @@ fn verified_consent(
             Some(consent)
         }
         Err(error) => {
-            refuse(said(&error));
+            let reason = match error {
+                ConsentError::Uncovered(reason) => reason.code(),
+                _ => REFUSED,
+            };
+            refuse(reason, said(&error));
             None
         }
     }

@@ -3,6 +3,7 @@
 mod answers;
 mod case;
 mod chains;
+mod consents;
 mod decisions;
 mod ending;
 mod follower;

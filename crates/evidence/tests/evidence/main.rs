@@ -13,6 +13,8 @@ mod revoked;
 #[cfg(test)]
 mod scene;
 #[cfg(test)]
+mod standing;
+#[cfg(test)]
 mod tampered;
 #[cfg(test)]
 mod whole;

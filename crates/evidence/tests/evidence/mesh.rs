@@ -158,6 +158,7 @@ impl Mesh {
                 subject: person().to_string(),
                 acr: "passkey".to_owned(),
                 authenticated_at: at(0),
+                standing: None,
             },
             mission: Digest::of("mission"),
         };
@@ -181,6 +182,8 @@ impl Mesh {
             consent: Digest::of("consent"),
             epoch: 1,
             expires: at(2_000),
+            standing: None,
+            standing_use: None,
         };
         self.server.append(at(0), root.into());
         let open = SessionOpen {

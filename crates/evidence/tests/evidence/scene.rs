@@ -7,10 +7,11 @@ use chancery_audit::*;
 use chancery_crypto::{AwsLc, SigningKey};
 use chancery_delegation::{
     Answer, ApprovalStatement, Assertion, BoundedReplayMemory, Call, CatalogTool, ChainContext,
-    ChainTip, Credential, Entry as Grantable, IssuerKey, LinkDraft, ManifestContext, Mission,
-    PersonDraft, ProofContext, ProofDraft, RevocationSet, RootDraft, SoftwareAuthenticator,
-    Standing, Target, Terms, TrustAnchor, VerifiedChain, VerifiedManifest, catalog_root,
-    sign_manifest, verify_approval, verify_chain, verify_consent, verify_manifest, verify_proof,
+    ChainTip, ConsentArtefact, Credential, Entry as Grantable, IssuerKey, LinkDraft,
+    ManifestContext, Mission, PersonDraft, ProofContext, ProofDraft, RevocationSet, RootDraft,
+    SignedStanding, SoftwareAuthenticator, Standing, StandingForm, StandingStatement, StandingUse,
+    Target, Terms, TrustAnchor, VerifiedChain, VerifiedManifest, catalog_root, sign_manifest,
+    verify_approval, verify_chain, verify_consent, verify_manifest, verify_proof,
 };
 use chancery_evidence::trust_record as record;
 use chancery_evidence::{
@@ -131,6 +132,15 @@ impl Scene {
         Builder::new(document.to_string().into_bytes(), None).play()
     }
 
+    /// The same calls under a root that is the first use of a standing consent; `change` changes what
+    /// the server enrols before the root.
+    pub(crate) fn with_standing(change: fn(&mut Vec<Event>), beside: Beside) -> Self {
+        let mut builder = Builder::new(mission().to_string().into_bytes(), None);
+        builder.standing = Some(change);
+        builder.beside = beside;
+        builder.play()
+    }
+
     /// The same calls under rules for chains.
     pub(crate) fn with_rules(rules: &Value) -> Self {
         Builder::new(mission().to_string().into_bytes(), Some(rules)).play()
@@ -221,6 +231,9 @@ pub(crate) struct Builder {
     /// Whether somebody else than the principal answers what is asked.
     another: bool,
     end: Ending,
+    standing: Option<fn(&mut Vec<Event>)>,
+    /// The entry of the standing consent, as it should be.
+    pub(crate) consent: Option<Event>,
 }
 
 pub(crate) fn key(algorithm: Algorithm) -> SigningKey {
@@ -275,6 +288,8 @@ impl Builder {
                 cause: None,
                 evidence: None,
             },
+            standing: None,
+            consent: None,
             signers,
         };
         builder.keep(ObjectKind::Policy, policy_object);
@@ -395,6 +410,11 @@ impl Builder {
 
     fn stage(&mut self, second: u64) {
         (self.beside)(self, second);
+    }
+
+    /// The server enrols something.
+    pub(crate) fn enrol(&mut self, second: u64, event: Event) {
+        self.server.append(at(second), event);
     }
 
     /// The server enrols a revocation.
@@ -595,10 +615,21 @@ impl Builder {
                 subject: person().to_string(),
                 acr: "passkey".to_owned(),
                 authenticated_at: at(0),
+                standing: self.standing.map(|_| StandingUse {
+                    consent: id(8),
+                    number: 1,
+                }),
             },
             mission: self.mission.digest(),
         };
-        let artefact = self.assert(false, &draft.challenge().unwrap());
+        let statement = self.statement(&draft);
+        let artefact = match self.standing {
+            None => self.assert(false, &draft.challenge().unwrap()).into(),
+            Some(_) => ConsentArtefact::from(SignedStanding {
+                assertion: self.assert(false, &statement.challenge().unwrap()),
+                statement: statement.clone(),
+            }),
+        };
         let artefact = artefact.to_bytes().unwrap();
         let consent = self.keep(ObjectKind::Consent, artefact.clone());
         let authority = &self.signers.authority;
@@ -614,7 +645,7 @@ impl Builder {
             salt: [4; 32],
             value: principal_text(chain.principal()).unwrap(),
         };
-        let enrol = DelegationRoot {
+        let mut enrol = DelegationRoot {
             delegation: Label::or_digest("root-1"),
             link: Digest::of(&token),
             session: id(1),
@@ -625,9 +656,50 @@ impl Builder {
             consent,
             epoch: 1,
             expires: chain.expires_at(),
+            standing: self.standing.map(|_| statement.id),
+            standing_use: self.standing.map(|_| 1),
         };
+        if let Some(change) = self.standing {
+            enrol.assurance = Assurance::Standing;
+            let standing = ConsentStanding {
+                standing: statement.id,
+                statement: statement.challenge().unwrap(),
+                consent,
+                principal: disclosure.commitment(),
+                mission: statement.mission,
+                agent: Label::or_digest(AGENT),
+                max_uses: statement.max_uses,
+                max_seconds: statement.max_seconds,
+                expires: statement.expires_at,
+            };
+            let mut before = vec![Event::from(standing)];
+            self.consent = before.first().cloned();
+            change(&mut before);
+            for event in before {
+                self.server.append(at(4), event);
+            }
+        }
         self.server.append(at(5), enrol.into());
         (chain, verified, disclosure)
+    }
+
+    fn statement(&self, draft: &RootDraft) -> StandingStatement {
+        StandingStatement {
+            standing: StandingForm::V1,
+            id: id(8),
+            issuer: AUTHORITY.to_owned(),
+            person: person(),
+            signed_at: draft.person.authenticated_at,
+            epoch: draft.epoch,
+            mission: draft.mission,
+            agent: AGENT.parse().unwrap(),
+            gateway: GATEWAY.to_owned(),
+            entries: draft.terms.entries.iter().map(Grantable::to_json).collect(),
+            max_uses: 3,
+            max_seconds: 2_000,
+            max_depth: 3,
+            expires_at: at(86_400),
+        }
     }
 
     fn link(&mut self, root: &VerifiedChain) -> VerifiedChain {

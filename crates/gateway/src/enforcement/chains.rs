@@ -3,8 +3,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chancery_crypto::AwsLc;
 use chancery_delegation::{
-    Assertion, Consent, Credential, Refusal, RuleBreach, VerifiedChain, verify_chain,
-    verify_consent,
+    Consent, ConsentArtefact, ConsentError, Credential, Refusal, RuleBreach, VerifiedChain,
+    verify_chain, verify_consent,
 };
 use chancery_identity::SpiffeId;
 use chancery_identity::trust::{Role, VerifiedTrust};
@@ -141,8 +141,9 @@ pub(crate) fn consent_to(
     trust: &VerifiedTrust,
 ) -> Result<Consent, &'static str> {
     const INVALID: &str = "consent_invalid";
-    let assertion = Assertion::parse(artefact).map_err(|_| INVALID)?;
-    let (person, credential) = trust.credential(&assertion.credential_id).ok_or(INVALID)?;
+    let read = ConsentArtefact::parse(artefact).map_err(|_| INVALID)?;
+    let credential_id = &read.assertion().credential_id;
+    let (person, credential) = trust.credential(credential_id).ok_or(INVALID)?;
     let is_principal = person.id.to_string() == chain.principal().subject
         && person.roles.contains(&Role::Principal);
     if !is_principal {
@@ -157,6 +158,9 @@ pub(crate) fn consent_to(
     };
     verify_consent(chain, artefact, &credential, &AwsLc).map_err(|error| {
         tracing::info!(%error, "a consent was refused");
-        INVALID
+        match error {
+            ConsentError::Uncovered(reason) => reason.code(),
+            _ => INVALID,
+        }
     })
 }

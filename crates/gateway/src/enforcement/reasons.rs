@@ -1,3 +1,4 @@
+use chancery_delegation::StandingReason;
 use chancery_session::Reason;
 
 /// The gateway's own reason codes, with what to say to people. Codes of chains, proofs and the
@@ -43,14 +44,25 @@ pub const REASONS: &[(&str, &str)] = &[
         "clock_stepped_back",
         "the gateway's clock stands before what it logged; set the machine's clock",
     ),
+    ("consent_agent", StandingReason::Agent.said()),
+    ("consent_depth", StandingReason::Depth.said()),
+    ("consent_epoch", StandingReason::Epoch.said()),
+    ("consent_expired", StandingReason::Expired.said()),
+    ("consent_gateway", StandingReason::Gateway.said()),
     (
         "consent_invalid",
-        "the consent is not the person's assertion over this root",
+        "the consent is not the person's assertion over this root, nor a standing one that it names",
     ),
+    ("consent_lifetime", StandingReason::Lifetime.said()),
     (
         "consent_missing",
         "the root's consent was never presented; join the session with it first",
     ),
+    ("consent_mission", StandingReason::Mission.said()),
+    ("consent_other", StandingReason::Other.said()),
+    ("consent_person", StandingReason::Person.said()),
+    ("consent_scope", StandingReason::Scope.said()),
+    ("consent_used_up", StandingReason::UsedUp.said()),
     (
         "credential_expired",
         "the credential that the instance joined with has expired",
@@ -254,6 +266,9 @@ mod tests {
 
     #[test]
     fn every_code_is_said() {
+        for reason in StandingReason::ALL {
+            assert_eq!(said(reason.code()), reason.said());
+        }
         let chain = chancery_delegation::Reason::ALL.map(chancery_delegation::Reason::code);
         for code in chain.into_iter().chain(Reason::OWN.map(Reason::code)) {
             assert_ne!(said(code), "refused", "{code}");

@@ -37,6 +37,8 @@ mod rules;
 #[cfg(test)]
 mod said;
 #[cfg(test)]
+mod standing;
+#[cfg(test)]
 mod waiting;
 #[cfg(test)]
 mod world;

@@ -1,4 +1,5 @@
 use chancery_api::gateway::{Presentation, SessionProof};
+use chancery_delegation::{Assertion, ConsentArtefact};
 use chancery_types::{Digest, base64url};
 use serde_json::json;
 
@@ -7,6 +8,14 @@ use super::plane::now;
 use super::world::{World, count, reasons, tool, tools};
 
 type Change = fn(&mut Presentation);
+
+/// The assertion that came as consent.
+fn assertion(presentation: &mut Presentation) -> &mut Assertion {
+    match &mut presentation.consent {
+        ConsentArtefact::Root(assertion) => assertion,
+        ConsentArtefact::Standing(signed) => &mut signed.assertion,
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_part_of_a_presentation_is_held_against_the_others() {
@@ -35,11 +44,11 @@ async fn every_part_of_a_presentation_is_held_against_the_others() {
             "manifest_refused",
         ),
         (
-            |p| p.consent.signature = base64url::encode([0; 70]),
+            |p| assertion(p).signature = base64url::encode([0; 70]),
             "consent_invalid",
         ),
         (
-            |p| p.consent.credential_id = base64url::encode("other"),
+            |p| assertion(p).credential_id = base64url::encode("other"),
             "consent_invalid",
         ),
         (|p| p.chain.clear(), "malformed"),

@@ -185,6 +185,11 @@ impl World {
     pub(crate) async fn open_for(&self, tools: &[Value], mission: &str) -> Opened {
         let agent = Agent::launch(&self.plane).await;
         let root = agent.root_for(&self.plane, tools, 600, mission).await;
+        self.open_by(agent, root).await
+    }
+
+    /// Opens a session for the holder of a root.
+    pub(crate) async fn open_by(&self, agent: Agent, root: IssuedRoot) -> Opened {
         let chain = vec![root.root.clone()];
         let mut connection = agent.connect(self.address).await;
         let nonce = connection.nonce().await;

@@ -16,7 +16,7 @@ use chancery_types::RevocationKind;
 use chancery_types::id::{PersonId, SessionId};
 use chancery_types::limits::MAX_ROOT_SECONDS;
 
-use super::{Answer, stored};
+use super::{Answer, consents, stored};
 use crate::Server;
 
 pub(super) async fn introspect(
@@ -142,6 +142,7 @@ pub(super) async fn person(
             .since(RevocationKind::Person, &id.to_string()),
         credentials: credentials.map(|one| one.credential_id.clone()).collect(),
         roots,
+        consents: consents::of_person(&server, id).await?,
         approvals,
     }))
 }

@@ -2,6 +2,7 @@
 
 mod agents;
 mod approvals;
+mod consents;
 mod enrolments;
 mod instances;
 mod introspection;
@@ -40,6 +41,10 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("POST", "/v1/issue/access"),
     ("POST", "/v1/roots/draft"),
     ("POST", "/v1/roots"),
+    ("GET", "/v1/consents"),
+    ("POST", "/v1/consents"),
+    ("GET", "/v1/consents/{id}"),
+    ("POST", "/v1/consents/{id}/root"),
     ("GET", "/v1/approvals"),
     ("POST", "/v1/approvals"),
     ("GET", "/v1/approvals/{id}"),
@@ -73,6 +78,9 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/v1/issue/access", post(issue::access))
         .route("/v1/roots/draft", post(roots::draft))
         .route("/v1/roots", post(roots::submit))
+        .route("/v1/consents", get(consents::list).post(consents::submit))
+        .route("/v1/consents/{id}", get(consents::show))
+        .route("/v1/consents/{id}/root", post(consents::root))
         .route("/v1/approvals", get(approvals::list).post(approvals::open))
         .route("/v1/approvals/{id}", get(approvals::show))
         .route("/v1/approvals/{id}/answer", post(approvals::answer))

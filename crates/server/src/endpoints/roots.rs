@@ -4,19 +4,21 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use chancery_api::Problem;
 use chancery_api::server::{DraftRoot, IssuedRoot, RootDraft as Draft, SubmitRoot};
 use chancery_api::signer::SignRoot;
+use chancery_api::{ClientError, Problem};
 use chancery_attestation::Evidence;
 use chancery_audit::{Assurance, DelegationRoot, Disclosure};
 use chancery_crypto::{random_bytes, random_id};
-use chancery_delegation::{Entry, Mission, PersonDraft, Principal, RootDraft, Terms};
+use chancery_delegation::{
+    ConsentArtefact, Entry, Mission, PersonDraft, Principal, RootDraft, Terms,
+};
 use chancery_identity::SpiffeId;
 use chancery_identity::trust::{GatewayName, Role, TrustDocument};
 use chancery_session::{PRINCIPAL, principal_text};
 use chancery_store::{InstanceRow, RootRow};
-use chancery_types::id::{DelegationId, InstanceId, SessionId};
-use chancery_types::{Digest, base64url};
+use chancery_types::id::{DelegationId, InstanceId, PersonId, SessionId};
+use chancery_types::{Digest, Timestamp, base64url};
 
 use super::instances::running;
 use super::{Answer, Wait, label, random, stored};
@@ -26,53 +28,47 @@ use crate::Server;
 const MAX_LIFETIME_SECONDS: u64 = 3_600;
 const DEFAULT_LIFETIME_SECONDS: u64 = 1_800;
 
+/// What a root is to say.
+pub(super) struct Wanted {
+    pub(super) person: PersonDraft,
+    pub(super) mission: Digest,
+    pub(super) entries: Vec<Entry>,
+    /// The SPIFFE ID of the home gateway.
+    pub(super) home: String,
+    pub(super) issued_at: Timestamp,
+    pub(super) lifetime_seconds: u64,
+    pub(super) max_depth: u64,
+}
+
+/// What a root needs beside its draft.
+pub(super) struct Consented {
+    pub(super) claims: String,
+    pub(super) consent: ConsentArtefact,
+    pub(super) mission: String,
+}
+
 /// Drafts a root for an instance that has proven its agent key.
 pub(super) async fn draft(
     State(server): State<Arc<Server>>,
     Json(request): Json<DraftRoot>,
 ) -> Answer<Draft> {
     let now = server.now()?;
-    let trust = server.trust();
     let instance = running(&server, request.instance_id).await?;
-    let key = instance.agent_key.ok_or_else(|| {
-        Problem::conflict(
-            "no_agent_key",
-            "the instance has not proven an agent key yet",
-        )
-    })?;
-    let person = trust
-        .person(request.person_id)
-        .filter(|person| person.roles.contains(&Role::Principal))
-        .ok_or_else(|| {
-            Problem::forbidden("person", "the trust document names no such principal")
-                .with_remedy("chancery trust enrol")
-        })?;
-    let hardware = person
-        .credentials
-        .iter()
-        .all(|credential| credential.hardware);
-    let authority = trust.delegation_authorities.first().ok_or_else(|| {
-        Problem::unavailable(
-            "authority",
-            "the trust document names no delegation authority",
-        )
-    })?;
     let rules = server.chain_rules();
     let lifetime = request.lifetime_seconds;
     let lifetime = lifetime.unwrap_or_else(|| rules.root().by_default(DEFAULT_LIFETIME_SECONDS));
-    if !(1..=MAX_LIFETIME_SECONDS).contains(&lifetime) {
-        return Err(Problem::bad_request(
-            "lifetime",
-            "a root lives an hour at most",
-        ));
-    }
     let mission = mission(&request.mission)?;
-    server.check_instance(&instance.spiffe_id)?;
-    server.check_key(&key)?;
-    server.check_person(&request.person_id.to_string())?;
-    server.check_mission(&mission.digest())?;
-    let ends = now.plus_seconds(lifetime);
-    if ends > mission.expires() {
+    let issued_at = Timestamp::from_seconds(now.as_seconds());
+    let person = PersonDraft {
+        issuer: authority(&server)?,
+        subject: request.person_id.to_string(),
+        acr: acr(&server, request.person_id)?.to_owned(),
+        authenticated_at: issued_at,
+        standing: None,
+    };
+    if (1..=MAX_LIFETIME_SECONDS).contains(&lifetime)
+        && now.plus_seconds(lifetime) > mission.expires()
+    {
         return Err(Problem::bad_request(
             "mission_expiry",
             format!(
@@ -82,59 +78,26 @@ pub(super) async fn draft(
         )
         .with_remedy("delegate for fewer minutes, or write a mission that lasts longer"));
     }
-    let entries = request
-        .authorization_details
-        .iter()
-        .enumerate()
-        .map(|(place, entry)| {
-            Entry::parse(entry).map_err(|reason| {
-                Problem::bad_request(
-                    reason.code(),
-                    format!("authorization_details[{place}]: {reason}"),
-                )
-            })
-        });
-    let home = home(&trust, request.gateway.as_deref())?;
-    let subject: SpiffeId = instance
-        .spiffe_id
-        .parse()
-        .map_err(|error| Problem::internal("spiffe_id", &error))?;
-    let jti: DelegationId = random_id().map_err(random)?;
-    let session: SessionId = random_id().map_err(random)?;
-    let issued_at = chancery_types::Timestamp::from_seconds(now.as_seconds());
-    let draft = RootDraft {
-        issuer: authority.issuer.clone(),
-        terms: Terms {
-            subject,
-            key,
-            audience: Some(vec![home]),
-            issued_at,
-            not_before: issued_at,
-            expires_at: issued_at.plus_seconds(lifetime),
-            jti: jti.to_string(),
-            max_depth: request.max_depth,
-            entries: entries.collect::<Result<_, _>>()?,
-            forbid: Vec::new(),
-            ask: Vec::new(),
-        },
-        sid: session.to_string(),
-        epoch: server.standing().epoch,
-        person: PersonDraft {
-            issuer: authority.issuer.clone(),
-            subject: request.person_id.to_string(),
-            acr: if hardware { "phr" } else { "software-only" }.to_owned(),
-            authenticated_at: issued_at,
-        },
+    let entries = request.authorization_details.iter().enumerate();
+    let entries = entries.map(|(place, entry)| {
+        Entry::parse(entry).map_err(|reason| {
+            Problem::bad_request(
+                reason.code(),
+                format!("authorization_details[{place}]: {reason}"),
+            )
+        })
+    });
+    let wanted = Wanted {
+        person,
         mission: mission.digest(),
+        entries: entries.collect::<Result<_, _>>()?,
+        home: home(&server.trust(), request.gateway.as_deref())?,
+        issued_at,
+        lifetime_seconds: lifetime,
+        max_depth: request.max_depth,
     };
-    let refused = |reason: chancery_delegation::Reason| {
-        Problem::bad_request(
-            reason.code(),
-            format!("the root would be refused: {reason}"),
-        )
-    };
-    check_rules(&server, &draft, &instance)?;
-    let claims = draft.to_claims().map_err(refused)?;
+    let draft = draft_of(&server, &instance, wanted)?;
+    let claims = claims_of(&draft)?;
     server
         .store
         .set_meta(&format!("mission {}", mission.digest()), &request.mission)
@@ -143,13 +106,103 @@ pub(super) async fn draft(
     Ok(Json(Draft { claims }))
 }
 
+/// The authority that makes roots: the issuer of each.
+pub(super) fn authority(server: &Server) -> Result<String, Problem> {
+    let trust = server.trust();
+    let authority = trust.delegation_authorities.first().ok_or_else(|| {
+        Problem::unavailable(
+            "authority",
+            "the trust document names no delegation authority",
+        )
+    })?;
+    Ok(authority.issuer.clone())
+}
+
+/// How a principal is authenticated.
+pub(super) fn acr(server: &Server, person: PersonId) -> Result<&'static str, Problem> {
+    let trust = server.trust();
+    let person = trust
+        .person(person)
+        .filter(|person| person.roles.contains(&Role::Principal))
+        .ok_or_else(|| {
+            Problem::forbidden("person", "the trust document names no such principal")
+                .with_remedy("chancery trust enrol")
+        })?;
+    let hardware = person
+        .credentials
+        .iter()
+        .all(|credential| credential.hardware);
+    Ok(if hardware { "phr" } else { "software-only" })
+}
+
+/// A root for an instance, of this epoch, within the operator's rules, with nothing revoked in it.
+pub(super) fn draft_of(
+    server: &Server,
+    instance: &InstanceRow,
+    wanted: Wanted,
+) -> Result<RootDraft, Problem> {
+    let key = instance.agent_key.ok_or_else(|| {
+        Problem::conflict(
+            "no_agent_key",
+            "the instance has not proven an agent key yet",
+        )
+    })?;
+    if !(1..=MAX_LIFETIME_SECONDS).contains(&wanted.lifetime_seconds) {
+        return Err(Problem::bad_request(
+            "lifetime",
+            "a root lives an hour at most",
+        ));
+    }
+    server.check_instance(&instance.spiffe_id)?;
+    server.check_key(&key)?;
+    server.check_person(&wanted.person.subject)?;
+    server.check_mission(&wanted.mission)?;
+    let subject: SpiffeId = instance
+        .spiffe_id
+        .parse()
+        .map_err(|error| Problem::internal("spiffe_id", &error))?;
+    let jti: DelegationId = random_id().map_err(random)?;
+    let session: SessionId = random_id().map_err(random)?;
+    let draft = RootDraft {
+        issuer: wanted.person.issuer.clone(),
+        terms: Terms {
+            subject,
+            key,
+            audience: Some(vec![wanted.home]),
+            issued_at: wanted.issued_at,
+            not_before: wanted.issued_at,
+            expires_at: wanted.issued_at.plus_seconds(wanted.lifetime_seconds),
+            jti: jti.to_string(),
+            max_depth: wanted.max_depth,
+            entries: wanted.entries,
+            forbid: Vec::new(),
+            ask: Vec::new(),
+        },
+        sid: session.to_string(),
+        epoch: server.standing().epoch,
+        person: wanted.person,
+        mission: wanted.mission,
+    };
+    check_rules(server, &draft, instance)?;
+    Ok(draft)
+}
+
+/// The claims of a draft, which a verifier would take.
+pub(super) fn claims_of(draft: &RootDraft) -> Result<String, Problem> {
+    draft.to_claims().map_err(|reason| {
+        Problem::bad_request(
+            reason.code(),
+            format!("the root would be refused: {reason}"),
+        )
+    })
+}
+
 /// Takes a person's consent. The signer verifies it before it signs; the entry is in the log before
 /// anyone receives the root.
 pub(super) async fn submit(
     State(server): State<Arc<Server>>,
     Json(request): Json<SubmitRoot>,
 ) -> Answer<IssuedRoot> {
-    let now = server.now()?;
     let draft = RootDraft::from_claims(request.claims.as_bytes())
         .map_err(|reason| Problem::bad_request(reason.code(), "claims are not those of a root"))?;
     let subject = draft.terms.subject.as_str();
@@ -180,16 +233,32 @@ pub(super) async fn submit(
     }
     // What was drafted under other rules is not signed under these.
     check_rules(&server, &draft, &instance)?;
-    let session: SessionId = draft
-        .sid
-        .parse()
-        .map_err(|_| Problem::bad_request("sid", "sid is not a session id"))?;
     let mission = server
         .store
         .meta(&format!("mission {}", draft.mission))
         .await
         .map_err(stored)?
         .ok_or_else(|| Problem::bad_request("mission", "the mission was not drafted here"))?;
+    let consented = Consented {
+        claims: request.claims,
+        consent: request.consent.into(),
+        mission,
+    };
+    issue(&server, &instance, &draft, consented).await.map(Json)
+}
+
+/// Has a root signed, enrols it, and keeps it for its holder.
+pub(super) async fn issue(
+    server: &Server,
+    instance: &InstanceRow,
+    draft: &RootDraft,
+    consented: Consented,
+) -> Result<IssuedRoot, Problem> {
+    let now = server.now()?;
+    let session: SessionId = draft
+        .sid
+        .parse()
+        .map_err(|_| Problem::bad_request("sid", "sid is not a session id"))?;
     let manifest = server
         .store
         .manifest(instance.manifest_digest)
@@ -197,51 +266,44 @@ pub(super) async fn submit(
         .map_err(stored)?;
     let manifest =
         manifest.ok_or_else(|| Problem::not_found("manifest_unknown", "no such manifest"))?;
-    let signed = server
-        .signer
-        .root(&SignRoot {
-            claims: request.claims,
-            consent: request.consent.clone(),
-            mission: mission.clone(),
-        })
-        .await
-        .map_err(|error| match error {
-            chancery_api::ClientError::Refused(problem) => problem,
-            other => Problem::unavailable("signer", other.to_string()),
-        })?;
-    let artefact = request
-        .consent
+    let Consented {
+        claims,
+        consent,
+        mission,
+    } = consented;
+    let request = SignRoot {
+        claims,
+        consent: consent.clone(),
+        mission: mission.clone(),
+    };
+    let signed = server.signer.root(&request).await.map_err(signer)?;
+    let artefact = consent
         .to_bytes()
         .map_err(|error| Problem::internal("consent", &error))?;
-    let consent = Digest::of(artefact);
-    let person = Principal {
-        issuer: draft.person.issuer.clone(),
-        subject: draft.person.subject.clone(),
-        acr: draft.person.acr.clone(),
-        authenticated_at: draft.person.authenticated_at,
-        consent,
-    };
-    let principal = Disclosure {
-        name: label(PRINCIPAL)?,
-        salt: random_bytes().map_err(random)?,
-        value: principal_text(&person).map_err(|error| Problem::internal("principal", &error))?,
-    };
+    let artefact = Digest::of(artefact);
+    let principal = disclosed(&draft.person, artefact)?;
+    let standing = draft.person.standing;
     let event = DelegationRoot {
         delegation: label(&draft.terms.jti)?,
         link: Digest::of(&signed.token),
         session,
-        delegate: label(subject)?,
+        delegate: label(draft.terms.subject.as_str())?,
         principal: principal.commitment(),
         mission: draft.mission,
-        assurance: Assurance::Consent,
-        consent,
+        assurance: match standing {
+            Some(_) => Assurance::Standing,
+            None => Assurance::Consent,
+        },
+        consent: artefact,
         epoch: draft.epoch,
         expires: draft.terms.expires_at,
+        standing: standing.map(|used| used.consent),
+        standing_use: standing.map(|used| used.number),
     };
     let log_index = server.enrol(event).await?;
     let issued = IssuedRoot {
         root: signed.token,
-        consent: request.consent,
+        consent,
         mission,
         manifest: base64url::encode(manifest),
         principal,
@@ -250,14 +312,40 @@ pub(super) async fn submit(
     let document =
         serde_json::to_value(&issued).map_err(|error| Problem::internal("root", &error))?;
     let row = RootRow {
-        jti: draft.terms.jti,
-        instance_id,
+        jti: draft.terms.jti.clone(),
+        instance_id: instance.instance_id,
         document,
         created_at: now,
+        standing: standing.map(|used| (used.consent, used.number)),
     };
     server.store.put_root(&row).await.map_err(stored)?;
     server.changed();
-    Ok(Json(issued))
+    Ok(issued)
+}
+
+/// A person behind a salt, for the log.
+pub(super) fn disclosed(person: &PersonDraft, consent: Digest) -> Result<Disclosure, Problem> {
+    let person = Principal {
+        issuer: person.issuer.clone(),
+        subject: person.subject.clone(),
+        acr: person.acr.clone(),
+        authenticated_at: person.authenticated_at,
+        consent,
+        standing: person.standing,
+    };
+    Ok(Disclosure {
+        name: label(PRINCIPAL)?,
+        salt: random_bytes().map_err(random)?,
+        value: principal_text(&person).map_err(|error| Problem::internal("principal", &error))?,
+    })
+}
+
+/// What the signer's refusal is to those who ask here.
+pub(super) fn signer(error: ClientError) -> Problem {
+    match error {
+        ClientError::Refused(problem) => problem,
+        other => Problem::unavailable("signer", other.to_string()),
+    }
 }
 
 pub(super) async fn of_instance(
@@ -307,7 +395,7 @@ fn check_rules(server: &Server, draft: &RootDraft, instance: &InstanceRow) -> Re
         })
 }
 
-fn mission(text: &str) -> Result<Mission, Problem> {
+pub(super) fn mission(text: &str) -> Result<Mission, Problem> {
     let bytes = base64url::decode(text)
         .map_err(|_| Problem::bad_request("mission", "mission is not base64url"))?;
     Mission::parse(bytes).map_err(|error| {

@@ -59,6 +59,7 @@ impl Open {
             | Event::IdentityIssue(_)
             | Event::IdentityEnd(_)
             | Event::DelegationRoot(_)
+            | Event::ConsentStanding(_)
             | Event::ApprovalAnswer(_)
             | Event::CheckpointEnrol(_)
             | Event::RecordEnrol(_)

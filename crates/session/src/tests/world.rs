@@ -188,6 +188,7 @@ impl World {
                 subject: "p-1".to_owned(),
                 acr: "passkey".to_owned(),
                 authenticated_at: Timestamp::from_seconds(START - 10),
+                standing: None,
             },
             mission: self.mission.digest(),
         }

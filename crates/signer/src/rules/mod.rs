@@ -3,6 +3,7 @@
 pub(crate) mod access;
 pub(crate) mod root;
 pub(crate) mod snapshot;
+pub(crate) mod standing;
 pub(crate) mod wit;
 pub(crate) mod x509;
 

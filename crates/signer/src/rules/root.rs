@@ -1,14 +1,19 @@
 //! Roots of delegation chains: only over the verified consent of a principal whom the trust
 //! document names.
 
+use std::sync::{Mutex, PoisonError};
+
 use chancery_api::Problem;
 use chancery_api::signer::{SignRoot, SignedToken};
 use chancery_crypto::AwsLc;
-use chancery_delegation::{Credential, Mission, RootDraft, verify_assertion};
+use chancery_delegation::{
+    ConsentArtefact, ConsentError, Credential, Mission, RootDraft, verify_assertion,
+};
 use chancery_identity::trust::{Role, VerifiedTrust};
 use chancery_types::{Digest, Timestamp, base64url};
 
 use super::snapshot::Held;
+use super::standing::StandingRatchet;
 use super::{MAX_LIFETIME_SECONDS, check_instance, check_key, check_now, revoked};
 use crate::SignerKeys;
 
@@ -16,7 +21,7 @@ pub(crate) fn sign(
     keys: &SignerKeys,
     trust: &VerifiedTrust,
     request: &SignRoot,
-    held: &Held,
+    (held, consents): (&Held, &Mutex<StandingRatchet>),
     now: Timestamp,
 ) -> Result<SignedToken, Problem> {
     let draft = RootDraft::from_claims(request.claims.as_bytes())
@@ -54,6 +59,13 @@ pub(crate) fn sign(
     check_revoked(held, &draft)?;
     check_mission(&draft, &request.mission)?;
     let consent = consent(trust, &draft, request)?;
+    if let (ConsentArtefact::Standing(signed), Some(used)) =
+        (&request.consent, draft.person.standing)
+    {
+        // The last thing before the signature: what fails after it costs a number, never gives one.
+        let mut consents = consents.lock().unwrap_or_else(PoisonError::into_inner);
+        consents.take(&signed.statement, used.number)?;
+    }
     draft
         .sign(consent, keys.delegation.public(), &AwsLc, &|input| {
             keys.delegation.sign(input)
@@ -79,6 +91,10 @@ fn check_revoked(held: &Held, draft: &RootDraft) -> Result<(), Problem> {
         (set.has_session(&draft.sid), "session"),
         (set.has_mission(&draft.mission), "mission"),
         (set.has_person(&draft.person.subject), "person"),
+        (
+            (draft.person.standing).is_some_and(|used| set.has_consent(used.consent)),
+            "standing consent",
+        ),
     ];
     match of_root.iter().find(|(holds, _)| *holds) {
         None => Ok(()),
@@ -115,7 +131,7 @@ fn consent(
 ) -> Result<Digest, Problem> {
     let refused = |message: &str| Problem::forbidden("consent", message.to_owned());
     let (person, credential) = trust
-        .credential(&request.consent.credential_id)
+        .credential(&request.consent.assertion().credential_id)
         .ok_or_else(|| refused("the trust document does not name the credential"))?;
     if person.id.to_string() != draft.person.subject {
         return Err(refused("the credential is not the principal's"));
@@ -123,9 +139,6 @@ fn consent(
     if !person.roles.contains(&Role::Principal) {
         return Err(refused("the person is no principal"));
     }
-    let challenge = draft
-        .challenge()
-        .map_err(|_| refused("the claims have no challenge"))?;
     let credential = Credential {
         credential_id: &credential.credential_id,
         key: &credential.key,
@@ -133,11 +146,39 @@ fn consent(
         origin: &credential.origin,
         last_counter: None,
     };
-    verify_assertion(&request.consent, &challenge, &credential, &AwsLc)
-        .map_err(|error| refused(&error.to_string()))?;
+    match (&request.consent, draft.person.standing) {
+        (ConsentArtefact::Root(assertion), None) => {
+            let challenge = draft
+                .challenge()
+                .map_err(|_| refused("the claims have no challenge"))?;
+            verify_assertion(assertion, &challenge, &credential, &AwsLc)
+                .map_err(|error| refused(&error.to_string()))?;
+        }
+        (ConsentArtefact::Standing(signed), Some(_)) => {
+            draft
+                .terms_for_consent(|root| signed.verify_for(root, &credential, &AwsLc))
+                .map_err(|error| match error {
+                    ConsentError::Uncovered(reason) => {
+                        Problem::forbidden(reason.code(), reason.said())
+                    }
+                    other => refused(&said(&other)),
+                })?;
+        }
+        (ConsentArtefact::Root(_), Some(_)) | (ConsentArtefact::Standing(_), None) => {
+            return Err(refused(&ConsentError::Kind.to_string()));
+        }
+    }
     let artefact = request
         .consent
         .to_bytes()
         .map_err(|_| refused("the assertion has no canonical form"))?;
     Ok(Digest::of(artefact))
+}
+
+/// An error with what it came from.
+fn said(error: &ConsentError) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
 }

@@ -20,3 +20,5 @@ class RevocationKind(StrEnum):
     """A person, by their identifier: every chain that is rooted in them."""
     KEY = "key"
     """A holder key, by its thumbprint: every chain with it in it."""
+    CONSENT = "consent"
+    """A standing consent, by its id: every chain whose root rests on it."""

@@ -22,6 +22,7 @@ _EXPECTED = {
     RevocationKind.INSTANCE: "the SPIFFE ID of an instance",
     RevocationKind.PERSON: "per_ and 26 characters",
     RevocationKind.KEY: "the key's thumbprint: sha256: and 64 hex digits",
+    RevocationKind.CONSENT: "cns_ and 26 characters",
 }
 
 
@@ -68,6 +69,8 @@ def _is_identifier(kind: RevocationKind, id: str) -> bool:
             return is_id(id, "ses")
         case RevocationKind.PERSON:
             return is_id(id, "per")
+        case RevocationKind.CONSENT:
+            return is_id(id, "cns")
         case RevocationKind.MISSION | RevocationKind.KEY:
             return digest.is_digest(id)
         case RevocationKind.AGENT:

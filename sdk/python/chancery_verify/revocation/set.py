@@ -75,12 +75,15 @@ class RevocationSet:
         return self.of_instance(grant.subject)
 
     def of_root(self, root: RootClaims) -> RevocationKind | None:
-        """What is revoked of that which only a root says: its session, its mission, its person."""
+        """What is revoked of that which only a root says: its session, its mission, its person, the
+        standing consent that it rests on."""
         named = {
             RevocationKind.SESSION: root.sid,
             RevocationKind.MISSION: digest.text(root.mission),
             RevocationKind.PERSON: root.principal.subject,
         }
+        if root.principal.standing is not None:
+            named[RevocationKind.CONSENT] = root.principal.standing.consent
         found = (kind for kind, id in named.items() if self._has(kind, id))
         return next(found, None)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..ids import is_id
 from ..reason import Reason, require
 from ..timestamp import Timestamp
 from .grant import Grant
@@ -23,6 +24,25 @@ class Principal:
     authenticated_at: Timestamp
     consent: bytes
     """``apr``: the digest of the consent artefact."""
+    standing: StandingUse | None
+    """``standing``: which use of a standing consent the root is; ``None`` where the person
+    consented to this very root."""
+
+
+@dataclass(frozen=True)
+class StandingUse:
+    """Which use of which standing consent a root is."""
+
+    consent: str
+    number: int
+
+    @staticmethod
+    def take(members: Members) -> StandingUse:
+        """Takes the claim; uses are counted from 1 on."""
+        used = StandingUse(consent=members.text("consent"), number=members.integer("use"))
+        require(is_id(used.consent, "cns") and used.number > 0, Reason.MALFORMED)
+        members.finish()
+        return used
 
 
 @dataclass(frozen=True)
@@ -50,6 +70,9 @@ class RootClaims:
                 acr=person.text("acr"),
                 authenticated_at=person.time("auth_time"),
                 consent=person.digest("apr"),
+                standing=(
+                    StandingUse.take(person.object("standing")) if person.has("standing") else None
+                ),
             ),
             mission=members.digest("mission_s256"),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass
+from typing import Any
 
 from .. import base64url, signature
 from ..base64url import sha256
@@ -35,6 +36,11 @@ class Assertion:
             members = parse_strict(data)
         except StrictJsonError:
             raise ConsentRefused(Flaw.MALFORMED) from None
+        return Assertion.read(members)
+
+    @staticmethod
+    def read(members: Any) -> Assertion:
+        """Takes the four values of a document that was read."""
         if not isinstance(members, dict) or members.keys() != set(_MEMBERS):
             raise ConsentRefused(Flaw.MALFORMED)
         require(all(isinstance(held, str) for held in members.values()), Flaw.MALFORMED)

@@ -155,6 +155,7 @@ impl World {
                 subject: "per_1".to_owned(),
                 acr: "passkey".to_owned(),
                 authenticated_at: now(),
+                standing: None,
             },
             mission: Digest::of(MISSION),
         };
