@@ -139,13 +139,7 @@ fn consent(
     if !person.roles.contains(&Role::Principal) {
         return Err(refused("the person is no principal"));
     }
-    let credential = Credential {
-        credential_id: &credential.credential_id,
-        key: &credential.key,
-        rp_id: &credential.rp_id,
-        origin: &credential.origin,
-        last_counter: None,
-    };
+    let credential = Credential::from(credential);
     match (&request.consent, draft.person.standing) {
         (ConsentArtefact::Root(assertion), None) => {
             let challenge = draft

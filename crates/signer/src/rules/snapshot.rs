@@ -1,7 +1,5 @@
 //! Snapshots: only forward, only of now, and never without a revocation that still matters.
 
-use std::fs::File;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use chancery_api::Problem;
@@ -91,8 +89,7 @@ impl SnapshotRatchet {
             epoch: snapshot.epoch,
             revoked: snapshot.revoked,
         })?;
-        self.advance(snapshot.sequence)
-            .map_err(|error| Problem::internal("ratchet", &error))?;
+        self.advance(snapshot.sequence)?;
         let signature = keys
             .snapshot
             .sign(&input)
@@ -124,13 +121,10 @@ impl SnapshotRatchet {
         Ok(())
     }
 
-    /// Raises the ratchet on disk before the signature leaves. Losing the last steps with the power
-    /// costs nothing: the server continues above what its own table holds.
-    fn advance(&mut self, sequence: u64) -> std::io::Result<()> {
-        let next = self.path.with_extension("next");
-        let mut file = File::create(&next)?;
-        writeln!(file, "{sequence}")?;
-        std::fs::rename(&next, &self.path)?;
+    /// Raises the ratchet on disk before the signature leaves.
+    fn advance(&mut self, sequence: u64) -> Result<(), Problem> {
+        replace_private_file(&self.path, format!("{sequence}\n").as_bytes())
+            .map_err(|error| Problem::internal("snapshot.ratchet", &error))?;
         self.highest = sequence;
         Ok(())
     }
