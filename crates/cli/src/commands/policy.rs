@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use chancery_audit::{Entry, Event};
+use chancery_journal::Reader;
 use chancery_policy::{
     BUNDLE_FILE, Bundle, DELEGATION_FILE, Files, Index, SCHEMA_FILE, SignedBundle, schema_text,
 };
@@ -17,15 +19,14 @@ use crate::args::{Format, PolicyArgs, PolicyCommand};
 use crate::deployment::Layout;
 use crate::output;
 
-/// Gateways ask for what is in force every two seconds. Whoever goes on after `publish` is not
-/// refused for what a gateway does not know yet.
-const TAKE_UP: Duration = Duration::from_secs(3);
+/// How long the gateway may take to load a bundle; one of 10,000 policies takes half of it.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) async fn run(format: Format, args: PolicyArgs) -> anyhow::Result<ExitCode> {
     match args.command {
         PolicyCommand::Check(bundle) => {
             let checked = load(&bundle.folder)?;
-            let checked = Described::of(&checked, None);
+            let checked = Described::of(&checked);
             output::result(format, &checked, || {
                 format!("{}: {checked}", bundle.folder.display())
             })?;
@@ -39,9 +40,19 @@ pub(super) async fn run(format: Format, args: PolicyArgs) -> anyhow::Result<Exit
         PolicyCommand::Publish(bundle) => {
             let layout = super::layout(&args.data)?;
             let checked = load(&bundle.folder)?;
-            let log_index = publish(&layout, &bundle.folder).await?.log_index;
-            tokio::time::sleep(TAKE_UP).await;
-            let published = Described::of(&checked, Some(log_index));
+            let Published { digest, log_index } = publish(&layout, &bundle.folder).await?;
+            let in_force = in_force(&layout, digest).await?;
+            if !in_force {
+                output::say(
+                    "the gateway has not put the bundle in force yet: is it running? It does when \
+                     it is",
+                );
+            }
+            let published = Described {
+                log_index: Some(log_index),
+                in_force: Some(in_force),
+                ..Described::of(&checked)
+            };
             output::result(format, &published, || {
                 format!(
                     "{}: {published}, published, entry {log_index}; manifests bind a bundle: make \
@@ -64,10 +75,12 @@ struct Described<'a> {
     policies: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     log_index: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    in_force: Option<bool>,
 }
 
 impl<'a> Described<'a> {
-    fn of(bundle: &'a Bundle, log_index: Option<u64>) -> Self {
+    fn of(bundle: &'a Bundle) -> Self {
         let index = bundle.index();
         Self {
             name: index.name(),
@@ -75,7 +88,8 @@ impl<'a> Described<'a> {
             digest: bundle.digest(),
             tools: index.tools().len(),
             policies: bundle.policy_ids().count(),
-            log_index,
+            log_index: None,
+            in_force: None,
         }
     }
 }
@@ -116,6 +130,27 @@ pub(crate) async fn publish(layout: &Layout, folder: &Path) -> anyhow::Result<Pu
             .with_context(|| folder.display().to_string())?
             .log_index,
     })
+}
+
+/// Waits until the gateway's log says that the bundle governs there, so that whoever goes on is not
+/// refused for what the gateway does not know yet. `false` where it does not say so in time.
+async fn in_force(layout: &Layout, policy: Digest) -> anyhow::Result<bool> {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let gateway = Reader::open(&layout.gateway_log())?;
+    let (mut read, mut governs) = (0, None);
+    loop {
+        let size = gateway.size()?;
+        for entry in gateway.entries(read..size)? {
+            if let Event::SnapshotAdopt(adopt) = Entry::parse(&entry?.1)?.event {
+                governs = Some(adopt.policy);
+            }
+        }
+        read = size;
+        if governs == Some(policy) || tokio::time::Instant::now() >= deadline {
+            return Ok(governs == Some(policy));
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// The bundle in a folder, once it is seen to hold together.
