@@ -20,6 +20,7 @@ mod approval;
 mod consent;
 mod mission;
 mod reason;
+mod trusted;
 
 pub use approval::{
     Answer, Approval, ApprovalError, ApprovalStatement, Denial, Verdict, verify_approval,

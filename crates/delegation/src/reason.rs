@@ -251,6 +251,16 @@ impl Refusal {
             revoked: Some(kind),
         }
     }
+
+    /// One word for what is gone: the kind of the revocation, `epoch`, or the code of the reason.
+    /// The end of a session names its cause by it, and verifiers ask for the same word.
+    pub fn cause(&self) -> &'static str {
+        match (self.revoked, self.reason) {
+            (Some(kind), _) => kind.name(),
+            (None, Reason::StaleEpoch) => "epoch",
+            (None, other) => other.code(),
+        }
+    }
 }
 
 impl From<Reason> for Refusal {

@@ -103,10 +103,7 @@ async fn main() -> Made<()> {
         .document()
         .delegation_authorities
         .iter()
-        .map(|known| TrustAnchor {
-            issuer: known.issuer.clone(),
-            key: known.key,
-        })
+        .map(TrustAnchor::from)
         .collect();
     let home = gateway()?;
     let context = ChainContext {

@@ -3,7 +3,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use chancery_crypto::AwsLc;
 use chancery_delegation::{
-    ChainContext, ConsentArtefact, Credential, RevocationSet, TrustAnchor, VerifiedChain,
+    ChainContext, ConsentArtefact, RevocationSet, TrustAnchor, VerifiedChain,
     verify_consent,
 };
 use chancery_identity::trust::{Role, VerifiedTrust};
@@ -61,12 +61,7 @@ impl Believed {
                 .into_iter()
                 .map(|domain| WitBundle::new(domain, keys.clone()))
                 .collect(),
-            anchors: anchors
-                .map(|known| TrustAnchor {
-                    issuer: known.issuer.clone(),
-                    key: known.key,
-                })
-                .collect(),
+            anchors: anchors.map(TrustAnchor::from).collect(),
             trust,
             epoch,
             revoked,
@@ -102,13 +97,6 @@ impl Believed {
         let Ok(artefact) = consent.to_bytes() else {
             return false;
         };
-        let credential = Credential {
-            credential_id: &credential.credential_id,
-            key: &credential.key,
-            rp_id: &credential.rp_id,
-            origin: &credential.origin,
-            last_counter: None,
-        };
-        is_principal && verify_consent(chain, &artefact, &credential, &AwsLc).is_ok()
+        is_principal && verify_consent(chain, &artefact, &credential.into(), &AwsLc).is_ok()
     }
 }

@@ -3,10 +3,9 @@
 
 use chancery_crypto::{AwsLc, SigningKey};
 use chancery_delegation::{
-    Assertion, BoundedReplayMemory, Call, ChainContext, ChainTip, ConsentError, Credential, Entry,
-    LinkDraft, PersonDraft, ProofContext, ProofDraft, Reason, RootDraft, SoftwareAuthenticator,
-    Target, Terms, TrustAnchor, VerifiedChain, authorise, verify_chain, verify_consent,
-    verify_proof,
+    Assertion, BoundedReplayMemory, Call, ChainContext, ChainTip, ConsentError, Entry, LinkDraft,
+    PersonDraft, ProofContext, ProofDraft, Reason, RootDraft, SoftwareAuthenticator, Target, Terms,
+    TrustAnchor, VerifiedChain, authorise, verify_chain, verify_consent, verify_proof,
 };
 use chancery_identity::trust::{
     DelegationAuthority, Person, PersonCredential, Role, SignedTrust, TrustDocument, TrustFormat,
@@ -161,10 +160,7 @@ fn verify_offline(
     let anchors: Vec<TrustAnchor> = trust
         .delegation_authorities
         .iter()
-        .map(|known| TrustAnchor {
-            issuer: known.issuer.clone(),
-            key: known.key,
-        })
+        .map(TrustAnchor::from)
         .collect();
     let links: Vec<&str> = presented.chain.iter().map(String::as_str).collect();
     let context = ChainContext {
@@ -225,14 +221,7 @@ fn check_consent(
     if person.id.to_string() != chain.principal().subject {
         return Err(None);
     }
-    let credential = Credential {
-        credential_id: &credential.credential_id,
-        key: &credential.key,
-        rp_id: &credential.rp_id,
-        origin: &credential.origin,
-        last_counter: None,
-    };
-    verify_consent(chain, artefact, &credential, &AwsLc)
+    verify_consent(chain, artefact, &credential.into(), &AwsLc)
         .map(drop)
         .map_err(Some)
 }

@@ -3,18 +3,15 @@
 
 use std::sync::LazyLock;
 
-use chancery_crypto::{AwsLc, SigningKey};
+use chancery_crypto::AwsLc;
 use chancery_delegation::handshake::{
     Accept, Accepting, Agreed, ChannelBinding, Conclusion, HANDSHAKE_TYP, HandshakeRefusal as R,
     Nonce, Offer, OfferedTerms, Offering, OpenHandshakes, OwnEnd, PeerContext, Taken,
 };
 use chancery_delegation::{ChainTip, Reason, RevocationSet};
-use chancery_identity::{
-    AttestationLevel, Confirmation, Isolation, SpiffeId, WitBundle, WitClaims, WitError,
-};
-use chancery_types::id::CredentialId;
+use chancery_identity::{SpiffeId, WitError};
 use chancery_types::jws::{Compact, Header, assemble, signing_input};
-use chancery_types::{Algorithm, Digest, Timestamp, base64url};
+use chancery_types::{Digest, Timestamp, base64url};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -22,15 +19,7 @@ use crate::support::{
     NOW, chain, context, entry, holder, make_link, make_root, read_src, revoked_token, root_draft,
     subject, terms as link_terms,
 };
-
-static TOKENS: LazyLock<SigningKey> =
-    LazyLock::new(|| SigningKey::generate(Algorithm::Es256).unwrap());
-static WITS: LazyLock<Vec<WitBundle>> = LazyLock::new(|| {
-    vec![WitBundle::new(
-        "acme.example".parse().unwrap(),
-        [*TOKENS.public()],
-    )]
-});
+use crate::wits::{WITS, id, wit};
 
 const CHANNEL: ChannelBinding = ChannelBinding::new([9; 32]);
 const OTHER_CHANNEL: ChannelBinding = ChannelBinding::new([8; 32]);
@@ -38,34 +27,13 @@ const FROM: usize = 0;
 const TO: usize = 1;
 const MALLORY: usize = 5;
 
-fn id(at: usize) -> SpiffeId {
-    subject(at).parse().unwrap()
-}
-
 fn nonce(byte: u8) -> Nonce {
     Nonce::from_random([byte; 32])
 }
 
-fn wit_of(name: usize, key: usize, expires: Timestamp) -> String {
-    let claims = WitClaims {
-        sub: id(name),
-        cnf: Confirmation {
-            jwk: *holder(key).public(),
-        },
-        iat: NOW.minus_seconds(7_200).as_seconds(),
-        exp: expires.as_seconds(),
-        jti: CredentialId::from_random([3; 16]),
-        manifest_digest: Digest::of("manifest"),
-        attestation_level: AttestationLevel::Launch,
-        isolation: Isolation::Isolated,
-    };
-    let input = claims.signing_input(TOKENS.public()).unwrap();
-    assemble(&input, &TOKENS.sign(input.as_bytes()).unwrap())
-}
-
 static CREDENTIALS: LazyLock<Vec<String>> = LazyLock::new(|| {
     (0..9)
-        .map(|at| wit_of(at, at, NOW.plus_seconds(600)))
+        .map(|at| wit(at, at, NOW.plus_seconds(600)))
         .collect()
 });
 
@@ -380,7 +348,7 @@ fn nobody_shakes_hands_with_oneself() {
     let started = Offering::start(&own_end, &own, tip, terms(), nonce(1), NOW);
     assert_eq!(started.map(drop), Err(R::Reflection));
     // Another name with the same key is the same agent.
-    let wit = wit_of(TO, FROM, NOW.plus_seconds(600));
+    let wit = wit(TO, FROM, NOW.plus_seconds(600));
     let offering = offering(TO);
     let mut answer = accept(&hear(offering.offer().clone(), TO).unwrap(), TO);
     answer.wit = wit;
@@ -493,10 +461,10 @@ fn who_stands_in_between_is_not_the_peer() {
 fn credentials_of_others_are_refused() {
     let later = NOW.plus_seconds(600);
     for (wit, expected) in [
-        (wit_of(3, TO, later), R::WrongPeer),
+        (wit(3, TO, later), R::WrongPeer),
         // Another key than the one that signed the proof.
-        (wit_of(TO, 3, later), R::BadSignature),
-        (wit_of(TO, TO, NOW), R::CredentialExpired),
+        (wit(TO, 3, later), R::BadSignature),
+        (wit(TO, TO, NOW), R::CredentialExpired),
         ("a.b.c".to_owned(), R::Credential(WitError::Malformed)),
     ] {
         let offering = offering(TO);
@@ -506,8 +474,8 @@ fn credentials_of_others_are_refused() {
         assert_eq!(refused.map(drop), Err(expected));
     }
     for (wit, expected) in [
-        (wit_of(3, FROM, later), R::WrongPeer),
-        (wit_of(FROM, FROM, NOW), R::CredentialExpired),
+        (wit(3, FROM, later), R::WrongPeer),
+        (wit(FROM, FROM, NOW), R::CredentialExpired),
         ("a.b.c".to_owned(), R::Credential(WitError::Malformed)),
     ] {
         let mut offer = offering_json();
@@ -516,7 +484,7 @@ fn credentials_of_others_are_refused() {
     }
     // A key that the offerer has a credential for and does not hold.
     let mut offer = offering_json();
-    offer.wit = wit_of(FROM, 3, later);
+    offer.wit = wit(FROM, 3, later);
     let accepting = hear(offer, TO).unwrap();
     let (agreed, _) = agree(TO);
     let end = conclude(agreed);

@@ -1,59 +1,25 @@
 //! Signed requests: what is made is taken once, and nothing else is.
 
 use std::cell::RefCell;
-use std::sync::LazyLock;
 
-use chancery_crypto::{AwsLc, SigningKey};
+use chancery_crypto::AwsLc;
 use chancery_delegation::http_signature::{
     DelegationField, DelegationFieldError, HttpContext, HttpRefusal as R, HttpRequest,
     PresentedRequest, ReceivedSignature, RequestSignature, SignedFields, verify_presentation,
 };
 use chancery_delegation::{BoundedReplayMemory, Reason, Refusal, ReplayMemory, RevocationSet};
-use chancery_identity::{
-    AttestationLevel, Confirmation, Isolation, SpiffeId, WitBundle, WitClaims, WitError,
-};
-use chancery_types::id::CredentialId;
-use chancery_types::jws::assemble;
-use chancery_types::{Algorithm, Digest, Timestamp};
+use chancery_identity::{SpiffeId, WitError};
+use chancery_types::{Digest, Timestamp};
 use proptest::prelude::*;
 use serde_json::json;
 use sfv::{BareItem, Dictionary, FieldType as _, Item, KeyRef, ListEntry};
 
 use crate::support::{NOW, chain, context, entry, holder, make_link, read_src, subject, terms};
+use crate::wits::{WITS, id, wit};
 
 const TO: &str = "spiffe://acme.example/agent/worker/instance/7";
 const BODY: &[u8] = br#"{"hello":1}"#;
 const HOLDER: usize = 1;
-
-static TOKENS: LazyLock<SigningKey> =
-    LazyLock::new(|| SigningKey::generate(Algorithm::Es256).unwrap());
-static WITS: LazyLock<Vec<WitBundle>> = LazyLock::new(|| {
-    vec![WitBundle::new(
-        "acme.example".parse().unwrap(),
-        [*TOKENS.public()],
-    )]
-});
-
-fn id(at: usize) -> SpiffeId {
-    subject(at).parse().unwrap()
-}
-
-fn wit(name: usize, key: usize, expires: Timestamp) -> String {
-    let claims = WitClaims {
-        sub: id(name),
-        cnf: Confirmation {
-            jwk: *holder(key).public(),
-        },
-        iat: NOW.minus_seconds(7_200).as_seconds(),
-        exp: expires.as_seconds(),
-        jti: CredentialId::from_random([3; 16]),
-        manifest_digest: Digest::of("manifest"),
-        attestation_level: AttestationLevel::Launch,
-        isolation: Isolation::Isolated,
-    };
-    let input = claims.signing_input(TOKENS.public()).unwrap();
-    assemble(&input, &TOKENS.sign(input.as_bytes()).unwrap())
-}
 
 /// A request in the hands of whoever changes it.
 #[derive(Debug, Clone)]

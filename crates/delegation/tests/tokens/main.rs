@@ -33,3 +33,5 @@ mod scopes;
 mod standing;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod wits;

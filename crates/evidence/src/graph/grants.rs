@@ -22,10 +22,7 @@ impl<'a> Links<'a> {
         verifier: &'a dyn SignatureVerifier,
     ) -> Self {
         let anchors = trust.delegation_authorities.iter();
-        let anchors = anchors.map(|known| TrustAnchor {
-            issuer: known.issuer.clone(),
-            key: known.key,
-        });
+        let anchors = anchors.map(TrustAnchor::from);
         Self {
             files,
             anchors: anchors.collect(),

@@ -11,7 +11,7 @@ use super::{
     ActionFact, ApprovalFact, AuthorityFact, BehalfFact, EndFact, InstanceFact, LinkFact, LogPlace,
     MakeupFact, PolicyFact, ScopeFact, Story,
 };
-use crate::verify::{Known, Logged, Roll, enrolled_root, examine, up_to, word};
+use crate::verify::{Known, Logged, Roll, enrolled_root, examine, up_to};
 use crate::{Files, NoteValue, ObjectKind, Replay, Report};
 
 /// Why there is no story.
@@ -345,9 +345,9 @@ impl Teller<'_, '_> {
         let withdrawn = self.withdrawn();
         if let Some((refusal, _)) = &withdrawn {
             let link = refusal.link.unwrap_or_default();
-            over.push(match word(*refusal) {
-                "epoch" => "the authorities' epoch was raised".to_owned(),
-                kind => format!("the {kind} of link {link} of the chain is revoked"),
+            over.push(match refusal.revoked {
+                Some(kind) => format!("the {kind} of link {link} of the chain is revoked"),
+                None => "the authorities' epoch was raised".to_owned(),
             });
         }
         if self.now >= self.join.expires {

@@ -10,7 +10,7 @@ use chancery_types::id::{ApprovalId, ExecutionId};
 use chancery_types::{Digest, Timestamp, parse_strict, to_canonical};
 use serde::{Deserialize, Serialize};
 
-use super::chains::{credential_of, note_credential};
+use super::chains::note_credential;
 use super::follower::Follower;
 use super::roll::Logged;
 use crate::ObjectKind;
@@ -171,12 +171,11 @@ impl Follower<'_, '_> {
         let (person, known) = known
             .filter(|(person, _)| person.roles.contains(&Role::Approver))
             .ok_or("the trust document names no approver with this credential")?;
-        let credential = credential_of(known);
         let (at, verifier) = (logged.entry.at, self.case.verifier);
         let answer = verify_approval(
             signed.statement,
             &signed.assertion,
-            &credential,
+            &known.into(),
             at,
             verifier,
         )

@@ -65,18 +65,8 @@ impl<'a> Case<'a> {
         let keys = trust.token_authorities.iter().copied();
         let domain: Option<TrustDomain> = trust.trust_domain.parse().ok();
         let mut case = Self {
-            anchors: anchors
-                .map(|known| TrustAnchor {
-                    issuer: known.issuer.clone(),
-                    key: known.key,
-                })
-                .collect(),
-            issuers: issuers
-                .map(|known| IssuerKey {
-                    issuer: known.issuer.clone(),
-                    key: known.key,
-                })
-                .collect(),
+            anchors: anchors.map(TrustAnchor::from).collect(),
+            issuers: issuers.map(IssuerKey::from).collect(),
             tokens: domain.map(|domain| WitBundle::new(domain, keys)),
             trust,
             verifier,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chancery_audit::{Assurance, DelegationEnrol, DelegationRoot, Disclosure, Event, Label};
 use chancery_delegation::{
-    Consent, ConsentArtefact, ConsentError, Credential, Refusal, VerifiedChain, verify_chain,
+    Consent, ConsentArtefact, ConsentError, Refusal, VerifiedChain, verify_chain,
     verify_consent,
 };
 use chancery_identity::trust::{PersonCredential, Role};
@@ -270,7 +270,7 @@ fn verified_consent(
         refuse(REFUSED, text.to_owned());
         return None;
     };
-    match verify_consent(chain, artefact, &credential_of(known), case.verifier) {
+    match verify_consent(chain, artefact, &known.into(), case.verifier) {
         Ok(consent) => {
             note_credential(desk, known, &format!("consent of {}", person.id));
             Some(consent)
@@ -283,17 +283,6 @@ fn verified_consent(
             refuse(reason, said(&error));
             None
         }
-    }
-}
-
-/// A credential as verification takes it. Nobody keeps a counter offline.
-pub(crate) fn credential_of(known: &PersonCredential) -> Credential<'_> {
-    Credential {
-        credential_id: &known.credential_id,
-        key: &known.key,
-        rp_id: &known.rp_id,
-        origin: &known.origin,
-        last_counter: None,
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) use case::Case;
 pub(crate) use chains::enrolled_root;
 pub(crate) use follower::Followed;
 pub(crate) use objects::Objects;
-pub(crate) use revocations::{up_to, word};
+pub(crate) use revocations::up_to;
 pub(crate) use roll::{Logged, Roll};
 
 use case::Desk;

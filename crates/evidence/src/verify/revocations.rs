@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chancery_audit::{EndReason, Event, SnapshotAdopt};
-use chancery_delegation::{ChainReading, Reason, Refusal};
+use chancery_delegation::ChainReading;
 use chancery_types::Timestamp;
 
 use super::case::{Case, Desk};
@@ -127,14 +127,5 @@ fn cause(state: &Withdrawn, chain: &str) -> Option<&'static str> {
     let links: Vec<_> = chain.split(',').collect();
     let reading = ChainReading::read(&links).ok()?;
     let refusal = reading.withdrawn(state.epoch, &state.revoked)?;
-    (refusal.link == Some(0)).then(|| word(refusal))
-}
-
-/// The word for what is gone.
-pub(crate) fn word(refusal: Refusal) -> &'static str {
-    match (refusal.revoked, refusal.reason) {
-        (Some(kind), _) => kind.name(),
-        (None, Reason::StaleEpoch) => "epoch",
-        (None, other) => other.code(),
-    }
+    (refusal.link == Some(0)).then(|| refusal.cause())
 }

@@ -4,7 +4,7 @@ use chancery_api::server::{
     AnswerApproval, Approval, ApprovalState, ApprovalSubject, OpenApproval,
 };
 use chancery_crypto::{AwsLc, random_id};
-use chancery_delegation::{Answer, ApprovalStatement, Credential, verify_approval};
+use chancery_delegation::{Answer, ApprovalStatement, verify_approval};
 use chancery_identity::trust::Role;
 use chancery_session::{Answered, ApprovalQuestion, Effect, Event};
 use chancery_types::id::{ApprovalId, ExecutionId, PersonId, SessionId};
@@ -303,14 +303,7 @@ fn verify_answer(
         return Err("the approver is revoked");
     }
     let key = credential.key.thumbprint();
-    let credential = Credential {
-        credential_id: &credential.credential_id,
-        key: &credential.key,
-        rp_id: &credential.rp_id,
-        origin: &credential.origin,
-        last_counter: None,
-    };
-    let answer = verify_approval(parsed, &assertion, &credential, now, &AwsLc)
+    let answer = verify_approval(parsed, &assertion, &credential.into(), now, &AwsLc)
         .map_err(|_| "the assertion does not stand")?;
     let signed = to_canonical(&AnswerApproval {
         statement,

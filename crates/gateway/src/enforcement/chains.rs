@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chancery_crypto::AwsLc;
 use chancery_delegation::{
-    Consent, ConsentArtefact, ConsentError, Credential, Refusal, RuleBreach, VerifiedChain,
+    Consent, ConsentArtefact, ConsentError, Refusal, RuleBreach, VerifiedChain,
     verify_chain, verify_consent,
 };
 use chancery_identity::SpiffeId;
@@ -149,14 +149,7 @@ pub(crate) fn consent_to(
     if !is_principal {
         return Err(INVALID);
     }
-    let credential = Credential {
-        credential_id: &credential.credential_id,
-        key: &credential.key,
-        rp_id: &credential.rp_id,
-        origin: &credential.origin,
-        last_counter: None,
-    };
-    verify_consent(chain, artefact, &credential, &AwsLc).map_err(|error| {
+    verify_consent(chain, artefact, &credential.into(), &AwsLc).map_err(|error| {
         tracing::info!(%error, "a consent was refused");
         match error {
             ConsentError::Uncovered(reason) => reason.code(),

@@ -75,18 +75,8 @@ impl InForce {
             access: access
                 .map(|known| access_token_prefix(&known.key))
                 .collect(),
-            anchors: anchors
-                .map(|known| TrustAnchor {
-                    issuer: known.issuer.clone(),
-                    key: known.key,
-                })
-                .collect(),
-            issuers: issuers
-                .map(|known| IssuerKey {
-                    issuer: known.issuer.clone(),
-                    key: known.key,
-                })
-                .collect(),
+            anchors: anchors.map(TrustAnchor::from).collect(),
+            issuers: issuers.map(IssuerKey::from).collect(),
             tokens: WitBundle::new(trust_domain.clone(), keys),
             trust,
             snapshot,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chancery_audit::{EndReason, Label, LeaveReason};
-use chancery_delegation::{ChainReading, Reason, Refusal};
+use chancery_delegation::{ChainReading, Refusal};
 use chancery_types::Digest;
 use chancery_types::id::{ApprovalId, SessionId};
 use tokio::task::JoinSet;
@@ -116,13 +116,5 @@ impl Enforcement {
 
 /// What of the root is gone, where the root it is.
 fn of_root(refusal: Refusal) -> Option<Label> {
-    if refusal.link != Some(0) {
-        return None;
-    }
-    let cause = match (refusal.revoked, refusal.reason) {
-        (Some(kind), _) => kind.name(),
-        (None, Reason::StaleEpoch) => "epoch",
-        (None, other) => other.code(),
-    };
-    Some(Label::or_digest(cause))
+    (refusal.link == Some(0)).then(|| Label::or_digest(refusal.cause()))
 }

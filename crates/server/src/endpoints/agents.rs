@@ -109,14 +109,7 @@ pub(super) fn check_code(
 
 fn verify(server: &Server, envelope: &[u8], now: Timestamp) -> Result<VerifiedManifest, Problem> {
     let (trust, revoked) = (server.trust(), server.standing().revoked);
-    let issuers: Vec<IssuerKey> = trust
-        .manifest_issuers
-        .iter()
-        .map(|known| IssuerKey {
-            issuer: known.issuer.clone(),
-            key: known.key,
-        })
-        .collect();
+    let issuers: Vec<IssuerKey> = trust.manifest_issuers.iter().map(IssuerKey::from).collect();
     let context = ManifestContext {
         now,
         issuers: &issuers,

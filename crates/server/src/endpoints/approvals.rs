@@ -9,7 +9,7 @@ use chancery_api::server::{AnswerApproval, Approval, ApprovalState, Approvals, O
 use chancery_api::signer::Done;
 use chancery_audit::{ApprovalAnswer, Verdict};
 use chancery_crypto::AwsLc;
-use chancery_delegation::{Answer as PersonAnswer, ApprovalStatement, Credential, verify_approval};
+use chancery_delegation::{Answer as PersonAnswer, ApprovalStatement, verify_approval};
 use chancery_identity::trust::Role;
 use chancery_store::ApprovalRow;
 use chancery_types::id::ApprovalId;
@@ -114,16 +114,15 @@ pub(super) async fn answer(
         .filter(|(person, _)| person.roles.contains(&Role::Approver))
         .ok_or_else(|| refused("the trust document names no approver with this credential"))?;
     server.check_person(&person.id.to_string())?;
-    let credential = Credential {
-        credential_id: &credential.credential_id,
-        key: &credential.key,
-        rp_id: &credential.rp_id,
-        origin: &credential.origin,
-        last_counter: None,
-    };
     let expires = statement.expires_at;
-    let answer = verify_approval(statement, &request.assertion, &credential, now, &AwsLc)
-        .map_err(|error| refused(&error.to_string()))?;
+    let answer = verify_approval(
+        statement,
+        &request.assertion,
+        &credential.into(),
+        now,
+        &AwsLc,
+    )
+    .map_err(|error| refused(&error.to_string()))?;
     let (state, verdict) = match answer {
         PersonAnswer::Approved(_) => (ApprovalState::Approved, Verdict::Approve),
         PersonAnswer::Denied(_) => (ApprovalState::Denied, Verdict::Deny),

@@ -36,10 +36,7 @@ pub(super) async fn introspect(
 fn examine(server: &Server, links: &[&str]) -> Result<Examination, Problem> {
     let trust = server.trust();
     let anchors: Vec<_> = (trust.delegation_authorities.iter())
-        .map(|known| TrustAnchor {
-            issuer: known.issuer.clone(),
-            key: known.key,
-        })
+        .map(TrustAnchor::from)
         .collect();
     let standing = server.standing();
     let audience = ChainReading::read(links).ok().and_then(|reading| {
