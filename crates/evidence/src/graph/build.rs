@@ -2,6 +2,7 @@
 
 mod calls;
 mod delegations;
+mod revocations;
 mod sessions;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +15,8 @@ use chancery_identity::trust::VerifiedTrust;
 use chancery_session::PRINCIPAL;
 use chancery_types::id::{ExecutionId, SessionId};
 use chancery_types::{Digest, SignatureVerifier, Timestamp, parse_strict};
+
+use revocations::{Marks, Revocations};
 
 use super::grants::Links;
 use super::{
@@ -39,6 +42,8 @@ pub(super) struct Builder<'a> {
     issued: BTreeMap<Label, IdentityIssue>,
     ended: BTreeMap<Label, Over>,
     policies: BTreeMap<Digest, PolicyPublish>,
+    revocations: Revocations,
+    marks: BTreeMap<(SessionId, String), Marks>,
     opened: BTreeMap<SessionId, SessionOpen>,
     decided: BTreeMap<ExecutionId, Call>,
     calls: BTreeMap<Call, Called>,
@@ -76,6 +81,8 @@ impl<'a> Builder<'a> {
             issued: BTreeMap::new(),
             ended: BTreeMap::new(),
             policies: BTreeMap::new(),
+            revocations: Revocations::default(),
+            marks: BTreeMap::new(),
             opened: BTreeMap::new(),
             decided: BTreeMap::new(),
             calls: BTreeMap::new(),
@@ -102,6 +109,9 @@ impl<'a> Builder<'a> {
                         reason: end.reason.to_string(),
                     });
                 }
+                Event::RevocationAdd(add) => self.revocations.add(add, at),
+                Event::RevocationLift(lift) => self.revocations.lift(lift, at),
+                Event::EpochRaise(raise) => self.revocations.raise(raise, at),
                 Event::DelegationRoot(root) if self.wants(root.session) => {
                     let key = (root.session, root.delegation.to_string());
                     self.order.push(key.clone());
@@ -165,6 +175,7 @@ impl<'a> Builder<'a> {
             if let What::Instance(instance) = &mut node.what {
                 instance.ended = ended.get(instance.instance.as_str()).cloned();
             }
+            node.revoked = self.revocations.of(&node.what, &self.marks);
         }
         Graph {
             format: GraphFormat::V1,
@@ -189,6 +200,7 @@ impl<'a> Builder<'a> {
         self.nodes.push(Node {
             id: id.to_owned(),
             what: what(),
+            revoked: Vec::new(),
         });
         self.places.insert(id.to_owned(), place);
         place

@@ -21,7 +21,7 @@ pub use dot::dot;
 pub use mermaid::mermaid;
 pub use model::{
     Basis, Called, DelegationNode, Edge, Extent, Grants, Graph, GraphFormat, How, InstanceNode,
-    LogBasis, MayCall, Node, Over, SessionNode, Subject, What,
+    LogBasis, MayCall, Node, Over, Revoked, SessionNode, Subject, What, Withdrawal,
 };
 pub use read::{GraphError, graph};
 pub use sketch::{Expand, Sketch};

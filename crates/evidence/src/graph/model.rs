@@ -3,7 +3,7 @@ use std::fmt;
 
 use chancery_audit::{Assurance, CallKind, Commitment, Verdict};
 use chancery_types::id::{ApprovalId, PersonId, SessionId};
-use chancery_types::{Digest, Timestamp};
+use chancery_types::{Digest, RevocationKind, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -108,6 +108,49 @@ pub struct Node {
     /// What it is.
     #[serde(flatten)]
     pub what: What,
+    /// The revocations that name it, in the order of the log.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub revoked: Vec<Revoked>,
+}
+
+/// How authority is withdrawn before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(into = "&'static str")]
+pub enum Withdrawal {
+    /// A revocation of what it names.
+    Revocation(RevocationKind),
+    /// A higher epoch, which ends what was signed before.
+    Epoch,
+}
+
+impl Withdrawal {
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Revocation(kind) => kind.name(),
+            Self::Epoch => "epoch",
+        }
+    }
+}
+
+impl From<Withdrawal> for &'static str {
+    fn from(withdrawal: Withdrawal) -> Self {
+        withdrawal.name()
+    }
+}
+
+/// A revocation. Who made it is a commitment, which no person of the trust document is behind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Revoked {
+    /// Its kind, or the epoch.
+    pub what: Withdrawal,
+    /// When.
+    pub at: Timestamp,
+    /// Who made it.
+    pub by: Commitment,
+    /// When the root keys lifted it, where they did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lifted: Option<Timestamp>,
 }
 
 /// What a node is.

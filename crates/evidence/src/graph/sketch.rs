@@ -3,6 +3,7 @@
 
 mod fold;
 mod grow;
+mod revocations;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,6 +12,8 @@ use chancery_types::Timestamp;
 use serde_json::Value;
 
 use super::Graph;
+
+pub(super) use revocations::Revocations;
 
 /// Most tools of one holder that are drawn one by one.
 pub(super) const TOOLS: usize = 9;
@@ -47,6 +50,8 @@ pub(super) struct Mission {
     pub(super) sessions: Vec<String>,
     pub(super) opened: Option<(Timestamp, Timestamp)>,
     pub(super) ends: BTreeMap<String, u64>,
+    /// What of the session or its mission was revoked.
+    pub(super) revoked: Revocations,
     pub(super) policies: BTreeSet<String>,
     pub(super) missions: BTreeSet<String>,
     /// Who consented to its roots.
@@ -61,6 +66,7 @@ pub(super) struct Someone {
     /// None where nothing discloses it.
     pub(super) name: Option<String>,
     pub(super) assurance: &'static str,
+    pub(super) revoked: Revocations,
 }
 
 /// A delegation and its holder, or several that are alike.
@@ -76,11 +82,17 @@ pub(super) struct Branch {
     /// How many more links may stand below, at most.
     pub(super) further: Option<u64>,
     pub(super) unknown: Option<String>,
+    /// What of the delegation was revoked.
+    pub(super) revoked: Revocations,
+    /// Whether something above it is revoked, and it with that.
+    pub(super) fallen: bool,
     pub(super) agents: BTreeSet<String>,
     pub(super) instances: Vec<String>,
     pub(super) joined: u64,
     pub(super) ends: BTreeMap<String, u64>,
     pub(super) refused: BTreeMap<String, u64>,
+    /// What of the holder, or of its agent, was revoked.
+    pub(super) holder_revoked: Revocations,
     pub(super) tools: Vec<Use>,
     pub(super) below: Vec<Branch>,
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use chancery_audit::{CallKind, Verdict};
 use chancery_types::Timestamp;
 
-use super::Sketch;
 use super::shown::{counted, short, tail};
-use super::sketch::{Asked, Branch, Mission, Someone, TOOLS, Terms, Use};
+use super::sketch::{Asked, Branch, Mission, Revocations, Someone, TOOLS, Terms, Use};
+use super::{Sketch, Withdrawal};
 
 /// Most names that stand in a title.
 const NAMES: usize = 20;
@@ -118,6 +118,7 @@ fn under(mission: &Mission) -> String {
         said.push(format!("opened {range}"));
     }
     said.push(ends(&mission.ends));
+    said.extend(revoked(&mission.revoked));
     let mut policies = mission.policies.iter();
     if let Some(policy) = policies.next() {
         said.push(format!("policy {policy}{}", more(policies.count())));
@@ -151,11 +152,12 @@ pub(super) fn person_lines(person: &Someone) -> (Vec<Line>, String) {
         "standing" => "by a standing consent",
         _ => "asserted: a sign-in alone",
     };
-    let lines = vec![
+    let mut lines = vec![
         Line::new("b", "Person"),
         Line::new("m", name),
         Line::new("s", basis),
     ];
+    lines.extend(bad(&person.revoked));
     (lines, person.id.clone())
 }
 
@@ -192,6 +194,10 @@ pub(super) fn branch_lines(branch: &Branch) -> (Vec<Line>, Vec<Line>) {
             None => Line::new("s", ""),
         };
         grant.push(further);
+        grant.extend(bad(&branch.revoked));
+        if branch.fallen {
+            grant.push(Line::new("bad", "falls with what is revoked above"));
+        }
     }
     let mut agents = branch.agents.iter();
     let agent = agents.next().map_or("agent not known", |agent| tail(agent));
@@ -202,6 +208,7 @@ pub(super) fn branch_lines(branch: &Branch) -> (Vec<Line>, Vec<Line>) {
         all => holder.push(Line::new("b", format!("{} instances", all.len()))),
     }
     holder.push(Line::new("s", ends(&branch.ends)));
+    holder.extend(bad(&branch.holder_revoked));
     if !branch.refused.is_empty() {
         holder.push(Line::new(
             "bad",
@@ -409,6 +416,27 @@ fn ends(counts: &BTreeMap<String, u64>) -> String {
         }
     });
     said.collect::<Vec<_>>().join(", ")
+}
+
+fn bad(revocations: &Revocations) -> impl Iterator<Item = Line> {
+    revoked(revocations).map(|text| Line::new("bad", text))
+}
+
+/// What was revoked when, one text for each kind.
+fn revoked(revocations: &Revocations) -> impl Iterator<Item = String> {
+    revocations.iter().map(|(kind, times)| {
+        let (many, first) = match times.count {
+            1 => (String::new(), ""),
+            many => (format!(" ×{many}"), "first "),
+        };
+        let lifted = if kind.lifted { ", lifted since" } else { "" };
+        let (at, name) = (when(times.first), kind.what.name());
+        let happened = match kind.what {
+            Withdrawal::Revocation(_) => "revoked",
+            Withdrawal::Epoch => "raised",
+        };
+        format!("{name} {happened}{many} {first}{at}{lifted}")
+    })
 }
 
 /// To the minute.

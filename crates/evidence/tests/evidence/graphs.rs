@@ -23,16 +23,16 @@ fn of_mesh(mesh: &Mesh) -> Graph {
     drawn(&mesh.files(), &mesh.trust, &Subject::Session(mesh.session))
 }
 
-fn json_of(graph: &Graph) -> Value {
+pub(crate) fn json_of(graph: &Graph) -> Value {
     serde_json::to_value(graph).unwrap()
 }
 
-fn of_kind<'v>(graph: &'v Value, list: &str, kind: &str) -> Vec<&'v Value> {
+pub(crate) fn of_kind<'v>(graph: &'v Value, list: &str, kind: &str) -> Vec<&'v Value> {
     let all = graph[list].as_array().unwrap();
     all.iter().filter(|one| one["kind"] == kind).collect()
 }
 
-fn text(graph: &Graph) -> String {
+pub(crate) fn text(graph: &Graph) -> String {
     Sketch::new(graph, &Expand::Nothing).to_string()
 }
 

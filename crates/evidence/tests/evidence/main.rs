@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod foreign;
 #[cfg(test)]
+mod graph_revocations;
+#[cfg(test)]
 mod graphs;
 #[cfg(test)]
 mod log_writer;
@@ -18,3 +20,5 @@ mod standing;
 mod tampered;
 #[cfg(test)]
 mod whole;
+#[cfg(test)]
+mod withdrawals;

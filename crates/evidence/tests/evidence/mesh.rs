@@ -25,6 +25,8 @@ pub(crate) struct Mesh {
     pub(crate) server: Log,
     pub(crate) objects: BTreeMap<Digest, Vec<u8>>,
     pub(crate) session: SessionId,
+    /// That of the next root.
+    pub(crate) mission: Digest,
     /// What the next delegation forbids and asks.
     pub(crate) forbid: Vec<Value>,
     pub(crate) ask: Vec<Value>,
@@ -37,7 +39,7 @@ pub(crate) struct Mesh {
 /// An instance with its key and the delegation that it holds.
 pub(crate) struct Holder {
     pub(crate) name: SpiffeId,
-    key: SigningKey,
+    pub(crate) key: SigningKey,
     pub(crate) jti: String,
 }
 
@@ -52,6 +54,7 @@ impl Mesh {
             server: Log::new("example.org/log/server"),
             objects: BTreeMap::new(),
             session: id(1),
+            mission: Digest::of("mission"),
             forbid: Vec::new(),
             ask: Vec::new(),
             numbers: 0,
@@ -160,7 +163,7 @@ impl Mesh {
                 authenticated_at: at(0),
                 standing: None,
             },
-            mission: Digest::of("mission"),
+            mission: self.mission,
         };
         let authority = &self.signers.authority;
         let token = draft
@@ -177,7 +180,7 @@ impl Mesh {
             session: self.session,
             delegate: Label::or_digest(name.as_str()),
             principal: self.commitment(1),
-            mission: Digest::of("mission"),
+            mission: self.mission,
             assurance: Assurance::Consent,
             consent: Digest::of("consent"),
             epoch: 1,
@@ -196,7 +199,7 @@ impl Mesh {
             root: Label::or_digest(&jti),
             principal: self.commitment(2),
             operator: self.commitment(3),
-            mission: Digest::of("mission"),
+            mission: self.mission,
             assurance: Assurance::Consent,
             policy: Digest::of("policy"),
             catalog: Digest::of("catalog"),

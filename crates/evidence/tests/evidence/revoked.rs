@@ -42,7 +42,7 @@ fn honest(play: &mut Builder, second: u64) {
     match second {
         9 => play.adopt(9, 1, RevocationSet::none()),
         35 => {
-            play.revoke(34, TOKEN, "link-1");
+            play.server.revoke(34, TOKEN, "link-1");
             play.adopt(35, 1, &set(&[(TOKEN, "link-1", 34)]));
         }
         _ => {}
@@ -88,7 +88,7 @@ fn why_says_that_the_authority_was_withdrawn() {
 fn a_call_that_was_allowed_after_its_revocation_was_known_is_wrong() {
     fn known(play: &mut Builder, second: u64) {
         if second == 25 {
-            play.revoke(24, TOKEN, "root-1");
+            play.server.revoke(24, TOKEN, "root-1");
             play.adopt(25, 1, &set(&[(TOKEN, "root-1", 24)]));
         }
     }
@@ -97,7 +97,7 @@ fn a_call_that_was_allowed_after_its_revocation_was_known_is_wrong() {
     fn unknown(play: &mut Builder, second: u64) {
         if second == 25 {
             play.adopt(23, 1, RevocationSet::none());
-            play.revoke(24, TOKEN, "root-1");
+            play.server.revoke(24, TOKEN, "root-1");
         }
     }
     let report = report(&completed(unknown));
@@ -108,7 +108,7 @@ fn a_call_that_was_allowed_after_its_revocation_was_known_is_wrong() {
 fn an_epoch_that_was_raised_ends_every_chain() {
     fn raised(play: &mut Builder, second: u64) {
         if second == 25 {
-            play.raise(24, 2);
+            play.server.raise(24, 2);
             play.adopt(25, 2, RevocationSet::none());
         }
     }
@@ -119,7 +119,7 @@ fn an_epoch_that_was_raised_ends_every_chain() {
 fn a_snapshot_holds_what_the_servers_log_has() {
     fn dropped(play: &mut Builder, second: u64) {
         if second == 35 {
-            play.revoke(34, TOKEN, "link-1");
+            play.server.revoke(34, TOKEN, "link-1");
             play.adopt(35, 1, RevocationSet::none());
         }
     }
@@ -138,16 +138,16 @@ fn a_snapshot_holds_what_the_servers_log_has() {
     fails(&completed(other_epoch), "snapshot_differs");
     fn lifted(play: &mut Builder, second: u64) {
         if second == 35 {
-            play.revoke(32, TOKEN, "link-1");
-            play.lift(33, TOKEN, "link-1", 32);
+            play.server.revoke(32, TOKEN, "link-1");
+            play.server.lift(33, TOKEN, "link-1", 32);
             play.adopt(35, 1, RevocationSet::none());
         }
     }
     assert_eq!(report(&completed(lifted)).findings, []);
     fn lifted_another(play: &mut Builder, second: u64) {
         if second == 35 {
-            play.revoke(32, TOKEN, "link-1");
-            play.lift(33, TOKEN, "link-1", 31);
+            play.server.revoke(32, TOKEN, "link-1");
+            play.server.lift(33, TOKEN, "link-1", 31);
             play.adopt(35, 1, RevocationSet::none());
         }
     }
@@ -169,7 +169,7 @@ fn snapshots_only_go_forward() {
 fn a_session_ends_as_revoked_only_by_what_governed() {
     fn root(play: &mut Builder, second: u64) {
         if second == 35 {
-            play.revoke(34, TOKEN, "root-1");
+            play.server.revoke(34, TOKEN, "root-1");
             play.adopt(35, 1, &set(&[(TOKEN, "root-1", 34)]));
         }
     }
@@ -204,30 +204,30 @@ fn a_gateway_that_keeps_quiet_about_snapshots_knows_no_less() {
     // It never says which snapshot governs, or goes on with the one from before.
     fn silent(play: &mut Builder, second: u64) {
         if second == 9 {
-            play.revoke(9, TOKEN, "root-1");
+            play.server.revoke(9, TOKEN, "root-1");
         }
     }
     fn stuck(play: &mut Builder, second: u64) {
         if second == 9 {
             play.adopt(8, 1, RevocationSet::none());
-            play.revoke(9, TOKEN, "root-1");
+            play.server.revoke(9, TOKEN, "root-1");
         }
     }
     fn raised(play: &mut Builder, second: u64) {
         if second == 9 {
-            play.raise(9, 2);
+            play.server.raise(9, 2);
         }
     }
     // The worker's link, by which nothing is allowed.
     fn other(play: &mut Builder, second: u64) {
         if second == 9 {
-            play.revoke(9, TOKEN, "link-1");
+            play.server.revoke(9, TOKEN, "link-1");
         }
     }
     fn lifted(play: &mut Builder, second: u64) {
         if second == 9 {
-            play.revoke(9, TOKEN, "root-1");
-            play.lift(10, TOKEN, "root-1", 9);
+            play.server.revoke(9, TOKEN, "root-1");
+            play.server.lift(10, TOKEN, "root-1", 9);
         }
     }
     let wrong = || vec!["allowed_revoked"];
@@ -248,7 +248,7 @@ fn nobody_who_is_revoked_approves() {
     fn known(play: &mut Builder, second: u64) {
         if second == 25 {
             let name = approver().to_string();
-            play.revoke(24, PERSON, &name);
+            play.server.revoke(24, PERSON, &name);
             play.adopt(25, 1, &set(&[(PERSON, &name, 24)]));
         }
     }
@@ -256,7 +256,7 @@ fn nobody_who_is_revoked_approves() {
     // The same where the gateway had not learnt of it yet.
     fn unknown(play: &mut Builder, second: u64) {
         if second == 25 {
-            play.revoke(24, PERSON, &approver().to_string());
+            play.server.revoke(24, PERSON, &approver().to_string());
         }
     }
     let scene = Scene::answered_by_another(unknown);
@@ -265,7 +265,7 @@ fn nobody_who_is_revoked_approves() {
     fn nobody(play: &mut Builder, second: u64) {
         if second == 25 {
             let name = id::<chancery_types::id::PersonKind>(7).to_string();
-            play.revoke(24, PERSON, &name);
+            play.server.revoke(24, PERSON, &name);
             play.adopt(25, 1, &set(&[(PERSON, &name, 24)]));
         }
     }

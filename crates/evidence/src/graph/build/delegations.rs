@@ -4,6 +4,7 @@ use chancery_types::Digest;
 use chancery_types::id::SessionId;
 
 use super::Builder;
+use super::revocations::Marks;
 use crate::graph::grants::covers;
 use crate::graph::{DelegationNode, Grants, How, MayCall, What};
 
@@ -30,6 +31,14 @@ impl Builder<'_> {
         let chain = self.chain_of(key);
         let id = delegation_id(*session, name);
         let grants = chain.as_ref().ok().map(grants_of);
+        let marks = Marks {
+            epoch: root.as_ref().map(|(_, root)| root.epoch),
+            key: chain
+                .as_ref()
+                .ok()
+                .map(|chain| chain.leaf_key().thumbprint()),
+        };
+        self.marks.insert(key.clone(), marks);
         let node = DelegationNode {
             delegation: name.clone(),
             session: *session,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::grow::add;
-use super::{Asked, Branch, Expand, Mission, Use};
+use super::{Asked, Branch, Expand, Mission, Revocations, Use};
 
 /// How many rows a picture has at most before it is folded further.
 const ROWS: usize = 60;
@@ -184,7 +184,7 @@ fn siblings(branches: Vec<Branch>, level: Likeness, open: &BTreeSet<String>) -> 
 
 fn mission_key(mission: &Mission, level: Likeness) -> String {
     let person = mission.person.as_ref().map(|person| person.id.as_str());
-    let mut key = format!("{person:?}");
+    let mut key = format!("{person:?}|{:?}", mission.revoked.kinds());
     if level <= Likeness::Tools {
         let _ = write!(key, "|{:?}|{:?}", mission.ends, mission.policies);
     }
@@ -199,8 +199,9 @@ fn mission_key(mission: &Mission, level: Likeness) -> String {
 
 /// Equal for branches that are alike.
 fn branch_key(branch: &Branch, level: Likeness) -> String {
-    let refused = was_refused(branch);
-    let mut key = format!("{}|{refused}|{}", branch.depth, branch.unknown.is_some());
+    let (refused, fallen, unknown) = (was_refused(branch), branch.fallen, branch.unknown.is_some());
+    let revoked = [&branch.revoked, &branch.holder_revoked].map(Revocations::kinds);
+    let mut key = format!("{}|{refused}|{fallen}|{revoked:?}|{unknown}", branch.depth);
     if level == Likeness::Anything {
         return key;
     }
@@ -267,6 +268,8 @@ fn merge(group: Vec<Branch>, level: Likeness, open: &BTreeSet<String>) -> Option
         made.joined = made.joined.saturating_add(other.joined);
         add(&mut made.ends, &other.ends);
         add(&mut made.refused, &other.refused);
+        made.revoked.extend(&other.revoked);
+        made.holder_revoked.extend(&other.holder_revoked);
         for one in other.tools {
             merge_use(&mut made.tools, one);
         }
@@ -326,6 +329,7 @@ fn merge_missions(
         made.sessions.extend(other.sessions);
         made.opened = joined(made.opened, other.opened);
         add(&mut made.ends, &other.ends);
+        made.revoked.extend(&other.revoked);
         made.policies.extend(other.policies);
         made.missions.extend(other.missions);
         made.branches.extend(other.branches);

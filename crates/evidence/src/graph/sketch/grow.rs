@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chancery_types::id::SessionId;
 
-use super::{Asked, Branch, Granted, Mission, Someone, Terms, Use};
+use super::{Asked, Branch, Granted, Mission, Revocations, Someone, Terms, Use};
 use crate::graph::{
-    Called, DelegationNode, Edge, Graph, How, InstanceNode, MayCall, SessionNode, What,
+    Called, DelegationNode, Edge, Graph, How, InstanceNode, MayCall, Revoked, SessionNode, What,
 };
 
 type Name<'g> = (SessionId, &'g str);
@@ -15,6 +15,7 @@ type Name<'g> = (SessionId, &'g str);
 struct Finder<'g> {
     graph: &'g Graph,
     nodes: BTreeMap<&'g str, &'g What>,
+    revoked: BTreeMap<&'g str, &'g [Revoked]>,
     delegations: BTreeMap<Name<'g>, (&'g str, &'g DelegationNode)>,
     below: BTreeMap<Name<'g>, Vec<Name<'g>>>,
     from: BTreeMap<&'g str, Vec<&'g Edge>>,
@@ -46,6 +47,7 @@ impl<'g> Finder<'g> {
         let mut finder = Self {
             graph,
             nodes: BTreeMap::new(),
+            revoked: BTreeMap::new(),
             delegations: BTreeMap::new(),
             below: BTreeMap::new(),
             from: BTreeMap::new(),
@@ -53,6 +55,7 @@ impl<'g> Finder<'g> {
         };
         for node in &graph.nodes {
             finder.nodes.insert(&node.id, &node.what);
+            finder.revoked.insert(&node.id, &node.revoked);
             if let What::Delegation(known) = &node.what {
                 let name = (known.session, known.delegation.as_str());
                 finder.delegations.insert(name, (&node.id, known));
@@ -82,6 +85,7 @@ impl<'g> Finder<'g> {
             sessions: vec![session.session.to_string()],
             opened: session.opened_at.map(|at| (at, at)),
             missions: session.mission.iter().map(ToString::to_string).collect(),
+            revoked: self.revoked([id]),
             ..Mission::default()
         };
         let end = match (&session.ended, session.opened_at) {
@@ -114,10 +118,12 @@ impl<'g> Finder<'g> {
                 .as_deref()
                 .is_none_or(|parent| !self.delegations.contains_key(&(name.0, parent)));
             if known.session == session.session && orphan {
-                mission.person = mission.person.or_else(|| self.consented(node));
-                mission
-                    .branches
-                    .push(self.branch(*name, node, known, &mut held));
+                let person = self.consented(node);
+                let gone = person.as_ref().is_some_and(|one| one.revoked.stands());
+                let mut branch = self.branch(*name, node, known, &mut held);
+                branch.fall(gone || mission.revoked.stands());
+                mission.person = mission.person.or(person);
+                mission.branches.push(branch);
             }
         }
         // In the order of the logs, not of the names.
@@ -147,6 +153,7 @@ impl<'g> Finder<'g> {
                 id: edge.from.clone(),
                 name: person.clone(),
                 assurance: assurance.name(),
+                revoked: self.revoked([edge.from.as_str()]),
             })
         })
     }
@@ -169,6 +176,7 @@ impl<'g> Finder<'g> {
         branch.depth = known.depth;
         branch.expires = Some((known.expires, known.expires));
         branch.unknown = known.unknown.clone();
+        branch.revoked = self.revoked([id]);
         let deepest = known.grants.as_ref().map(|grants| grants.max_depth);
         branch.further = deepest.map(|deepest| deepest.saturating_sub(known.depth));
         branch.authorities = self
@@ -187,6 +195,20 @@ impl<'g> Finder<'g> {
         branch
     }
 
+    /// What of these nodes was revoked.
+    fn revoked<'n>(&self, nodes: impl IntoIterator<Item = &'n str>) -> Revocations {
+        let mut found = Revocations::default();
+        for node in nodes {
+            found.add(self.revoked.get(node).copied().unwrap_or_default());
+        }
+        found
+    }
+
+    fn holder_revoked(&self, id: &str, agent: Option<&str>) -> Revocations {
+        let agent = agent.map(|agent| format!("agent:{agent}"));
+        self.revoked([id].into_iter().chain(agent.as_deref()))
+    }
+
     /// What is known of an instance in a session.
     fn of_instance(&self, id: &str, session: SessionId) -> Branch {
         let mut branch = Branch::default();
@@ -201,6 +223,7 @@ impl<'g> Finder<'g> {
         } = instance.as_ref();
         branch.instances.push(name.clone());
         branch.agents.extend(agent.clone());
+        branch.holder_revoked = self.holder_revoked(id, agent.as_deref());
         let here = format!("session:{session}");
         let mut left = None;
         for edge in self.edges_from(id).filter(|edge| edge.to == here) {
@@ -266,6 +289,7 @@ impl<'g> Finder<'g> {
                     agents: instance.agent.iter().cloned().collect(),
                     instances: vec![instance.instance.clone()],
                     ends: BTreeMap::from([(state, 1)]),
+                    holder_revoked: self.holder_revoked(&node.id, instance.agent.as_deref()),
                     ..Branch::default()
                 }
             })
@@ -340,6 +364,17 @@ impl<'g> Finder<'g> {
             uses.len().saturating_sub(1)
         });
         uses.get_mut(place)
+    }
+}
+
+impl Branch {
+    /// Says of the branch, and of what is below it, whether something above is revoked.
+    fn fall(&mut self, above: bool) {
+        self.fallen = above;
+        let below = above || self.revoked.stands() || self.holder_revoked.stands();
+        for branch in &mut self.below {
+            branch.fall(below);
+        }
     }
 }
 
