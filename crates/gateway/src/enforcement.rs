@@ -55,6 +55,7 @@ use crate::upstream::Upstreams;
 
 pub(crate) use clock::Clock;
 pub(crate) use dossier::Dossiers;
+pub use enrolment::ENROLLED_CHECKPOINT;
 pub(crate) use enrolment::Records;
 pub use exchange::ExchangeForm;
 pub(crate) use log::Log;

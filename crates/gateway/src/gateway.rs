@@ -247,8 +247,7 @@ fn parts(config: GatewayConfig) -> Result<Parts, GatewayError> {
     let place = |name: &str| config.folder.join(name);
     let objects = Objects::open(place("objects")).map_err(folder(&place("objects")))?;
     let dossiers = Dossiers::open(place("sessions")).map_err(folder(&place("sessions")))?;
-    let records =
-        Records::open(place("records"), place("waiting")).map_err(folder(&place("records")))?;
+    let records = Records::open(&config.folder).map_err(folder(&config.folder))?;
     let restored = restore(&journal, &dossiers, &records)?;
     Ok(Parts {
         trust_domain,

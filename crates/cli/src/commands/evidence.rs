@@ -1,6 +1,6 @@
 //! `chancery evidence`: copies a session's evidence into a folder.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ pub(crate) async fn export(
     );
     let gateway = Reader::open(&layout.gateway_log())?;
     let server = Reader::open(&layout.server_log())?;
-    let index_digest = index_of(&gateway, session)?;
+    let (end, index_digest) = end_of(&gateway, session)?;
     let record_path = layout
         .gateway()
         .join("records")
@@ -69,8 +69,13 @@ pub(crate) async fn export(
             record_path.display()
         )
     })?;
-    let (gateway_note, server_note) =
-        settled(&gateway, &server, session, Digest::of(&record)).await?;
+    let enrolled = Enrolled {
+        session,
+        record: Digest::of(&record),
+        end,
+        kept: layout.gateway_checkpoint(),
+    };
+    let (gateway_note, server_note) = enrolled.settled(&gateway, &server).await?;
     let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty());
     let staging = tempfile::Builder::new()
         .prefix(".evidence-")
@@ -106,54 +111,79 @@ pub(crate) async fn export(
     })
 }
 
-/// The digest of the session's evidence index, which its end entry names.
-fn index_of(gateway: &Reader, session: SessionId) -> anyhow::Result<Digest> {
+/// The index of the session's end entry, and the digest of its evidence index, which that names.
+fn end_of(gateway: &Reader, session: SessionId) -> anyhow::Result<(u64, Digest)> {
     for entry in gateway.entries(0..gateway.size()?)? {
-        if let Event::SessionEnd(end) = Entry::parse(&entry?.1)?.event
+        let (index, bytes) = entry?;
+        if let Event::SessionEnd(end) = Entry::parse(&bytes)?.event
             && end.session == session
         {
-            return end
-                .evidence
-                .context("the session ended without an evidence index");
+            let evidence = end.evidence;
+            let evidence = evidence.context("the session ended without an evidence index")?;
+            return Ok((index, evidence));
         }
     }
     bail!("session {session} has not ended, or it is not of this gateway")
 }
 
-/// Checkpoints that cover everything: the record in the server's log, and that checkpoint of the
-/// gateway's log which the server has enrolled last.
-async fn settled(
-    gateway: &Reader,
-    server: &Reader,
+/// What the server's log must hold before a session's evidence is complete.
+struct Enrolled {
     session: SessionId,
     record: Digest,
-) -> anyhow::Result<(String, String)> {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    loop {
-        if let Some((server_note, published)) = server.checkpoint()? {
-            let (mut recorded, mut enrolled) = (false, None);
-            for entry in server.entries(0..published.size)? {
-                match Entry::parse(&entry?.1)?.event {
-                    Event::RecordEnrol(enrol) => {
-                        recorded |= enrol.session == session && enrol.record == record;
-                    }
-                    Event::CheckpointEnrol(enrol) => enrolled = Some(enrol.checkpoint),
-                    _ => {}
+    /// The index of the session's end in the gateway's log.
+    end: u64,
+    /// Where the gateway keeps the last checkpoint that the server enrolled.
+    kept: PathBuf,
+}
+
+impl Enrolled {
+    /// Checkpoints that cover everything, once there are any: one of the gateway's log that the
+    /// server has enrolled, however that log has grown since, and one of the server's.
+    async fn settled(&self, gateway: &Reader, server: &Reader) -> anyhow::Result<(String, String)> {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            if let Some((server_note, published)) = server.checkpoint()?
+                && let Some(enrolled) = self.enrolled(gateway, server, published.size)?
+            {
+                let visible = gateway.checkpoint()?.map(|(note, _)| note);
+                let kept = std::fs::read_to_string(&self.kept).ok();
+                let mut notes = visible.into_iter().chain(kept);
+                if let Some(note) = notes.find(|note| enrolled.contains(&Digest::of(note))) {
+                    return Ok((note, server_note));
                 }
             }
-            if let Some((gateway_note, _)) = gateway.checkpoint()?
-                && recorded
-                && enrolled == Some(Digest::of(&gateway_note))
-            {
-                return Ok((gateway_note, server_note));
+            ensure!(
+                tokio::time::Instant::now() < deadline,
+                "the server has not published the session's Trust Record and a checkpoint of the \
+                 gateway's log behind its end; is it running?"
+            );
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// The checkpoints of the gateway's log behind the session's end that the server's log of `size`
+    /// entries has; none before it has the session's record.
+    fn enrolled(
+        &self,
+        gateway: &Reader,
+        server: &Reader,
+        size: u64,
+    ) -> anyhow::Result<Option<Vec<Digest>>> {
+        let (mut recorded, mut checkpoints) = (false, Vec::new());
+        for entry in server.entries(0..size)? {
+            match Entry::parse(&entry?.1)?.event {
+                Event::RecordEnrol(enrol) => {
+                    recorded |= enrol.session == self.session && enrol.record == self.record;
+                }
+                Event::CheckpointEnrol(enrol)
+                    if enrol.log == gateway.origin().as_str() && enrol.size > self.end =>
+                {
+                    checkpoints.push(enrol.checkpoint);
+                }
+                _ => {}
             }
         }
-        ensure!(
-            tokio::time::Instant::now() < deadline,
-            "the server has not published the session's Trust Record and the gateway's last \
-             checkpoint; is it running?"
-        );
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        Ok(recorded.then_some(checkpoints))
     }
 }
 

@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail, ensure};
 use chancery_api::server::ServerClient;
 use chancery_crypto::AwsLc;
+use chancery_gateway::ENROLLED_CHECKPOINT;
 use chancery_identity::trust::{SignedTrust, VerifiedTrust};
 
 /// The content of the file `version` of a data folder.
@@ -93,6 +94,11 @@ impl Layout {
 
     pub(crate) fn gateway_log_key(&self) -> PathBuf {
         self.gateway().join("log-key")
+    }
+
+    /// The last checkpoint of the gateway's log that the server enrolled.
+    pub(crate) fn gateway_checkpoint(&self) -> PathBuf {
+        self.gateway().join(ENROLLED_CHECKPOINT)
     }
 
     pub(crate) fn gateway_config(&self) -> PathBuf {

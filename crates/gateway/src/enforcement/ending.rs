@@ -222,6 +222,7 @@ impl Enforcement {
     /// Makes the Trust Record of an ended session under a fresh checkpoint, and wakes whoever
     /// hands it to the server.
     pub(crate) async fn finish(&self, home: &Home) {
+        let _naming = self.records.naming().await;
         let published = match self.log.journal().publish().await {
             Ok(published) => published,
             Err(error) => {

@@ -1,5 +1,5 @@
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use chancery_api::ClientError;
@@ -8,19 +8,30 @@ use chancery_crypto::{read_private_file, replace_private_file};
 use chancery_tlog::Checkpoint;
 use chancery_types::id::SessionId;
 use chancery_types::{Digest, base64url};
+use tokio::sync::MutexGuard;
 
 use super::Enforcement;
 
 /// How often a conflict about the last enrolled size is resolved before the next round.
 const ATTEMPTS: usize = 3;
 
+/// The file in a gateway's folder with the last checkpoint of its log that the server enrolled, a
+/// signed note. Evidence that ends with it is complete however the log has grown since.
+pub const ENROLLED_CHECKPOINT: &str = "enrolled-checkpoint";
+
 /// Trust Records, and the checkpoints that they name until the server has both.
 #[derive(Debug)]
 pub(crate) struct Records {
     records: PathBuf,
     waiting: PathBuf,
+    checkpoint: PathBuf,
     /// The size of our log that the server enrolled last.
     enrolled: Mutex<u64>,
+    /// Held from the publication of a checkpoint that a record names until the record waits.
+    ///
+    /// INVARIANT: checkpoints are enrolled in the order of their sizes, and each one that a record
+    /// names is. So whoever enrols one sees all smaller ones that records name.
+    naming: tokio::sync::Mutex<()>,
 }
 
 /// Why something is not enrolled yet.
@@ -37,15 +48,24 @@ enum EnrolError {
 }
 
 impl Records {
-    /// Takes up the folders, or makes them.
-    pub(crate) fn open(records: PathBuf, waiting: PathBuf) -> io::Result<Self> {
+    /// Takes up the folders in a gateway's own, or makes them.
+    pub(crate) fn open(folder: &Path) -> io::Result<Self> {
+        let (records, waiting) = (folder.join("records"), folder.join("waiting"));
         super::objects::private_folder(&records)?;
         super::objects::private_folder(&waiting)?;
         Ok(Self {
             records,
             waiting,
+            checkpoint: folder.join(ENROLLED_CHECKPOINT),
             enrolled: Mutex::new(0),
+            naming: tokio::sync::Mutex::new(()),
         })
+    }
+
+    /// The leave to name a checkpoint in a record: taken before it is published, held until the
+    /// record is kept.
+    pub(crate) async fn naming(&self) -> MutexGuard<'_, ()> {
+        self.naming.lock().await
     }
 
     /// Whether the session has its record.
@@ -59,6 +79,11 @@ impl Records {
         replace_private_file(&self.waiting.join(session.to_string()), note.as_bytes())
             .and_then(|()| replace_private_file(&self.record(session), record))
             .map_err(io::Error::other)
+    }
+
+    fn keep_checkpoint(&self, note: &str) -> Result<(), EnrolError> {
+        replace_private_file(&self.checkpoint, note.as_bytes()).map_err(io::Error::other)?;
+        Ok(())
     }
 
     /// Whether the server has the session's record.
@@ -97,7 +122,10 @@ impl Records {
 impl Enforcement {
     /// Hands in what the server does not have yet. What fails is tried again in the next round.
     pub(crate) async fn enrol_records(&self) {
-        for (session, note) in self.records.waiting() {
+        let naming = self.records.naming().await;
+        let waiting = self.records.waiting();
+        drop(naming);
+        for (session, note) in waiting {
             if let Err(error) = self.enrol_record(session, &note).await {
                 tracing::warn!(%session, %error, "a Trust Record waits for the server");
                 return;
@@ -105,8 +133,9 @@ impl Enforcement {
         }
     }
 
-    /// Publishes a checkpoint of the own log and hands it in.
+    /// Publishes a checkpoint of the own log and hands it in, behind those that records name.
     pub(crate) async fn enrol_checkpoint(&self) {
+        let naming = self.records.naming().await;
         let published = match self.log.journal().publish().await {
             Ok(published) => published,
             Err(error) => {
@@ -114,8 +143,14 @@ impl Enforcement {
                 return;
             }
         };
-        if let Err(error) = self.hand_in(&published.note).await {
-            tracing::warn!(%error, "a checkpoint waits for the server");
+        let named = self.records.waiting();
+        drop(naming);
+        let notes = named.iter().map(|(_, note)| note).chain([&published.note]);
+        for note in notes {
+            if let Err(error) = self.hand_in(note).await {
+                tracing::warn!(%error, "a checkpoint waits for the server");
+                return;
+            }
         }
     }
 
@@ -166,7 +201,7 @@ impl Enforcement {
             match self.server.enrol_checkpoint(&request).await {
                 Ok(_) => {
                     *self.lock_enrolled() = size;
-                    return Ok(());
+                    return self.records.keep_checkpoint(note);
                 }
                 Err(ClientError::Refused(problem)) if problem.reason == "old_size" => {
                     let known = problem
@@ -174,6 +209,9 @@ impl Enforcement {
                         .parse()
                         .map_err(|_| EnrolError::Disagreement)?;
                     *self.lock_enrolled() = known;
+                    if known == size {
+                        return self.records.keep_checkpoint(note);
+                    }
                 }
                 Err(error) => return Err(error.into()),
             }

@@ -237,11 +237,7 @@ impl Enforcement {
             tokio::select! {
                 () = self.ended.notified() => self.enrol_records().await,
                 _ = retries.tick() => self.enrol_records().await,
-                _ = checkpoints.tick() => {
-                    // Records name checkpoints of their own, which come first.
-                    self.enrol_records().await;
-                    self.enrol_checkpoint().await;
-                }
+                _ = checkpoints.tick() => self.enrol_checkpoint().await,
             }
         }
     }

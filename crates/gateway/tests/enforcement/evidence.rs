@@ -1,6 +1,13 @@
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use chancery_audit::{Entry, Event};
 use chancery_crypto::AwsLc;
 use chancery_delegation::Verdict;
+use chancery_evidence::trust_record::VerifiedTrustRecord;
 use chancery_evidence::verify;
+use chancery_journal::Reader;
+use chancery_types::Digest;
 use serde_json::json;
 
 use super::plane::now;
@@ -136,13 +143,75 @@ async fn what_happens_at_once_is_one_history() {
     while let Some(done) = running.join_next().await {
         done.unwrap();
     }
-    let ended = opened
-        .connection
-        .control("POST", &opened.session, "/end")
-        .await;
+    let ended = opened.end().await;
     assert!(ended.body["record"].is_string(), "{ended:?}");
-    let files = world.evidence(&opened.session).await;
-    let report = verify(&files, Some(&world.plane.trust), &AwsLc, now());
+    let report = world.report(&opened.session).await;
     assert!(report.is_verified(), "{:#?}", report.findings);
     assert_eq!(world.forwarded().len(), 80);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn evidence_does_not_wait_until_the_others_are_quiet() {
+    let world = World::start().await;
+    let mut opened = world.open(&tools()).await;
+    let mut other = world.open(&tools()).await;
+    let busy = tokio::spawn(async move {
+        loop {
+            let reply = other.call("read", json!({"path": "/a"})).await;
+            assert_eq!(reply.reason(), "ok");
+        }
+    });
+    opened.call("read", json!({"path": "/a"})).await;
+    let ended = opened.end().await;
+    assert!(ended.body["record"].is_string(), "{ended:?}");
+    let report = world.report(&opened.session).await;
+    assert!(!busy.is_finished());
+    busy.abort();
+    assert!(report.is_verified(), "{:#?}", report.findings);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_that_end_at_once_name_checkpoints_that_are_enrolled() {
+    let world = World::start().await;
+    let mut ending = tokio::task::JoinSet::new();
+    for _ in 0..SESSIONS {
+        let mut opened = world.open(&[tool("read")]).await;
+        ending.spawn(async move { assert_eq!(opened.end().await.reason(), "ok") });
+    }
+    while let Some(done) = ending.join_next().await {
+        done.unwrap();
+    }
+    let folder = world.folder.path().join("gateway");
+    while std::fs::read_dir(folder.join("waiting")).unwrap().count() > 0 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let enrolled = enrolled_checkpoints(&world).await;
+    let signers = &world.plane.trust.record_signers;
+    let mut records = 0;
+    for file in std::fs::read_dir(folder.join("records")).unwrap() {
+        let record = std::fs::read(file.unwrap().path()).unwrap();
+        let record = VerifiedTrustRecord::verify(&record, signers, &AwsLc).unwrap();
+        let mut references = record.references.iter();
+        let named = references.find(|one| one.rel == "log-checkpoint").unwrap();
+        assert!(enrolled.contains(&named.digest), "{named:?}");
+        records += 1;
+    }
+    assert_eq!(records, SESSIONS);
+}
+
+const SESSIONS: usize = 16;
+
+/// What the server's log has of the gateway's checkpoints.
+async fn enrolled_checkpoints(world: &World) -> BTreeSet<Digest> {
+    // The server publishes what it enrolled within a second.
+    tokio::time::sleep(Duration::from_millis(1_300)).await;
+    let server = Reader::open(&world.folder.path().join("server/log")).unwrap();
+    let entries = server.entries(0..server.size().unwrap()).unwrap();
+    let events = entries.map(|entry| Entry::parse(&entry.unwrap().1).unwrap().event);
+    events
+        .filter_map(|event| match event {
+            Event::CheckpointEnrol(enrol) => Some(enrol.checkpoint),
+            _ => None,
+        })
+        .collect()
 }

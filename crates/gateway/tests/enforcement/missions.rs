@@ -1,6 +1,4 @@
-use chancery_crypto::AwsLc;
 use chancery_delegation::Verdict;
-use chancery_evidence::verify;
 use serde_json::{Value, json};
 
 use super::agent::{Agent, GATEWAY, MISSION, Reply};
@@ -75,15 +73,9 @@ async fn a_mission_forbids_asks_and_is_replayed_from_its_bytes() {
     let reply = call(&mut opened, read(), None, None).await;
     assert_eq!(reply.reason(), "approval-pending");
 
-    let session = opened.session.clone();
-    let ended = opened.connection.control("POST", &session, "/end").await;
+    let ended = opened.end().await;
     assert_eq!(ended.reason(), "ok", "{ended:?}");
-    let report = verify(
-        &world.evidence(&session).await,
-        Some(&world.plane.trust),
-        &AwsLc,
-        now(),
-    );
+    let report = world.report(&opened.session).await;
     assert_eq!(report.findings, [], "{report:#?}");
     let log = world.log().await;
     assert_eq!(
@@ -121,15 +113,9 @@ async fn an_opinion_only_lowers_and_never_leaves_the_gateway() {
     assert_eq!(forwarded.len(), 1);
     assert!(!forwarded[0].contains("io.chancery"), "{}", forwarded[0]);
 
-    let session = opened.session.clone();
-    let ended = opened.connection.control("POST", &session, "/end").await;
+    let ended = opened.end().await;
     assert_eq!(ended.reason(), "ok", "{ended:?}");
-    let report = verify(
-        &world.evidence(&session).await,
-        Some(&world.plane.trust),
-        &AwsLc,
-        now(),
-    );
+    let report = world.report(&opened.session).await;
     assert_eq!(report.findings, [], "{report:#?}");
 }
 

@@ -36,14 +36,8 @@ async fn approved_after(
     payer: &mut Opened,
     change: impl Future<Output = ()>,
 ) -> Reply {
-    let (agent, chain) = (&payer.agent, &payer.chain);
     let amount = json!({"amount": 5});
-    let asked = payer
-        .connection
-        .call(agent, chain, "pay", amount.clone())
-        .await;
-    assert_eq!(asked.reason(), "approval-pending");
-    let question = world.plane.question().await;
+    let question = world.asked(payer, &amount).await;
     let meanwhile = async {
         // By now the repeated call waits in the gateway.
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -51,7 +45,7 @@ async fn approved_after(
         tokio::time::sleep(NEXT_SNAPSHOT).await;
         world.plane.answer(&question, Verdict::Approve).await;
     };
-    let waiting = payer.connection.call(agent, chain, "pay", amount);
+    let waiting = payer.call("pay", amount);
     let (reply, ()) = tokio::join!(waiting, meanwhile);
     reply
 }
@@ -69,9 +63,7 @@ async fn a_policy_that_changes_meanwhile_decides() {
     let again = world.plane.question().await;
     assert_eq!(again.request.subject.policies, ["ask-pay-anew"]);
     world.plane.answer(&again, Verdict::Approve).await;
-    let (agent, chain) = (&payer.agent, &payer.chain);
-    let amount = json!({"amount": 5});
-    let paid = payer.connection.call(agent, chain, "pay", amount).await;
+    let paid = payer.call("pay", json!({"amount": 5})).await;
     assert_eq!(paid.reason(), "ok");
     assert_eq!(world.forwarded().len(), 1);
 
@@ -98,14 +90,8 @@ async fn a_policy_that_changes_meanwhile_decides() {
 async fn a_trust_document_that_changes_meanwhile_decides() {
     let (world, between) = World::behind_an_intermediary().await;
     let mut payer = world.open(&tools()).await;
-    let (agent, chain) = (&payer.agent, &payer.chain);
     let amount = json!({"amount": 7});
-    let asked = payer
-        .connection
-        .call(agent, chain, "pay", amount.clone())
-        .await;
-    assert_eq!(asked.reason(), "approval-pending");
-    let question = world.plane.question().await;
+    let question = world.asked(&mut payer, &amount).await;
     // The approver answers, and is an approver no more when the answer arrives.
     between.keep_answers(true);
     let meanwhile = async {
@@ -123,7 +109,7 @@ async fn a_trust_document_that_changes_meanwhile_decides() {
         tokio::time::sleep(NEXT_SNAPSHOT).await;
         between.keep_answers(false);
     };
-    let waiting = payer.connection.call(agent, chain, "pay", amount);
+    let waiting = payer.call("pay", amount);
     let (reply, ()) = tokio::join!(waiting, meanwhile);
     assert_eq!(reply.reason(), "approval_invalid", "{reply:?}");
     assert_eq!(world.forwarded(), Vec::<String>::new());
@@ -153,19 +139,13 @@ async fn withdrawn_meanwhile(
     payer: &mut Opened,
     change: impl Future<Output = ()>,
 ) -> Reply {
-    let (agent, chain) = (&payer.agent, &payer.chain);
     let amount = json!({"amount": 5});
-    let asked = payer
-        .connection
-        .call(agent, chain, "pay", amount.clone())
-        .await;
-    assert_eq!(asked.reason(), "approval-pending");
-    let question = world.plane.question().await.request.approval_id;
+    let question = world.asked(payer, &amount).await.request.approval_id;
     let meanwhile = async {
         tokio::time::sleep(Duration::from_millis(500)).await;
         change.await;
     };
-    let waiting = payer.connection.call(agent, chain, "pay", amount);
+    let waiting = payer.call("pay", amount);
     let begun = std::time::Instant::now();
     let (reply, ()) = tokio::join!(waiting, meanwhile);
     assert!(begun.elapsed() < Duration::from_secs(5));

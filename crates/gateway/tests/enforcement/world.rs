@@ -5,11 +5,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chancery_api::server::IssuedRoot;
+use chancery_api::server::{Approval, IssuedRoot};
 use chancery_audit::{Entry, Event};
+use chancery_crypto::AwsLc;
 use chancery_delegation::access_token::Audience;
-use chancery_evidence::{EvidenceIndex, Files, INDEX_PATH, TRUST_RECORD_PATH, object_path};
-use chancery_gateway::{Gateway, GatewayConfig, Hosts, Limits, Upstream};
+use chancery_evidence::{
+    EvidenceIndex, Files, INDEX_PATH, Report, TRUST_RECORD_PATH, object_path, verify,
+};
+use chancery_gateway::{ENROLLED_CHECKPOINT, Gateway, GatewayConfig, Hosts, Limits, Upstream};
 use chancery_identity::trust::GatewayName;
 use chancery_journal::Reader;
 use chancery_types::Digest;
@@ -18,7 +21,7 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::agent::{Agent, Connection};
+use super::agent::{Agent, Connection, Reply};
 use super::intermediary::Intermediary;
 use super::plane::{Plane, now};
 
@@ -52,7 +55,27 @@ pub(crate) fn tools() -> Vec<Value> {
 pub(crate) fn example(name: &str) -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let target = tests.parent().and_then(Path::parent).unwrap();
-    target.join("examples").join(name)
+    let built = target.join("examples").join(name);
+    assert!(
+        built.exists(),
+        "{}: not there; `cargo build --workspace --examples` builds it",
+        built.display()
+    );
+    built
+}
+
+impl Opened {
+    /// A call by the instance itself.
+    pub(crate) async fn call(&mut self, tool: &str, args: Value) -> Reply {
+        let (agent, chain) = (&self.agent, &self.chain);
+        self.connection.call(agent, chain, tool, args).await
+    }
+
+    /// Ends the session.
+    pub(crate) async fn end(&mut self) -> Reply {
+        let ending = self.connection.control("POST", &self.session, "/end");
+        ending.await
+    }
 }
 
 impl World {
@@ -238,13 +261,15 @@ impl World {
 
     /// The evidence of an ended session, as its relying parties would be given it.
     pub(crate) async fn evidence(&self, session: &str) -> Files {
-        // Both logs publish what they hold within a second.
+        // The server publishes what it enrolled within a second.
         tokio::time::sleep(Duration::from_millis(1_500)).await;
         let data = self.folder.path();
         let mut files = Files::new();
-        for name in ["gateway", "server"] {
+        let enrolled = std::fs::read_to_string(data.join("gateway").join(ENROLLED_CHECKPOINT));
+        for (name, note) in [("gateway", enrolled.ok()), ("server", None)] {
             let reader = Reader::open(&data.join(name).join("log")).unwrap();
-            let (note, _) = reader.checkpoint().unwrap().unwrap();
+            let visible = || reader.checkpoint().unwrap().unwrap().0;
+            let note = note.unwrap_or_else(visible);
             let target = data.join(format!("export-{name}"));
             reader.export(&note, &target).unwrap();
             read_below(&target, &format!("log/{name}"), &mut files);
@@ -266,6 +291,19 @@ impl World {
         }
         files.insert(INDEX_PATH, index);
         files
+    }
+
+    /// What a stranger finds who verifies the evidence of an ended session.
+    pub(crate) async fn report(&self, session: &str) -> Report {
+        let files = self.evidence(session).await;
+        verify(&files, Some(&self.plane.trust), &AwsLc, now())
+    }
+
+    /// Asks for a payment and gives the question to a person that comes of it.
+    pub(crate) async fn asked(&self, payer: &mut Opened, amount: &Value) -> Approval {
+        let asked = payer.call("pay", amount.clone()).await;
+        assert_eq!(asked.reason(), "approval-pending", "{asked:?}");
+        self.plane.question().await
     }
 
     /// The lines that tool servers received that call a tool.
