@@ -5,7 +5,6 @@ use chancery_delegation::{Reason, Refusal, Standing, VerifiedChain};
 use chancery_types::Timestamp;
 
 use super::case::{Case, Desk, FRESH_SECONDS, GRACE_SECONDS};
-use super::revocations::word;
 use super::roll::{Logged, Roll};
 use crate::Withdrawn;
 use crate::report::{Axis, NoteValue};
@@ -46,7 +45,7 @@ impl Heard {
         let Some((since, refusal)) = found else {
             return;
         };
-        let (what, place) = (word(refusal), case.place(at));
+        let (what, place) = (refusal.cause(), case.place(at));
         match since {
             Since::Overdue => desk.found.add(
                 Axis::Revocation,
