@@ -3,8 +3,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use chancery_crypto::AwsLc;
 use chancery_delegation::{
-    ChainContext, ConsentArtefact, RevocationSet, TrustAnchor, VerifiedChain,
-    verify_consent,
+    ChainContext, ConsentArtefact, RevocationSet, TrustAnchor, VerifiedChain, verify_consent,
 };
 use chancery_identity::trust::{Role, VerifiedTrust};
 use chancery_identity::{TrustDomain, WitBundle};

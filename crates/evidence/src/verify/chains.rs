@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chancery_audit::{Assurance, DelegationEnrol, DelegationRoot, Disclosure, Event, Label};
 use chancery_delegation::{
-    Consent, ConsentArtefact, ConsentError, Refusal, VerifiedChain, verify_chain,
-    verify_consent,
+    Consent, ConsentArtefact, ConsentError, Refusal, VerifiedChain, verify_chain, verify_consent,
 };
 use chancery_identity::trust::{PersonCredential, Role};
 use chancery_session::{PRINCIPAL, principal_text};

@@ -118,7 +118,7 @@ fn a_call_below_a_revoked_consent_is_wrong() {
         if second == 25 {
             let consent: ConsentId = id(8);
             let kind = RevocationKind::Consent;
-            play.revoke(24, kind, &consent.to_string());
+            play.server.revoke(24, kind, &consent.to_string());
             let what = Revocable::new(kind, &consent.to_string()).unwrap();
             let mut set = RevocationSet::default();
             set.revoke(&Revocation { what, at: at(24) }).unwrap();

@@ -3,8 +3,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chancery_crypto::AwsLc;
 use chancery_delegation::{
-    Consent, ConsentArtefact, ConsentError, Refusal, RuleBreach, VerifiedChain,
-    verify_chain, verify_consent,
+    Consent, ConsentArtefact, ConsentError, Refusal, RuleBreach, VerifiedChain, verify_chain,
+    verify_consent,
 };
 use chancery_identity::SpiffeId;
 use chancery_identity::trust::{Role, VerifiedTrust};

@@ -33,6 +33,7 @@ impl Builder<'_> {
         let grants = chain.as_ref().ok().map(grants_of);
         let marks = Marks {
             epoch: root.as_ref().map(|(_, root)| root.epoch),
+            standing: root.as_ref().and_then(|(_, root)| root.standing),
             key: chain
                 .as_ref()
                 .ok()

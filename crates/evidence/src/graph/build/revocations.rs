@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use chancery_audit::{EpochRaise, RevocationAdd, RevocationLift};
-use chancery_types::id::SessionId;
+use chancery_types::id::{ConsentId, SessionId};
 use chancery_types::{Digest, RevocationKind, Timestamp};
 
 use crate::graph::{DelegationNode, Revoked, What, Withdrawal};
@@ -18,6 +18,8 @@ pub(super) struct Revocations {
 pub(super) struct Marks {
     /// The epoch that its root was signed in; of a root alone.
     pub(super) epoch: Option<u64>,
+    /// The standing consent that it rests on; of a root alone.
+    pub(super) standing: Option<ConsentId>,
     /// The thumbprint of its holder's key, where its signed form is at hand.
     pub(super) key: Option<Digest>,
 }
@@ -86,10 +88,17 @@ impl Revocations {
         marks: &BTreeMap<(SessionId, String), Marks>,
     ) -> Vec<Revoked> {
         let marks = marks.get(&(known.session, known.delegation.clone()));
-        let Marks { epoch, key } = marks.copied().unwrap_or_default();
+        let Marks {
+            epoch,
+            standing,
+            key,
+        } = marks.copied().unwrap_or_default();
         let mut found = self.named(RevocationKind::Token, &known.delegation);
         if let Some(key) = key {
             found.extend(self.named(RevocationKind::Key, &key.to_string()));
+        }
+        if let Some(standing) = standing {
+            found.extend(self.named(RevocationKind::Consent, &standing.to_string()));
         }
         // The first later epoch ends it; those that follow find nothing to end.
         let mut raised = self.raised.iter();
