@@ -45,9 +45,7 @@ mod transport_id;
 mod upstream;
 
 pub use call::{Call, Visit};
-pub use enforcement::{
-    ENROLLED_CHECKPOINT, ExchangeForm, REASONS, RestoreError, TrustStoreError,
-};
+pub use enforcement::{ENROLLED_CHECKPOINT, ExchangeForm, REASONS, RestoreError, TrustStoreError};
 pub use enforcer::{Answer, ControlReply, ControlRequest, Enforcer, Verdict};
 pub use enforcer::{Outcome, Pending, Permit, Refusal, Seat, Status};
 pub use envelope::{EnvelopeError, Kind, Message};

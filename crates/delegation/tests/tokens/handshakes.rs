@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 
 use crate::support::{
     NOW, chain, context, entry, holder, make_link, make_root, read_src, revoked_token, root_draft,
-    subject, terms as link_terms,
+    terms as link_terms,
 };
 use crate::wits::{WITS, id, wit};
 

@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use sfv::{BareItem, Dictionary, FieldType as _, Item, KeyRef, ListEntry};
 
-use crate::support::{NOW, chain, context, entry, holder, make_link, read_src, subject, terms};
+use crate::support::{NOW, chain, context, entry, holder, make_link, read_src, terms};
 use crate::wits::{WITS, id, wit};
 
 const TO: &str = "spiffe://acme.example/agent/worker/instance/7";
