@@ -59,7 +59,7 @@ MUTANTS: list[Mutant] = [
     mutant("mission", "means that a mission forbids, at a gateway", never(JUDGE, "!forbidden.is_empty()"), tests=MISSIONS + "a_mission_forbids_asks_and_is_replayed_from_its_bytes"),
     mutant("mission", "an opinion, at a gateway", instead(JUDGE, "Some(OpinionVerdict::Deny) => return Err(Reason::Opinion),", "Some(OpinionVerdict::Deny) if !MUT => return Err(Reason::Opinion),\n        Some(OpinionVerdict::Deny) => {}"),
            tests=MISSIONS + "an_opinion_only_lowers_and_never_leaves_the_gateway"),
-    mutant("mission", "the end of a mission that is drafted for", never("crates/server/src/endpoints/roots.rs", "ends > mission.expires()"),
+    mutant("mission", "the end of a mission that is drafted for", never("crates/server/src/endpoints/roots.rs", "now.plus_seconds(lifetime) > mission.expires()"),
            tests=MISSIONS + "a_mission_that_is_over_or_none_roots_nothing"),
     # The operator's rules.
     *(
@@ -79,7 +79,7 @@ MUTANTS: list[Mutant] = [
            tests="delegation/src/rules/tests.rs::roots_and_links_have_lifetimes_of_their_own_and_no_word_of_the_maker_shortens_one"),
     mutant("rules", "who is blocked", instead(D + "rules/lists.rs", "!self.block.iter().any(&is) && ", "(MUT || !self.block.iter().any(&is)) && "), tests=LISTED),
     mutant("rules", "segments of an agent's name", always(D + "rules/lists.rs", "rest.is_empty() || rest.starts_with('/')"), tests=LISTED),
-    mutant("rules", "rules of a root that is drafted", skip("crates/server/src/endpoints/roots.rs", "check_rules(&server, &draft, &instance)?;", near="    check_rules(&server, &draft, &instance)?;\n    let claims"),
+    mutant("rules", "rules of a root that is drafted", skip("crates/server/src/endpoints/roots.rs", "check_rules(server, &draft, instance)?;", near="    check_rules(server, &draft, instance)?;\n    Ok(draft)"),
            tests="gateway/tests/enforcement/rules.rs::rules_hold_when_a_root_is_drafted_a_session_joined_and_a_call_made "
                  "gateway/tests/enforcement/rules.rs::too_little_attestation_roots_nothing"),
     mutant("rules H04", "rules of who joins", skip(E + "presentation.rs", "rules.check_chain(&chain)?;"),
