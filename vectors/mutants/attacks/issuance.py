@@ -71,9 +71,9 @@ MUTANTS: list[Mutant] = [
            instead("crates/types/src/id.rs", ".filter(|digits| digits.len() == DIGITS)", ".filter(|digits| MUT || digits.len() == DIGITS)")),
     # Roots.
     mutant("I01 I05", "the person's signature",
-           instead(ROOT, "    verify_assertion(&request.consent, &challenge, &credential, &AwsLc)\n        .map_err(|error| refused(&error.to_string()))?;",
-                   "    let verified = verify_assertion(&request.consent, &challenge, &credential, &AwsLc);\n"
-                   "    if !MUT {\n        verified.map_err(|error| refused(&error.to_string()))?;\n    }")),
+           instead(ROOT, "            verify_assertion(assertion, &challenge, &credential, &AwsLc)\n                .map_err(|error| refused(&error.to_string()))?;",
+                   "            let verified = verify_assertion(assertion, &challenge, &credential, &AwsLc);\n"
+                   "            if !MUT {\n                verified.map_err(|error| refused(&error.to_string()))?;\n            }")),
     mutant("I01", "the person whose credential it is", never(ROOT, "person.id.to_string() != draft.person.subject")),
     mutant("issuance", "a principal", never(ROOT, "!person.roles.contains(&Role::Principal)"), tests=RULES + "an_approver_is_no_principal"),
     *(
