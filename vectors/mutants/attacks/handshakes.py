@@ -7,7 +7,7 @@ from .edits import Mutant, always, instead, mutant, never
 H = "crates/delegation/src/handshake/"
 A = "crates/agent/src/"
 PURE = "delegation/tests/tokens/handshakes.rs::"
-WIRE = "agent/tests/agent/handshakes.rs::"
+WIRE = "agent/tests/agent/"
 LINES = "agent/tests/agent/handover.rs::"
 
 ALTERED = PURE + "a_transcript_that_differs_in_any_member_is_refused"
@@ -34,7 +34,7 @@ MUTANTS: list[Mutant] = [
     mutant("H03 handshake", "keys", always(TRANSCRIPT, "claimed.jkt == end.key.kid()"), tests=ALTERED),
     mutant("H03 handshake", "audience", always(TRANSCRIPT, "claims.audience == self.audience(role).as_str()"), tests=ALTERED),
     mutant("H03 handshake", "channel", CHANNEL, tests=PURE + "what_is_said_on_one_channel_is_worth_nothing_on_another"),
-    mutant("handshake", "channel, over the wire", CHANNEL, CHANNEL_OF_END, tests=WIRE + "a_man_in_the_middle_is_refused"),
+    mutant("handshake", "channel, over the wire", CHANNEL, CHANNEL_OF_END, tests=WIRE + "handshakes/between.rs::a_man_in_the_middle_is_refused"),
     mutant("H03 handshake", "parent", always(TRANSCRIPT, "claims.parent == self.parent"), tests=ALTERED),
     mutant("H03 handshake", "entries", always(TRANSCRIPT, "claims.entries == self.entries"), tests=ALTERED),
     mutant("H03 handshake", "offer", always(TRANSCRIPT, "claims.offer == self.offer"), tests=ALTERED),
@@ -119,31 +119,31 @@ MUTANTS: list[Mutant] = [
     mutant("H11 handshake", "open handshakes of one peer", never(OPEN, "slots.len() >= self.per_peer"),
            tests=PURE + "a_flood_harms_its_own_peer_only"),
     mutant("H11 handshake", "open handshakes of one peer, over the wire", never(OPEN, "slots.len() >= self.per_peer"),
-           tests=WIRE + "a_peer_that_floods_locks_nobody_else_out"),
+           tests=WIRE + "handshakes/cheating.rs::a_peer_that_floods_locks_nobody_else_out"),
     mutant("handshake", "peers with open handshakes",
            never(OPEN, "self.open.len() >= self.peers", near="            if self.open.len() >= self.peers {"),
            tests=PURE + "a_flood_harms_its_own_peer_only"),
     # Served.
     mutant("handshake", "the key that signed the request", never(SERVICE, "accepting.peer().agent_key() != presented.credential().agent_key()"),
-           tests=WIRE + "what_a_cheating_peer_says_is_refused"),
+           tests=WIRE + "handshakes/cheating.rs::what_a_cheating_peer_says_is_refused"),
     mutant("handshake", "the chain that was shown",
            instead(SERVICE, ".filter(|chain| chain.leaf().hash() == accepting.offer().parent)",
                    ".filter(|chain| MUT || chain.leaf().hash() == accepting.offer().parent)"),
-           tests=WIRE + "what_a_cheating_peer_says_is_refused"),
+           tests=WIRE + "handshakes/cheating.rs::what_a_cheating_peer_says_is_refused"),
     mutant("H04 handshake", "every offer is admitted anew", always(SERVICE, "(self.admit)(&accepting, chain)"),
-           tests=WIRE + "an_offer_that_is_not_admitted_is_not_answered"),
+           tests=WIRE + "handshakes.rs::an_offer_that_is_not_admitted_is_not_answered"),
     mutant("handshake", "one session, when it begins and when it ends", never(SERVICE, "!self.instance.takes(chain.sid())"), ONE_SESSION,
-           tests=WIRE + "an_agent_at_work_is_not_put_into_another_session"),
-    mutant("handshake", "one session, when it ends", ONE_SESSION, tests=WIRE + "an_agent_at_work_is_not_put_into_another_session"),
+           tests=WIRE + "handshakes.rs::an_agent_at_work_is_not_put_into_another_session"),
+    mutant("handshake", "one session, when it ends", ONE_SESSION, tests=WIRE + "handshakes.rs::an_agent_at_work_is_not_put_into_another_session"),
     mutant("handshake", "the person's consent", always(SERVICE, "believed.is_consented(taken.chain(), &consent)"),
-           tests=WIRE + "a_handshake_ends_once_and_as_it_was_agreed"),
+           tests=WIRE + "handshakes/cheating.rs::a_handshake_ends_once_and_as_it_was_agreed"),
     mutant("H01", "a server that is the one who was meant",
-           always("crates/api/src/tls/client.rs", "*peer.spiffe_id() == self.server"), tests=WIRE + "the_one_who_answers_is_the_one_who_was_meant"),
+           always("crates/api/src/tls/client.rs", "*peer.spiffe_id() == self.server"), tests=WIRE + "handshakes/between.rs::the_one_who_answers_is_the_one_who_was_meant"),
     mutant("H02", "an end that was heard",
            instead(OPEN, "let state = slot.state.take().ok_or(HandshakeRefusal::Replay)?;",
                    "let state = if MUT { slot.state.clone() } else { slot.state.take() };\n"
                    "        let state = state.ok_or(HandshakeRefusal::Replay)?;"),
-           tests=WIRE + "a_handshake_ends_once_and_as_it_was_agreed"),
+           tests=WIRE + "handshakes/cheating.rs::a_handshake_ends_once_and_as_it_was_agreed"),
     # By lines.
     mutant("H02", "the nonce of an acceptance",
            never(PARENT, "!Digest::of(&claims.nonce).ct_eq(&Digest::of(&expected.nonce))"), tests=LINES + "an_acceptance_is_good_once"),
