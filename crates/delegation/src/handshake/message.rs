@@ -109,10 +109,10 @@ impl Offer {
                 entries: entries(members.value("authorization_details").map_err(malformed)?)?,
                 forbid: restrictions(&mut members, "forbid")?,
                 ask: restrictions(&mut members, "ask")?,
-                expires_at: Timestamp::from_seconds(members.integer("exp").map_err(malformed)?),
+                expires_at: members.time("exp").map_err(malformed)?,
                 max_depth: members.integer("del_max_depth").map_err(malformed)?,
             },
-            issued_at: Timestamp::from_seconds(members.integer("iat").map_err(malformed)?),
+            issued_at: members.time("iat").map_err(malformed)?,
         };
         members.finish().map_err(malformed)?;
         Ok(offer)

@@ -221,7 +221,7 @@ impl Claims {
             offer: members.digest("offer")?,
             audience: members.text("aud")?,
             channel: members.digest("cb")?,
-            issued_at: Timestamp::from_seconds(members.integer("iat")?),
+            issued_at: members.time("iat")?,
         };
         members.finish()?;
         Ok(claims)

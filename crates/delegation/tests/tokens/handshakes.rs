@@ -208,6 +208,19 @@ fn messages_are_read_as_they_are_written() {
     }
 }
 
+/// A time that is shortened to what can be held would be signed as another than was offered.
+#[test]
+fn an_offer_says_times_that_can_be_held() {
+    let good = offering(TO).offer().to_json();
+    for name in ["exp", "iat"] {
+        for beyond in [1_795_232_555_555_760_u64, (1 << 53) - 1] {
+            let mut offer = good.clone();
+            offer[name] = beyond.into();
+            assert_eq!(Offer::parse(offer), Err(R::Malformed), "{name} {beyond}");
+        }
+    }
+}
+
 fn offering_json() -> Offer {
     Offer::parse(offering(TO).offer().to_json()).unwrap()
 }
