@@ -2,6 +2,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use chancery_types::RevocationKind;
+use chancery_types::jws::JwsError;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Why a chain, a proof or a call is refused: one code each, the same in log, answer and vector.
@@ -197,6 +198,16 @@ impl fmt::Display for Reason {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a reason code")]
 pub struct ReasonError;
+
+impl From<JwsError> for Reason {
+    fn from(error: JwsError) -> Self {
+        match error {
+            JwsError::TooLong => Self::TooLong,
+            JwsError::Malformed => Self::Malformed,
+            JwsError::AlgorithmNotAllowed => Self::AlgNotAllowed,
+        }
+    }
+}
 
 impl FromStr for Reason {
     type Err = ReasonError;

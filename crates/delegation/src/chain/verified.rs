@@ -37,6 +37,7 @@ pub(super) struct Root {
 pub struct VerifiedLink {
     pub(super) grant: Grant,
     pub(super) token: String,
+    pub(super) hash: Digest,
     pub(super) subsumed_by: Vec<usize>,
 }
 
@@ -218,8 +219,7 @@ impl VerifiedLink {
     }
 
     /// The digest of the signing input: `par_hash` of a child.
-    pub fn hash(&self) -> Digest {
-        let input = self.token.rsplit_once('.');
-        Digest::of(input.map_or("", |(input, _)| input))
+    pub const fn hash(&self) -> Digest {
+        self.hash
     }
 }

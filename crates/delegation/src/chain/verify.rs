@@ -1,4 +1,4 @@
-use chancery_types::jws::{Decoded, JwsError};
+use chancery_types::jws::Decoded;
 use chancery_types::limits::{MAX_CHAIN_BYTES, MAX_CHAIN_LINKS};
 use chancery_types::{Digest, Jwk};
 
@@ -67,7 +67,7 @@ pub(super) struct Token<'a> {
 
 /// Decodes a root or link.
 pub(super) fn decode(link: &str) -> Result<Decoded<'_>, Reason> {
-    Decoded::parse(link).map_err(reason)
+    Decoded::parse(link).map_err(Reason::from)
 }
 
 impl<'a> Token<'a> {
@@ -77,7 +77,7 @@ impl<'a> Token<'a> {
         text: &'a str,
     ) -> Result<Self, Reason> {
         let decoded = decoded.map_err(|reason| *reason)?;
-        let claims = Members::new(decoded.claims().map_err(reason)?);
+        let claims = Members::new(decoded.claims()?);
         if decoded.header.typ != LINK_TYP {
             return Err(Reason::WrongTyp);
         }
@@ -106,14 +106,6 @@ impl<'a> Token<'a> {
     }
 }
 
-const fn reason(error: JwsError) -> Reason {
-    match error {
-        JwsError::TooLong => Reason::TooLong,
-        JwsError::Malformed => Reason::Malformed,
-        JwsError::AlgorithmNotAllowed => Reason::AlgNotAllowed,
-    }
-}
-
 fn verify_root(
     token: Token<'_>,
     digest: Digest,
@@ -126,6 +118,7 @@ fn verify_root(
         .find(named)
         .ok_or(Reason::UntrustedRoot)?;
     token.check_signature(&anchor.key, context)?;
+    let hash = Digest::of(token.decoded.signing_input());
     let root = RootClaims::parse(token.claims)?;
     let speaks_for =
         |known: &TrustAnchor| known.key == anchor.key && known.issuer == root.grant.issuer;
@@ -147,6 +140,7 @@ fn verify_root(
         first: VerifiedLink {
             grant: root.grant,
             token: token.text.to_owned(),
+            hash,
             subsumed_by: Vec::new(),
         },
         rest: Vec::new(),
@@ -165,8 +159,9 @@ fn verify_link(
         return Err(Reason::BadSignature);
     }
     token.check_signature(&parent.grant.key, context)?;
+    let hash = Digest::of(token.decoded.signing_input());
     let child = LinkClaims::parse(token.claims)?;
-    let subsumed_by = check_narrowing(&parent.grant, &chain.audience, &parent.hash(), &child)?;
+    let subsumed_by = check_narrowing(&parent.grant, &chain.audience, &parent.hash, &child)?;
     let grant = child.grant;
     let audience = grant.audience.clone();
     let audience = audience.unwrap_or_else(|| chain.audience.clone());
@@ -176,6 +171,7 @@ fn verify_link(
     chain.rest.push(VerifiedLink {
         grant,
         token: token.text.to_owned(),
+        hash,
         subsumed_by,
     });
     Ok(())

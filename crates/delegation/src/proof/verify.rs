@@ -2,7 +2,7 @@ use std::fmt;
 
 use chancery_identity::SpiffeId;
 use chancery_types::id::ExecutionId;
-use chancery_types::jws::{Compact, JwsError};
+use chancery_types::jws::Decoded;
 use chancery_types::{Digest, Json, SignatureVerifier, Timestamp, to_jcs};
 use serde_json::{Map, Value};
 
@@ -88,11 +88,8 @@ pub fn verify_proof(
     replay: &mut dyn ReplayMemory,
 ) -> Result<VerifiedProof, Refusal> {
     let text = token.ok_or(Reason::PopMissing)?;
-    let token = Compact::parse(text).map_err(|error| match error {
-        JwsError::TooLong => Reason::TooLong,
-        JwsError::Malformed => Reason::Malformed,
-        JwsError::AlgorithmNotAllowed => Reason::AlgNotAllowed,
-    })?;
+    let token = Decoded::parse(text).map_err(Reason::from)?;
+    let claims = token.claims().map_err(Reason::from)?;
     if token.header.typ != PROOF_TYP {
         return Err(Reason::WrongTyp.into());
     }
@@ -102,7 +99,7 @@ pub fn verify_proof(
     if !token.verify(chain.leaf_key(), context.verifier) {
         return Err(Reason::PopBadSignature.into());
     }
-    let claims = Claims::parse(Members::of(&token.claims))?;
+    let claims = Claims::parse(Members::new(claims))?;
     claims.check_call(chain, context)?;
     let until = claims.check_time(context)?;
     if context.peer != chain.leaf_subject() {
