@@ -231,20 +231,7 @@ async fn a_token_ends_with_its_chain() {
     let root = agent
         .root_for(&world.plane, &[exchange(API)], 60, &mission())
         .await;
-    let chain = vec![root.root.clone()];
-    let mut connection = agent.connect(world.address).await;
-    let nonce = connection.nonce().await;
-    let opened = connection
-        .open(&agent.presentation(&root, &chain, &nonce))
-        .await;
-    let session = opened.body["session"].as_str().unwrap().to_owned();
-    let mut opened = Opened {
-        agent,
-        root,
-        chain,
-        session,
-        connection,
-    };
+    let mut opened = world.open_by(agent, root).await;
     let reply = ask(&mut opened, API, None).await;
     let token = read(&world, &reply, API, now());
     assert!(token.expires_at() <= token.issued_at().plus_seconds(60));

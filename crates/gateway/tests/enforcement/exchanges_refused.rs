@@ -448,20 +448,7 @@ async fn what_is_over_is_exchanged_for_nothing() {
     let root = agent
         .root_for(&world.plane, &[exchange(API)], 3, &mission())
         .await;
-    let chain = vec![root.root.clone()];
-    let mut connection = agent.connect(world.address).await;
-    let nonce = connection.nonce().await;
-    let reply = connection
-        .open(&agent.presentation(&root, &chain, &nonce))
-        .await;
-    let session = reply.body["session"].as_str().unwrap().to_owned();
-    let mut opened = Opened {
-        agent,
-        root,
-        chain,
-        session,
-        connection,
-    };
+    let mut opened = world.open_by(agent, root).await;
     tokio::time::sleep(std::time::Duration::from_millis(3_200)).await;
     let reply = ask(&mut opened, API, None).await;
     refused(&reply, "invalid_grant", "expired");
