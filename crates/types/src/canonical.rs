@@ -4,6 +4,8 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::limits::MAX_SAFE_INTEGER;
+
 /// Why a value has no canonical form.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -55,15 +57,12 @@ fn check(value: &Value, depth: usize) -> Result<(), CanonicalError> {
     match value {
         Value::Null => Err(CanonicalError::Null),
         Value::Bool(_) | Value::String(_) => Ok(()),
-        Value::Number(number) => {
-            const SAFE: i64 = (1 << 53) - 1;
-            match number.as_i64() {
-                Some(integer) if (-SAFE..=SAFE).contains(&integer) => Ok(()),
-                Some(_) => Err(CanonicalError::UnsafeInteger),
-                None if number.is_u64() => Err(CanonicalError::UnsafeInteger),
-                None => Err(CanonicalError::Float),
-            }
-        }
+        Value::Number(number) => match number.as_i64() {
+            Some(integer) if integer.unsigned_abs() <= MAX_SAFE_INTEGER => Ok(()),
+            Some(_) => Err(CanonicalError::UnsafeInteger),
+            None if number.is_u64() => Err(CanonicalError::UnsafeInteger),
+            None => Err(CanonicalError::Float),
+        },
         Value::Array(items) => items.iter().try_for_each(|item| check(item, depth + 1)),
         Value::Object(members) => members.values().try_for_each(|item| check(item, depth + 1)),
     }

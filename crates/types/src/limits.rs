@@ -3,6 +3,10 @@
 /// Deepest nesting of a JSON document that is read or written.
 pub const MAX_JSON_DEPTH: usize = 64;
 
+/// The largest integer that every JSON reader represents exactly (RFC 7493, section 2.2), and the
+/// largest that has a canonical form (RFC 8785).
+pub const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
+
 /// Largest entry of a log (C2SP tlog-tiles: entries carry a 16-bit length).
 pub const MAX_LOG_ENTRY_BYTES: usize = 65_535;
 

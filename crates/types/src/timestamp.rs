@@ -2,11 +2,15 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, Unexpected};
+use serde::{Deserialize, Deserializer, Serialize};
 
-/// Microseconds since the Unix epoch. Time is always an argument: nothing in the pure crates reads
-/// a clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+use crate::limits::MAX_SAFE_INTEGER;
+
+/// Microseconds since the Unix epoch, up to the year 2255 where it is read from a document: later
+/// ones have no canonical form. Time is always an argument: nothing in the pure crates reads a
+/// clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Timestamp(u64);
 
@@ -46,6 +50,20 @@ impl Timestamp {
     /// Microseconds from `earlier` to this time; zero when `earlier` is later.
     pub const fn micros_since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let micros = u64::deserialize(deserializer)?;
+        if micros > MAX_SAFE_INTEGER {
+            let expected = &"microseconds since 1970, at most 9007199254740991";
+            return Err(D::Error::invalid_value(
+                Unexpected::Unsigned(micros),
+                expected,
+            ));
+        }
+        Ok(Self(micros))
     }
 }
 
@@ -98,5 +116,27 @@ mod tests {
             Timestamp::from_micros(1).to_string(),
             "1970-01-01T00:00:00.000001Z"
         );
+    }
+
+    #[test]
+    fn reads_what_has_a_canonical_form_alone() {
+        let read = |text: &str| serde_json::from_str::<Timestamp>(text).ok();
+        for micros in [0, 1, MAX_SAFE_INTEGER] {
+            assert_eq!(
+                read(&micros.to_string()),
+                Some(Timestamp::from_micros(micros))
+            );
+        }
+        for bad in [
+            "9007199254740992",
+            "18446744073709551615",
+            "18446744073709551616",
+            "-1",
+            "1.0",
+            "\"1\"",
+            "null",
+        ] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
     }
 }

@@ -1,9 +1,7 @@
+use chancery_types::limits::MAX_SAFE_INTEGER;
 use serde_json::{Map, Value};
 
 use super::{MissionError, MissionProblem};
-
-/// The largest integer that every JSON reader represents exactly.
-const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
 /// The members of one object of the document, taken out one by one, and where the object stands.
 /// What is left over at the end is unknown and refused.

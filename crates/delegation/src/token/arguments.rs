@@ -1,9 +1,8 @@
+use chancery_types::limits::MAX_SAFE_INTEGER;
 use chancery_types::{parse_strict_with_floats, to_jcs};
 use serde_json::{Map, Value};
 
 use crate::Reason;
-
-const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
 /// The arguments of a call as they are judged, digested and kept: read strictly from what arrived,
 /// and read again from their RFC 8785 form, so that `5.0` and `5` are one number and a verifier that
