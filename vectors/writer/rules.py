@@ -39,6 +39,7 @@ def write() -> File:
     _keys(file)
     _attestation(file)
     _order(file)
+    _exact_agents(file)
     return file
 
 
@@ -152,7 +153,7 @@ def _agents(file: File) -> None:
         ("itself-allowed", made, {"allow": [below(id) for id in three]}),
         ("block-part-of-a-segment", made, {"block": [below("spiffe://acme.example/agent/work")]}),
         ("block-longer-instance", made, {"block": [below(subject(1) + "2")]}),
-        ("block-agent-exact", made, {"block": [exact(WORKER)]}),
+        ("block-agent-below-exact", crewed, {"block": [exact("spiffe://acme.example/agent")]}),
         ("block-domain-exact", made, {"block": [exact("spiffe://acme.example")]}),
         ("block-part-of-a-domain", made, {"block": [below("spiffe://acme.exampl")]}),
         ("block-child", made, {"block": [below(subject(1) + "/a"), exact(subject(1) + "/a")]}),
@@ -164,7 +165,7 @@ def _agents(file: File) -> None:
         _keeps(file, f"agent-{slug}", f"agents: {slug}", kept, agents=lists)
     for slug, link, broken, lists in [
         ("none-allowed", 0, made, {"allow": []}),
-        ("agent-exact-allowed", 0, made, {"allow": [exact(WORKER)]}),
+        ("folder-exact-allowed", 0, crewed, {"allow": [exact("spiffe://acme.example/agent")]}),
         ("part-of-a-segment-allowed", 0, made, {"allow": [below("spiffe://acme.example/agent/work")]}),
         ("child-allowed", 0, made, {"allow": [below(subject(0) + "/a")]}),
         ("blocked-wins", 0, made, {"allow": [exact(id) for id in three], "block": [below("spiffe://acme.example")]}),
@@ -178,6 +179,22 @@ def _agents(file: File) -> None:
         ),
     ]:
         _breaks(file, f"agent-{slug}", f"agents: {slug}", "agent", link, broken, agents=lists)
+
+
+def _exact_agents(file: File) -> None:
+    """The instances of an agent by its exact id, which came after the others."""
+    made, crewed = chain(2), crew()
+    exact = lambda id: {"exact": id}
+    for slug, lists in [
+        ("exact-allowed", {"allow": [exact(WORKER)]}),
+        ("part-exact-blocked", {"block": [exact(WORKER[:-1])]}),
+    ]:
+        _keeps(file, f"instances-{slug}", f"instances: {slug}", made, agents=lists)
+    wrong = {"block": [exact(WORKER)]}
+    _breaks(file, "instances-exact-blocked", "instances: exact-blocked", "agent", 0, made, agents=wrong)
+    for at in range(3):
+        wrong = {"block": [exact(AGENTS[at])]}
+        _breaks(file, f"instances-exact-{at}", f"instances: exact-{at}", "agent", at, crewed, agents=wrong)
 
 
 def _keys(file: File) -> None:

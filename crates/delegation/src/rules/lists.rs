@@ -1,5 +1,8 @@
 use chancery_identity::SpiffeId;
 
+/// What stands between the SPIFFE ID of an agent and the rest of that of an instance (decision 27).
+const INSTANCE: &str = "/instance/";
+
 /// Who is allowed and who is blocked. Blocked wins; a list of the allowed that is there allows nobody
 /// else, also when it is empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +31,7 @@ impl<T> Lists<T> {
 /// Which SPIFFE IDs an entry is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AgentPattern {
-    /// This one.
+    /// This one, and where it is an agent its instances, who are the holders.
     Exact(SpiffeId),
     /// This one and all whose path continues it by whole segments.
     Below(SpiffeId),
@@ -37,12 +40,13 @@ pub enum AgentPattern {
 impl AgentPattern {
     /// Whether the entry is about that ID.
     pub fn covers(&self, id: &SpiffeId) -> bool {
+        let (Self::Exact(known) | Self::Below(known)) = self;
+        let Some(rest) = id.as_str().strip_prefix(known.as_str()) else {
+            return false;
+        };
         match self {
-            Self::Exact(known) => known == id,
-            Self::Below(known) => {
-                let rest = id.as_str().strip_prefix(known.as_str());
-                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            }
+            Self::Exact(_) => rest.is_empty() || rest.starts_with(INSTANCE),
+            Self::Below(_) => rest.is_empty() || rest.starts_with('/'),
         }
     }
 }

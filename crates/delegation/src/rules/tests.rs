@@ -52,7 +52,7 @@ fn each_rule_has_its_reason() {
     let kid = grant().key.kid();
     let other = Digest::of("another key").to_base64url();
     let id = "spiffe://acme.example/agent/clerk/instance/1";
-    let cases: [(&str, Value, Value, RuleReason); 11] = [
+    let cases: [(&str, Value, Value, RuleReason); 12] = [
         (
             "link",
             json!({"max_seconds": 600}),
@@ -74,8 +74,8 @@ fn each_rule_has_its_reason() {
         ),
         (
             "agents",
-            json!({"allow": [{"path_prefix": "spiffe://acme.example/agent/clerk"}]}),
             json!({"allow": [{"exact": "spiffe://acme.example/agent/clerk"}]}),
+            json!({"allow": [{"exact": "spiffe://acme.example/agent"}]}),
             RuleReason::Agent,
         ),
         (
@@ -93,7 +93,13 @@ fn each_rule_has_its_reason() {
         ),
         (
             "agents",
+            json!({"block": [{"exact": "spiffe://acme.example/agent"}]}),
             json!({"block": [{"exact": "spiffe://acme.example/agent/clerk"}]}),
+            RuleReason::Agent,
+        ),
+        (
+            "agents",
+            json!({"allow": [{"path_prefix": "spiffe://acme.example/agent/clerk"}]}),
             json!({"allow": []}),
             RuleReason::Agent,
         ),

@@ -25,12 +25,12 @@ class Lists(Generic[_Item]):
 
 @dataclass(frozen=True)
 class AgentPattern:
-    """Which SPIFFE IDs an entry is about: one, or with ``below`` also all whose path continues it by
-    whole segments."""
+    """Which SPIFFE IDs an entry is about: one and, of an agent, its instances; or with ``below`` also
+    all whose path continues it by whole segments."""
 
     id: str
     below: bool
 
     def covers(self, id: str) -> bool:
         """Whether the entry is about that ID."""
-        return id == self.id or self.below and id.startswith(self.id + "/")
+        return id == self.id or id.startswith(self.id + ("/" if self.below else "/instance/"))
