@@ -19,10 +19,11 @@ use tokio::process::Command;
 use super::agents::orchestrator::{FOREIGN_CHAIN, Plan as Orders, Report as Told};
 use super::agents::worker::Told as WorkerTold;
 use super::office::{Office, TRUST_DOMAIN, own_program};
-use super::plan::{OUT_OF_SCOPE, Plan};
+use super::plan::{OUT_OF_SCOPE, Plan, REVOKED};
 use super::report::{self, ActionRow, Proven};
 use super::run_folder::RunFolder;
 use super::story::Story;
+use super::withdrawal::{self, Withdrawn};
 use super::{assets, person};
 use crate::args::{DemoArgs, Format};
 use crate::commands::agent::{Catalog, ManifestDraft, list_tools, register, sign};
@@ -100,9 +101,13 @@ pub(crate) async fn run(format: Format, args: DemoArgs) -> anyhow::Result<ExitCo
         ),
     );
     bar.inc(1);
-    bar.set_message("three workers, one after another; the gateway decides each call");
+    bar.set_message(
+        "workers, one after another; the gateway decides each call, the operator stops one",
+    );
     let authenticator = Arc::new(authenticator);
     let answering = person::answer_requests(&office.layout, Arc::clone(&authenticator), attended);
+    let earlier = plan.workers.len().saturating_sub(1);
+    let stopping = withdrawal::watch(&office.layout, worker_agent(), earlier);
     let output = tokio::time::timeout(PATIENCE, orchestrator.wait_with_output())
         .await
         .context("the mission takes too long")??;
@@ -117,6 +122,10 @@ pub(crate) async fn run(format: Format, args: DemoArgs) -> anyhow::Result<ExitCo
     bar.inc(1);
     bar.set_message("the session ends, evidence is copied");
     let session = tell_workers(&mut story, &told, &plan)?;
+    let withdrawn = tokio::time::timeout(Duration::from_secs(5), stopping)
+        .await
+        .context("the operator revoked nobody")???;
+    tell_withdrawal(&mut story, &told, &withdrawn);
     let instances = office.layout.server_client().instances().await?.instances;
     tell_deaths(&mut story, &told, &instances);
     evidence::export(&office.layout, session, &run.evidence()).await?;
@@ -230,7 +239,7 @@ fn start_orchestrator(
     let program = own_program()?;
     let orders = Orders {
         server: plan.server.to_owned(),
-        agent: format!("spiffe://{TRUST_DOMAIN}/agent/worker"),
+        agent: worker_agent(),
         program: program.display().to_string(),
         workers: plan.workers.clone(),
     };
@@ -254,6 +263,11 @@ fn start_orchestrator(
         .kill_on_drop(true)
         .spawn()
         .context("chancery run")
+}
+
+/// The agent that the workers are instances of.
+fn worker_agent() -> String {
+    format!("spiffe://{TRUST_DOMAIN}/agent/worker")
 }
 
 async fn waiting_instance(office: &Office) -> anyhow::Result<Instance> {
@@ -300,7 +314,9 @@ fn tell_workers(story: &mut Story, told: &[Told], plan: &Plan) -> anyhow::Result
                         WorkerTold::Identity { spiffe_id, .. } => {
                             identities.insert(spiffe_id.clone());
                         }
-                        WorkerTold::Call { purpose, result } => {
+                        WorkerTold::Call {
+                            purpose, result, ..
+                        } => {
                             refusals.push((purpose.clone(), result.clone()));
                         }
                         WorkerTold::Balanced {
@@ -318,7 +334,7 @@ fn tell_workers(story: &mut Story, told: &[Told], plan: &Plan) -> anyhow::Result
         }
     }
     story.tell(
-        "three workers, each with a SPIFFE ID and X.509-SVID from the Workload API",
+        "workers, each with a SPIFFE ID and X.509-SVID from the Workload API",
         well == plan.workers.len() && identities.len() == plan.workers.len(),
         identities.into_iter().collect::<Vec<_>>().join("; "),
     );
@@ -342,6 +358,31 @@ fn tell_workers(story: &mut Story, told: &[Told], plan: &Plan) -> anyhow::Result
         tell_balances(story, &balances)?;
     }
     session.context("the orchestrator did not end the session")
+}
+
+/// Tells how the worker fared that the operator stopped.
+fn tell_withdrawal(story: &mut Story, told: &[Told], withdrawn: &Withdrawn) {
+    let calls = told.iter().filter_map(|report| match report {
+        Told::Worker { instance, told, .. } if *instance == withdrawn.instance => Some(told),
+        _ => None,
+    });
+    let stopped = calls.flatten().find_map(|told| match told {
+        WorkerTold::Call {
+            purpose,
+            result,
+            before,
+        } if purpose == REVOKED => Some((result.as_str(), *before)),
+        _ => None,
+    });
+    let (result, before) = stopped.unwrap_or(("not tried", 0));
+    story.tell(
+        "the operator revokes a worker in the middle of its work: its next call is refused",
+        result == "revoked" && before > 0 && !withdrawn.done.before,
+        format!(
+            "{} revoked, entry {} of the server's log; {before} calls before, then {result}",
+            withdrawn.instance, withdrawn.done.log_index
+        ),
+    );
 }
 
 type Closing = (String, Value, usize, usize);

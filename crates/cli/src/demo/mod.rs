@@ -9,6 +9,7 @@ mod plan;
 mod report;
 mod run_folder;
 mod story;
+mod withdrawal;
 
 pub(crate) use agents::run as run_agent;
 pub(crate) use mission::run;

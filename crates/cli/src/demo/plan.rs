@@ -22,6 +22,9 @@ pub(super) const ESCALATED: &str = "escalated";
 /// The purpose of a call that is simply allowed.
 pub(super) const ALLOWED: &str = "allowed";
 
+/// The purpose of a call that is made until the operator has revoked who makes it.
+pub(super) const REVOKED: &str = "revoked";
+
 /// A mission.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -31,7 +34,7 @@ pub(super) struct Plan {
     pub(super) mission: Mission,
     /// What the person grants.
     pub(super) grants: Vec<Value>,
-    /// Who does what.
+    /// Who does what; the last one is revoked while it works.
     pub(super) workers: Vec<PlannedWorker>,
 }
 
@@ -63,6 +66,8 @@ impl Plan {
                 foreign_chain_of: (place == 2).then_some(1),
             }
         };
+        let allow = vec![grant("balance", json!({"exact": "north"}))];
+        let stopped = planned(REVOKED, "balance", json!({"book": "north"}));
         Ok(Self {
             server: "ledger",
             mission: Mission::parse(assets::MISSION.into()).context("demo/mission.json")?,
@@ -73,6 +78,7 @@ impl Plan {
                 .iter()
                 .enumerate()
                 .map(|(place, book)| worker(place, book))
+                .chain([stopped_worker("ledger", allow, stopped)])
                 .collect(),
         })
     }
@@ -121,6 +127,7 @@ impl Plan {
                     vec![call(FOREIGN_CHAIN, free), call(ALLOWED, free)],
                     2,
                 ),
+                stopped_worker("tools", vec![grant(free)], call(REVOKED, free)),
             ],
         })
     }
@@ -148,6 +155,21 @@ fn planned(purpose: &str, tool: &str, arguments: Value) -> PlannedCall {
         tool: tool.to_owned(),
         arguments,
         chain: None,
+        until_refused: purpose == REVOKED,
+    }
+}
+
+/// The last worker: goes on with one call until it is stopped.
+fn stopped_worker(server: &str, allow: Vec<Value>, call: PlannedCall) -> PlannedWorker {
+    PlannedWorker {
+        allow,
+        task: Task {
+            server: server.to_owned(),
+            book: None,
+            calls: vec![call],
+            tell_chain: false,
+        },
+        foreign_chain_of: None,
     }
 }
 

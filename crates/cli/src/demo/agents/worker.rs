@@ -1,5 +1,7 @@
 //! A worker: reconciles one book, tries what it may not, and dies.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use chancery_agent::LocalClient;
 use chancery_ledger::worker::{Action, propose};
@@ -9,6 +11,10 @@ use serde_json::{Value, json};
 
 use super::tools::Tools;
 use super::{bridge_socket, refusal, tell};
+
+/// How long to wait, and how often to try, until a call is refused: half a minute.
+const PAUSE: Duration = Duration::from_millis(100);
+const MOST_BEFORE: usize = 300;
 
 /// What a worker is given.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -38,6 +44,9 @@ pub(crate) struct PlannedCall {
     /// Another holder's chain to present with it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) chain: Option<Vec<String>>,
+    /// Whether it is made again and again until it is refused.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub(crate) until_refused: bool,
 }
 
 /// What a worker tells.
@@ -67,6 +76,8 @@ pub(crate) enum Told {
         purpose: String,
         /// `ok`, `tool-error`, or the reason code of the refusal.
         result: String,
+        /// How many of the same call were let through before.
+        before: usize,
     },
     /// The book is reconciled.
     Balanced {
@@ -102,8 +113,16 @@ pub(super) async fn run(task: &str) -> anyhow::Result<()> {
         })?;
     }
     for call in &task.calls {
+        let mut before = 0;
         let result = match &call.chain {
-            None => tools.call(&call.tool, call.arguments.clone()).await,
+            None => loop {
+                let result = tools.call(&call.tool, call.arguments.clone()).await;
+                if !call.until_refused || result.is_err() || before == MOST_BEFORE {
+                    break result;
+                }
+                before += 1;
+                tokio::time::sleep(PAUSE).await;
+            },
             Some(chain) => {
                 let other = Tools::connect_with_chain(&bridge, &task.server, chain).await?;
                 let result = other.call(&call.tool, call.arguments.clone()).await;
@@ -119,6 +138,7 @@ pub(super) async fn run(task: &str) -> anyhow::Result<()> {
         tell(&Told::Call {
             purpose: call.purpose.clone(),
             result,
+            before,
         })?;
     }
     if let Some(book) = &task.book {
