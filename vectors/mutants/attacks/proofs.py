@@ -40,7 +40,8 @@ MUTANTS: list[Mutant] = [
            tests="delegation/tests/tokens/proofs.rs::a_proof_is_taken_once"),
     mutant("H06", "the nonce of a proof after its signature",
            instead(PROOF, "    if token.header.kid.is_some() {",
-                   """    if MUT && let Some(jti) = token.claims.get("jti").and_then(Value::as_str) {
+                   """    let jti = claims.iter().find(|(name, _)| *name == "jti").and_then(|(_, value)| value.as_str());
+    if MUT && let Some(jti) = jti {
         let holder = Digest::of(chain.leaf_subject().as_str());
         replay.remember(&holder, jti, context.now.plus_seconds(60), context.now).map_err(|_| Reason::Replay)?;
     }
