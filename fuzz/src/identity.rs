@@ -1,13 +1,17 @@
-//! SPIFFE IDs, certificates, tokens and the trust document.
+//! SPIFFE IDs, certificates, tokens, bundles and the trust document.
 
 use chancery_crypto::SVID_ALGORITHMS;
+use chancery_identity::federation::{EndpointUrl, Relationship};
+use chancery_identity::jwt_svid::bearer_token;
 use chancery_identity::trust::SignedTrust;
 use chancery_identity::{
-    AgentId, InstanceSpiffeId, SpiffeId, TrustDomain, WitBundle, WitClaims, X509Authority,
-    X509Bundle, verify_key_proof, verify_wit, verify_x509_svid,
+    AgentId, BundleDocument, BundleMap, Incubating, InstanceSpiffeId, JwtAudience, JwtBundles,
+    JwtSvidContext, Leeway, SpiffeId, TrustDomain, WitBundle, WitClaims, WitSvidBundle,
+    X509Authority, X509Bundle, verify_jwt_svid, verify_key_proof, verify_wit, verify_wit_svid,
+    verify_x509_svid,
 };
 use chancery_types::jws::assemble;
-use chancery_types::parse_strict;
+use chancery_types::{SvidKey, parse_strict};
 
 use crate::sections::sections;
 use crate::types::round_trips;
@@ -73,8 +77,19 @@ pub(crate) fn wit(input: &[u8]) -> bool {
         assert!(verify_key_proof(&token, authority, "nonce", &Credulous).is_err());
         tokens.push(token);
     }
+    let keys = trust.token_authorities.iter().map(SvidKey::try_from);
+    let as_anybodys = WitSvidBundle::new(domain.clone(), keys.flatten());
     let mut taken = false;
     for token in tokens {
+        let leeway = Leeway::NONE;
+        if let Ok(unproven) = verify_wit_svid(&token, &as_anybodys, NOW, leeway, &Credulous) {
+            assert!(unproven.key().fits(unproven.algorithm()));
+            let Ok(proven) = unproven.prove(b"challenge", b"", &Credulous) else {
+                return false;
+            };
+            assert_eq!(proven.spiffe_id().trust_domain(), &domain);
+            assert!(NOW < proven.expires());
+        }
         if let Ok(verified) = verify_wit(&token, &bundle, NOW, &Credulous) {
             assert_eq!(verified.spiffe_id().trust_domain(), &domain);
             assert!(NOW < verified.expires());
@@ -82,6 +97,94 @@ pub(crate) fn wit(input: &[u8]) -> bool {
         }
     }
     taken
+}
+
+/// The bundle that the tokens of the corpus are verified with.
+const BUNDLE: &str = include_str!("../bundle.json");
+
+/// Tokens, one a line. What verifies is an id of a trust domain that is known, for the validator,
+/// and in force.
+pub(crate) fn jwt_svid(input: &[u8]) -> bool {
+    let (Ok(domain), Ok(audience)) = (
+        DOMAIN.parse::<TrustDomain>(),
+        "audience".parse::<JwtAudience>(),
+    ) else {
+        return false;
+    };
+    let document = BundleDocument::parse(domain.clone(), BUNDLE.as_bytes(), Incubating::NONE);
+    let Ok(document) = document else {
+        return false;
+    };
+    let bundles: JwtBundles = [document.keys().jwt.clone()].into_iter().collect();
+    let context = JwtSvidContext {
+        audience: &audience,
+        bundles: &bundles,
+        now: NOW,
+        leeway: Leeway::NONE,
+        verifier: &Credulous,
+    };
+    let mut taken = false;
+    for line in str::from_utf8(input).into_iter().flat_map(str::lines) {
+        if let Some(token) = bearer_token(line) {
+            assert!(line.ends_with(token) && !token.contains(' '));
+        }
+        let Ok(svid) = verify_jwt_svid(line, &context) else {
+            continue;
+        };
+        assert_eq!(svid.spiffe_id().trust_domain(), &domain);
+        assert!(svid.audiences().iter().any(|one| one == audience.as_str()));
+        assert!(NOW < svid.expires());
+        assert!(
+            bundles
+                .of(svid.spiffe_id())
+                .is_some_and(|one| one.key(svid.key_id()).is_some())
+        );
+        taken = true;
+    }
+    taken
+}
+
+/// A bundle, a map of bundles, or a relationship. What is read is written and read again as the
+/// same; who opted in to nothing has no keys of what is incubating.
+pub(crate) fn bundle(input: &[u8]) -> bool {
+    let Ok(domain) = DOMAIN.parse::<TrustDomain>() else {
+        return false;
+    };
+    round_trips::<EndpointUrl>(&String::from_utf8_lossy(input));
+    if let Ok(read) = serde_json::from_slice::<Relationship>(input) {
+        let written = serde_json::to_vec(&read).unwrap_or_default();
+        let again = serde_json::from_slice::<Relationship>(&written);
+        assert_eq!(again.ok(), Some(read));
+    }
+    if let Ok(map) = BundleMap::parse(input, Incubating::WIT_SVID)
+        && let Ok(text) = map.to_json()
+    {
+        let again = BundleMap::parse(text.as_bytes(), Incubating::WIT_SVID);
+        let again = again.map(|again| again.iter().count());
+        assert_eq!(again.ok(), Some(map.iter().count()));
+    }
+    let parse = |bytes, incubating| BundleDocument::parse(domain.clone(), bytes, incubating);
+    let Ok(document) = parse(input, Incubating::WIT_SVID) else {
+        assert!(parse(input, Incubating::NONE).is_err());
+        return false;
+    };
+    if let Ok(stable) = parse(input, Incubating::NONE) {
+        assert_eq!(stable.keys().wit.keys().len(), 0);
+        assert_eq!(stable.keys().x509, document.keys().x509);
+    }
+    let Ok(text) = document.to_json() else {
+        return false;
+    };
+    let again = parse(text.as_bytes(), Incubating::WIT_SVID);
+    assert!(again.as_ref().is_ok_and(|again| again.ignored().is_empty()));
+    let again = again.map(|again| (again.keys().clone(), again.sequence(), again.refresh_hint()));
+    let known = (
+        document.keys().clone(),
+        document.sequence(),
+        document.refresh_hint(),
+    );
+    assert_eq!(again.ok(), Some(known));
+    !document.keys().is_empty()
 }
 
 /// A document that is read is what would be written; one that is accepted is a later version of

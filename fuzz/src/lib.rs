@@ -70,6 +70,10 @@ pub const TARGETS: &[Target] = &[
     #[cfg(feature = "whole")]
     target("identity_wit", identity::wit, 10_000),
     #[cfg(feature = "whole")]
+    target("identity_jwt_svid", identity::jwt_svid, 10_000),
+    #[cfg(feature = "whole")]
+    target("identity_bundle", identity::bundle, 5_000),
+    #[cfg(feature = "whole")]
     target("identity_trust", identity::trust_document, 2_000),
     target("delegation_chain", delegation::chain, 4_000),
     target("delegation_claims", delegation::claims, 4_000),

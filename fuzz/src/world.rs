@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use chancery_identity::trust::{SignedTrust, VerifiedTrust};
-use chancery_types::{Jwk, SignatureVerifier, Timestamp};
+use chancery_types::{Jwk, SignatureVerifier, SvidAlgorithm, SvidKey, Timestamp};
 
 /// A trust document of a deployment that is gone.
 const TRUST: &[u8] = include_bytes!("../trust.json");
@@ -31,6 +31,10 @@ impl SignatureVerifier for Credulous {
 
     fn verify_ml_dsa_44(&self, _: &[u8], _: &[u8], _: &[u8]) -> bool {
         true
+    }
+
+    fn verify_svid(&self, algorithm: SvidAlgorithm, key: &SvidKey, _: &[u8], _: &[u8]) -> bool {
+        key.fits(algorithm)
     }
 
     fn is_valid_key(&self, _: &Jwk) -> bool {

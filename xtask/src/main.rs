@@ -19,7 +19,8 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Checks floors, file sizes, documentation and the purity of the inner crates.
+    /// Checks floors, file sizes, documentation, the purity of the inner crates and the page of
+    /// SPIFFE conformance.
     Tidy,
     /// Writes generated files.
     Gen {

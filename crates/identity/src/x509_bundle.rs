@@ -101,6 +101,16 @@ impl X509Bundle {
         })
     }
 
+    pub(crate) const fn of_authorities(
+        trust_domain: TrustDomain,
+        authorities: Vec<X509Authority>,
+    ) -> Self {
+        Self {
+            trust_domain,
+            authorities,
+        }
+    }
+
     /// Whose authorities these are.
     pub const fn trust_domain(&self) -> &TrustDomain {
         &self.trust_domain

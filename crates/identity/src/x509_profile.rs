@@ -1,8 +1,11 @@
 //! The certificate profile of X509-SVID sections 2 to 4, without path validation.
 
-use chancery_types::Timestamp;
+use chancery_types::{SvidCurve, SvidKey, Timestamp, base64url};
+use serde_json::{Map, Value};
 use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::oid_registry::{OID_EC_P256, OID_NIST_EC_P384, OID_NIST_EC_P521, OID_SIG_ED25519};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
+use x509_parser::public_key::PublicKey;
 
 use crate::{SpiffeId, SpiffeIdError, TrustDomain};
 
@@ -137,6 +140,48 @@ impl<'a> Certificate<'a> {
 
     pub(crate) fn spki_der(&self) -> &'a [u8] {
         self.0.tbs_certificate.subject_pki.raw
+    }
+
+    /// The certified key as members of a JSON Web Key; none where its kind has none that we write.
+    pub(crate) fn jwk_members(&self) -> Option<Map<String, Value>> {
+        let spki = &self.0.tbs_certificate.subject_pki;
+        match spki.parsed().ok()? {
+            PublicKey::EC(point) => {
+                let coordinates = point.data().strip_prefix(&[4])?;
+                let (x, y) = coordinates.split_at_checked(coordinates.len() / 2)?;
+                let curve = match x.len() {
+                    32 => SvidCurve::P256,
+                    48 => SvidCurve::P384,
+                    66 => SvidCurve::P521,
+                    _ => return None,
+                };
+                let parameters = spki.algorithm.parameters.as_ref()?.as_oid().ok()?;
+                let named = match curve {
+                    SvidCurve::P256 => OID_EC_P256,
+                    SvidCurve::P384 => OID_NIST_EC_P384,
+                    SvidCurve::P521 => OID_NIST_EC_P521,
+                };
+                (parameters == named).then_some(())?;
+                Some(SvidKey::ec(curve, x, y).ok()?.to_members())
+            }
+            PublicKey::RSA(key) => {
+                let unsigned = |number: &'_ [u8]| {
+                    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+                    number.get(zeros..).unwrap_or_default().to_vec()
+                };
+                let key = SvidKey::rsa(&unsigned(key.modulus), &unsigned(key.exponent));
+                Some(key.ok()?.to_members())
+            }
+            PublicKey::Unknown(bytes) if spki.algorithm.algorithm == OID_SIG_ED25519 => {
+                let members = [
+                    ("crv".to_owned(), Value::from("Ed25519")),
+                    ("kty".to_owned(), Value::from("OKP")),
+                    ("x".to_owned(), Value::from(base64url::encode(bytes))),
+                ];
+                Some(members.into_iter().collect())
+            }
+            _ => None,
+        }
     }
 
     fn is_ca(&self) -> Result<bool, ProfileError> {

@@ -6,6 +6,7 @@
 pub mod base64url;
 pub mod canonical;
 pub mod digest;
+pub mod foreign_jws;
 pub mod id;
 pub mod json;
 pub mod jwk;
@@ -16,10 +17,12 @@ pub mod revocation_kind;
 pub mod secret;
 pub mod signature;
 pub mod strict_json;
+pub mod svid_key;
 pub mod timestamp;
 
 pub use canonical::{CanonicalError, to_canonical, to_jcs};
 pub use digest::{Digest, DigestError};
+pub use foreign_jws::ForeignJws;
 pub use json::Json;
 pub use jwk::{Jwk, JwkError};
 pub use revocation_kind::{RevocationKind, RevocationKindError};
@@ -28,4 +31,5 @@ pub use signature::{Algorithm, SignatureVerifier};
 pub use strict_json::{
     StrictJsonError, parse_strict, parse_strict_borrowed, parse_strict_with_floats,
 };
+pub use svid_key::{SvidAlgorithm, SvidCurve, SvidKey, SvidKeyError, SvidKeyMaterial};
 pub use timestamp::Timestamp;

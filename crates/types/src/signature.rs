@@ -4,6 +4,7 @@
 use std::fmt;
 
 use crate::jwk::Jwk;
+use crate::svid_key::{SvidAlgorithm, SvidKey};
 
 /// A signature algorithm that some format of ours names. Anything else is refused where it is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,6 +50,17 @@ pub trait SignatureVerifier: Send + Sync {
 
     /// Whether `signature` is the ML-DSA-44 key's over `message`, empty context (FIPS 204).
     fn verify_ml_dsa_44(&self, public_key: &[u8], message: &[u8], signature: &[u8]) -> bool;
+
+    /// Whether `signature` is the key's over `message` with an algorithm of JWT-SVIDs and WIT-SVIDs,
+    /// in the form that JOSE gives it (RFC 7518 section 3). `false` where the key does not fit the
+    /// algorithm.
+    fn verify_svid(
+        &self,
+        algorithm: SvidAlgorithm,
+        key: &SvidKey,
+        message: &[u8],
+        signature: &[u8],
+    ) -> bool;
 
     /// Whether the key's point is on its curve. Called once, when a key is imported.
     fn is_valid_key(&self, key: &Jwk) -> bool;

@@ -1,5 +1,6 @@
 //! The checks of `cargo xtask tidy`, each a list of findings; none may remain.
 
+mod conformance;
 mod documented;
 mod floors;
 mod purity;
@@ -16,6 +17,7 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<()> {
     findings.extend(purity::check(&packages)?);
     findings.extend(size::check(root)?);
     findings.extend(documented::check(root)?);
+    findings.extend(conformance::check(root)?);
     findings.extend(changelog(root)?);
     if findings.is_empty() {
         return Ok(());

@@ -109,6 +109,20 @@ fn the_extensions_are_the_profiles() {
 }
 
 #[test]
+fn authorities_are_named_by_the_trust_domain_and_constrain_no_names() {
+    let deployment = Deployment::new();
+    let name = [&[0x86, 11][..], b"spiffe://td"].concat();
+    // KeyUsage, critical, keyCertSign and cRLSign.
+    let usage = [0x55, 0x1d, 0x0f, 1, 1, 0xff, 4, 4, 3, 2, 1, 6];
+    let constraints = [0x55, 0x1d, 0x1e];
+    for der in [&deployment.root, &deployment.certificate] {
+        let holds = |part: &[u8]| der.windows(part.len()).any(|window| window == part);
+        assert!(holds(&name) && holds(&usage));
+        assert!(!holds(&constraints));
+    }
+}
+
+#[test]
 fn refuses_subjects_that_are_no_workloads_of_the_trust_domain() {
     let deployment = Deployment::new();
     let subject = spki(&key());
