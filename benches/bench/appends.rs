@@ -129,20 +129,21 @@ pub(crate) async fn appends(
 }
 
 /// A file that is written as the write-ahead log writes, and by nothing else.
-struct Floor {
+pub(crate) struct Floor {
     file: File,
     at: usize,
 }
 
 impl Floor {
-    fn new(path: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn new(path: &Path) -> anyhow::Result<Self> {
         let file = OpenOptions::new().create_new(true).write(true).open(path)?;
         file.write_all_at(&vec![0; SEGMENT], 0)?;
         file.sync_all()?;
         Ok(Self { file, at: 0 })
     }
 
-    fn syncs(&mut self, bytes: usize) -> anyhow::Result<Vec<Duration>> {
+    /// Times of so many writes of that many bytes, each synced.
+    pub(crate) fn syncs(&mut self, bytes: usize) -> anyhow::Result<Vec<Duration>> {
         let page = vec![b'x'; bytes];
         let mut times = Vec::with_capacity(REPEATED);
         for _ in 0..REPEATED {

@@ -5,6 +5,7 @@ mod appends;
 mod biscuits;
 mod calls;
 mod chains;
+mod large;
 mod links;
 mod manifest;
 mod options;
@@ -15,6 +16,7 @@ mod revocations;
 mod sample;
 mod sessions;
 mod signatures;
+mod throughput;
 mod tool_server;
 mod world;
 
@@ -45,15 +47,17 @@ fn main() -> anyhow::Result<()> {
 type Measure = fn(&Options, &mut Report) -> anyhow::Result<()>;
 
 fn run(options: &Options) -> anyhow::Result<Report> {
-    let sections: [(&str, Measure); 8] = [
+    let sections: [(&str, Measure); 10] = [
         ("signatures", signatures::measure),
         ("links", links::measure),
         ("biscuits", biscuits::measure),
         ("policies", policies::measure),
         ("sessions", sessions::measure),
         ("appends", appends::measure),
+        ("throughput", throughput::measure),
         ("calls", calls::measure),
         ("revocations", revocations::measure),
+        (options::LARGE, large::measure),
     ];
     let mut report = Report::default();
     for (name, measure) in sections {

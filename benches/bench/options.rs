@@ -16,14 +16,21 @@ pub(crate) struct Options {
     /// Sections by the beginning of their name; all where there is none.
     sections: Vec<String>,
     quick: bool,
+    /// How many entries a large log has.
+    pub(crate) entries: u64,
 }
+
+/// The section that is measured only when it is named.
+pub(crate) const LARGE: &str = "large";
 
 pub(crate) const USAGE: &str =
     "cargo bench -p chancery-benches -- [--format text|json] [--dir DIR] [--quick] [SECTION...]
 
-Sections: signatures, links, biscuits, policies, sessions, appends, calls, revocations.
---dir    the folder whose disk is measured (default: the target directory's tmp)
---quick  a fifth of the rounds";
+Sections: signatures, links, biscuits, policies, sessions, appends, throughput, calls, revocations;
+and large, which is measured only when it is named.
+--dir      the folder whose disk is measured (default: the target directory's tmp)
+--entries  of the large log (default: 10000000, which take nine gigabytes)
+--quick    a fifth of the rounds";
 
 impl Options {
     /// Reads the arguments behind the program's name. None asks for the usage.
@@ -35,6 +42,7 @@ impl Options {
             folder: PathBuf::from(env!("CARGO_TARGET_TMPDIR")),
             sections: Vec::new(),
             quick: false,
+            entries: 10_000_000,
         };
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
@@ -52,6 +60,10 @@ impl Options {
                 "--dir" => {
                     options.folder = arguments.next().context("--dir needs a folder")?.into()
                 }
+                "--entries" => {
+                    let entries = arguments.next().context("--entries needs a number")?;
+                    options.entries = entries.parse().context("--entries needs a number")?;
+                }
                 option if option.starts_with('-') => anyhow::bail!("{option} is not known"),
                 _ => options.sections.push(argument),
             }
@@ -60,7 +72,12 @@ impl Options {
     }
 
     pub(crate) fn wants(&self, section: &str) -> bool {
-        self.sections.is_empty() || self.sections.iter().any(|name| section.starts_with(name))
+        let named = self.sections.iter().any(|name| section.starts_with(name));
+        named || (self.sections.is_empty() && section != LARGE)
+    }
+
+    pub(crate) const fn is_quick(&self) -> bool {
+        self.quick
     }
 
     /// For what takes microseconds.

@@ -1,5 +1,7 @@
+mod ratchet;
+
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use chancery_crypto::{
@@ -10,15 +12,14 @@ use chancery_tlog::{
     SubtreeError, TimestampedSignature, TreeHash, VerifierKey, VerifierKeyError, advance,
     cosigned_message, verify_checkpoint_exact,
 };
-use chancery_types::{Algorithm, Secret};
+use chancery_types::Algorithm;
 
-use crate::disk::{DirectoryLock, private_folder, read_if_present, replace};
-use crate::{CheckpointSigner, JournalError, SignError};
+use self::ratchet::{RATCHET_FILE, Ratchet};
+use crate::disk::{private_folder, take_lock};
+use crate::{CheckpointSigner, JournalError, LocalDisk, SignError, Storage, StorageLock};
 
 const ED25519_FILE: &str = "ed25519.pk8";
 const ML_DSA_44_FILE: &str = "ml-dsa-44.seed";
-const RATCHET_FILE: &str = "ratchet";
-const RATCHET_BEING_MADE: &str = "ratchet.new";
 
 /// Signs with keys in files of mode 0600 in a directory of its own. Beside them stands the last
 /// signed note, synced before its signatures leave: a smaller tree, another root for the same
@@ -26,13 +27,17 @@ const RATCHET_BEING_MADE: &str = "ratchet.new";
 /// restarts too.
 #[derive(Debug)]
 pub struct LocalSigner {
-    dir: PathBuf,
+    ratchet: Ratchet,
+    clock: Clock,
     ed25519: SigningKey,
     ml_dsa_44: MlDsa44Key,
     keys: LogKeys,
     last: Mutex<Last>,
-    _lock: DirectoryLock,
+    _lock: Box<dyn StorageLock>,
 }
+
+/// Seconds since the epoch; zero where the clock stands before it.
+pub type Clock = fn() -> u64;
 
 /// The last signed note, taken apart.
 #[derive(Debug)]
@@ -67,6 +72,12 @@ pub enum LocalSignerError {
     /// The keys are not those of a log.
     #[error("the checkpoint keys are not the log's")]
     Log(#[from] LogKeysError),
+    /// The memory of the latest signed time.
+    #[error("{}: not a time; restore it from a copy, or write the latest time in it that this log ever signed, in seconds since the epoch", path.display())]
+    Time {
+        /// The file.
+        path: PathBuf,
+    },
     /// The last signed note is missing while keys are there.
     #[error("{}: missing beside its keys; restore it, or remove the keys if they never signed", path.display())]
     RatchetMissing {
@@ -89,24 +100,43 @@ pub enum LocalSignerError {
 impl LocalSigner {
     /// Takes up the keys in `dir`, or makes them and signs the empty log where there are none.
     pub fn open_or_create(dir: &Path, origin: &Origin) -> Result<Self, LocalSignerError> {
-        private_folder(dir)?;
-        let lock = DirectoryLock::take(dir)?;
+        private_folder(&LocalDisk, dir)?;
+        let lock = take_lock(&LocalDisk, dir)?;
         let (ed25519, ml_dsa_44) = (dir.join(ED25519_FILE), dir.join(ML_DSA_44_FILE));
+        let key = |path: &Path| {
+            let path = path.to_owned();
+            move |source| LocalSignerError::Key { path, source }
+        };
         let ratchet = dir.join(RATCHET_FILE);
         if !ratchet.exists() {
             if ed25519.exists() || ml_dsa_44.exists() {
                 return Err(LocalSignerError::RatchetMissing { path: ratchet });
             }
-            let key = |path: &Path| {
-                let path = path.to_owned();
-                move |source| LocalSignerError::Key { path, source }
-            };
             let fresh = SigningKey::generate(Algorithm::Ed25519).map_err(key(&ed25519))?;
             create_private_file(&ed25519, fresh.pkcs8().expose())?;
             let seed = MlDsa44Key::generate().map_err(key(&ml_dsa_44))?;
             create_private_file(&ml_dsa_44, seed.seed().expose())?;
         }
-        Self::take_up(dir, origin, lock)
+        let pkcs8 = read_private_file(&ed25519)?;
+        let pkcs8 = SigningKey::from_pkcs8(Algorithm::Ed25519, pkcs8).map_err(key(&ed25519))?;
+        let seed = read_private_file(&ml_dsa_44)?;
+        let seed = MlDsa44Key::from_seed(seed).map_err(key(&ml_dsa_44))?;
+        let ratchet = Ratchet::new(Arc::new(LocalDisk), dir);
+        Self::take_up(ratchet, lock, origin, (pkcs8, seed), system_clock)
+    }
+
+    /// Signs with keys that are kept elsewhere, for a log on any disk; `dir` holds the ratchet
+    /// alone. Where there is none, these keys must never have signed for this log.
+    pub fn with_keys(
+        storage: Arc<dyn Storage>,
+        dir: &Path,
+        origin: &Origin,
+        keys: (SigningKey, MlDsa44Key),
+        clock: Clock,
+    ) -> Result<Self, LocalSignerError> {
+        private_folder(&*storage, dir)?;
+        let lock = take_lock(&*storage, dir)?;
+        Self::take_up(Ratchet::new(storage, dir), lock, origin, keys, clock)
     }
 
     /// The public keys, for the trust document.
@@ -114,17 +144,13 @@ impl LocalSigner {
         &self.keys
     }
 
-    fn take_up(dir: &Path, origin: &Origin, lock: DirectoryLock) -> Result<Self, LocalSignerError> {
-        let read = |name: &str| -> Result<(PathBuf, Secret), LocalSignerError> {
-            let path = dir.join(name);
-            Ok((path.clone(), read_private_file(&path)?))
-        };
-        let (path, pkcs8) = read(ED25519_FILE)?;
-        let ed25519 = SigningKey::from_pkcs8(Algorithm::Ed25519, pkcs8)
-            .map_err(|source| LocalSignerError::Key { path, source })?;
-        let (path, seed) = read(ML_DSA_44_FILE)?;
-        let ml_dsa_44 =
-            MlDsa44Key::from_seed(seed).map_err(|source| LocalSignerError::Key { path, source })?;
+    fn take_up(
+        ratchet: Ratchet,
+        lock: Box<dyn StorageLock>,
+        origin: &Origin,
+        (ed25519, ml_dsa_44): (SigningKey, MlDsa44Key),
+        clock: Clock,
+    ) -> Result<Self, LocalSignerError> {
         let name = origin.key_name();
         let keys = LogKeys::new(
             origin.clone(),
@@ -137,7 +163,8 @@ impl LocalSigner {
             root: TreeHash::empty(),
         };
         let signer = Self {
-            dir: dir.to_owned(),
+            ratchet,
+            clock,
             ed25519,
             ml_dsa_44,
             keys,
@@ -148,9 +175,8 @@ impl LocalSigner {
             }),
             _lock: lock,
         };
-        let path = dir.join(RATCHET_FILE);
-        match read_if_present(&path)? {
-            Some(note) => signer.remember(&path, &note)?,
+        match signer.ratchet.read()? {
+            Some(note) => signer.remember(&note)?,
             None => {
                 signer.sign(&empty.to_string(), &[])?;
             }
@@ -158,30 +184,27 @@ impl LocalSigner {
         Ok(signer)
     }
 
-    fn remember(&self, path: &Path, note: &[u8]) -> Result<(), LocalSignerError> {
+    fn remember(&self, note: &[u8]) -> Result<(), LocalSignerError> {
         let refused = |source| LocalSignerError::Ratchet {
-            path: path.to_owned(),
+            path: self.ratchet.path(),
             source,
         };
         let verified = verify_checkpoint_exact(note, &self.keys, &AwsLc).map_err(refused)?;
         let note = Note::parse(note).map_err(|e| refused(CheckpointError::Note(e)))?;
+        let signed = verified.timestamp().unwrap_or(0);
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Last {
             checkpoint: verified.checkpoint().clone(),
             lines: note.signatures().to_vec(),
-            timestamp: verified.timestamp().unwrap_or(0),
+            timestamp: signed.max(self.ratchet.read_time()?),
         };
         Ok(())
     }
 
     /// Seconds since the epoch, or zero, which claims nothing, where the clock stands before the
     /// last signed time.
-    fn timestamp(last: u64) -> u64 {
-        SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map(|since| since.as_secs())
-            .ok()
-            .filter(|now| *now >= last)
-            .unwrap_or(0)
+    fn timestamp(&self, last: u64) -> u64 {
+        let now = (self.clock)();
+        if now >= last { now } else { 0 }
     }
 
     fn lines(
@@ -236,19 +259,14 @@ impl CheckpointSigner for LocalSigner {
         if next == last.checkpoint && !last.lines.is_empty() {
             return Ok(last.lines.clone());
         }
-        let timestamp = Self::timestamp(last.timestamp);
+        let timestamp = self.timestamp(last.timestamp);
         let lines = self.lines(&next, timestamp)?;
         let note = Note::new(note_text, lines.clone()).map_err(SignError::Note)?;
-        let path = self.dir.join(RATCHET_FILE);
-        replace(
-            &path,
-            &self.dir.join(RATCHET_BEING_MADE),
-            note.to_string().as_bytes(),
-        )
-        .map_err(|error| match error {
-            JournalError::Io { path, source } => SignError::Io { path, source },
-            other => SignError::Unavailable(Box::new(other)),
-        })?;
+        if timestamp < last.timestamp {
+            // The note says nothing about the time, so that it is kept beside it.
+            self.ratchet.write_time(last.timestamp)?;
+        }
+        self.ratchet.write(&note)?;
         *last = Last {
             checkpoint: next,
             lines: lines.clone(),
@@ -256,4 +274,10 @@ impl CheckpointSigner for LocalSigner {
         };
         Ok(lines)
     }
+}
+
+fn system_clock() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }

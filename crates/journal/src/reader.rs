@@ -3,6 +3,7 @@ mod entries;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chancery_tlog::{
     Checkpoint, LeafHash, NodeSource, Note, Origin, ProveError, Subtree, TILE_WIDTH, TileKind,
@@ -11,7 +12,7 @@ use chancery_tlog::{
 };
 
 use crate::disk::{FORMAT_FILE, read_format, read_if_present};
-use crate::{Damage, JournalError};
+use crate::{Damage, JournalError, LocalDisk, Storage};
 
 pub(crate) use check::check_right_edge;
 pub use entries::Entries;
@@ -22,17 +23,23 @@ const CHECKPOINT_FILE: &str = "checkpoint";
 /// the tiles; whether the log is to be trusted is for the verification of its checkpoint to say.
 #[derive(Debug, Clone)]
 pub struct Reader {
+    storage: Arc<dyn Storage>,
     dir: PathBuf,
     origin: Origin,
 }
 
 impl Reader {
-    /// Takes up a log directory.
+    /// Takes up a log directory of this machine.
     pub fn open(dir: &Path) -> Result<Self, JournalError> {
-        let origin = read_format(dir)?.ok_or_else(|| JournalError::Missing {
+        Self::open_on(Arc::new(LocalDisk), dir)
+    }
+
+    /// Takes up a log directory on a disk.
+    pub fn open_on(storage: Arc<dyn Storage>, dir: &Path) -> Result<Self, JournalError> {
+        let origin = read_format(&*storage, dir)?.ok_or_else(|| JournalError::Missing {
             path: dir.join(FORMAT_FILE),
         })?;
-        Ok(Self::new(dir, origin))
+        Ok(Self::new(storage, dir, origin))
     }
 
     /// The log.
@@ -48,7 +55,7 @@ impl Reader {
     /// The visible checkpoint, a signed note, and what its text says; none before the first.
     pub fn checkpoint(&self) -> Result<Option<(String, Checkpoint)>, JournalError> {
         let path = self.checkpoint_path();
-        let Some(bytes) = read_if_present(&path)? else {
+        let Some(bytes) = read_if_present(&*self.storage, &path)? else {
             return Ok(None);
         };
         let damaged = |damage: Damage| JournalError::damaged(&path, damage);
@@ -74,11 +81,11 @@ impl Reader {
     /// out of that.
     pub fn resource(&self, path: &TilePath) -> Result<Vec<u8>, JournalError> {
         let file = self.dir.join(path.to_string());
-        if let Some(bytes) = read_if_present(&file)? {
+        if let Some(bytes) = read_if_present(&*self.storage, &file)? {
             return Ok(bytes);
         }
         let full = self.dir.join(path.to_full().to_string());
-        match read_if_present(&full)? {
+        match read_if_present(&*self.storage, &full)? {
             Some(bytes) if !path.is_full() => cut(&full, &bytes, path),
             _ => Err(JournalError::Missing { path: file }),
         }
@@ -139,11 +146,16 @@ impl Reader {
         })
     }
 
-    pub(crate) fn new(dir: &Path, origin: Origin) -> Self {
+    pub(crate) fn new(storage: Arc<dyn Storage>, dir: &Path, origin: Origin) -> Self {
         Self {
+            storage,
             dir: dir.to_owned(),
             origin,
         }
+    }
+
+    pub(crate) const fn storage(&self) -> &Arc<dyn Storage> {
+        &self.storage
     }
 
     pub(crate) fn checkpoint_path(&self) -> PathBuf {

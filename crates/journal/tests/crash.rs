@@ -15,7 +15,11 @@ use chancery_tlog::{LogKeys, VerifiedCheckpoint, verify_checkpoint_exact};
 
 const DIR: &str = "CHANCERY_JOURNAL_CRASH_DIR";
 const MODE: &str = "CHANCERY_JOURNAL_CRASH_MODE";
-const ROUNDS: u32 = 25;
+const KILLS_VARIABLE: &str = "CHANCERY_JOURNAL_KILLS";
+/// How many times the writer is killed, where nobody says so.
+const KILLS: u32 = 100;
+/// A log is given up for a new one after so many, so that looking at all of it stays cheap.
+const KILLS_OF_A_LOG: u32 = 50;
 
 fn open(dir: &Path) -> (Journal, LogKeys) {
     let origin = "td.example/log/crash".parse().unwrap();
@@ -73,7 +77,7 @@ fn child() {
                 let writer = run * 10 + thread;
                 for number in 0.. {
                     let index = journal.append_blocking(entry(writer, number)).unwrap();
-                    println!("ack {index} {writer} {number}");
+                    println!("ack {index} {writer} {number}.");
                 }
             });
         }
@@ -87,72 +91,105 @@ fn verify(reader: &Reader, keys: &LogKeys) -> VerifiedCheckpoint {
 
 #[test]
 fn kill_nine_loses_nothing() {
+    let kills = std::env::var(KILLS_VARIABLE).map_or(KILLS, |kills| kills.parse().unwrap());
+    let (mut done, mut confirmed) = (0, 0);
+    while done < kills {
+        let rounds = KILLS_OF_A_LOG.min(kills - done);
+        confirmed += kill_again_and_again(rounds);
+        done += rounds;
+    }
+    assert!(
+        confirmed as u64 > u64::from(kills),
+        "only {confirmed} entries were confirmed"
+    );
+    println!("{done} kills, {confirmed} confirmed entries");
+}
+
+/// Kills the writer of one log so often and looks at the log each time; how many entries it had
+/// confirmed.
+fn kill_again_and_again(rounds: u32) -> usize {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
     let keys = open(dir).1;
     let reader = Reader::open(&dir.join("log")).unwrap();
     let mut confirmed: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
     let mut older = verify(&reader, &keys);
-    let mut known: Vec<Vec<u8>> = Vec::new();
-    for round in 0..ROUNDS {
+    for round in 0..rounds {
         let mut child = spawn(dir, &round.to_string());
         let output = child.stdout.take().unwrap();
+        let (ready, is_ready) = std::sync::mpsc::channel();
         let lines = std::thread::spawn(move || {
-            let lines = BufReader::new(output).lines();
-            lines.map_while(Result::ok).collect::<Vec<_>>()
+            let lines = BufReader::new(output).lines().map_while(Result::ok);
+            let lines = lines.inspect(|line| {
+                if line == "ready" {
+                    let _ = ready.send(());
+                }
+            });
+            lines.collect::<Vec<_>>()
         });
-        let delay = u64::from(u16::from_be_bytes(random_bytes().unwrap())) % 400;
-        std::thread::sleep(Duration::from_millis(delay));
+        // Mostly while it writes, now and then while it starts.
+        let [choice, delay] = random_bytes().unwrap();
+        if !choice.is_multiple_of(4) {
+            is_ready.recv_timeout(Duration::from_secs(20)).unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(u64::from(delay) % 80));
         child.kill().unwrap();
         assert_eq!(child.wait().unwrap().signal(), Some(9));
+        let known = older.size();
         for line in lines.join().unwrap() {
-            // The last line may be cut; one that is whole ends in its number.
-            let Some(ack) = line.strip_prefix("ack ") else {
+            let Some((index, entry)) = acknowledged(&line) else {
                 continue;
             };
-            let parts: Vec<_> = ack.split(' ').collect();
-            let [index, writer, number] = parts.as_slice() else {
-                continue;
-            };
-            let Ok(number) = number.parse() else { continue };
-            let entry = entry(writer.parse().unwrap(), number);
-            let twice = confirmed.insert(index.parse().unwrap(), entry);
+            assert!(index >= known, "index {index} of {known} was given again");
+            let twice = confirmed.insert(index, entry);
             assert_eq!(twice, None, "index {index} was given twice");
         }
 
-        if let Ok(Some((note, _))) = reader.checkpoint() {
-            let left = verify_checkpoint_exact(note.as_bytes(), &keys, &AwsLc).unwrap();
-            consistent(&reader, &older, &left);
-            older = left;
-        }
+        // What a reader sees before anybody recovers the log.
+        let (note, _) = reader.checkpoint().unwrap().unwrap();
+        let left = verify_checkpoint_exact(note.as_bytes(), &keys, &AwsLc).unwrap();
+        consistent(&reader, &older, &left);
         let journal = open(dir).0;
-        let found: Vec<Vec<u8>> = journal
-            .entries(0..u64::MAX)
-            .map(|entry| entry.unwrap().1)
-            .collect();
-        assert_eq!(found.len() as u64, journal.size());
-        assert!(found.starts_with(&known), "round {round}: an entry changed");
-        for (index, entry) in &confirmed {
-            let at = usize::try_from(*index).unwrap();
-            assert_eq!(found.get(at), Some(entry), "round {round}, index {index}");
-        }
-        let mut sorted = found.clone();
-        sorted.sort_unstable();
-        sorted.dedup();
-        assert_eq!(sorted.len(), found.len(), "an entry has two indices");
-        let audited = reader.audit().unwrap().unwrap();
         let newer = verify(&reader, &keys);
-        assert_eq!(&audited, newer.checkpoint());
         assert_eq!(newer.size(), journal.size());
-        consistent(&reader, &older, &newer);
+        consistent(&reader, &left, &newer);
+        // What is older was looked at before, and is the same by the proof.
+        for (index, entry) in confirmed.range(known..) {
+            assert_eq!(
+                journal.read_entry(*index).ok().as_ref(),
+                Some(entry),
+                "round {round}, index {index}"
+            );
+        }
         older = newer;
-        known = found;
     }
-    assert!(
-        confirmed.len() > 100,
-        "only {} entries were confirmed",
-        confirmed.len()
-    );
+    let audited = reader.audit().unwrap().unwrap();
+    assert_eq!(&audited, older.checkpoint());
+    let entries = reader.entries(0..u64::MAX).unwrap();
+    let mut found: Vec<_> = entries.map(|entry| entry.unwrap().1).collect();
+    for (index, entry) in &confirmed {
+        let at = usize::try_from(*index).unwrap();
+        assert_eq!(found.get(at), Some(entry), "index {index}");
+    }
+    found.sort_unstable();
+    let all = found.len();
+    found.dedup();
+    assert_eq!(found.len(), all, "an entry has two indices");
+    confirmed.len()
+}
+
+/// What a line of the child confirms; the last one may be cut anywhere.
+fn acknowledged(line: &str) -> Option<(u64, Vec<u8>)> {
+    let parts: Vec<_> = line
+        .strip_prefix("ack ")?
+        .strip_suffix('.')?
+        .split(' ')
+        .collect();
+    let [index, writer, number] = parts.as_slice() else {
+        return None;
+    };
+    let entry = entry(writer.parse().ok()?, number.parse().ok()?);
+    Some((index.parse().ok()?, entry))
 }
 
 fn consistent(reader: &Reader, older: &VerifiedCheckpoint, newer: &VerifiedCheckpoint) {

@@ -77,6 +77,40 @@ async fn appends_publishes_and_proves() {
 }
 
 #[tokio::test]
+async fn a_receipt_comes_with_the_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let signer = signer(folder.path());
+    let journal = open(folder.path(), &signer);
+    fill(&journal, 0..4).await;
+    let receipt = journal.receipt(3);
+    tokio::pin!(receipt);
+    // Durable is not published: nothing comes before a checkpoint does.
+    let early = tokio::time::timeout(Duration::from_millis(50), &mut receipt).await;
+    assert!(early.is_err(), "{early:?}");
+    let published = journal.publish().await.unwrap();
+    let proof = receipt.await.unwrap();
+    assert_eq!((proof.index, &proof.checkpoint), (3, &published.note));
+    let proved = proof.verify(&entry(3), signer.keys(), &AwsLc);
+    assert_eq!(proved.unwrap().index(), 3);
+    assert!(proof.verify(&entry(4), signer.keys(), &AwsLc).is_err());
+    // One that is covered already is there at once; one that nobody appended is not.
+    assert_eq!(journal.receipt(0).await.unwrap().index, 0);
+    let never = tokio::time::timeout(Duration::from_millis(50), journal.receipt(4)).await;
+    assert!(never.is_err());
+}
+
+#[tokio::test]
+async fn receipts_come_with_the_interval() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(folder.path());
+    config.publish_interval = Duration::from_millis(20);
+    let journal = Journal::open(config, signer(folder.path())).unwrap();
+    fill(&journal, 0..2).await;
+    let (first, second) = tokio::join!(journal.receipt(0), journal.receipt(1));
+    assert_eq!((first.unwrap().index, second.unwrap().index), (0, 1));
+}
+
+#[tokio::test]
 async fn reads_across_tiles_and_memory() {
     let folder = tempfile::tempdir().unwrap();
     let signer = signer(folder.path());
@@ -165,11 +199,25 @@ async fn publishes_by_itself_and_frees_segments() {
         }
     }
     assert_eq!(journal.published().unwrap().checkpoint.size, 480);
-    let segments = || std::fs::read_dir(folder.path().join("log/wal")).unwrap();
-    let used = segments()
-        .filter(|item| item.as_ref().unwrap().path().extension().is_some())
-        .count();
-    assert_eq!(used, 1);
+    let names = || {
+        let items = std::fs::read_dir(folder.path().join("log/wal")).unwrap();
+        let names = items.map(|item| item.unwrap().file_name().into_string().unwrap());
+        names.collect::<Vec<_>>()
+    };
+    // The segment that the log began with is free, and those after it are used again.
+    assert!(
+        !names().iter().any(|name| name.ends_with(".wal")),
+        "{:?}",
+        names()
+    );
+    let before = names().len();
+    assert!(before > 2, "{:?}", names());
+    for _ in 0..4 {
+        let entries = (0..40).map(|byte| vec![byte; 5_000]).collect();
+        journal.append_all(entries).await.unwrap();
+    }
+    journal.publish().await.unwrap();
+    assert!(names().len() <= before + 1, "{:?}", names());
 }
 
 #[tokio::test]

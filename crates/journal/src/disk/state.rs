@@ -4,15 +4,15 @@ use chancery_tlog::Frontier;
 use crc32c::crc32c;
 
 use super::{TEMPORARY, read_if_present, replace};
-use crate::{Damage, JournalError};
+use crate::{Damage, JournalError, Storage};
 
 const STATE_FILE: &str = "state";
 const MAGIC: &[u8; 8] = b"CHANST01";
 
 /// How far the entries are durable in bundles and tiles, and the frontier of that tree.
-pub(crate) fn read_state(dir: &Path) -> Result<Frontier, JournalError> {
+pub(crate) fn read_state(storage: &dyn Storage, dir: &Path) -> Result<Frontier, JournalError> {
     let path = dir.join(STATE_FILE);
-    let Some(bytes) = read_if_present(&path)? else {
+    let Some(bytes) = read_if_present(storage, &path)? else {
         return Err(JournalError::Missing { path });
     };
     bytes
@@ -24,10 +24,14 @@ pub(crate) fn read_state(dir: &Path) -> Result<Frontier, JournalError> {
 }
 
 /// Replaces the state.
-pub(crate) fn write_state(dir: &Path, frontier: &Frontier) -> Result<(), JournalError> {
+pub(crate) fn write_state(
+    storage: &dyn Storage,
+    dir: &Path,
+    frontier: &Frontier,
+) -> Result<(), JournalError> {
     let frontier = frontier.to_bytes();
     let crc = crc32c(&frontier).to_be_bytes();
     let bytes = [&MAGIC[..], &frontier, &crc].concat();
     let temporary = dir.join(TEMPORARY).join(STATE_FILE);
-    replace(&dir.join(STATE_FILE), &temporary, &bytes)
+    replace(storage, &dir.join(STATE_FILE), &temporary, &bytes)
 }

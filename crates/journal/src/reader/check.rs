@@ -1,8 +1,6 @@
-use std::fs;
-
 use chancery_tlog::{
-    Checkpoint, RebuildError, TILE_WIDTH, TileKind, TilePath, rebuild, tile_at, tile_root,
-    tiles_for,
+    Checkpoint, LogEdge, RebuildError, Resource, TILE_WIDTH, TileKind, TilePath, decode_bundle,
+    tile_at, tile_root, tiles_for,
 };
 
 use crate::{Damage, JournalError, Reader};
@@ -12,27 +10,44 @@ const WINDOW: u64 = 256;
 
 impl Reader {
     /// Recomputes every tile and the root from the entry bundles and compares them with what is
-    /// there and with the visible checkpoint. Names the first file that differs.
+    /// there and with the visible checkpoint. Names the first file that differs. Holds one bundle
+    /// in memory, however long the log is.
     pub fn audit(&self) -> Result<Option<Checkpoint>, JournalError> {
         let Some((_, checkpoint)) = self.checkpoint()? else {
             return Ok(None);
         };
-        let bundles: Result<Vec<_>, _> = tiles_for(checkpoint.size)
-            .take_while(|path| path.kind() == TileKind::Entries)
-            .map(|path| self.resource(&path))
-            .collect();
-        let rebuilt =
-            rebuild(checkpoint.size, bundles?).map_err(|error| self.rebuild_error(error))?;
-        for tile in &rebuilt.tiles {
-            if self.resource(&tile.path)? != tile.bytes {
-                return Err(JournalError::mismatch(self.dir(), &tile.path));
+        let (mut edge, mut rebuilt) = (LogEdge::new(), Vec::new());
+        for path in tiles_for(checkpoint.size).take_while(|path| path.kind() == TileKind::Entries) {
+            let damaged = |damage: Damage| {
+                let file = self.dir().join(path.to_string());
+                JournalError::damaged(&file, damage)
+            };
+            let bytes = self.resource(&path)?;
+            for entry in decode_bundle(&bytes, path.width()).map_err(|e| damaged(e.into()))? {
+                // What a bundle carries is never too large for one.
+                edge.push(entry, &mut rebuilt)
+                    .map_err(|_| damaged(Damage::Mismatch))?;
+            }
+            for tile in rebuilt.drain(..) {
+                self.compare(&tile)?;
             }
         }
-        if rebuilt.root != checkpoint.root {
+        for tile in edge.partials() {
+            self.compare(&tile)?;
+        }
+        if edge.root() != checkpoint.root {
             let path = self.checkpoint_path();
             return Err(JournalError::damaged(&path, Damage::Mismatch));
         }
         Ok(Some(checkpoint))
+    }
+
+    fn compare(&self, tile: &Resource) -> Result<(), JournalError> {
+        // Bundles are what the tiles are recomputed from.
+        if tile.path.kind() == TileKind::Entries || self.resource(&tile.path)? == tile.bytes {
+            return Ok(());
+        }
+        Err(JournalError::mismatch(self.dir(), &tile.path))
     }
 
     pub(crate) fn rebuild_error(&self, error: RebuildError) -> JournalError {
@@ -66,14 +81,15 @@ pub(crate) fn check_right_edge(reader: &Reader, size: u64) -> Result<(), Journal
 
 fn check_length(reader: &Reader, path: &TilePath) -> Result<(), JournalError> {
     let file = reader.dir().join(path.to_string());
-    let Ok(found) = fs::metadata(&file) else {
+    let found = reader.storage().length(&file);
+    let Some(found) = found.map_err(JournalError::io(&file))? else {
         // A partial one may have made room for the full one already; both missing is an error.
         return reader.resource(path).map(|_| ());
     };
     let width = u64::from(path.width());
     let fits = match path.kind() {
-        TileKind::Entries => found.len() >= width * 2,
-        TileKind::Hashes(_) => found.len() == width * 32,
+        TileKind::Entries => found >= width * 2,
+        TileKind::Hashes(_) => found == width * 32,
     };
     fits.then_some(())
         .ok_or_else(|| JournalError::damaged(&file, Damage::Checksum))

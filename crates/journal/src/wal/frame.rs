@@ -1,6 +1,8 @@
 use chancery_tlog::{EntryTooLarge, decode_bundle, encode_entry};
 use crc32c::{crc32c, crc32c_append};
 
+use super::PAGE;
+
 const MAGIC: &[u8; 4] = b"CHFR";
 const HEADER_BYTES: usize = 24;
 
@@ -58,29 +60,35 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// Writes a frame.
+/// Writes a frame into `frame`, padded with zeros to whole pages.
 pub(crate) fn encode_frame<'a>(
+    frame: &mut Vec<u8>,
     salt: &[u8; 16],
     first: u64,
     entries: impl Iterator<Item = &'a [u8]>,
-) -> Result<Vec<u8>, EntryTooLarge> {
-    let mut frame = vec![0; HEADER_BYTES];
+) -> Result<(), EntryTooLarge> {
+    frame.clear();
+    frame.resize(HEADER_BYTES, 0);
     let mut count = 0_u32;
     for entry in entries {
-        encode_entry(entry, &mut frame)?;
+        encode_entry(entry, frame)?;
         count += 1;
     }
-    let payload = frame.split_off(HEADER_BYTES);
-    let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
-    let covered = [
-        &first.to_be_bytes()[..],
-        &count.to_be_bytes(),
-        &length.to_be_bytes(),
-        &payload,
-    ]
-    .concat();
-    let crc = checksum(salt, &covered).to_be_bytes();
-    Ok([&MAGIC[..], &crc, &covered].concat())
+    let length = u32::try_from(frame.len() - HEADER_BYTES).unwrap_or(u32::MAX);
+    put(frame, 0, MAGIC);
+    put(frame, 8, &first.to_be_bytes());
+    put(frame, 16, &count.to_be_bytes());
+    put(frame, 20, &length.to_be_bytes());
+    let crc = checksum(salt, frame.get(8..).unwrap_or_default());
+    put(frame, 4, &crc.to_be_bytes());
+    frame.resize(frame.len().next_multiple_of(PAGE), 0);
+    Ok(())
+}
+
+fn put(frame: &mut [u8], at: usize, bytes: &[u8]) {
+    if let Some(place) = frame.get_mut(at..at + bytes.len()) {
+        place.copy_from_slice(bytes);
+    }
 }
 
 fn checksum(salt: &[u8; 16], covered: &[u8]) -> u32 {
@@ -93,17 +101,24 @@ mod tests {
 
     const SALT: &[u8; 16] = b"0123456789abcdef";
 
+    const LENGTH: usize = HEADER_BYTES + 5 + 2 + 7;
+
     fn frame() -> Vec<u8> {
-        encode_frame(SALT, 7, [&b"one"[..], b"", b"three"].into_iter()).unwrap()
+        // What stood in the buffer before leaves no trace.
+        let mut frame = vec![9; 5_000];
+        let entries = [&b"one"[..], b"", b"three"];
+        encode_frame(&mut frame, SALT, 7, entries.into_iter()).unwrap();
+        assert_eq!(frame.len(), PAGE);
+        assert!(frame.split_off(LENGTH).iter().all(|byte| *byte == 0));
+        frame
     }
 
     #[test]
     fn round_trips_before_padding() {
         let mut bytes = frame();
-        let length = bytes.len();
         bytes.resize(4_096, 0);
         let read = Frame::parse(SALT, &bytes).unwrap();
-        assert_eq!((read.first, read.length), (7, length));
+        assert_eq!((read.first, read.length), (7, LENGTH));
         assert_eq!(read.entries, [&b"one"[..], b"", b"three"]);
     }
 

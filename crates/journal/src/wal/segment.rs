@@ -1,13 +1,11 @@
-use std::fs::{self, File, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use chancery_crypto::random_bytes;
 use crc32c::crc32c;
 
-use crate::disk::sync_folder;
-use crate::{Damage, JournalError};
+use super::SegmentFile;
+use crate::{Damage, JournalError, Storage, StorageFile};
 
 /// The folder of the segments.
 pub(crate) const WAL_FOLDER: &str = "wal";
@@ -15,78 +13,78 @@ pub(crate) const WAL_FOLDER: &str = "wal";
 /// Frames begin at multiples of this: no write touches a page that holds confirmed entries.
 pub(crate) const PAGE: usize = 4_096;
 
+/// How the names of segments end.
+pub(super) const SEGMENT_SUFFIX: &str = ".wal";
+
 const MAGIC: &[u8; 8] = b"CHANWAL1";
-const SPARE: &str = "spare";
-const SPARE_BEING_MADE: &str = "spare.new";
 
 /// The segment that takes new frames.
 #[derive(Debug)]
 pub(crate) struct Segment {
-    file: File,
+    file: Box<dyn StorageFile>,
     path: PathBuf,
+    /// Until it is written.
+    header: Option<Vec<u8>>,
     salt: [u8; 16],
     offset: u64,
     capacity: u64,
 }
 
-/// Where the segment that begins with entry `first` stands.
-pub(crate) fn segment_path(dir: &Path, first: u64) -> PathBuf {
-    dir.join(WAL_FOLDER).join(format!("{first:020}.wal"))
+/// Where the segment that begins with entry `first` stands, if it has a name of its own.
+pub(super) fn segment_path(folder: &Path, first: u64) -> PathBuf {
+    folder.join(format!("{first:020}{SEGMENT_SUFFIX}"))
 }
 
-/// Makes a zeroed file ready to become the next segment, if there is none of that capacity.
-pub(crate) fn prepare_spare(dir: &Path, capacity: u64) -> Result<(), JournalError> {
-    let folder = dir.join(WAL_FOLDER);
-    let (spare, new) = (folder.join(SPARE), folder.join(SPARE_BEING_MADE));
-    if fs::metadata(&spare).is_ok_and(|found| found.len() == capacity) {
-        return Ok(());
-    }
-    let mut file = OpenOptions::new()
-        .create(true)
-        .truncate(true)
-        .write(true)
-        .mode(0o600)
-        .open(&new)
-        .map_err(JournalError::io(&new))?;
+/// Gives a new file its length, its blocks allocated.
+pub(super) fn write_zeros(file: &dyn StorageFile, length: u64) -> io::Result<()> {
     let zeros = vec![0; 1 << 20];
-    let mut left = capacity;
-    while left > 0 {
-        let part = left.min(zeros.len() as u64);
-        let chunk = zeros.get(..part as usize).unwrap_or_default();
-        file.write_all(chunk).map_err(JournalError::io(&new))?;
-        left -= part;
+    let mut offset = 0;
+    while offset < length {
+        let part = (length - offset).min(zeros.len() as u64);
+        file.write_all_at(zeros.get(..part as usize).unwrap_or_default(), offset)?;
+        offset += part;
     }
-    file.sync_all().map_err(JournalError::io(&new))?;
-    fs::rename(&new, &spare).map_err(JournalError::io(&spare))?;
-    sync_folder(&folder)
+    Ok(())
 }
 
 impl Segment {
-    /// Starts the segment that begins with entry `first`, in the place of one without frames. It
-    /// is empty and durable.
-    pub(crate) fn create(dir: &Path, first: u64, capacity: u64) -> Result<Self, JournalError> {
-        prepare_spare(dir, capacity)?;
-        let folder = dir.join(WAL_FOLDER);
-        let spare = folder.join(SPARE);
-        let path = segment_path(dir, first);
-        let salt = random_bytes()
-            .map_err(|error| JournalError::io(&spare)(std::io::Error::other(error)))?;
-        let file = OpenOptions::new()
-            .write(true)
-            .open(&spare)
-            .map_err(JournalError::io(&spare))?;
-        file.write_all_at(&encode_header(&salt, first), 0)
-            .and_then(|()| file.sync_all())
-            .map_err(JournalError::io(&spare))?;
-        fs::rename(&spare, &path).map_err(JournalError::io(&path))?;
-        sync_folder(&folder)?;
+    /// Makes a spare file the segment that begins with entry `first`. Nothing is written yet: the
+    /// header goes before the first frame.
+    pub(super) fn take(
+        storage: &dyn Storage,
+        spare: &Path,
+        first: u64,
+        capacity: u64,
+    ) -> Result<Self, JournalError> {
+        let io = || JournalError::io(spare);
+        let salt = random_bytes().map_err(|error| io()(io::Error::other(error)))?;
         Ok(Self {
-            file,
-            path,
+            file: storage.open(spare).map_err(io())?,
+            path: spare.to_owned(),
+            header: Some(encode_header(&salt, first)),
             salt,
             offset: PAGE as u64,
             capacity,
         })
+    }
+
+    /// Makes the header durable, so that the segment is one in use.
+    pub(super) fn write_header(&mut self) -> Result<(), JournalError> {
+        let Some(header) = self.header.take() else {
+            return Ok(());
+        };
+        self.file
+            .write_all_at(&header, 0)
+            .and_then(|()| self.file.sync())
+            .map_err(JournalError::io(&self.path))
+    }
+
+    /// The file, for a segment whose first entry is `first`.
+    pub(crate) fn file(&self, first: u64) -> SegmentFile {
+        SegmentFile {
+            first,
+            path: self.path.clone(),
+        }
     }
 
     /// The salt of its checksums.
@@ -99,16 +97,31 @@ impl Segment {
         self.offset + length.next_multiple_of(PAGE) as u64 <= self.capacity
     }
 
-    /// Writes a frame; it is durable when this returns.
-    pub(crate) fn write(&mut self, mut frame: Vec<u8>) -> Result<(), JournalError> {
-        frame.resize(frame.len().next_multiple_of(PAGE), 0);
-        self.file
-            .write_all_at(&frame, self.offset)
-            .and_then(|()| self.file.sync_data())
+    /// Writes a frame, padded to whole pages; it is durable when this returns.
+    pub(crate) fn write(&mut self, frame: &[u8]) -> Result<(), JournalError> {
+        let header = self.header.take();
+        let written = match &header {
+            Some(header) => self.file.write_all_at(header, 0),
+            None => Ok(()),
+        };
+        written
+            .and_then(|()| self.file.write_all_at(frame, self.offset))
+            .and_then(|()| self.file.sync())
             .map_err(JournalError::io(&self.path))?;
         self.offset += frame.len() as u64;
         Ok(())
     }
+}
+
+/// Takes the header away from a segment that is not needed any more, so that it is spare.
+pub(super) fn clear_header(storage: &dyn Storage, path: &Path) -> Result<(), JournalError> {
+    storage
+        .open(path)
+        .and_then(|file| {
+            file.write_all_at(&[0; PAGE], 0)?;
+            file.sync()
+        })
+        .map_err(JournalError::io(path))
 }
 
 /// Reads the first page of a segment: its salt and first entry.

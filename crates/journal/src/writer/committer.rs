@@ -1,18 +1,21 @@
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use chancery_tlog::EntryTooLarge;
 use tokio::sync::{mpsc, oneshot};
 
-use super::abort;
-use super::pending::Pending;
+use super::ending::Ending;
+use super::pending::{Ended, Pending};
 use super::publisher::Command;
 use crate::JournalError;
-use crate::wal::{Segment, encode_frame};
+use crate::wal::{Segment, WalFiles, encode_frame};
 
 /// Most entries of one group.
 const MAX_GROUP: usize = 16_384;
+
+/// So many bytes are worth carrying into tiles before the next checkpoint is due, so that there
+/// is less to do then.
+const STAGE_BYTES: usize = 1 << 20;
 
 /// Why an entry is not in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -36,19 +39,21 @@ pub(super) struct Append {
 /// group was being synced is the next one.
 #[derive(Debug)]
 pub(super) struct Committer {
-    pub(super) dir: PathBuf,
     pub(super) segment: Segment,
-    pub(super) segment_bytes: u64,
+    pub(super) frame: Vec<u8>,
     pub(super) frame_payload: usize,
     pub(super) next: u64,
-    pub(super) segments: Arc<Mutex<Vec<u64>>>,
-    pub(super) spare: Arc<Mutex<()>>,
+    /// Bytes that the publisher was not told of.
+    pub(super) untold: usize,
+    pub(super) wal: Arc<WalFiles>,
     pub(super) pending: Arc<Pending>,
     pub(super) publisher: std_mpsc::Sender<Command>,
+    pub(super) ending: Ending,
 }
 
 impl Committer {
-    /// Runs until every sender is gone and everything that was sent is durable.
+    /// Runs until every sender is gone and everything that was sent is durable, or the writer
+    /// ends.
     pub(super) fn run(mut self, mut appends: mpsc::Receiver<Append>) {
         let mut held = None;
         while let Some(first) = held.take().or_else(|| appends.blocking_recv()) {
@@ -69,47 +74,56 @@ impl Committer {
                 let _ = self.publisher.send(Command::Integrate);
                 self.pending.wait_for_room();
             }
-            if let Err(error) = self.commit(group) {
-                abort("the write-ahead log cannot be written", &error);
+            match self.commit(group) {
+                Ok(Ok(())) => self.tell(bytes),
+                Ok(Err(Ended)) => return,
+                Err(error) => {
+                    let Ended = self
+                        .ending
+                        .end("the write-ahead log cannot be written", &error);
+                    return;
+                }
             }
         }
     }
 
-    fn commit(&mut self, group: Vec<Append>) -> Result<(), JournalError> {
-        let mut frame = self.encode(&group)?;
-        if !self.segment.has_room(frame.len()) {
-            self.rotate()?;
+    fn commit(&mut self, group: Vec<Append>) -> Result<Result<(), Ended>, JournalError> {
+        self.encode(&group)?;
+        if self.segment.has_room(self.frame.len()) {
+            self.segment.write(&self.frame)?;
+        } else {
+            self.segment = self.wal.go_on(self.next)?;
             // Another segment has another salt.
-            frame = self.encode(&group)?;
+            self.encode(&group)?;
+            self.segment.write(&self.frame)?;
+            self.wal.has_begun(self.segment.file(self.next));
+            let _ = self.publisher.send(Command::PrepareSpare);
         }
-        self.segment.write(frame)?;
+        let entries = group.iter().map(|append| Arc::clone(&append.entry));
+        if self.pending.extend(entries).is_err() {
+            return Ok(Err(Ended));
+        }
         let first = self.next;
         self.next += group.len() as u64;
-        self.pending
-            .extend(group.iter().map(|append| Arc::clone(&append.entry)));
         for (index, append) in (first..).zip(group) {
             // Whoever does not wait any more has a durable entry all the same.
             let _ = append.index.send(index);
         }
-        Ok(())
+        Ok(Ok(()))
     }
 
-    fn encode(&self, group: &[Append]) -> Result<Vec<u8>, JournalError> {
+    fn encode(&mut self, group: &[Append]) -> Result<(), JournalError> {
         let entries = group.iter().map(|append| &*append.entry);
         // Lengths are checked before an entry is sent here.
-        encode_frame(self.segment.salt(), self.next, entries)
+        encode_frame(&mut self.frame, self.segment.salt(), self.next, entries)
             .map_err(|_| JournalError::Config("an entry that was not checked"))
     }
 
-    fn rotate(&mut self) -> Result<(), JournalError> {
-        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        self.segment = Segment::create(&self.dir, self.next, self.segment_bytes)?;
-        drop(spare);
-        self.segments
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(self.next);
-        let _ = self.publisher.send(Command::PrepareSpare);
-        Ok(())
+    fn tell(&mut self, bytes: usize) {
+        self.untold += bytes;
+        if self.untold >= STAGE_BYTES {
+            self.untold = 0;
+            let _ = self.publisher.send(Command::Stage);
+        }
     }
 }

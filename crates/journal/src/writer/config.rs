@@ -1,11 +1,12 @@
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chancery_tlog::Origin;
 use chancery_types::limits::MAX_LOG_ENTRY_BYTES;
 
-use crate::JournalError;
 use crate::wal::{FRAME_OVERHEAD, PAGE};
+use crate::{JournalError, LocalDisk, Storage};
 
 /// Largest group of entries that is made durable by one sync.
 const MAX_FRAME_BYTES: usize = 8 << 20;
@@ -19,11 +20,14 @@ pub struct Config {
     pub origin: Origin,
     /// How often entries are carried into tiles and a checkpoint is published.
     pub publish_interval: Duration,
-    /// The size of a segment of the write-ahead log; two of them are allocated at all times.
+    /// The size of a segment of the write-ahead log. Two of them are allocated at all times, and
+    /// after a time of many entries as many as `max_pending_bytes` make up.
     pub segment_bytes: u64,
     /// So many bytes of entries that are not in tiles yet are held in memory; beyond it, appends
     /// wait.
     pub max_pending_bytes: usize,
+    /// The disk that the directory is on.
+    pub storage: Arc<dyn Storage>,
 }
 
 impl Config {
@@ -35,6 +39,7 @@ impl Config {
             publish_interval: Duration::from_secs(1),
             segment_bytes: 16 << 20,
             max_pending_bytes: 256 << 20,
+            storage: Arc::new(LocalDisk),
         }
     }
 
@@ -49,6 +54,12 @@ impl Config {
             return Err(JournalError::Config("publish_interval must not be zero"));
         }
         Ok(())
+    }
+
+    /// How many segments that are not needed are kept for later.
+    pub(super) fn most_spares(&self) -> usize {
+        let pending = u64::try_from(self.max_pending_bytes).unwrap_or(u64::MAX);
+        usize::try_from(pending / self.segment_bytes).map_or(usize::MAX, |count| count.max(1))
     }
 
     /// How many bytes of entries, lengths included, fit into one frame.

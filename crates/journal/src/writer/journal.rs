@@ -1,17 +1,16 @@
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
-use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
-use chancery_tlog::{Origin, check_entry};
-use tokio::sync::{mpsc, oneshot};
+use chancery_tlog::{Origin, TlogProof, check_entry};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::committer::Append;
 use super::pending::Pending;
 use super::publisher::Command;
 use super::{AppendError, PublishError, Published};
-use crate::disk::DirectoryLock;
-use crate::{Entries, JournalError, Reader};
+use crate::{Entries, JournalError, Reader, StorageLock};
 
 /// The writer of one log. An index that it returned is never given to another entry, and the
 /// entry is there after any crash. Dropping it waits until what was sent is durable; call
@@ -20,11 +19,23 @@ use crate::{Entries, JournalError, Reader};
 pub struct Journal {
     reader: Reader,
     pending: Arc<Pending>,
-    published: Arc<RwLock<Option<Published>>>,
+    published: watch::Receiver<Option<Published>>,
     appends: Option<mpsc::Sender<Append>>,
     commands: std_mpsc::Sender<Command>,
     threads: Option<Threads>,
-    _lock: DirectoryLock,
+    _lock: Box<dyn StorageLock>,
+}
+
+/// Why there is no receipt. The entry is durable all the same.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReceiptError {
+    /// The journal was closed before a checkpoint covered the entry.
+    #[error("the journal is closed")]
+    Closed,
+    /// The tiles cannot be read.
+    #[error("the proof cannot be made")]
+    Proof(#[source] JournalError),
 }
 
 #[derive(Debug)]
@@ -73,6 +84,20 @@ impl Journal {
         index.blocking_recv().map_err(|_| AppendError::Closed)
     }
 
+    /// The proof of entry `index`, as soon as a checkpoint covers it: within the publish interval,
+    /// or when the checkpoint signer is there again. Nobody publishes for its sake. For an index
+    /// that nothing gets, it waits for ever.
+    pub async fn receipt(&self, index: u64) -> Result<TlogProof, ReceiptError> {
+        let covers = |published: &Option<Published>| {
+            let checkpoint = published.as_ref().map(|published| &published.checkpoint);
+            checkpoint.is_some_and(|checkpoint| index < checkpoint.size)
+        };
+        let mut published = self.published.clone();
+        let covered = published.wait_for(covers).await;
+        drop(covered.map_err(|_| ReceiptError::Closed)?);
+        self.reader.proof_file(index).map_err(ReceiptError::Proof)
+    }
+
     /// Publishes a checkpoint that covers everything durable now, and returns it.
     pub async fn publish(&self) -> Result<Published, PublishError> {
         let (reply, answer) = oneshot::channel();
@@ -94,10 +119,7 @@ impl Journal {
 
     /// The checkpoint that was published last.
     pub fn published(&self) -> Option<Published> {
-        self.published
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.published.borrow().clone()
     }
 
     /// The log.
@@ -130,11 +152,11 @@ impl Journal {
     pub(super) const fn assemble(
         reader: Reader,
         pending: Arc<Pending>,
-        published: Arc<RwLock<Option<Published>>>,
+        published: watch::Receiver<Option<Published>>,
         appends: mpsc::Sender<Append>,
         commands: std_mpsc::Sender<Command>,
         threads: Threads,
-        lock: DirectoryLock,
+        lock: Box<dyn StorageLock>,
     ) -> Self {
         Self {
             reader,

@@ -1,24 +1,24 @@
-use std::fs;
 use std::path::Path;
-use std::sync::{Arc, Mutex, RwLock, mpsc as std_mpsc};
+use std::sync::{Arc, mpsc as std_mpsc};
 use std::thread;
 
 use chancery_tlog::{EdgeError, Frontier, LogEdge, Origin, TilePath};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::Config;
 use super::committer::Committer;
+use super::ending::Ending;
 use super::journal::{Journal, Threads};
 use super::pending::Pending;
 use super::publisher::{Command, Publisher};
 use super::store::{Store, StoreError};
 use crate::disk::{
-    DirectoryLock, FORMAT_FILE, TEMPORARY, private_folder, read_format, read_state, write_format,
+    FORMAT_FILE, TEMPORARY, private_folder, read_format, read_state, take_lock, write_format,
     write_state,
 };
 use crate::reader::check_right_edge;
-use crate::wal::{Segment, WAL_FOLDER, prepare_spare, recover};
-use crate::{CheckpointSigner, Damage, JournalError, Reader, SignError};
+use crate::wal::{WAL_FOLDER, WalFiles, scan};
+use crate::{CheckpointSigner, Damage, JournalError, Reader, SignError, Storage};
 
 /// So many appends may wait for the committer.
 const QUEUE: usize = 16_384;
@@ -35,10 +35,11 @@ impl Journal {
                 "the checkpoint signer signs for another log",
             ));
         }
-        private_folder(&config.dir)?;
-        let lock = DirectoryLock::take(&config.dir)?;
-        prepare_folders(&config.dir)?;
-        match read_format(&config.dir)? {
+        let storage = &config.storage;
+        private_folder(&**storage, &config.dir)?;
+        let lock = take_lock(&**storage, &config.dir)?;
+        prepare_folders(&**storage, &config.dir)?;
+        match read_format(&**storage, &config.dir)? {
             Some(found) if found != config.origin => {
                 return Err(JournalError::Origin {
                     path: config.dir.join(FORMAT_FILE),
@@ -49,22 +50,25 @@ impl Journal {
             Some(_) => {}
             None => create(&config)?,
         }
-        let reader = Reader::new(&config.dir, config.origin.clone());
+        let reader = Reader::new(Arc::clone(storage), &config.dir, config.origin.clone());
         let edge = take_up_edge(&reader)?;
-        let recovered = recover(&config.dir, edge.size())?;
-        check_signed(
-            &*signer,
-            &reader,
-            edge.size() + recovered.entries.len() as u64,
-        )?;
+        let recovered = scan(&**storage, &config.dir, edge.size())?;
+        check_signed(&*signer, &reader, recovered.next)?;
 
-        let mut segments = recovered.segments;
-        let next = edge.size() + recovered.entries.len() as u64;
-        let segment = Segment::create(&config.dir, next, config.segment_bytes)?;
-        segments.push(next);
-        let segments = Arc::new(Mutex::new(segments));
-        let mut store = Store::new(reader, signer, edge, Arc::clone(&segments));
-        store.integrate(&recovered.entries)?;
+        let next = recovered.next;
+        let wal = WalFiles::open(
+            Arc::clone(storage),
+            &config.dir,
+            config.segment_bytes,
+            config.most_spares(),
+            recovered.in_use.clone(),
+        )?;
+        let wal = Arc::new(wal);
+        let segment = wal.start(next)?;
+        wal.clean()?;
+        let mut store = Store::new(reader, signer, edge, Arc::clone(&wal));
+        recovered.replay(&**storage, |entries| store.stage(entries))?;
+        store.settle()?;
         let published = match store.publish() {
             Ok(published) => Some(published),
             Err(StoreError::Disk(error)) => return Err(error),
@@ -77,38 +81,41 @@ impl Journal {
                 None
             }
         };
-        prepare_spare(&config.dir, config.segment_bytes)?;
 
         let reader = store.reader().clone();
         let pending = Arc::new(Pending::new(next, config.max_pending_bytes));
-        let published = Arc::new(RwLock::new(published));
-        let spare = Arc::new(Mutex::new(()));
+        let ending = Ending {
+            storage: Arc::clone(storage),
+            pending: Arc::clone(&pending),
+        };
+        let (published, watched) = watch::channel(published);
         let (commands, receiver) = std_mpsc::channel();
+        // The publisher has another segment ready before this one is full.
+        let _ = commands.send(Command::PrepareSpare);
         let publisher = Publisher {
-            dir: config.dir.clone(),
             store,
             pending: Arc::clone(&pending),
-            published: Arc::clone(&published),
-            spare: Arc::clone(&spare),
-            segment_bytes: config.segment_bytes,
+            published,
+            wal: Arc::clone(&wal),
             interval: config.publish_interval,
+            ending: ending.clone(),
         };
         let committer = Committer {
-            dir: config.dir.clone(),
             segment,
-            segment_bytes: config.segment_bytes,
+            frame: Vec::new(),
             frame_payload: config.frame_payload(),
             next,
-            segments,
-            spare,
+            untold: 0,
+            wal,
             pending: Arc::clone(&pending),
             publisher: commands.clone(),
+            ending,
         };
         let (appends, queue) = mpsc::channel(QUEUE);
         let threads = start(publisher, receiver, committer, queue, commands.clone())
             .map_err(JournalError::io(&config.dir))?;
         Ok(Self::assemble(
-            reader, pending, published, appends, commands, threads, lock,
+            reader, pending, watched, appends, commands, threads, lock,
         ))
     }
 }
@@ -136,32 +143,37 @@ fn start(
 }
 
 /// Makes the folders, and empties that of files that were being written.
-fn prepare_folders(dir: &Path) -> Result<(), JournalError> {
+fn prepare_folders(storage: &dyn Storage, dir: &Path) -> Result<(), JournalError> {
     let temporary = dir.join(TEMPORARY);
-    if temporary.exists() {
-        fs::remove_dir_all(&temporary).map_err(JournalError::io(&temporary))?;
-    }
-    private_folder(&temporary)?;
-    private_folder(&dir.join(WAL_FOLDER))
+    storage
+        .remove_folder(&temporary)
+        .map_err(JournalError::io(&temporary))?;
+    private_folder(storage, &temporary)?;
+    private_folder(storage, &dir.join(WAL_FOLDER))
 }
 
 /// Makes an empty log. The format file is the last one: without it, nothing was ever confirmed
 /// here, unless someone took it away.
 fn create(config: &Config) -> Result<(), JournalError> {
-    let traces = ["checkpoint", "tile"].map(|name| config.dir.join(name));
-    if traces.iter().any(|path| path.exists()) {
+    let (storage, dir) = (&config.storage, &config.dir);
+    let names = storage.list(dir).map_err(JournalError::io(dir))?;
+    if names
+        .iter()
+        .any(|name| name == "checkpoint" || name == "tile")
+    {
         return Err(JournalError::Missing {
-            path: config.dir.join(FORMAT_FILE),
+            path: dir.join(FORMAT_FILE),
         });
     }
-    write_state(&config.dir, &Frontier::new())?;
-    Segment::create(&config.dir, 0, config.segment_bytes)?;
-    write_format(&config.dir, &config.origin)
+    write_state(&**storage, dir, &Frontier::new())?;
+    let spare = Arc::clone(storage);
+    WalFiles::open(spare, dir, config.segment_bytes, 0, Vec::new())?.start(0)?;
+    write_format(&**storage, dir, &config.origin)
 }
 
 /// Reads the state, and checks it against the tiles and the visible checkpoint.
 fn take_up_edge(reader: &Reader) -> Result<LogEdge, JournalError> {
-    let state = read_state(reader.dir())?;
+    let state = read_state(&**reader.storage(), reader.dir())?;
     check_right_edge(reader, state.size())?;
     let edge = LogEdge::load(state.size(), |path: &TilePath| reader.resource(path))
         .map_err(|error| edge_error(reader, error))?;

@@ -1,15 +1,14 @@
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
-use super::abort;
-use super::pending::Pending;
+use super::ending::Ending;
+use super::pending::{Ended, Pending};
 use super::store::{Published, Store, StoreError};
 use crate::SignError;
-use crate::wal::prepare_spare;
+use crate::wal::WalFiles;
 
 /// Why no checkpoint was published. The entries are durable all the same.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +26,9 @@ pub enum PublishError {
 pub(super) enum Command {
     /// Publish now and answer.
     Publish(oneshot::Sender<Result<Published, PublishError>>),
-    /// Carry the pending entries into tiles: memory is short.
+    /// Carry pending entries into tiles already: there will be less to do when a checkpoint is due.
+    Stage,
+    /// Carry the pending entries into tiles and make them durable there: memory is short.
     Integrate,
     /// Make the next segment of the write-ahead log ready.
     PrepareSpare,
@@ -38,33 +39,42 @@ pub(super) enum Command {
 /// Carries durable entries into tiles and publishes checkpoints, at every interval and when told.
 #[derive(Debug)]
 pub(super) struct Publisher {
-    pub(super) dir: PathBuf,
     pub(super) store: Store,
     pub(super) pending: Arc<Pending>,
-    pub(super) published: Arc<RwLock<Option<Published>>>,
-    pub(super) spare: Arc<Mutex<()>>,
-    pub(super) segment_bytes: u64,
+    pub(super) published: watch::Sender<Option<Published>>,
+    pub(super) wal: Arc<WalFiles>,
     pub(super) interval: Duration,
+    pub(super) ending: Ending,
 }
 
 impl Publisher {
+    /// Runs until it is told to stop, or the writer ends.
     pub(super) fn run(mut self, commands: Receiver<Command>) {
         let mut due = Instant::now() + self.interval;
         loop {
-            match commands.recv_timeout(due.saturating_duration_since(Instant::now())) {
-                Ok(Command::Publish(reply)) => {
+            let wait = due.saturating_duration_since(Instant::now());
+            let done = match commands.recv_timeout(wait) {
+                Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Command::Publish(reply)) => self.publish().map(|outcome| {
                     // Whoever does not wait any more has a visible checkpoint all the same.
-                    let _ = reply.send(self.publish().map_err(PublishError::Sign));
-                }
+                    let _ = reply.send(outcome);
+                }),
+                Ok(Command::Stage) => self.stage(),
                 Ok(Command::Integrate) => self.integrate(),
                 Ok(Command::PrepareSpare) => self.prepare_spare(),
-                Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) => Ok(()),
+            };
+            if done.is_err() {
+                return;
             }
             if Instant::now() >= due {
-                if let Err(error) = self.publish() {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::warn!(error, "no checkpoint was published, trying again");
+                match self.publish() {
+                    Ok(Ok(_)) => {}
+                    Ok(Err(error)) => {
+                        let error = &error as &dyn std::error::Error;
+                        tracing::warn!(error, "no checkpoint was published, trying again");
+                    }
+                    Err(Ended) => return,
                 }
                 due = Instant::now() + self.interval;
             }
@@ -72,36 +82,43 @@ impl Publisher {
     }
 
     /// Carries what is durable now into tiles and publishes it.
-    fn publish(&mut self) -> Result<Published, SignError> {
-        self.integrate();
+    fn publish(&mut self) -> Result<Result<Published, PublishError>, Ended> {
+        self.integrate()?;
         match self.store.publish() {
             Ok(published) => {
-                *self
-                    .published
-                    .write()
-                    .unwrap_or_else(PoisonError::into_inner) = Some(published.clone());
-                Ok(published)
+                self.published.send_replace(Some(published.clone()));
+                Ok(Ok(published))
             }
-            Err(StoreError::Disk(error)) => abort("a checkpoint cannot be written", &error),
-            Err(StoreError::Sign(error @ SignError::Refused(_))) => {
-                abort("this log contradicts what was signed before", &error)
+            Err(StoreError::Disk(error)) => {
+                Err(self.ending.end("a checkpoint cannot be written", &error))
             }
-            Err(StoreError::Sign(error)) => Err(error),
+            Err(StoreError::Sign(error @ SignError::Refused(_))) => Err(self
+                .ending
+                .end("this log contradicts what was signed before", &error)),
+            Err(StoreError::Sign(error)) => Ok(Err(PublishError::Sign(error))),
         }
     }
 
-    fn integrate(&mut self) {
-        let entries = self.pending.snapshot(0, u64::MAX).entries;
-        if let Err(error) = self.store.integrate(&entries) {
-            abort("the tiles cannot be written", &error);
-        }
-        self.pending.drain(entries.len());
+    fn stage(&mut self) -> Result<(), Ended> {
+        let waiting = self.pending.snapshot(self.store.size(), u64::MAX);
+        self.store
+            .stage(&waiting.entries)
+            .map_err(|error| self.ending.end("the tiles cannot be written", &error))
     }
 
-    fn prepare_spare(&self) {
-        let _spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = prepare_spare(&self.dir, self.segment_bytes) {
-            abort("the write-ahead log cannot be extended", &error);
-        }
+    fn integrate(&mut self) -> Result<(), Ended> {
+        self.stage()?;
+        self.store
+            .settle()
+            .map_err(|error| self.ending.end("the tiles cannot be written", &error))?;
+        self.pending.drain_to(self.store.settled());
+        Ok(())
+    }
+
+    fn prepare_spare(&self) -> Result<(), Ended> {
+        self.wal.prepare().map_err(|error| {
+            self.ending
+                .end("the write-ahead log cannot be extended", &error)
+        })
     }
 }

@@ -1,10 +1,9 @@
-use std::fs;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use chancery_tlog::{Checkpoint, LogEdge, Note};
 
-use crate::disk::{TEMPORARY, replace, sync_folder, write_immutable, write_state};
-use crate::wal::{WAL_FOLDER, segment_path};
+use crate::disk::{Staged, TEMPORARY, replace, write_state};
+use crate::wal::WalFiles;
 use crate::{CheckpointSigner, Damage, JournalError, Reader, SignError};
 
 /// A checkpoint that is visible and durable.
@@ -20,10 +19,14 @@ pub struct Published {
 pub(super) struct Store {
     reader: Reader,
     signer: Arc<dyn CheckpointSigner>,
+    /// The edge of all that was staged.
     edge: LogEdge,
+    staged: Staged,
+    /// So many entries are durable in tiles.
+    settled: u64,
     /// Full files whose partial versions are still there.
     completed: Vec<String>,
-    segments: Arc<Mutex<Vec<u64>>>,
+    wal: Arc<WalFiles>,
 }
 
 /// Why a checkpoint could not be published.
@@ -45,40 +48,53 @@ impl Store {
         reader: Reader,
         signer: Arc<dyn CheckpointSigner>,
         edge: LogEdge,
-        segments: Arc<Mutex<Vec<u64>>>,
+        wal: Arc<WalFiles>,
     ) -> Self {
         Self {
+            staged: Staged::new(Arc::clone(reader.storage()), reader.dir()),
+            settled: edge.size(),
             reader,
             signer,
             edge,
             completed: Vec::new(),
-            segments,
+            wal,
         }
     }
 
-    /// Carries entries into bundles and tiles. They are durable there, and then in the state,
-    /// when this returns (log-build W8).
-    pub(super) fn integrate<E: AsRef<[u8]>>(&mut self, entries: &[E]) -> Result<(), JournalError> {
-        if entries.is_empty() {
-            return Ok(());
-        }
-        let mut edge = self.edge.clone();
-        let mut files = Vec::new();
+    /// Carries entries into bundles and tiles, whose full ones are on their way to the disk when
+    /// this returns. After an error, nothing more may be staged.
+    pub(super) fn stage<E: AsRef<[u8]>>(&mut self, entries: &[E]) -> Result<(), JournalError> {
+        let mut full = Vec::new();
         for entry in entries {
-            edge.push(entry.as_ref(), &mut files)
+            self.edge
+                .push(entry.as_ref(), &mut full)
                 .map_err(|_| JournalError::damaged(self.reader.dir(), Damage::Mismatch))?;
+            for file in full.drain(..) {
+                self.completed.push(file.path.partial_folder());
+                self.staged.add(&file)?;
+            }
         }
-        let completed = files.iter().map(|file| file.path.partial_folder());
-        self.completed.extend(completed);
-        files.extend(edge.partials());
-        write_immutable(self.reader.dir(), &files)?;
-        write_state(self.reader.dir(), &edge.frontier())?;
-        self.edge = edge;
         Ok(())
     }
 
-    /// Signs and shows the checkpoint of all that is integrated, unless it is visible already.
+    /// Makes what was staged durable in tiles, and then in the state (log-build W8).
+    pub(super) fn settle(&mut self) -> Result<(), JournalError> {
+        if self.settled == self.edge.size() {
+            return Ok(());
+        }
+        for partial in self.edge.partials() {
+            self.staged.add(&partial)?;
+        }
+        self.staged.settle()?;
+        let storage = &**self.reader.storage();
+        write_state(storage, self.reader.dir(), &self.edge.frontier())?;
+        self.settled = self.edge.size();
+        Ok(())
+    }
+
+    /// Signs and shows the checkpoint of all that is settled, unless it is visible already.
     pub(super) fn publish(&mut self) -> Result<Published, StoreError> {
+        self.settle()?;
         let checkpoint = Checkpoint {
             origin: self.reader.origin().clone(),
             size: self.edge.size(),
@@ -87,7 +103,7 @@ impl Store {
         if let Some((note, visible)) = self.reader.checkpoint()?
             && visible == checkpoint
         {
-            self.free_segments(visible.size)?;
+            self.wal.free(visible.size)?;
             return Ok(Published { checkpoint, note });
         }
         let text = checkpoint.to_string();
@@ -105,10 +121,22 @@ impl Store {
         let note = Note::new(&text, lines).map_err(|e| StoreError::Sign(SignError::Note(e)))?;
         let note = note.to_string();
         let temporary = self.reader.dir().join(TEMPORARY).join("checkpoint");
-        replace(&self.reader.checkpoint_path(), &temporary, note.as_bytes())?;
+        let storage = &**self.reader.storage();
+        let path = self.reader.checkpoint_path();
+        replace(storage, &path, &temporary, note.as_bytes())?;
         self.drop_partials();
-        self.free_segments(checkpoint.size)?;
+        self.wal.free(checkpoint.size)?;
         Ok(Published { checkpoint, note })
+    }
+
+    /// The number of entries that are staged.
+    pub(super) const fn size(&self) -> u64 {
+        self.edge.size()
+    }
+
+    /// The number of entries that are durable in tiles.
+    pub(super) const fn settled(&self) -> u64 {
+        self.settled
     }
 
     pub(super) const fn reader(&self) -> &Reader {
@@ -120,32 +148,10 @@ impl Store {
     fn drop_partials(&mut self) {
         for folder in self.completed.drain(..) {
             let folder = self.reader.dir().join(folder);
-            if let Err(error) = fs::remove_dir_all(&folder)
-                && error.kind() != std::io::ErrorKind::NotFound
-            {
+            if let Err(error) = self.reader.storage().remove_folder(&folder) {
                 tracing::warn!(folder = %folder.display(), %error, "partial tiles stay");
             }
         }
-    }
-
-    /// Removes the segments of the write-ahead log that the visible checkpoint covers whole. The
-    /// last one is being written.
-    fn free_segments(&self, size: u64) -> Result<(), JournalError> {
-        let mut segments = self.segments.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut freed = false;
-        while let [first, second, ..] = segments.as_slice()
-            && *second <= size
-        {
-            let path = segment_path(self.reader.dir(), *first);
-            fs::remove_file(&path).map_err(JournalError::io(&path))?;
-            segments.remove(0);
-            freed = true;
-        }
-        drop(segments);
-        if freed {
-            sync_folder(&self.reader.dir().join(WAL_FOLDER))?;
-        }
-        Ok(())
     }
 }
 
