@@ -62,6 +62,12 @@ pub const TARGETS: &[Target] = &[
     #[cfg(feature = "whole")]
     target("tlog_vkey", tlog::vkey, 10_000),
     #[cfg(feature = "whole")]
+    target("tlog_policy", tlog::policy, 10_000),
+    #[cfg(feature = "whole")]
+    target("tlog_add_checkpoint", tlog::add_checkpoint, 10_000),
+    #[cfg(feature = "whole")]
+    target("tlog_witness_answer", tlog::witness_answer, 10_000),
+    #[cfg(feature = "whole")]
     target("journal_frame", journal::frame, 20_000),
     #[cfg(feature = "whole")]
     target("identity_spiffe_id", identity::spiffe_id, 20_000),

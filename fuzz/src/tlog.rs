@@ -1,9 +1,10 @@
 //! The C2SP formats.
 
 use chancery_tlog::{
-    Checkpoint, LogKeys, Note, NoteSignature, TilePath, TimestampedSignature, TlogProof,
-    VerifierKey, decode_bundle, encode_entry, encode_tile, parse_tile, rebuild, tiles_for,
-    verify_checkpoint, verify_checkpoint_exact,
+    AddCheckpoint, Checkpoint, CosignatureLines, LogKeys, LogPolicy, MAX_PROOF_HASHES, Note,
+    NoteSignature, RecordedSize, TilePath, TimestampedSignature, TlogProof, VerifierKey,
+    WitnessRefusal, decode_bundle, encode_entry, encode_tile, judge, parse_tile, rebuild,
+    tiles_for, verify_checkpoint, verify_checkpoint_cosigned, verify_checkpoint_exact,
 };
 
 use crate::types::round_trips;
@@ -94,6 +95,76 @@ pub(crate) fn proof(input: &[u8]) -> bool {
 /// Keys that are read are written the same.
 pub(crate) fn vkey(input: &[u8]) -> bool {
     str::from_utf8(input).is_ok_and(|text| round_trips::<VerifierKey>(text).is_some())
+}
+
+/// A policy that is read can be met by all of its witnesses; who meets it keeps meeting it with
+/// more of them.
+pub(crate) fn policy(input: &[u8]) -> bool {
+    let Ok(policy) = LogPolicy::parse(input) else {
+        return false;
+    };
+    assert!(policy.is_met(|_| true));
+    assert_eq!(policy.is_met(|_| false), !policy.asks_for_witnesses());
+    let count = policy.witnesses().len();
+    let mut met = false;
+    for many in 0..=count {
+        let now = policy.is_met(|place| place < many);
+        assert!(now || !met);
+        met = now;
+    }
+    for witness in policy.witnesses() {
+        assert!(policy.logs().iter().all(|log| log.key() != witness.key()));
+    }
+    for keys in log_keys() {
+        let _ = verify_checkpoint_cosigned(input, &keys, Some(&policy), &Credulous);
+    }
+    true
+}
+
+/// Requests that are read are written the same. What is admitted continues what was cosigned.
+pub(crate) fn add_checkpoint(input: &[u8]) -> bool {
+    let Ok(request) = AddCheckpoint::parse(input) else {
+        return false;
+    };
+    assert_eq!(request.to_string().as_bytes(), input);
+    assert!(request.consistency().len() <= MAX_PROOF_HASHES);
+    for keys in log_keys() {
+        let known = [keys.ed25519().clone(), keys.ml_dsa_44().clone()];
+        match judge(&request, &known, |_| None, &Credulous) {
+            Ok(admitted) => {
+                assert_eq!(request.old_size(), 0);
+                assert_eq!(&admitted.checkpoint().origin, keys.origin());
+                assert!(
+                    admitted.note().signatures().len() <= request.checkpoint().signatures().len()
+                );
+            }
+            Err(refusal) => {
+                assert!(matches!(refusal.status(), 400 | 403 | 404 | 409 | 422));
+                let conflict = matches!(refusal, WitnessRefusal::Conflict(_));
+                assert_eq!(refusal.recorded_size().is_some(), conflict);
+            }
+        }
+    }
+    true
+}
+
+/// What a witness answers: cosignatures or a size. What is read is written the same.
+pub(crate) fn witness_answer(input: &[u8]) -> bool {
+    if let Ok(lines) = CosignatureLines::parse(input) {
+        assert_eq!(lines.to_string().as_bytes(), input);
+        for line in lines.lines() {
+            if let Ok(body) = TimestampedSignature::parse_ed25519(line.signature()) {
+                assert_eq!(body.to_bytes(), line.signature());
+            }
+        }
+        return true;
+    }
+    let size = str::from_utf8(input).ok();
+    let size = size.and_then(|text| text.parse::<RecordedSize>().ok());
+    if let Some(size) = size {
+        assert_eq!(size.to_string().as_bytes(), input);
+    }
+    size.is_some()
 }
 
 /// The keys of the logs that the trust document names.

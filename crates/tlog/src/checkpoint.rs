@@ -37,22 +37,35 @@ pub enum CheckpointTextError {
     EmptyRoot,
 }
 
-impl FromStr for Checkpoint {
-    type Err = CheckpointTextError;
-
-    fn from_str(text: &str) -> Result<Self, CheckpointTextError> {
+impl Checkpoint {
+    /// Reads the three lines, whatever the root of size zero is: a witness answers that one in its
+    /// own way.
+    pub(crate) fn read(text: &str) -> Result<Self, CheckpointTextError> {
         let lines = text
             .strip_suffix('\n')
             .map(|text| text.split('\n').collect::<Vec<_>>());
         let Some([origin, size, root]) = lines.as_deref() else {
             return Err(CheckpointTextError::Lines);
         };
-        let checkpoint = Self {
+        Ok(Self {
             origin: origin.parse().map_err(|_| CheckpointTextError::Origin)?,
             size: text::decimal(size).ok_or(CheckpointTextError::Size)?,
             root: root.parse().map_err(|_| CheckpointTextError::Root)?,
-        };
-        if checkpoint.size == 0 && checkpoint.root != TreeHash::empty() {
+        })
+    }
+
+    /// Whether a tree of this size can have this root: that of size zero is known.
+    pub(crate) fn is_possible(&self) -> bool {
+        self.size != 0 || self.root == TreeHash::empty()
+    }
+}
+
+impl FromStr for Checkpoint {
+    type Err = CheckpointTextError;
+
+    fn from_str(text: &str) -> Result<Self, CheckpointTextError> {
+        let checkpoint = Self::read(text)?;
+        if !checkpoint.is_possible() {
             return Err(CheckpointTextError::EmptyRoot);
         }
         Ok(checkpoint)

@@ -1,5 +1,6 @@
 //! Transparency logs in the C2SP formats: signed notes, checkpoints, tiles, entry bundles and the
-//! four Merkle proofs of RFC 6962 and its subtree extension.
+//! four Merkle proofs of RFC 6962 and its subtree extension; log policies, and what a witness and a
+//! log say to each other. Pinned to revision 5ba5ee8 of the C2SP documents.
 //!
 //! Pure: files, clocks and signature arithmetic are arguments. What a verification returns
 //! ([`VerifiedCheckpoint`], [`VerifiedEntry`]) cannot be made in another way.
@@ -13,6 +14,7 @@ mod hash;
 mod memory_tree;
 mod name;
 mod note;
+mod policy;
 mod proof;
 mod prove;
 mod ratchet;
@@ -25,16 +27,25 @@ mod tile_path;
 mod tlog_proof;
 mod verified;
 mod vkey;
+mod witness;
 
 pub use bundle::{BundleError, EntryTooLarge, check_entry, decode_bundle, encode_entry};
 pub use checkpoint::{Checkpoint, CheckpointTextError};
-pub use cosignature::{CosignatureError, TimestampedSignature, cosigned_message};
+pub use cosignature::{
+    CosignatureError, CosignerError, TimestampedSignature, cosigned_message, cosigned_text,
+    verify_cosignature,
+};
 pub use edge::{EdgeError, LogEdge, Resource};
 pub use frontier::{Frontier, FrontierError};
 pub use hash::{HashError, LeafHash, TreeHash};
 pub use memory_tree::{MemoryTree, OutOfTree};
 pub use name::{KeyName, NameError, Origin};
 pub use note::{MAX_NOTE_BYTES, MAX_NOTE_SIGNATURES, Note, NoteError, NoteSignature};
+pub use policy::{
+    Cosigned, CosignedError, LogPolicy, MAX_POLICY_BYTES, MAX_POLICY_MEMBERS, PolicyError,
+    PolicyLog, PolicyProblem, PolicyRefusal, PolicyWitness, TimeWindow, WitnessedCheckpoint,
+    verify_checkpoint_any, verify_checkpoint_cosigned,
+};
 pub use proof::{
     MAX_PROOF_HASHES, ProofError, verify_consistency, verify_inclusion, verify_subtree_consistency,
     verify_subtree_inclusion,
@@ -55,3 +66,8 @@ pub use verified::{
     verify_checkpoint_exact,
 };
 pub use vkey::{KeyMaterial, SignatureKind, VerifierKey, VerifierKeyError};
+pub use witness::{
+    AddCheckpoint, AddCheckpointError, Admitted, CosignatureLines, CosignatureLinesError,
+    MAX_ADD_CHECKPOINT_BYTES, RecordedSize, RecordedSizeError, WitnessRefusal, judge,
+    monitor_folder,
+};

@@ -90,6 +90,25 @@ impl Note {
         Self::new(&format!("{text}\n"), signatures?)
     }
 
+    /// The note with those lines alone whose keys are called like the log that its text begins
+    /// with: what the log signed, whoever cosigned it. Fails where no such line is there.
+    pub fn of_log_alone(&self) -> Result<Self, NoteError> {
+        let origin = self.text.split('\n').next().unwrap_or_default();
+        let own = self.signatures.iter();
+        let own = own.filter(|line| line.name().as_str() == origin);
+        Self::new(&self.text, own.cloned().collect())
+    }
+
+    /// The note with more signature lines under those that it has.
+    pub fn with(&self, more: &[NoteSignature]) -> Result<Self, NoteError> {
+        let lines = [&self.signatures, more].concat();
+        let note = Self::new(&self.text, lines)?;
+        if note.to_string().len() > MAX_NOTE_BYTES {
+            return Err(NoteError::TooLong);
+        }
+        Ok(note)
+    }
+
     /// The signed text, final newline included.
     pub fn text(&self) -> &str {
         &self.text
@@ -186,6 +205,20 @@ mod tests {
         assert_eq!(note.text(), "This is an example message.\n");
         assert_eq!(note.signatures()[0].key_id(), [0x53, 0x0d, 0x90, 0x3a]);
         assert_eq!(note.to_string(), EXAMPLE);
+    }
+
+    #[test]
+    fn what_the_log_signed_is_told_from_what_others_signed() {
+        let line = |name: &str| NoteSignature::new(name.parse().unwrap(), [1; 4], vec![2; 64]);
+        let own = Note::new("log\n0\nroot\n", vec![line("log"), line("log")]).unwrap();
+        let more = own.with(&[line("w1"), line("w2")]).unwrap();
+        assert_eq!(more.signatures().len(), 4);
+        assert_eq!(more.of_log_alone().unwrap(), own);
+        assert_eq!(own.of_log_alone().unwrap(), own);
+        let others = Note::new("log\n0\nroot\n", vec![line("logs"), line("lo")]).unwrap();
+        assert_eq!(others.of_log_alone(), Err(NoteError::NoSignatures));
+        let many = vec![line("w"); MAX_NOTE_SIGNATURES];
+        assert_eq!(own.with(&many), Err(NoteError::TooManySignatures));
     }
 
     #[test]

@@ -1,9 +1,9 @@
 use chancery_types::SignatureVerifier;
 
 use crate::{
-    Checkpoint, CheckpointTextError, CosignatureError, KeyMaterial, LeafHash, Note, NoteError,
-    NoteSignature, Origin, ProofError, SignatureKind, Subtree, TimestampedSignature, TreeHash,
-    VerifierKey, cosigned_message, verify_consistency, verify_inclusion,
+    Checkpoint, CheckpointTextError, CosignatureError, CosignerError, KeyMaterial, LeafHash, Note,
+    NoteError, NoteSignature, Origin, ProofError, SignatureKind, TreeHash, VerifierKey,
+    verify_consistency, verify_cosignature, verify_inclusion,
 };
 
 /// The keys of one log: both must sign every checkpoint, and both are called like the log.
@@ -174,26 +174,34 @@ fn verify(
     exact: bool,
 ) -> Result<VerifiedCheckpoint, CheckpointError> {
     let note = Note::parse(note).map_err(CheckpointError::Note)?;
+    verify_note(&note, keys, verifier, exact)
+}
+
+/// [`verify`] for a note that was read already.
+pub(crate) fn verify_note(
+    note: &Note,
+    keys: &LogKeys,
+    verifier: &dyn SignatureVerifier,
+    exact: bool,
+) -> Result<VerifiedCheckpoint, CheckpointError> {
     let checkpoint: Checkpoint = note.text().parse().map_err(CheckpointError::Text)?;
     if checkpoint.origin != keys.origin {
         return Err(CheckpointError::Origin);
     }
-    let by = |key: &VerifierKey, line: &NoteSignature| {
-        line.name() == key.name() && line.key_id() == key.key_id()
-    };
     if exact {
         match note.signatures() {
-            [first, second] if by(&keys.ed25519, first) && by(&keys.ml_dsa_44, second) => {}
+            [first, second]
+                if keys.ed25519.is_named_by(first) && keys.ml_dsa_44.is_named_by(second) => {}
             _ => return Err(CheckpointError::NotExact),
         }
     }
     let mut ed25519 = None;
     let mut timestamp = None;
     for line in note.signatures() {
-        if by(&keys.ed25519, line) {
-            ed25519 = Some(verify_ed25519(&keys.ed25519, &note, line, verifier)?);
+        if keys.ed25519.is_named_by(line) {
+            ed25519 = Some(verify_ed25519(&keys.ed25519, note, line, verifier)?);
         }
-        if by(&keys.ml_dsa_44, line) {
+        if keys.ml_dsa_44.is_named_by(line) {
             let time = verify_ml_dsa_44(&keys.ml_dsa_44, &checkpoint, line, verifier)?;
             timestamp = timestamp.max(Some(time));
         }
@@ -213,7 +221,7 @@ fn verify_ed25519(
 ) -> Result<(), CheckpointError> {
     let good = match key.key() {
         KeyMaterial::Ed25519(key) => verifier.verify(key, note.text().as_bytes(), line.signature()),
-        KeyMaterial::MlDsa44(_) => false,
+        KeyMaterial::Cosignature(_) | KeyMaterial::MlDsa44(_) => false,
     };
     good.then_some(())
         .ok_or(CheckpointError::Signature(SignatureKind::Ed25519))
@@ -225,20 +233,10 @@ fn verify_ml_dsa_44(
     line: &NoteSignature,
     verifier: &dyn SignatureVerifier,
 ) -> Result<u64, CheckpointError> {
-    let body =
-        TimestampedSignature::parse(line.signature()).map_err(CheckpointError::Cosignature)?;
-    let message = cosigned_message(
-        key.name(),
-        body.timestamp(),
-        &checkpoint.origin,
-        Subtree::of_tree(checkpoint.size),
-        &checkpoint.root,
-    )
-    .map_err(CheckpointError::Cosignature)?;
-    let good = match key.key() {
-        KeyMaterial::MlDsa44(key) => verifier.verify_ml_dsa_44(key, &message, body.signature()),
-        KeyMaterial::Ed25519(_) => false,
-    };
-    good.then_some(body.timestamp())
-        .ok_or(CheckpointError::Signature(SignatureKind::MlDsa44))
+    verify_cosignature(key, checkpoint, line, verifier).map_err(|error| match error {
+        CosignerError::Malformed(error) => CheckpointError::Cosignature(error),
+        CosignerError::Kind | CosignerError::Wrong => {
+            CheckpointError::Signature(SignatureKind::MlDsa44)
+        }
+    })
 }

@@ -5,7 +5,7 @@ use chancery_types::{Digest, Jwk, JwkError};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::text::{decode_base64, encode_base64};
-use crate::{KeyName, NameError};
+use crate::{KeyName, NameError, NoteSignature};
 
 /// Bytes of an ML-DSA-44 public key (FIPS 204).
 const ML_DSA_44_PUBLIC_BYTES: usize = 1_312;
@@ -15,6 +15,8 @@ const ML_DSA_44_PUBLIC_BYTES: usize = 1_312;
 pub enum SignatureKind {
     /// 0x01: Ed25519 over the note's text.
     Ed25519,
+    /// 0x04: a timestamped Ed25519 cosignature over the note's text; a witness's, never a log's.
+    Cosignature,
     /// 0x06: a timestamped ML-DSA-44 cosignature over the tree.
     MlDsa44,
 }
@@ -22,8 +24,10 @@ pub enum SignatureKind {
 /// The public key of one signature type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyMaterial {
-    /// An Ed25519 key; never of small order.
+    /// An Ed25519 key that signs texts; never of small order.
     Ed25519(Jwk),
+    /// An Ed25519 key that cosigns checkpoints; never of small order.
+    Cosignature(Jwk),
     /// The 1,312 bytes of an ML-DSA-44 key.
     MlDsa44(Vec<u8>),
 }
@@ -47,8 +51,10 @@ pub enum VerifierKeyError {
     /// The name.
     #[error("malformed name in a verifier key")]
     Name(#[source] NameError),
-    /// The signature type is not 0x01 or 0x06.
-    #[error("verifier key of another signature type than Ed25519 (0x01) and ML-DSA-44 (0x06)")]
+    /// The signature type is not 0x01, 0x04 or 0x06.
+    #[error(
+        "verifier key of another signature type than Ed25519 (0x01), Ed25519 cosignatures (0x04) and ML-DSA-44 (0x06)"
+    )]
     Type,
     /// The key has the wrong length.
     #[error("verifier key of the wrong length")]
@@ -66,6 +72,7 @@ impl SignatureKind {
     pub const fn byte(self) -> u8 {
         match self {
             Self::Ed25519 => 0x01,
+            Self::Cosignature => 0x04,
             Self::MlDsa44 => 0x06,
         }
     }
@@ -75,6 +82,7 @@ impl fmt::Display for SignatureKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Ed25519 => "Ed25519",
+            Self::Cosignature => "Ed25519 cosignature",
             Self::MlDsa44 => "ML-DSA-44",
         })
     }
@@ -83,9 +91,12 @@ impl fmt::Display for SignatureKind {
 impl VerifierKey {
     /// The vkey of an Ed25519 public key.
     pub fn ed25519(name: KeyName, public: &[u8]) -> Result<Self, VerifierKeyError> {
-        let public = public.try_into().map_err(|_| VerifierKeyError::Length)?;
-        let key = KeyMaterial::Ed25519(Jwk::ed25519(public).map_err(VerifierKeyError::Weak)?);
-        Ok(Self::new(name, key))
+        Ok(Self::new(name, KeyMaterial::Ed25519(ed25519(public)?)))
+    }
+
+    /// The vkey of a witness's Ed25519 public key.
+    pub fn cosignature(name: KeyName, public: &[u8]) -> Result<Self, VerifierKeyError> {
+        Ok(Self::new(name, KeyMaterial::Cosignature(ed25519(public)?)))
     }
 
     /// The vkey of an ML-DSA-44 public key.
@@ -99,6 +110,11 @@ impl VerifierKey {
     /// The name.
     pub const fn name(&self) -> &KeyName {
         &self.name
+    }
+
+    /// Whether a signature line names this key: its name and its id.
+    pub fn is_named_by(&self, line: &NoteSignature) -> bool {
+        line.name() == &self.name && line.key_id() == self.key_id
     }
 
     /// The first four bytes of SHA-256 over name, newline, type and key.
@@ -136,13 +152,16 @@ impl KeyMaterial {
     const fn kind(&self) -> SignatureKind {
         match self {
             Self::Ed25519(_) => SignatureKind::Ed25519,
+            Self::Cosignature(_) => SignatureKind::Cosignature,
             Self::MlDsa44(_) => SignatureKind::MlDsa44,
         }
     }
 
-    fn public_bytes(&self) -> Vec<u8> {
+    /// The bytes of the public key. Two keys that wrap the same bytes are the same key, whatever
+    /// they are called and used for (C2SP tlog-policy, "Public key representation").
+    pub(crate) fn public_bytes(&self) -> Vec<u8> {
         match self {
-            Self::Ed25519(key) => key.to_public_bytes(),
+            Self::Ed25519(key) | Self::Cosignature(key) => key.to_public_bytes(),
             Self::MlDsa44(public) => public.clone(),
         }
     }
@@ -161,6 +180,7 @@ impl FromStr for VerifierKey {
         let key = decode_base64(key).ok_or(VerifierKeyError::Shape)?;
         let key = match key.split_first() {
             Some((0x01, public)) => Self::ed25519(name, public)?,
+            Some((0x04, public)) => Self::cosignature(name, public)?,
             Some((0x06, public)) => Self::ml_dsa_44(name, public)?,
             Some(_) => return Err(VerifierKeyError::Type),
             None => return Err(VerifierKeyError::Shape),
@@ -205,6 +225,11 @@ impl<'de> Deserialize<'de> for VerifierKey {
     }
 }
 
+fn ed25519(public: &[u8]) -> Result<Jwk, VerifierKeyError> {
+    let public = public.try_into().map_err(|_| VerifierKeyError::Length)?;
+    Jwk::ed25519(public).map_err(VerifierKeyError::Weak)
+}
+
 fn hex(key_id: [u8; 4]) -> String {
     format!("{:08x}", u32::from_be_bytes(key_id))
 }
@@ -233,6 +258,19 @@ mod tests {
         assert_eq!(again.kind(), SignatureKind::MlDsa44);
         assert!(VerifierKey::ml_dsa_44(name.clone(), &[7; 1_311]).is_err());
         assert!(VerifierKey::ed25519(name, &[7; 33]).is_err());
+    }
+
+    #[test]
+    fn a_witness_key_is_not_the_text_key_of_the_same_bytes() {
+        let text: VerifierKey = EXAMPLE.parse().unwrap();
+        let public = text.key().public_bytes();
+        let witness = VerifierKey::cosignature(text.name().clone(), &public).unwrap();
+        assert_eq!(witness.kind(), SignatureKind::Cosignature);
+        assert_ne!(witness.key_id(), text.key_id());
+        let again: VerifierKey = witness.to_string().parse().unwrap();
+        assert_eq!(again, witness);
+        assert!(VerifierKey::cosignature(text.name().clone(), &public[1..]).is_err());
+        assert!(VerifierKey::cosignature(text.name().clone(), &[0; 32]).is_err());
     }
 
     #[test]
