@@ -5,7 +5,7 @@ use chancery_tlog::{
     BundleError, CheckpointTextError, NoteError, Origin, ProofError, TileError, TilePath,
 };
 
-use crate::{FrameError, SignError};
+use crate::{FrameError, RollbackAlarm, SignError, WitnessSetupError};
 
 /// Why a log directory cannot be opened or read. Every message names the file and the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +78,28 @@ pub enum JournalError {
     /// The setting makes no sense.
     #[error("{0}")]
     Config(&'static str),
+    /// A witness has cosigned more than there is.
+    #[error(transparent)]
+    WitnessAhead(RollbackAlarm),
+    /// A witness has cosigned another tree of a size that this log has.
+    #[error(
+        "witness {witness} has cosigned another log of {size} entries under this name: it was forked; find out who signed the other one"
+    )]
+    WitnessFork {
+        /// What the policy calls the witness.
+        witness: String,
+        /// The size of the tree that it cosigned.
+        size: u64,
+    },
+    /// No quorum of witnesses says what it has of this log, and checkpoints without one are
+    /// withheld.
+    #[error(
+        "no quorum of witnesses answers for this log; start them, or let checkpoints be published unwitnessed"
+    )]
+    WitnessesSilent,
+    /// The witnesses cannot be asked as the setting says.
+    #[error("the witness policy cannot be followed")]
+    Witnesses(#[source] WitnessSetupError),
     /// The signer refuses to go on with this log.
     #[error("the checkpoint signer refuses this log")]
     Signer(#[source] SignError),

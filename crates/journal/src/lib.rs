@@ -2,7 +2,9 @@
 //!
 //! An entry is durable when [`Journal::append`] returns its index. It is first in a write-ahead
 //! log; in the background it goes into entry bundles and tiles, and a signed checkpoint that
-//! covers it becomes visible. The directory is a C2SP tiled log that any web server can serve.
+//! covers it becomes visible, cosigned by witnesses where there are any. The directory is a C2SP
+//! tiled log that any web server can serve. The other side of C2SP tlog-witness, which cosigns the
+//! checkpoints of others, is [`Witness`].
 //!
 //! A failed write or sync ends the process: what the disk holds afterwards is for the recovery of
 //! the next start to say, not for a process that would have to guess.
@@ -16,6 +18,7 @@ mod signer;
 mod storage;
 mod succession;
 mod wal;
+mod witness;
 mod writer;
 
 pub use error::{Damage, JournalError};
@@ -26,4 +29,11 @@ pub use signer::{CheckpointSigner, SignError};
 pub use storage::{Access, LocalDisk, Storage, StorageFile, StorageLock};
 pub use succession::{Succession, SuccessionError};
 pub use wal::{Frame, FrameError};
-pub use writer::{AppendError, Config, Journal, PublishError, Published, ReceiptError};
+pub use witness::{
+    AddressError, Refusal, RollbackAlarm, Unwitnessed, Witness, WitnessAddress, WitnessError,
+    WitnessKeyError, WitnessKeys, WitnessServer, WitnessSetupError, Witnesses,
+};
+pub use writer::{
+    AcknowledgeError, Acknowledged, Acknowledgement, AppendError, Config, Journal, PublishError,
+    Published, ReceiptError,
+};

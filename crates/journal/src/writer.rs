@@ -1,6 +1,7 @@
 //! The one process that appends: a committer thread that makes entries durable in groups, and a
 //! publisher thread that carries them into tiles and publishes checkpoints.
 
+mod acknowledge;
 mod committer;
 mod config;
 mod ending;
@@ -10,6 +11,7 @@ mod pending;
 mod publisher;
 mod store;
 
+pub use acknowledge::{AcknowledgeError, Acknowledged, Acknowledgement};
 pub use committer::AppendError;
 pub use config::Config;
 pub use journal::{Journal, ReceiptError};

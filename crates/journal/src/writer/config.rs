@@ -6,7 +6,7 @@ use chancery_tlog::Origin;
 use chancery_types::limits::MAX_LOG_ENTRY_BYTES;
 
 use crate::wal::{FRAME_OVERHEAD, PAGE};
-use crate::{JournalError, LocalDisk, Storage};
+use crate::{JournalError, LocalDisk, Storage, Witnesses};
 
 /// Largest group of entries that is made durable by one sync.
 const MAX_FRAME_BYTES: usize = 8 << 20;
@@ -28,10 +28,12 @@ pub struct Config {
     pub max_pending_bytes: usize,
     /// The disk that the directory is on.
     pub storage: Arc<dyn Storage>,
+    /// Who cosigns the checkpoints; none where nobody is asked.
+    pub witnesses: Option<Witnesses>,
 }
 
 impl Config {
-    /// One checkpoint a second, segments of 16 MiB, 256 MiB of entries in memory.
+    /// One checkpoint a second, segments of 16 MiB, 256 MiB of entries in memory, no witnesses.
     pub fn new(dir: impl Into<PathBuf>, origin: Origin) -> Self {
         Self {
             dir: dir.into(),
@@ -40,6 +42,7 @@ impl Config {
             segment_bytes: 16 << 20,
             max_pending_bytes: 256 << 20,
             storage: Arc::new(LocalDisk),
+            witnesses: None,
         }
     }
 

@@ -18,7 +18,10 @@ use crate::disk::{
 };
 use crate::reader::check_right_edge;
 use crate::wal::{WAL_FOLDER, WalFiles, scan};
-use crate::{CheckpointSigner, Damage, JournalError, Reader, SignError, Storage};
+use crate::witness::Cosigners;
+use crate::{
+    CheckpointSigner, Damage, JournalError, Reader, SignError, Storage, WitnessSetupError,
+};
 
 /// So many appends may wait for the committer.
 const QUEUE: usize = 16_384;
@@ -27,9 +30,17 @@ impl Journal {
     /// Takes up the log in a directory, or makes an empty one: recovers what was durable, carries
     /// it into tiles and publishes it, then takes appends. Refuses a directory that another
     /// process writes, a log of another origin or format, a damaged one, and one that ends before
-    /// what the signer signed. A signer that cannot be reached delays checkpoints only.
+    /// what the signer signed or a witness cosigned. A signer that cannot be reached delays
+    /// checkpoints only.
     pub fn open(config: Config, signer: Arc<dyn CheckpointSigner>) -> Result<Self, JournalError> {
         config.check()?;
+        let mut cosigners = match &config.witnesses {
+            Some(setup) if setup.keys.origin() != &config.origin => {
+                return Err(JournalError::Witnesses(WitnessSetupError::Keys));
+            }
+            Some(setup) => Some(Cosigners::new(setup).map_err(JournalError::Witnesses)?),
+            None => None,
+        };
         if signer.origin() != &config.origin {
             return Err(JournalError::Config(
                 "the checkpoint signer signs for another log",
@@ -69,6 +80,10 @@ impl Journal {
         let mut store = Store::new(reader, signer, edge, Arc::clone(&wal));
         recovered.replay(&**storage, |entries| store.stage(entries))?;
         store.settle()?;
+        if let Some(cosigners) = &mut cosigners {
+            cosigners.check_start(store.reader(), next)?;
+        }
+        store.cosigned_by(cosigners);
         let published = match store.publish() {
             Ok(published) => Some(published),
             Err(StoreError::Disk(error)) => return Err(error),
@@ -80,6 +95,8 @@ impl Journal {
                 tracing::warn!(error, "no checkpoint was published yet, trying again");
                 None
             }
+            Err(StoreError::Alarm(alarm)) => return Err(JournalError::WitnessAhead(alarm)),
+            Err(StoreError::Withheld) => None,
         };
 
         let reader = store.reader().clone();

@@ -7,8 +7,8 @@ use tokio::sync::{oneshot, watch};
 use super::ending::Ending;
 use super::pending::{Ended, Pending};
 use super::store::{Published, Store, StoreError};
-use crate::SignError;
 use crate::wal::WalFiles;
+use crate::{RollbackAlarm, SignError};
 
 /// Why no checkpoint was published. The entries are durable all the same.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +16,13 @@ pub enum PublishError {
     /// The signer did not sign; the next interval tries again.
     #[error("the checkpoint is not signed")]
     Sign(#[source] SignError),
+    /// Too few witnesses cosigned it, and it is withheld until they do; the next interval tries
+    /// again.
+    #[error("the checkpoint is withheld: the witness quorum is not met")]
+    Withheld,
+    /// A witness has cosigned more than there is. Nothing is signed any more.
+    #[error("nothing is signed any more")]
+    RolledBack(#[source] RollbackAlarm),
     /// The journal was closed.
     #[error("the journal is closed")]
     Closed,
@@ -96,6 +103,8 @@ impl Publisher {
                 .ending
                 .end("this log contradicts what was signed before", &error)),
             Err(StoreError::Sign(error)) => Ok(Err(PublishError::Sign(error))),
+            Err(StoreError::Withheld) => Ok(Err(PublishError::Withheld)),
+            Err(StoreError::Alarm(alarm)) => Ok(Err(PublishError::RolledBack(alarm))),
         }
     }
 

@@ -4,15 +4,20 @@ use chancery_tlog::{Checkpoint, LogEdge, Note};
 
 use crate::disk::{Staged, TEMPORARY, replace, write_state};
 use crate::wal::WalFiles;
-use crate::{CheckpointSigner, Damage, JournalError, Reader, SignError};
+use crate::witness::Cosigners;
+use crate::{CheckpointSigner, Damage, JournalError, Reader, RollbackAlarm, SignError};
 
 /// A checkpoint that is visible and durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
     /// What it says.
     pub checkpoint: Checkpoint,
-    /// The signed note.
+    /// The signed note, as the log signed it: the same bytes whoever cosigns it.
     pub note: String,
+    /// The signed note with the cosignatures that it has so far.
+    pub cosigned: String,
+    /// Whether they are the quorum of the witness policy; never where it asks for nobody.
+    pub is_witnessed: bool,
 }
 
 /// The tiles of a log, its state and its checkpoint, and what is needed to go on with them.
@@ -27,6 +32,9 @@ pub(super) struct Store {
     /// Full files whose partial versions are still there.
     completed: Vec<String>,
     wal: Arc<WalFiles>,
+    cosigners: Option<Cosigners>,
+    /// Once raised, nothing is signed any more.
+    alarm: Option<RollbackAlarm>,
 }
 
 /// Why a checkpoint could not be published.
@@ -35,6 +43,10 @@ pub(super) enum StoreError {
     Sign(SignError),
     /// A file could not be read or written.
     Disk(JournalError),
+    /// Too few witnesses cosigned.
+    Withheld,
+    /// A witness has cosigned more than there is.
+    Alarm(RollbackAlarm),
 }
 
 impl From<JournalError> for StoreError {
@@ -58,7 +70,14 @@ impl Store {
             edge,
             completed: Vec::new(),
             wal,
+            cosigners: None,
+            alarm: None,
         }
+    }
+
+    /// Has checkpoints cosigned from now on.
+    pub(super) fn cosigned_by(&mut self, cosigners: Option<Cosigners>) {
+        self.cosigners = cosigners;
     }
 
     /// Carries entries into bundles and tiles, whose full ones are on their way to the disk when
@@ -100,11 +119,15 @@ impl Store {
             size: self.edge.size(),
             root: self.edge.root(),
         };
-        if let Some((note, visible)) = self.reader.checkpoint()?
-            && visible == checkpoint
+        if let Some(alarm) = &self.alarm {
+            return Err(StoreError::Alarm(alarm.clone()));
+        }
+        let visible = self.visible(&checkpoint)?;
+        if let Some(visible) = &visible
+            && self.is_enough(&checkpoint, visible)
         {
-            self.wal.free(visible.size)?;
-            return Ok(Published { checkpoint, note });
+            self.wal.free(checkpoint.size)?;
+            return self.published(checkpoint, visible);
         }
         let text = checkpoint.to_string();
         let signed = self.signer.last_signed().map_err(StoreError::Sign)?;
@@ -118,15 +141,74 @@ impl Store {
             .signer
             .sign(&text, &consistency)
             .map_err(StoreError::Sign)?;
-        let note = Note::new(&text, lines).map_err(|e| StoreError::Sign(SignError::Note(e)))?;
-        let note = note.to_string();
-        let temporary = self.reader.dir().join(TEMPORARY).join("checkpoint");
-        let storage = &**self.reader.storage();
-        let path = self.reader.checkpoint_path();
-        replace(storage, &path, &temporary, note.as_bytes())?;
+        let own = Note::new(&text, lines).map_err(|e| StoreError::Sign(SignError::Note(e)))?;
+        let note = self.cosign(&checkpoint, &own, visible.as_ref())?;
+        if visible.as_ref() != Some(&note) {
+            let temporary = self.reader.dir().join(TEMPORARY).join("checkpoint");
+            let bytes = note.to_string();
+            let storage = &**self.reader.storage();
+            let path = self.reader.checkpoint_path();
+            replace(storage, &path, &temporary, bytes.as_bytes())?;
+        }
         self.drop_partials();
         self.wal.free(checkpoint.size)?;
-        Ok(Published { checkpoint, note })
+        self.published(checkpoint, &note)
+    }
+
+    /// The visible note, where it is of this checkpoint.
+    fn visible(&self, checkpoint: &Checkpoint) -> Result<Option<Note>, JournalError> {
+        let damaged = |error| JournalError::damaged(&self.reader.checkpoint_path(), error);
+        match self.reader.checkpoint()? {
+            Some((note, visible)) if visible == *checkpoint => {
+                let note = Note::parse(note.as_bytes()).map_err(|e| damaged(Damage::from(e)))?;
+                Ok(Some(note))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether a note needs no further cosignature.
+    fn is_enough(&self, checkpoint: &Checkpoint, note: &Note) -> bool {
+        let cosigners = self.cosigners.as_ref();
+        cosigners.is_none_or(|cosigners| cosigners.is_witnessed(checkpoint, note))
+    }
+
+    /// Asks the witnesses. Their cosignatures of the visible note stay where they do not answer.
+    fn cosign(
+        &mut self,
+        checkpoint: &Checkpoint,
+        own: &Note,
+        visible: Option<&Note>,
+    ) -> Result<Note, StoreError> {
+        let Some(cosigners) = &mut self.cosigners else {
+            return Ok(own.clone());
+        };
+        let kept = visible.map_or(&[][..], Note::signatures);
+        match cosigners.cosign(&self.reader, checkpoint, own, kept) {
+            Ok(asked) if asked.is_witnessed || !cosigners.withhold() => Ok(asked.note),
+            Ok(_) => Err(StoreError::Withheld),
+            Err(alarm) => {
+                let error = &alarm as &dyn std::error::Error;
+                tracing::error!(error, "nothing is signed any more");
+                self.alarm = Some(alarm.clone());
+                Err(StoreError::Alarm(alarm))
+            }
+        }
+    }
+
+    fn published(&self, checkpoint: Checkpoint, note: &Note) -> Result<Published, StoreError> {
+        let own = note
+            .of_log_alone()
+            .map_err(|e| StoreError::Sign(SignError::Note(e)))?;
+        let cosigners = self.cosigners.as_ref();
+        Ok(Published {
+            is_witnessed: cosigners.is_some_and(|cosigners| {
+                cosigners.asks_for_any() && cosigners.is_witnessed(&checkpoint, note)
+            }),
+            checkpoint,
+            note: own.to_string(),
+            cosigned: note.to_string(),
+        })
     }
 
     /// The number of entries that are staged.
