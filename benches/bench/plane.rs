@@ -143,6 +143,7 @@ impl Plane {
             policy_signers: vec![*policy_key.public()],
             snapshot_signers: vec![*keys.snapshot.public()],
             record_signers,
+            witnesses: None,
             log_origins,
         })?;
         create_private_file(&data.join("trust.json"), &trust.signed().to_bytes()?)?;

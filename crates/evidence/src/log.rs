@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use chancery_identity::trust::LogOrigin;
+use chancery_identity::trust::{LogOrigin, TrustDocument};
 use chancery_tlog::{
-    LeafHash, LogKeys, MemoryTree, Rebuilt, TileKind, TilePath, VerifiedCheckpoint, decode_bundle,
-    parse_tile, rebuild, tiles_for, verify_checkpoint_exact,
+    Cosigned, LeafHash, LogKeys, LogPolicy, MemoryTree, Note, NoteError, Rebuilt, TileKind,
+    TilePath, VerifiedCheckpoint, decode_bundle, parse_tile, rebuild, tiles_for,
+    verify_checkpoint_cosigned,
 };
-use chancery_types::SignatureVerifier;
+use chancery_types::{Digest, SignatureVerifier};
 
 use crate::Files;
 
@@ -16,6 +17,7 @@ use crate::Files;
 #[derive(Debug, Clone)]
 pub struct VerifiedLog {
     checkpoint: VerifiedCheckpoint,
+    cosigned: Cosigned,
     entries: Vec<Vec<u8>>,
     tree: MemoryTree,
 }
@@ -32,17 +34,19 @@ pub struct LogProblem {
 
 impl VerifiedLog {
     /// Verifies the log below `folder`. Every file that a log of the checkpoint's size has must be
-    /// there with exactly the bytes that its entries make. Fails with everything that is wrong, at
-    /// least one problem.
+    /// there with exactly the bytes that its entries make. With a witness policy, cosignatures may
+    /// stand under the checkpoint, of which those of its witnesses must verify. Fails with
+    /// everything that is wrong, at least one problem.
     pub fn verify(
         files: &Files,
         folder: &str,
         keys: &LogKeys,
+        policy: Option<&LogPolicy>,
         verifier: &dyn SignatureVerifier,
     ) -> Result<Self, Vec<LogProblem>> {
         let reader = Reader { files, folder };
-        let checkpoint = reader
-            .checkpoint(keys, verifier)
+        let (checkpoint, cosigned) = reader
+            .checkpoint(keys, policy, verifier)
             .map_err(|problem| vec![problem])?;
         // A log has a bundle for each 256 entries: a size beyond its files is not walked through.
         if checkpoint.size() / 256 > files.iter().count() as u64 {
@@ -67,6 +71,7 @@ impl VerifiedLog {
         }
         Ok(Self {
             checkpoint,
+            cosigned,
             entries,
             tree: rebuilt.tree(),
         })
@@ -83,6 +88,11 @@ impl VerifiedLog {
     /// The checkpoint.
     pub const fn checkpoint(&self) -> &VerifiedCheckpoint {
         &self.checkpoint
+    }
+
+    /// Which witnesses of the policy cosigned it.
+    pub const fn cosigned(&self) -> &Cosigned {
+        &self.cosigned
     }
 
     /// The entries in order.
@@ -117,10 +127,11 @@ impl<'a> Reader<'a> {
     fn checkpoint(
         &self,
         keys: &LogKeys,
+        policy: Option<&LogPolicy>,
         verifier: &dyn SignatureVerifier,
-    ) -> Result<VerifiedCheckpoint, LogProblem> {
+    ) -> Result<(VerifiedCheckpoint, Cosigned), LogProblem> {
         let note = self.read("checkpoint")?;
-        verify_checkpoint_exact(note, keys, verifier)
+        verify_checkpoint_cosigned(note, keys, policy, verifier)
             .map_err(|error| self.problem("checkpoint", &said(&error)))
     }
 
@@ -207,6 +218,42 @@ pub fn log_keys(origin: &LogOrigin) -> Result<LogKeys, LogProblem> {
     let ed25519 = origin.ed25519.parse().map_err(|error| problem(&error))?;
     let ml_dsa_44 = origin.ml_dsa_44.parse().map_err(|error| problem(&error))?;
     LogKeys::new(name, ed25519, ml_dsa_44).map_err(|error| problem(&error))
+}
+
+/// The witness policy of a trust document; none where it names no witnesses. One that names logs is
+/// refused, because the logs are the document's, and one that asks for no witness.
+pub fn witness_policy(trust: &TrustDocument) -> Result<Option<LogPolicy>, LogProblem> {
+    let problem = |problem: String| LogProblem {
+        path: "trust document, witnesses".to_owned(),
+        problem,
+    };
+    let Some(rule) = &trust.witnesses else {
+        return Ok(None);
+    };
+    let policy = LogPolicy::parse(rule.policy.as_bytes()).map_err(|error| problem(said(&error)))?;
+    if !policy.logs().is_empty() {
+        let text = "the policy has log lines; the logs are those that the document names";
+        return Err(problem(text.to_owned()));
+    }
+    if !policy.asks_for_witnesses() {
+        let text = "the quorum asks for no witness; leave the member out where nobody is asked";
+        return Err(problem(text.to_owned()));
+    }
+    let known = |name: &str| trust.log_origin(name).is_some();
+    let mut names = policy.witnesses().iter().map(|it| it.key().name().as_str());
+    if let Some(name) = names.find(|name| known(name)) {
+        return Err(problem(format!(
+            "{name} is a log and cannot be a witness of itself"
+        )));
+    }
+    Ok(Some(policy))
+}
+
+/// The digest by which a checkpoint is enrolled and named: of the note as its log signed it, so
+/// that it is the same whoever cosigns.
+pub fn checkpoint_digest(note: &[u8]) -> Result<Digest, NoteError> {
+    let own = Note::parse(note)?.of_log_alone()?;
+    Ok(Digest::of(own.to_string()))
 }
 
 /// An error with its causes, in one line.

@@ -123,7 +123,7 @@ pub enum NoteValue {
     SoftwareOnly,
     /// An instance without namespaces of its own.
     Unisolated,
-    /// No witness cosigned the log.
+    /// The witness quorum of the trust document did not cosign the log's checkpoint, or there is none.
     Unwitnessed,
     /// A credential that stands in for a person's.
     StandIn,

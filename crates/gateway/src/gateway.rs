@@ -8,6 +8,7 @@ use std::sync::Arc;
 use chancery_api::tls::{TlsError, server_config};
 use chancery_crypto::{KeyError, KeyFileError, SigningKey, read_private_file};
 use chancery_delegation::access_token::{Audience, EXCHANGE_SERVER};
+use chancery_evidence::LogProblem;
 use chancery_identity::trust::GatewayName;
 use chancery_identity::{SpiffeId, TrustDomain};
 use chancery_journal::{Config, Journal, JournalError, LocalSigner, LocalSignerError};
@@ -22,6 +23,7 @@ use crate::front::{Front, Hosts};
 use crate::limits::Limits;
 use crate::server_name::ServerName;
 use crate::upstream::{Upstream, Upstreams};
+use crate::witnesses::witnesses;
 
 /// Longest time without a snapshot after which running sessions stop (decision 10).
 const MAX_GRACE_SECONDS: u64 = 3_600;
@@ -92,6 +94,9 @@ pub enum GatewayError {
     /// The log.
     #[error("the log")]
     Log(#[from] JournalError),
+    /// The witnesses that the trust document names.
+    #[error(transparent)]
+    Witnesses(#[from] LogProblem),
     /// The log's keys.
     #[error("the log's keys")]
     LogKey(#[from] LocalSignerError),
@@ -236,7 +241,9 @@ fn parts(config: GatewayConfig) -> Result<Parts, GatewayError> {
         origin.parse().map_err(|error| name(Box::new(error)))?;
     let label = origin.parse().map_err(|error| name(Box::new(error)))?;
     let signer = LocalSigner::open_or_create(&config.log_key, &log_origin)?;
-    let journal = Journal::open(Config::new(&config.log, log_origin), Arc::new(signer))?;
+    let mut log = Config::new(&config.log, log_origin);
+    log.witnesses = witnesses(&trust.current(), &origin)?;
+    let journal = Journal::open(log, Arc::new(signer))?;
     let pkcs8 = read_private_file(&config.record_key)?;
     let record_key = SigningKey::from_pkcs8(Algorithm::Ed25519, pkcs8).map_err(|source| {
         GatewayError::NotAKey {

@@ -43,6 +43,7 @@ mod request_id;
 mod server_name;
 mod transport_id;
 mod upstream;
+mod witnesses;
 
 pub use call::{Call, Visit};
 pub use enforcement::{ENROLLED_CHECKPOINT, ExchangeForm, REASONS, RestoreError, TrustStoreError};
@@ -61,3 +62,4 @@ pub use request_id::RequestId;
 pub use server_name::{ServerName, ServerNameError};
 pub use transport_id::TransportId;
 pub use upstream::{SurveyError, Upstream, UpstreamError, Upstreams};
+pub use witnesses::witnesses;

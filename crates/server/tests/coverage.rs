@@ -40,6 +40,7 @@ fn trust() -> VerifiedTrust {
         policy_signers: vec![],
         snapshot_signers: vec![],
         record_signers: vec![],
+        witnesses: None,
         log_origins: vec![],
     };
     let input = SignedTrust::signing_input(&trust).unwrap();

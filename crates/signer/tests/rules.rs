@@ -195,6 +195,7 @@ fn trust(
         policy_signers: vec![],
         snapshot_signers: vec![*keys.snapshot.public()],
         record_signers: vec![],
+        witnesses: None,
         log_origins: ["gateway", "gateway/g2"]
             .map(|name| LogOrigin {
                 origin: format!("example.org/log/{name}"),

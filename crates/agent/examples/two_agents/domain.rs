@@ -122,6 +122,7 @@ impl Domain {
             policy_signers: Vec::new(),
             snapshot_signers: Vec::new(),
             record_signers: Vec::new(),
+            witnesses: None,
             log_origins: Vec::new(),
         };
         let signature = TrustSignature {

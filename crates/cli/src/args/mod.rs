@@ -18,6 +18,7 @@ mod run;
 mod token;
 mod trust;
 mod up;
+mod witness;
 
 pub(crate) use agent::{AgentArgs, AgentCommand, ManifestArgs};
 pub(crate) use connect::ConnectArgs;
@@ -35,8 +36,9 @@ pub(crate) use policy::{PolicyArgs, PolicyCommand};
 pub(crate) use revoke::{DepartArgs, RevokeArgs, RevokeCommand};
 pub(crate) use run::{IsolationMode, NetworkMode, RunArgs, SpawnArgs};
 pub(crate) use token::{ExchangeArgs, KeysArgs, MetadataArgs, ProofArgs, TokenArgs, TokenCommand};
-pub(crate) use trust::{EnrolArgs, TrustArgs, TrustCommand};
+pub(crate) use trust::{EnrolArgs, TrustArgs, TrustCommand, TrustWitnessArgs};
 pub(crate) use up::UpArgs;
+pub(crate) use witness::WitnessArgs;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -156,6 +158,8 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Reads the logs.
     Log(LogArgs),
+    /// Cosigns the checkpoints of others' logs, each only where it continues what was cosigned last.
+    Witness(WitnessArgs),
     /// The demo's tool server: MCP on standard input and output over a SQLite ledger.
     Ledger(LedgerArgs),
     /// Runs the signer alone; `up` does so.

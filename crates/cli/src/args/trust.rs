@@ -23,8 +23,25 @@ pub(crate) enum TrustCommand {
     },
     /// Enrols a person: principal and approver.
     Enrol(EnrolArgs),
+    /// Writes the keys of the logs as a policy file, for the witnesses that cosign them.
+    Logs,
+    /// Names the witnesses that cosign the logs, or that nobody does. Heeded from the next start on.
+    Witness(TrustWitnessArgs),
     /// Lists everything that rests on a person who leaves, and ends all of it at once.
     Depart(DepartArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrustWitnessArgs {
+    /// The policy file: `witness` lines with addresses, `group` lines and a `quorum`.
+    #[arg(required_unless_present = "none", conflicts_with = "none")]
+    pub(crate) policy: Option<PathBuf>,
+    /// Checkpoints that too few cosigned are withheld, not published as unwitnessed.
+    #[arg(long, conflicts_with = "none")]
+    pub(crate) withhold: bool,
+    /// Nobody is asked any more.
+    #[arg(long)]
+    pub(crate) none: bool,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use chancery_audit::{Entry, Event};
+use chancery_evidence::log::checkpoint_digest;
 use chancery_evidence::{EvidenceIndex, INDEX_PATH, TRUST_RECORD_PATH, object_path};
 use chancery_journal::Reader;
 use chancery_types::Digest;
@@ -148,7 +149,7 @@ impl Enrolled {
                 let visible = gateway.checkpoint()?.map(|(note, _)| note);
                 let kept = std::fs::read_to_string(&self.kept).ok();
                 let mut notes = visible.into_iter().chain(kept);
-                if let Some(note) = notes.find(|note| enrolled.contains(&Digest::of(note))) {
+                if let Some(note) = notes.find(|note| is_enrolled(note, &enrolled)) {
                     return Ok((note, server_note));
                 }
             }
@@ -185,6 +186,11 @@ impl Enrolled {
         }
         Ok(recorded.then_some(checkpoints))
     }
+}
+
+/// Whether a note is one of those checkpoints, whoever cosigned it.
+fn is_enrolled(note: &str, enrolled: &[Digest]) -> bool {
+    checkpoint_digest(note.as_bytes()).is_ok_and(|digest| enrolled.contains(&digest))
 }
 
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use chancery_audit::{Entry, leaf_hash};
 use chancery_crypto::AwsLc;
-use chancery_evidence::log::log_keys;
+use chancery_evidence::log::{log_keys, witness_policy};
 use chancery_journal::Reader;
-use chancery_tlog::verify_checkpoint_exact;
+use chancery_tlog::verify_checkpoint_cosigned;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -111,6 +111,12 @@ struct Checked {
     size: u64,
     root: String,
     signatures: &'static str,
+    /// The witnesses of the trust document that cosigned; none without a trust document.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    witnesses: Option<Vec<String>>,
+    /// Whether they are the quorum.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    witnessed: Option<bool>,
 }
 
 /// Recomputes the log; with a trust document, verifies who signed it.
@@ -123,6 +129,7 @@ fn check(format: Format, reader: &Reader, dir: &Path, trust: Option<&Path>) -> a
         let (index, bytes) = entry?;
         Entry::parse(&bytes).with_context(|| format!("{}: entry {index}", dir.display()))?;
     }
+    let (mut witnesses, mut witnessed) = (None, None);
     let signatures = match trust {
         None => "not checked: self-asserted without --trust",
         Some(file) => {
@@ -132,8 +139,20 @@ fn check(format: Format, reader: &Reader, dir: &Path, trust: Option<&Path>) -> a
                 .with_context(|| {
                     format!("{}: names no log {}", file.display(), checkpoint.origin)
                 })?;
-            verify_checkpoint_exact(note.as_bytes(), &log_keys(origin)?, &AwsLc)
-                .with_context(|| dir.join("checkpoint").display().to_string())?;
+            let policy = witness_policy(&trust)?;
+            let keys = log_keys(origin)?;
+            let (_, cosigned) =
+                verify_checkpoint_cosigned(note.as_bytes(), &keys, policy.as_ref(), &AwsLc)
+                    .with_context(|| dir.join("checkpoint").display().to_string())?;
+            let named = policy.iter().flat_map(chancery_tlog::LogPolicy::witnesses);
+            let names = named.map(|witness| String::from_utf8_lossy(witness.name()).into_owned());
+            let names: Vec<String> = names.collect();
+            let by = cosigned.by().iter();
+            witnesses = Some(
+                by.filter_map(|(place, _)| names.get(*place).cloned())
+                    .collect(),
+            );
+            witnessed = Some(cosigned.is_met());
             "Ed25519 and ML-DSA-44 verified"
         }
     };
@@ -143,10 +162,19 @@ fn check(format: Format, reader: &Reader, dir: &Path, trust: Option<&Path>) -> a
         size: checkpoint.size,
         root: checkpoint.root.to_string(),
         signatures,
+        witnesses,
+        witnessed,
     };
     output::result(format, &checked, || {
+        let witnesses = checked.witnesses.as_deref().unwrap_or_default();
+        let witnessed = match checked.witnessed {
+            None => String::new(),
+            Some(false) if witnesses.is_empty() => "; unwitnessed".to_owned(),
+            Some(false) => format!("; unwitnessed: cosigned by {} alone", witnesses.join(", ")),
+            Some(true) => format!("; witnessed by {}", witnesses.join(", ")),
+        };
         format!(
-            "{}: {} entries, every tile recomputed, root {}; signatures: {signatures}",
+            "{}: {} entries, every tile recomputed, root {}; signatures: {signatures}{witnessed}",
             checked.origin, checked.size, checked.root
         )
     })

@@ -21,6 +21,7 @@ pub(crate) mod trust;
 mod up;
 pub(crate) mod verify;
 pub(crate) mod why;
+mod witness;
 
 use std::process::ExitCode;
 
@@ -60,6 +61,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Graph(args) => graph::run(format, &args),
         Command::Verify(args) => verify::run(format, &args),
         Command::Log(args) => log::run(format, args),
+        Command::Witness(args) => witness::run(format, args).await,
         Command::Ledger(args) => parts::ledger(format, args).await,
         Command::Signer(args) => parts::signer(&layout(&args.data)?).await,
         Command::Server(args) => parts::server(&layout(&args.data)?).await,

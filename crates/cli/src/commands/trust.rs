@@ -1,5 +1,7 @@
 //! `chancery trust`.
 
+mod witnesses;
+
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -22,6 +24,8 @@ pub(super) async fn run(format: Format, args: TrustArgs) -> anyhow::Result<ExitC
         TrustCommand::Show => show(format, &layout.trust()?)?,
         TrustCommand::Export { file } => export(format, &layout.trust()?, &file)?,
         TrustCommand::Enrol(args) => enrol_person(format, &layout, args).await?,
+        TrustCommand::Logs => witnesses::logs(format, &layout.trust()?)?,
+        TrustCommand::Witness(args) => witnesses::name(format, &layout, args).await?,
         TrustCommand::Depart(args) => {
             return super::revoke::depart(format, &layout.server_client(), args).await;
         }
@@ -46,6 +50,9 @@ fn show(format: Format, trust: &VerifiedTrust) -> anyhow::Result<()> {
                 "log".to_owned(),
                 format!("{}, written by {}", log.origin, log.writer),
             ]);
+        }
+        if let Some(rule) = &trust.witnesses {
+            rows.extend(witnesses::rows(rule));
         }
         for person in &trust.people {
             let hardware = person

@@ -112,6 +112,7 @@ pub(crate) fn create(layout: &Layout, trust_domain: &TrustDomain) -> anyhow::Res
         policy_signers: vec![*policy.public()],
         snapshot_signers: vec![*signer.snapshot.public()],
         record_signers: vec![*record.public()],
+        witnesses: None,
         log_origins: vec![
             origin(
                 &server_log,

@@ -93,6 +93,7 @@ impl Organisation {
             policy_signers: vec![],
             snapshot_signers: vec![],
             record_signers: vec![],
+            witnesses: None,
             log_origins: vec![],
         };
         let input = SignedTrust::signing_input(&trust).unwrap();

@@ -24,6 +24,7 @@ use chancery_audit::{Event, Writer};
 use chancery_identity::trust::VerifiedTrust;
 use chancery_types::{Digest, SignatureVerifier, Timestamp};
 
+use crate::log::checkpoint_digest;
 use crate::report::{Axis, Found, NoteValue, Place, Report};
 use crate::{Files, INDEX_PATH, ObjectKind, TRUST_RECORD_PATH};
 
@@ -95,7 +96,9 @@ pub(crate) fn examine<'a>(
     let note = files
         .get(&format!("{}/checkpoint", case.gateway.folder))
         .unwrap_or_default();
-    trust::check_checkpoints(&case, Digest::of(note), &mut desk);
+    // A note that was refused was refused before.
+    let note = checkpoint_digest(note).unwrap_or_else(|_| Digest::of(note));
+    trust::check_checkpoints(&case, note, &mut desk);
     let followed = follower::follow(&case, &mut desk);
     ending::check_ending(&case, &followed, &mut desk);
     revocations::check_adopted(&case, &mut desk);

@@ -5,7 +5,7 @@ use chancery_identity::trust::VerifiedTrust;
 use chancery_types::{SignatureVerifier, Timestamp};
 
 use crate::Files;
-use crate::log::{VerifiedLog, log_keys, said};
+use crate::log::{VerifiedLog, log_keys, said, witness_policy};
 use crate::report::{Axis, Found, Place};
 
 /// One of the two logs.
@@ -59,7 +59,13 @@ impl Roll {
                 );
             })
             .ok()?;
-        let log = VerifiedLog::verify(files, folder, &keys, verifier)
+        let policy = witness_policy(trust)
+            .map_err(|problem| {
+                let text = problem.to_string();
+                found.add(Axis::Authenticity, Place::Trust, "witness_policy", text);
+            })
+            .ok()?;
+        let log = VerifiedLog::verify(files, folder, &keys, policy.as_ref(), verifier)
             .map_err(|problems| {
                 for problem in problems {
                     let missing = files.get(&problem.path).is_none();

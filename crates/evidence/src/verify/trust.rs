@@ -127,7 +127,10 @@ pub(super) fn check_checkpoints(case: &Case<'_>, note: Digest, desk: &mut Desk<'
         "checkpoint_not_enrolled",
         text,
     );
-    for origin in [&case.gateway.origin, &case.server.origin] {
-        desk.found.note(NoteValue::Unwitnessed, origin.to_string());
+    for roll in [&case.gateway, &case.server] {
+        if !roll.log.cosigned().is_met() {
+            let origin = roll.origin.to_string();
+            desk.found.note(NoteValue::Unwitnessed, origin);
+        }
     }
 }

@@ -22,3 +22,5 @@ mod tampered;
 mod whole;
 #[cfg(test)]
 mod withdrawals;
+#[cfg(test)]
+mod witnessed;

@@ -238,7 +238,7 @@ impl Enforcement {
         let (own, now) = (self.own.as_str(), self.clock.latest());
         let kept = trust_record(&live, own, &published, &self.record_key, now)
             .map_err(std::io::Error::other)
-            .and_then(|record| self.records.keep(session, &record, &published.note));
+            .and_then(|record| self.records.keep(session, &record, &published.cosigned));
         match kept {
             Ok(()) => self.ended.notify_one(),
             Err(error) => tracing::error!(%session, %error, "the session has no Trust Record"),

@@ -145,7 +145,10 @@ impl Enforcement {
         };
         let named = self.records.waiting();
         drop(naming);
-        let notes = named.iter().map(|(_, note)| note).chain([&published.note]);
+        let notes = named
+            .iter()
+            .map(|(_, note)| note)
+            .chain([&published.cosigned]);
         for note in notes {
             if let Err(error) = self.hand_in(note).await {
                 tracing::warn!(%error, "a checkpoint waits for the server");

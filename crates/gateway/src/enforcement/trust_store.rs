@@ -128,6 +128,7 @@ mod tests {
             policy_signers: Vec::new(),
             snapshot_signers: Vec::new(),
             record_signers: Vec::new(),
+            witnesses: None,
             log_origins: Vec::new(),
         };
         let input = SignedTrust::signing_input(&trust).unwrap();

@@ -188,6 +188,7 @@ impl Plane {
             policy_signers: vec![*policy_key.public()],
             snapshot_signers: vec![*keys.snapshot.public()],
             record_signers: vec![*record.public()],
+            witnesses: None,
             log_origins: vec![server_origin, gateway_origin],
         };
         let input = SignedTrust::signing_input(&trust).unwrap();

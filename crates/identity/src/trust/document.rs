@@ -51,6 +51,9 @@ pub struct TrustDocument {
     pub record_signers: Vec<Jwk>,
     /// Log origins with their keys.
     pub log_origins: Vec<LogOrigin>,
+    /// Who cosigns the checkpoints of all of them; absent where nobody is asked.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub witnesses: Option<WitnessRule>,
 }
 
 /// An authority that signs the roots of delegation chains.
@@ -136,6 +139,27 @@ pub struct LogOrigin {
     pub ed25519: String,
     /// The ML-DSA-44 verifier key (C2SP tlog-cosignature).
     pub ml_dsa_44: String,
+}
+
+/// Who cosigns the checkpoints of the logs, and what becomes of one that too few cosigned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WitnessRule {
+    /// The witnesses with their addresses and their quorum, in the format of C2SP tlog-policy and
+    /// without `log` lines: the logs are [`TrustDocument::log_origins`].
+    pub policy: String,
+    /// What the writers of the logs do with a checkpoint that too few cosigned.
+    pub unwitnessed: UnwitnessedRule,
+}
+
+/// What becomes of a checkpoint that too few witnesses cosigned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnwitnessedRule {
+    /// It is published, and everything that rests on it is `unwitnessed`.
+    Publish,
+    /// It is withheld until the quorum has cosigned it.
+    Withhold,
 }
 
 impl TrustDocument {

@@ -11,7 +11,7 @@ mod signed;
 
 pub use document::{
     AccessTokenAuthority, DelegationAuthority, LogOrigin, ManifestIssuer, Person, PersonCredential,
-    Role, TrustDocument, TrustFormat,
+    Role, TrustDocument, TrustFormat, UnwitnessedRule, WitnessRule,
 };
 pub use gateway_name::{GatewayName, GatewayNameError};
 pub use signed::{SignedTrust, TrustError, TrustSignature, VerifiedTrust};

@@ -10,7 +10,7 @@ use chancery_audit::{CheckpointEnrol, RecordEnrol};
 use chancery_crypto::AwsLc;
 use chancery_evidence::log::log_keys;
 use chancery_evidence::trust_record::VerifiedTrustRecord;
-use chancery_tlog::{TreeHash, VerifiedCheckpoint, verify_checkpoint_exact};
+use chancery_tlog::{Note, TreeHash, VerifiedCheckpoint, verify_checkpoint_exact};
 use chancery_types::{Digest, base64url};
 
 use super::{Answer, label, stored};
@@ -30,7 +30,12 @@ pub(super) async fn checkpoint(
         .gateway_of_origin(origin)
         .ok_or_else(|| Problem::forbidden("origin", "the trust document names no such log"))?;
     let keys = log_keys(known).map_err(|error| refused("origin", &error))?;
-    let next = verify_checkpoint_exact(request.note.as_bytes(), &keys, &AwsLc)
+    // What is enrolled is what the log signed, whoever cosigned it.
+    let note = Note::parse(request.note.as_bytes())
+        .and_then(|note| note.of_log_alone())
+        .map_err(|error| refused("checkpoint", &error))?
+        .to_string();
+    let next = verify_checkpoint_exact(note.as_bytes(), &keys, &AwsLc)
         .map_err(|error| refused("checkpoint", &error))?;
     let place = format!("checkpoint {origin}");
     if let Some(last) = server.store.meta(&place).await.map_err(stored)? {
@@ -42,14 +47,10 @@ pub(super) async fn checkpoint(
         log: label(origin)?,
         size: next.size(),
         root: next.root().digest(),
-        checkpoint: Digest::of(&request.note),
+        checkpoint: Digest::of(&note),
     };
     let log_index = server.enrol(event).await?;
-    server
-        .store
-        .set_meta(&place, &request.note)
-        .await
-        .map_err(stored)?;
+    server.store.set_meta(&place, &note).await.map_err(stored)?;
     Ok(Json(Enrolled { log_index }))
 }
 

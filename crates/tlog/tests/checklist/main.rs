@@ -2,8 +2,6 @@
 //! by number. Real keys throughout.
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
-    clippy::disallowed_methods,
     clippy::indexing_slicing,
     reason = "a test that cannot go on fails"
 )]

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use chancery_api::OwnerListener;
 use chancery_api::signer::SignerClient;
 use chancery_audit::Entry;
+use chancery_identity::trust::TrustDocument;
 use chancery_journal::{Config, Journal};
 use chancery_server::{Clock, RemoteSigner, Server, ServerConfig};
 use chancery_store::Store;
@@ -25,7 +26,7 @@ pub(in crate::commands) async fn server(layout: &Layout) -> anyhow::Result<ExitC
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let store = Store::open(&layout.database()).await?;
-    let journal = open_journal(layout, &trust.trust_domain, signer.clone()).await?;
+    let journal = open_journal(layout, &trust, signer.clone()).await?;
     let clock = Clock::new(last_time(&journal)?);
     let server = Server::new(ServerConfig {
         store,
@@ -49,11 +50,12 @@ pub(in crate::commands) async fn server(layout: &Layout) -> anyhow::Result<ExitC
 /// Opens the server's log; the signer is asked on the runtime, from threads of the journal.
 async fn open_journal(
     layout: &Layout,
-    trust_domain: &str,
+    trust: &TrustDocument,
     signer: SignerClient,
 ) -> anyhow::Result<Journal> {
-    let origin: chancery_tlog::Origin = format!("{trust_domain}/log/server").parse()?;
-    let config = Config::new(layout.server_log(), origin.clone());
+    let origin: chancery_tlog::Origin = format!("{}/log/server", trust.trust_domain).parse()?;
+    let mut config = Config::new(layout.server_log(), origin.clone());
+    config.witnesses = chancery_gateway::witnesses(trust, origin.as_str())?;
     let runtime = Handle::current();
     tokio::task::spawn_blocking(move || {
         let signer = RemoteSigner::new(origin, signer, runtime);

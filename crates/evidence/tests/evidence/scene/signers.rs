@@ -79,6 +79,7 @@ pub(crate) fn trust(signers: &Signers) -> VerifiedTrust {
         policy_signers: vec![*signers.policy.public()],
         snapshot_signers: Vec::new(),
         record_signers: vec![*signers.record.public()],
+        witnesses: None,
         log_origins: vec![
             signers.gateway.to_origin(GATEWAY),
             signers
