@@ -130,6 +130,7 @@ impl Plane {
             roots: Vec::new(),
             x509_authorities: vec![base64url::encode(&certificate)],
             token_authorities: vec![*keys.token.public()],
+            jwt_authorities: vec![],
             delegation_authorities: vec![DelegationAuthority {
                 issuer: format!("https://{DOMAIN}/authority"),
                 key: *keys.delegation.public(),

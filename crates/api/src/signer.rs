@@ -42,6 +42,16 @@ pub struct SignWit {
     pub claims: String,
 }
 
+/// Asks for a JWT-SVID.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignJwt {
+    /// The canonical claims.
+    pub claims: String,
+    /// The `kid` of the key that the log says signs them.
+    pub kid: String,
+}
+
 /// Asks for the root of a delegation chain.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -168,6 +178,11 @@ impl SignerClient {
     /// Asks for a workload identity token.
     pub async fn wit(&self, request: &SignWit) -> Result<SignedToken, ClientError> {
         self.0.post("/v1/sign/wit", request).await
+    }
+
+    /// Asks for a JWT-SVID.
+    pub async fn jwt(&self, request: &SignJwt) -> Result<SignedToken, ClientError> {
+        self.0.post("/v1/sign/jwt", request).await
     }
 
     /// Asks for an access token.

@@ -71,6 +71,8 @@ words! {
         X509Svid = "x509-svid",
         /// A workload identity token.
         Wit = "wit",
+        /// A JWT-SVID: a bearer token, whose key is the one that signed it.
+        JwtSvid = "jwt-svid",
     }
 }
 
@@ -137,7 +139,7 @@ part! {
         form: CredentialForm,
         /// Its id.
         id: CredentialId,
-        /// The thumbprint of its key.
+        /// The thumbprint of its key; of a bearer token, of the key that signed it.
         key: Digest,
         /// When it expires.
         expires: Timestamp,

@@ -4,7 +4,9 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 
-use chancery_identity::{InstanceSpiffeId, ProvenKey, SpiffeId, X509Bundle};
+use chancery_identity::{
+    InstanceSpiffeId, JwtAudience, JwtBundle, ProvenKey, SpiffeId, X509Bundle,
+};
 use futures_util::Stream;
 use tokio::sync::watch;
 
@@ -40,12 +42,22 @@ pub trait Issuer: Send + Sync + 'static {
         key: &'a ProvenKey,
     ) -> IssuerFuture<'a, Result<AgentCredential, IssuerError>>;
 
+    /// A JWT-SVID of the launch for those audiences.
+    fn issue_jwt<'a>(
+        &'a self,
+        launch: &'a Launch,
+        audience: &'a [JwtAudience],
+    ) -> IssuerFuture<'a, Result<String, IssuerError>>;
+
     /// The delegations to the launch's instance, those that exist already first.
     fn delegations(&self, launch: &Launch) -> Delegations;
 
     /// The authorities of the node's own trust domain; none until they are known. The node passes
     /// every change on to its workloads.
     fn x509_bundle(&self) -> watch::Receiver<Option<X509Bundle>>;
+
+    /// The keys that sign JWT-SVIDs of the node's own trust domain; none until they are known.
+    fn jwt_bundle(&self) -> watch::Receiver<Option<JwtBundle>>;
 
     /// Hears that the launch of an instance has ended; told again until it answers, and after a
     /// restart of the node once more where the first answer was lost.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, watch};
 
 use crate::executable::Executable;
+use crate::jwt_rate::JwtRate;
 use crate::process::Process;
 use crate::procfs::PidNamespace;
 use crate::record::LaunchRecord;
@@ -38,6 +39,7 @@ pub struct Launch {
     pub(crate) namespace: Option<PidNamespace>,
     pub(crate) ended: watch::Sender<Option<EndReason>>,
     pub(crate) x509: X509Source,
+    pub(crate) jwt_rate: JwtRate,
     /// The first agent key that was proven and certified; no other one ever is.
     pub(crate) agent_key: Mutex<Option<Jwk>>,
 }
@@ -199,6 +201,7 @@ impl Launch {
             namespace: record.namespace,
             ended: watch::Sender::new(None),
             x509: X509Source::default(),
+            jwt_rate: JwtRate::default(),
             agent_key: Mutex::default(),
         })
     }

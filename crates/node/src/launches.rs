@@ -173,6 +173,7 @@ impl Launches {
             namespace: attested.namespace,
             ended: watch::Sender::new(None),
             x509: Default::default(),
+            jwt_rate: Default::default(),
             agent_key: Default::default(),
         });
         let record = launch.record(self.records.boot(), None);

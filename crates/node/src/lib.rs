@@ -11,6 +11,7 @@ pub mod sandbox;
 mod clock;
 mod executable;
 mod issuer;
+mod jwt_rate;
 mod launch;
 mod launches;
 mod node;

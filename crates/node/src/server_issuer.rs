@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use chancery_api::ClientError;
 use chancery_api::server::{
-    EndInstance, IssueWit, IssueX509, IssuedRoot, OpenInstance, ServerClient,
+    EndInstance, IssueJwt, IssueWit, IssueX509, IssuedRoot, OpenInstance, ServerClient,
 };
-use chancery_identity::{InstanceSpiffeId, ProvenKey, SpiffeId, TrustDomain, X509Bundle};
-use chancery_types::base64url;
+use chancery_identity::{
+    InstanceSpiffeId, JwtAudience, JwtBundle, ProvenKey, SpiffeId, TrustDomain, X509Bundle,
+};
+use chancery_types::{SvidKey, base64url};
 use futures_util::stream;
 use serde_json::json;
 use tokio::sync::watch;
@@ -42,17 +44,21 @@ pub struct ServerIssuer {
     server: ServerClient,
     home: Home,
     bundle: watch::Receiver<Option<X509Bundle>>,
+    jwt_bundle: watch::Receiver<Option<JwtBundle>>,
 }
 
 impl ServerIssuer {
     /// An issuer over that server. Starts to follow the trust domain's authorities.
     pub fn start(server: ServerClient, home: Home) -> Arc<Self> {
-        let (sender, bundle) = watch::channel(None);
-        tokio::spawn(follow(server.clone(), home.trust_domain.clone(), sender));
+        let (x509, bundle) = watch::channel(None);
+        let (jwt, jwt_bundle) = watch::channel(None);
+        let domain = home.trust_domain.clone();
+        tokio::spawn(follow(server.clone(), domain, x509, jwt));
         Arc::new(Self {
             server,
             home,
             bundle,
+            jwt_bundle,
         })
     }
 
@@ -124,6 +130,21 @@ impl Issuer for ServerIssuer {
         })
     }
 
+    fn issue_jwt<'a>(
+        &'a self,
+        launch: &'a Launch,
+        audience: &'a [JwtAudience],
+    ) -> IssuerFuture<'a, Result<String, IssuerError>> {
+        Box::pin(async move {
+            let request = IssueJwt {
+                instance_id: launch.instance().instance(),
+                audience: audience.to_vec(),
+            };
+            let signed = self.server.issue_jwt(&request).await.map_err(failed)?;
+            Ok(signed.token)
+        })
+    }
+
     fn delegations(&self, launch: &Launch) -> Delegations {
         let server = self.server.clone();
         let instance = launch.instance().instance();
@@ -150,6 +171,10 @@ impl Issuer for ServerIssuer {
 
     fn x509_bundle(&self) -> watch::Receiver<Option<X509Bundle>> {
         self.bundle.clone()
+    }
+
+    fn jwt_bundle(&self) -> watch::Receiver<Option<JwtBundle>> {
+        self.jwt_bundle.clone()
     }
 
     fn ended<'a>(
@@ -180,19 +205,14 @@ fn delegation(issued: IssuedRoot) -> Result<Delegation, IssuerError> {
 async fn follow(
     server: ServerClient,
     trust_domain: TrustDomain,
-    sender: watch::Sender<Option<X509Bundle>>,
+    x509: watch::Sender<Option<X509Bundle>>,
+    jwt: watch::Sender<Option<JwtBundle>>,
 ) {
     loop {
-        let known = sender.borrow().is_some();
-        if let Some(bundle) = bundle(&server, &trust_domain).await {
-            sender.send_if_modified(|current| {
-                let changed = current.as_ref().map(X509Bundle::to_concatenated_der)
-                    != Some(bundle.to_concatenated_der());
-                if changed {
-                    *current = Some(bundle);
-                }
-                changed
-            });
+        let known = x509.borrow().is_some();
+        if let Some((certificates, keys)) = bundles(&server, &trust_domain).await {
+            put(&x509, certificates);
+            put(&jwt, keys);
         }
         let pause = if known {
             BUNDLE_INTERVAL
@@ -200,13 +220,27 @@ async fn follow(
             Duration::from_millis(200)
         };
         tokio::select! {
-            () = sender.closed() => return,
+            () = x509.closed() => return,
             () = tokio::time::sleep(pause) => {}
         }
     }
 }
 
-async fn bundle(server: &ServerClient, trust_domain: &TrustDomain) -> Option<X509Bundle> {
+/// Tells what changed and nothing else.
+fn put<T: PartialEq>(sender: &watch::Sender<Option<T>>, bundle: T) {
+    sender.send_if_modified(|current| {
+        let changed = current.as_ref() != Some(&bundle);
+        if changed {
+            *current = Some(bundle);
+        }
+        changed
+    });
+}
+
+async fn bundles(
+    server: &ServerClient,
+    trust_domain: &TrustDomain,
+) -> Option<(X509Bundle, JwtBundle)> {
     let text = server.trust().await.ok()?;
     let signed = chancery_identity::trust::SignedTrust::parse(text.document.as_bytes()).ok()?;
     let trust = signed.verify(&chancery_crypto::AwsLc).ok()?;
@@ -214,7 +248,10 @@ async fn bundle(server: &ServerClient, trust_domain: &TrustDomain) -> Option<X50
         .x509_authorities
         .iter()
         .filter_map(|der| base64url::decode(der).ok());
-    X509Bundle::new(trust_domain.clone(), authorities).ok()
+    let x509 = X509Bundle::new(trust_domain.clone(), authorities).ok()?;
+    let keys = trust.jwt_authorities.iter();
+    let keys = keys.filter_map(|key| SvidKey::try_from(key).ok());
+    Some((x509, JwtBundle::new(trust_domain.clone(), keys)))
 }
 
 fn failed(error: ClientError) -> IssuerError {

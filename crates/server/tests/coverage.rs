@@ -33,6 +33,7 @@ fn trust() -> VerifiedTrust {
         roots: vec![*root.public()],
         x509_authorities: vec![],
         token_authorities: vec![],
+        jwt_authorities: vec![],
         delegation_authorities: vec![],
         access_token_authorities: vec![],
         manifest_issuers: vec![],

@@ -20,6 +20,8 @@ pub struct SignerKeys {
     pub snapshot: SigningKey,
     /// Signs access tokens for relying parties outside; none in a folder from before there were any.
     pub access: Option<SigningKey>,
+    /// Signs JWT-SVIDs; none in a folder from before there were any.
+    pub jwt: Option<SigningKey>,
 }
 
 /// Why keys cannot be made or read.
@@ -44,6 +46,7 @@ const TOKEN: (&str, Algorithm) = ("token.key", Algorithm::Es256);
 const DELEGATION: (&str, Algorithm) = ("delegation.key", Algorithm::Ed25519);
 const SNAPSHOT: (&str, Algorithm) = ("snapshot.key", Algorithm::Ed25519);
 const ACCESS: (&str, Algorithm) = ("access.key", Algorithm::Es256);
+const JWT: (&str, Algorithm) = ("jwt.key", Algorithm::Es256);
 const CERTIFICATE: &str = "intermediate.der";
 
 impl SignerKeys {
@@ -62,20 +65,25 @@ impl SignerKeys {
             delegation: create_key(folder, DELEGATION)?,
             snapshot: create_key(folder, SNAPSHOT)?,
             access: Some(create_key(folder, ACCESS)?),
+            jwt: Some(create_key(folder, JWT)?),
         })
     }
 
     /// Reads the keys of a folder.
     pub fn open(folder: &Path) -> Result<Self, KeysError> {
         let certificate = read_private_file(&folder.join(CERTIFICATE))?;
-        let access = folder.join(ACCESS.0).exists();
+        let later = |key: (&str, Algorithm)| {
+            let there = folder.join(key.0).exists();
+            there.then(|| open_key(folder, key)).transpose()
+        };
         Ok(Self {
             intermediate: open_key(folder, INTERMEDIATE)?,
             intermediate_certificate: certificate.expose().to_vec(),
             token: open_key(folder, TOKEN)?,
             delegation: open_key(folder, DELEGATION)?,
             snapshot: open_key(folder, SNAPSHOT)?,
-            access: access.then(|| open_key(folder, ACCESS)).transpose()?,
+            access: later(ACCESS)?,
+            jwt: later(JWT)?,
         })
     }
 }

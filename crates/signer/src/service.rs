@@ -9,8 +9,9 @@ use axum::{Json, Router};
 use chancery_api::lift::SignedLift;
 use chancery_api::server::TrustText;
 use chancery_api::signer::{
-    CheckpointSignature, ConsentCount, Done, LastCheckpoint, SignAccess, SignCheckpoint, SignRoot,
-    SignSnapshot, SignWit, SignX509, SignedCheckpoint, SignedSnapshot, SignedToken, SignedX509,
+    CheckpointSignature, ConsentCount, Done, LastCheckpoint, SignAccess, SignCheckpoint, SignJwt,
+    SignRoot, SignSnapshot, SignWit, SignX509, SignedCheckpoint, SignedSnapshot, SignedToken,
+    SignedX509,
 };
 use chancery_api::{OwnerListener, Problem};
 use chancery_crypto::{AwsLc, replace_private_file};
@@ -24,13 +25,14 @@ use chancery_types::{Timestamp, base64url};
 use crate::SignerKeys;
 use crate::rules::snapshot::{Held, SnapshotRatchet};
 use crate::rules::standing::StandingRatchet;
-use crate::rules::{access, root, wit, x509};
+use crate::rules::{access, jwt, root, wit, x509};
 
 /// Every endpoint: method and path. All of them need the owner's socket.
 pub const ROUTES: &[(&str, &str)] = &[
     ("GET", "/v1/ready"),
     ("POST", "/v1/sign/x509"),
     ("POST", "/v1/sign/wit"),
+    ("POST", "/v1/sign/jwt"),
     ("POST", "/v1/sign/root"),
     ("POST", "/v1/sign/access"),
     ("GET", "/v1/checkpoint"),
@@ -87,6 +89,7 @@ impl Signer {
             .route("/v1/ready", get(ready))
             .route("/v1/sign/x509", post(sign_x509))
             .route("/v1/sign/wit", post(sign_wit))
+            .route("/v1/sign/jwt", post(sign_jwt))
             .route("/v1/sign/root", post(sign_root))
             .route("/v1/sign/access", post(sign_access))
             .route("/v1/checkpoint", get(last_checkpoint))
@@ -142,6 +145,20 @@ async fn sign_wit(
     wit::sign(
         &signer.keys,
         &signer.trust_domain,
+        &request,
+        &signer.held(),
+        (signer.clock)(),
+    )
+    .map(Json)
+}
+
+async fn sign_jwt(
+    State(signer): State<Arc<Signer>>,
+    Json(request): Json<SignJwt>,
+) -> Answer<SignedToken> {
+    jwt::sign(
+        &signer.keys,
+        (&signer.trust_domain, &signer.trust()),
         &request,
         &signer.held(),
         (signer.clock)(),

@@ -6,6 +6,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "rules/jwt.rs"]
+mod jwt;
 #[path = "rules/standing.rs"]
 mod standing;
 
@@ -174,6 +176,7 @@ fn trust(
         roots: vec![*root.public()],
         x509_authorities: vec![certificate],
         token_authorities: vec![*keys.token.public()],
+        jwt_authorities: keys.jwt.iter().map(|key| *key.public()).collect(),
         delegation_authorities: vec![DelegationAuthority {
             issuer: "https://example.org/authority".into(),
             key: *keys.delegation.public(),

@@ -101,6 +101,7 @@ impl Domain {
             roots: vec![*root_key.public()],
             x509_authorities: vec![base64url::encode(&root)],
             token_authorities: vec![*tokens.public()],
+            jwt_authorities: vec![],
             delegation_authorities: vec![DelegationAuthority {
                 issuer: AUTHORITY.to_owned(),
                 key: *delegation.public(),

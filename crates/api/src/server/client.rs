@@ -6,11 +6,11 @@ use chancery_types::id::{ApprovalId, ConsentId, InstanceId, PersonId};
 
 use super::{
     Agent, Agents, AnswerApproval, Approval, Approvals, DraftRoot, EndInstance, EnrolCheckpoint,
-    EnrolRecord, Enrolled, Instances, Introspect, Introspection, IssueService, IssueWit, IssueX509,
-    IssuedRoot, IssuedX509, LaunchedInstance, LiftRevocation, Manifest, OpenApproval, OpenInstance,
-    PersonAuthority, RaiseEpoch, RegisterAgent, RevocationDone, Revocations, Revoke, RootDraft,
-    ServerStatus, StandingConsent, StandingConsents, SubmitConsent, SubmitRoot, TrustText,
-    UseConsent,
+    EnrolRecord, Enrolled, Instances, Introspect, Introspection, IssueJwt, IssueService, IssueWit,
+    IssueX509, IssuedRoot, IssuedX509, LaunchedInstance, LiftRevocation, Manifest, OpenApproval,
+    OpenInstance, PersonAuthority, RaiseEpoch, RegisterAgent, RevocationDone, Revocations, Revoke,
+    RootDraft, ServerStatus, StandingConsent, StandingConsents, SubmitConsent, SubmitRoot,
+    TrustText, UseConsent,
 };
 use crate::signer::{Done, SignAccess, SignedToken};
 use crate::snapshot::SignedSnapshot;
@@ -98,6 +98,8 @@ impl ServerClient {
         issue_x509(=> IssueX509) -> IssuedX509 = "/v1/issue/x509";
         /// Issues the credential of an instance's agent key.
         issue_wit(=> IssueWit) -> SignedToken = "/v1/issue/wit";
+        /// Issues a JWT-SVID of an instance.
+        issue_jwt(=> IssueJwt) -> SignedToken = "/v1/issue/jwt";
         /// Issues an access token that a gateway decided about.
         issue_access(=> SignAccess) -> SignedToken = "/v1/issue/access";
         /// Issues the X.509-SVID of one of Chancery's own services.

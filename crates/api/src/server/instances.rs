@@ -1,4 +1,5 @@
 use chancery_attestation::Evidence;
+use chancery_identity::JwtAudience;
 use chancery_types::id::InstanceId;
 use chancery_types::{Jwk, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -65,6 +66,16 @@ pub struct IssueWit {
     pub instance_id: InstanceId,
     /// The agent key.
     pub key: Jwk,
+}
+
+/// Asks for a JWT-SVID of the instance.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssueJwt {
+    /// The instance.
+    pub instance_id: InstanceId,
+    /// Whom the token is for.
+    pub audience: Vec<JwtAudience>,
 }
 
 /// Says that an instance's process has ended.

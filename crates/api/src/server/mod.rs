@@ -19,8 +19,8 @@ pub use consents::{
     ConsentState, ConsentUse, StandingConsent, StandingConsents, SubmitConsent, UseConsent,
 };
 pub use instances::{
-    EndInstance, Instance, InstanceState, Instances, IssueService, IssueWit, IssueX509, IssuedX509,
-    LaunchedInstance, OpenInstance,
+    EndInstance, Instance, InstanceState, Instances, IssueJwt, IssueService, IssueWit, IssueX509,
+    IssuedX509, LaunchedInstance, OpenInstance,
 };
 pub use introspection::{Introspect, Introspection, LinkView, PersonAuthority, PersonRoot};
 pub use revocations::{

@@ -94,6 +94,7 @@ pub(crate) fn create(layout: &Layout, trust_domain: &TrustDomain) -> anyhow::Res
         roots: vec![*trust_root.public()],
         x509_authorities: vec![base64url::encode(&certificate)],
         token_authorities: vec![*signer.token.public()],
+        jwt_authorities: signer.jwt.iter().map(|key| *key.public()).collect(),
         delegation_authorities: vec![DelegationAuthority {
             issuer: format!("https://{trust_domain}/authority"),
             key: *signer.delegation.public(),

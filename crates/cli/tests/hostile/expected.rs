@@ -39,6 +39,10 @@ const EVERYWHERE: &[(&str, &[&str])] = &[
     ("run an operator's command on an own folder", &[NO_SOCKET]),
     ("be issued another's SVID", &["only the own one"]),
     (
+        "be issued another's JWT-SVID",
+        &["only the own one", "no identity issued"],
+    ),
+    (
         "have a second agent key certified",
         &["the instance has another agent key"],
     ),

@@ -35,7 +35,7 @@ pub(crate) fn program() {
     tell_all(bridge::all(&orders, &bridge));
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let workload = Path::new(WORKLOAD);
-    tell_all(runtime.block_on(identity::all(workload, &orders.own)));
+    tell_all(runtime.block_on(identity::all(workload, &orders)));
     tell_all(runtime.block_on(sockets::operator_on(workload)));
     if orders.has_network {
         runtime.block_on(around_the_bridge(&orders, &bridge, || {

@@ -72,6 +72,7 @@ impl Organisation {
             roots: vec![*self.root.public()],
             x509_authorities: vec![],
             token_authorities: vec![*self.tokens.public()],
+            jwt_authorities: vec![],
             delegation_authorities: vec![DelegationAuthority {
                 issuer: self.issuer(),
                 key: *self.authority.public(),

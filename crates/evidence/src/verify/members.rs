@@ -193,7 +193,8 @@ fn check_issued(
                             desk.found
                                 .require(same, axis, &place, "issue_differs", text);
                         }
-                        CredentialForm::Wit => {}
+                        // No session is joined by a bearer token.
+                        CredentialForm::Wit | CredentialForm::JwtSvid => {}
                     }
                 }
             }

@@ -121,6 +121,7 @@ mod tests {
             roots: vec![*key.public()],
             x509_authorities: Vec::new(),
             token_authorities: Vec::new(),
+            jwt_authorities: Vec::new(),
             delegation_authorities: Vec::new(),
             access_token_authorities: Vec::new(),
             manifest_issuers: Vec::new(),

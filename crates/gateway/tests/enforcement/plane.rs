@@ -169,6 +169,7 @@ impl Plane {
             roots: vec![*root.public()],
             x509_authorities: vec![base64url::encode(&certificate)],
             token_authorities: vec![*keys.token.public()],
+            jwt_authorities: vec![],
             delegation_authorities: vec![DelegationAuthority {
                 issuer: format!("https://{DOMAIN}/authority"),
                 key: *keys.delegation.public(),

@@ -33,6 +33,9 @@ pub struct TrustDocument {
     pub x509_authorities: Vec<String>,
     /// Keys that sign workload identity tokens (ES256).
     pub token_authorities: Vec<Jwk>,
+    /// Keys that sign JWT-SVIDs (ES256); absent where nobody does.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub jwt_authorities: Vec<Jwk>,
     /// Who signs the roots of delegation chains.
     pub delegation_authorities: Vec<DelegationAuthority>,
     /// Who signs access tokens for relying parties outside, and under which issuer; absent where

@@ -1,15 +1,15 @@
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use chancery_crypto::{SigningKey, random_bytes, random_id};
 use chancery_identity::{
-    AttestationLevel, Confirmation, InstanceSpiffeId, ProvenKey, SpiffeId, TrustDomain, WitBundle,
-    WitClaims, X509Bundle,
+    AttestationLevel, Confirmation, InstanceSpiffeId, JwtAudience, JwtBundle, JwtSvidClaims,
+    ProvenKey, SpiffeId, TrustDomain, WitBundle, WitClaims, X509Bundle,
 };
 use chancery_signer::ca::{
     IssuingAuthority, LeafRequest, SerialNumber, Validity, intermediate_certificate,
     leaf_certificate, root_certificate,
 };
-use chancery_types::{Algorithm, Digest, jws};
+use chancery_types::{Algorithm, Digest, SvidKey, jws};
 use futures_util::StreamExt as _;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::UnboundedReceiverStream;
@@ -40,6 +40,8 @@ pub(super) struct TestIssuer {
     key: SigningKey,
     certificate: Vec<u8>,
     pub(super) bundle: watch::Sender<Option<X509Bundle>>,
+    pub(super) jwt_key: Mutex<Arc<SigningKey>>,
+    pub(super) jwt_bundle: watch::Sender<Option<JwtBundle>>,
     pub(super) mood: Mutex<Mood>,
     pub(super) lifetime_seconds: Mutex<u64>,
     pub(super) ended: Mutex<Vec<(InstanceSpiffeId, EndReason)>>,
@@ -66,15 +68,21 @@ impl TestIssuer {
         let certificate =
             intermediate_certificate(&authority, &key, now(), 86_400, serial()).unwrap();
         let bundle = X509Bundle::new(trust_domain.clone(), [root]).unwrap();
+        let jwt_key = SigningKey::generate(Algorithm::Es256).unwrap();
         Self {
-            trust_domain,
             key,
             certificate,
             bundle: watch::Sender::new(Some(bundle)),
+            jwt_bundle: watch::Sender::new(Some(JwtBundle::new(
+                trust_domain.clone(),
+                [SvidKey::try_from(jwt_key.public()).unwrap()],
+            ))),
+            jwt_key: Mutex::new(Arc::new(jwt_key)),
             mood: Mutex::new(Mood::Willing),
             lifetime_seconds: Mutex::new(3_600),
             ended: Mutex::default(),
             delegations: Mutex::default(),
+            trust_domain,
         }
     }
 
@@ -131,6 +139,40 @@ impl TestIssuer {
         let authority = IssuingAuthority::new(&self.trust_domain, certificate, &self.key).unwrap();
         let leaf = leaf_certificate(&authority, request).unwrap();
         Ok(vec![leaf, self.certificate.clone()])
+    }
+
+    /// The key for JWT-SVIDs is another one from now on, and both verify.
+    pub(super) fn rotate_jwt_key(&self) {
+        let next = SigningKey::generate(Algorithm::Es256).unwrap();
+        let key = SvidKey::try_from(next.public()).unwrap();
+        self.jwt_bundle.send_modify(|bundle| {
+            let known = bundle.as_ref().unwrap().keys();
+            let keys: Vec<_> = known.map(|(_, key)| key.clone()).chain([key]).collect();
+            *bundle = Some(JwtBundle::new(self.trust_domain.clone(), keys));
+        });
+        *self.jwt_key.lock().unwrap() = Arc::new(next);
+    }
+
+    fn jwt(&self, launch: &Launch, audience: &[JwtAudience]) -> Result<String, IssuerError> {
+        let mood = self.willing()?;
+        let key = Arc::clone(&self.jwt_key.lock().unwrap());
+        let other = SigningKey::generate(Algorithm::Es256).unwrap();
+        let signer = if mood == Mood::WrongKey { &other } else { &key };
+        let stranger: SpiffeId = "spiffe://td/agent/stranger".parse().unwrap();
+        let claims = JwtSvidClaims {
+            aud: audience.to_vec(),
+            exp: now().as_seconds() + 300,
+            iat: now().as_seconds(),
+            jti: random_id().unwrap(),
+            sub: if mood == Mood::WrongInstance {
+                stranger
+            } else {
+                launch.instance().to_spiffe_id()
+            },
+        };
+        let input = claims.signing_input(key.public()).unwrap();
+        let signature = signer.sign(input.as_bytes()).unwrap();
+        Ok(jws::assemble(&input, &signature))
     }
 
     fn wit(&self, launch: &Launch, key: &ProvenKey) -> Result<String, IssuerError> {
@@ -190,6 +232,14 @@ impl Issuer for TestIssuer {
         })
     }
 
+    fn issue_jwt<'a>(
+        &'a self,
+        launch: &'a Launch,
+        audience: &'a [JwtAudience],
+    ) -> IssuerFuture<'a, Result<String, IssuerError>> {
+        Box::pin(async { self.jwt(launch, audience) })
+    }
+
     fn delegations(&self, _: &Launch) -> Delegations {
         match self.delegations.lock().unwrap().take() {
             Some(receiver) => Box::pin(UnboundedReceiverStream::new(receiver).map(Ok)),
@@ -199,6 +249,10 @@ impl Issuer for TestIssuer {
 
     fn x509_bundle(&self) -> watch::Receiver<Option<X509Bundle>> {
         self.bundle.subscribe()
+    }
+
+    fn jwt_bundle(&self) -> watch::Receiver<Option<JwtBundle>> {
+        self.jwt_bundle.subscribe()
     }
 
     fn ended<'a>(

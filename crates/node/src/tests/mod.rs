@@ -3,6 +3,7 @@
 mod agent_key;
 mod foreign_clients;
 mod issuer;
+mod jwt_api;
 mod registration;
 mod restart;
 mod workload_api;

@@ -8,6 +8,7 @@ mod agent_api;
 mod feed;
 mod frames;
 mod hpack;
+mod jwt_api;
 mod spiffe_api;
 mod stream;
 

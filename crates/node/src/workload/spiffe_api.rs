@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
 use super::feed::{Feed, Source, feed};
+use super::jwt_api::{self, KeySets};
 use super::{NO_IDENTITY, caller};
 use crate::launch::Launch;
 use crate::pb::workload::spiffe_workload_api_server::SpiffeWorkloadApi;
@@ -18,7 +19,7 @@ use crate::pb::workload::{
 use crate::x509_source::X509Identity;
 use crate::{IssuerError, Launches};
 
-/// The SPIFFE Workload API: its X.509 profile.
+/// The SPIFFE Workload API: its X.509 profile and its JWT profile.
 pub(super) struct WorkloadApi {
     launches: Arc<Launches>,
 }
@@ -60,27 +61,30 @@ impl SpiffeWorkloadApi for WorkloadApi {
 
     async fn fetch_jwtsvid(
         &self,
-        _: Request<JwtsvidRequest>,
+        request: Request<JwtsvidRequest>,
     ) -> Result<Response<JwtsvidResponse>, Status> {
-        Err(Status::unimplemented(NO_JWT))
+        let (_, launch) = caller(&self.launches, &request)?;
+        let fetched = jwt_api::fetch(&self.launches, &launch, request.get_ref());
+        fetched.await.map(Response::new)
     }
 
     async fn fetch_jwt_bundles(
         &self,
-        _: Request<JwtBundlesRequest>,
+        request: Request<JwtBundlesRequest>,
     ) -> Result<Response<Self::FetchJWTBundlesStream>, Status> {
-        Err(Status::unimplemented(NO_JWT))
+        let (peer, launch) = caller(&self.launches, &request)?;
+        let source = KeySets::of(&self.launches);
+        feed(peer, launch, source).await.map(Response::new)
     }
 
     async fn validate_jwtsvid(
         &self,
-        _: Request<ValidateJwtsvidRequest>,
+        request: Request<ValidateJwtsvidRequest>,
     ) -> Result<Response<ValidateJwtsvidResponse>, Status> {
-        Err(Status::unimplemented(NO_JWT))
+        caller(&self.launches, &request)?;
+        jwt_api::validate(&self.launches, request.get_ref()).map(Response::new)
     }
 }
-
-const NO_JWT: &str = "the JWT profile is not served";
 
 /// The X.509-SVID of a launch, together with the bundle that verifies its peers.
 struct Svids {

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use chancery_api::server::{IssueService, IssueWit, IssueX509, IssuedX509};
-use chancery_api::signer::{SignAccess, SignWit, SignX509, SignedToken};
+use chancery_api::server::{IssueJwt, IssueService, IssueWit, IssueX509, IssuedX509};
+use chancery_api::signer::{SignAccess, SignJwt, SignWit, SignX509, SignedToken};
 use chancery_api::{ClientError, Problem};
 use chancery_audit::{Credential, CredentialForm, IdentityIssue, Isolation};
 use chancery_crypto::{AwsLc, random_bytes, random_id};
 use chancery_delegation::ChainReading;
-use chancery_identity::{Confirmation, InstanceSpiffeId, SpiffeId, WitClaims};
+use chancery_identity::jwt_svid::DEFAULT_JWT_SVID_SECONDS;
+use chancery_identity::{Confirmation, InstanceSpiffeId, JwtSvidClaims, SpiffeId, WitClaims};
 use chancery_store::InstanceRow;
 use chancery_types::id::CredentialId;
 use chancery_types::{Digest, SignatureVerifier as _, Timestamp, base64url, to_canonical};
@@ -151,6 +152,52 @@ pub(super) async fn wit(
     let signed = signed.map_err(|error| Problem::unavailable("signer", error.to_string()))?;
     server.changed();
     Ok(Json(signed))
+}
+
+/// Issues a JWT-SVID: a bearer token, so that each has a name of its own in the log.
+pub(super) async fn jwt(
+    State(server): State<Arc<Server>>,
+    Json(request): Json<IssueJwt>,
+) -> Answer<SignedToken> {
+    let now = server.now()?;
+    let instance = running(&server, request.instance_id).await?;
+    server.check_instance(&instance.spiffe_id)?;
+    let trust = server.trust();
+    let key = trust.jwt_authorities.first().ok_or_else(|| {
+        Problem::forbidden("jwt_authority", "the trust document names no jwt authority")
+            .with_remedy("a data folder from before there were jwt-svids issues none")
+    })?;
+    let id: CredentialId = random_id().map_err(random)?;
+    let expires = end(now, DEFAULT_JWT_SVID_SECONDS);
+    let claims = JwtSvidClaims {
+        aud: request.audience,
+        exp: expires.as_seconds(),
+        iat: now.as_seconds(),
+        jti: id,
+        sub: (instance.spiffe_id.parse()).map_err(|error: chancery_identity::SpiffeIdError| {
+            Problem::internal("spiffe_id", &error)
+        })?,
+    };
+    // What the signer would refuse is not enrolled.
+    claims
+        .signing_input(key)
+        .map_err(|error| Problem::bad_request("audience", error.to_string()))?;
+    let credential = Credential {
+        form: CredentialForm::JwtSvid,
+        id,
+        key: key.thumbprint(),
+        expires,
+    };
+    server
+        .enrol(issued(&server, &instance, credential)?)
+        .await?;
+    let claims = to_canonical(&claims).map_err(|error| Problem::internal("claims", &error))?;
+    let claims = String::from_utf8(claims).map_err(|error| Problem::internal("claims", &error))?;
+    let kid = key.kid();
+    let signed = server.signer.jwt(&SignJwt { claims, kid }).await;
+    signed
+        .map(Json)
+        .map_err(|error| Problem::unavailable("signer", error.to_string()))
 }
 
 /// Has an access token signed that a gateway decided about and enrolled. The signer asks the chain and

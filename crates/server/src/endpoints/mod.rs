@@ -37,6 +37,7 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("GET", "/v1/instances/{id}/root"),
     ("POST", "/v1/issue/x509"),
     ("POST", "/v1/issue/wit"),
+    ("POST", "/v1/issue/jwt"),
     ("POST", "/v1/issue/service"),
     ("POST", "/v1/issue/access"),
     ("POST", "/v1/roots/draft"),
@@ -74,6 +75,7 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/v1/instances/{id}/root", get(roots::of_instance))
         .route("/v1/issue/x509", post(issue::x509))
         .route("/v1/issue/wit", post(issue::wit))
+        .route("/v1/issue/jwt", post(issue::jwt))
         .route("/v1/issue/service", post(issue::service))
         .route("/v1/issue/access", post(issue::access))
         .route("/v1/roots/draft", post(roots::draft))

@@ -1,6 +1,7 @@
 //! What each key signs.
 
 pub(crate) mod access;
+pub(crate) mod jwt;
 pub(crate) mod root;
 pub(crate) mod snapshot;
 pub(crate) mod standing;

@@ -53,6 +53,7 @@ pub(crate) fn trust(signers: &Signers) -> VerifiedTrust {
         roots: vec![*signers.root.public()],
         x509_authorities: Vec::new(),
         token_authorities: vec![*signers.tokens.public()],
+        jwt_authorities: vec![],
         delegation_authorities: vec![DelegationAuthority {
             issuer: AUTHORITY.to_owned(),
             key: *signers.authority.public(),

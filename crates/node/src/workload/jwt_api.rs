@@ -1,0 +1,209 @@
+//! The JWT profile of the SPIFFE Workload API (section 6).
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use chancery_crypto::AwsLc;
+use chancery_identity::{
+    JwtAudience, JwtBundle, JwtBundles, JwtSvidContext, Leeway, SpiffeId, VerifiedJwtSvid,
+    verify_jwt_svid,
+};
+use chancery_types::Timestamp;
+use prost_types::value::Kind;
+use prost_types::{ListValue, Struct};
+use serde_json::{Map, Value};
+use tokio::sync::watch;
+use tonic::Status;
+
+use super::NO_IDENTITY;
+use super::feed::Source;
+use super::spiffe_api::status;
+use crate::clock::now;
+use crate::launch::Launch;
+use crate::pb::workload::{
+    JwtBundlesResponse, Jwtsvid, JwtsvidRequest, JwtsvidResponse, ValidateJwtsvidRequest,
+    ValidateJwtsvidResponse,
+};
+use crate::{IssuerError, Launches};
+
+/// Issues a token of the launch for the audiences that are asked for.
+pub(super) async fn fetch(
+    launches: &Launches,
+    launch: &Launch,
+    request: &JwtsvidRequest,
+) -> Result<JwtsvidResponse, Status> {
+    let audience = audiences(&request.audience)?;
+    let own = launch.instance().to_spiffe_id();
+    if !request.spiffe_id.is_empty() {
+        let asked: SpiffeId = request.spiffe_id.parse().map_err(|error| {
+            Status::invalid_argument(format!("invalid requested SPIFFE ID: {error}"))
+        })?;
+        if asked != own {
+            return Err(Status::permission_denied(NO_IDENTITY));
+        }
+    }
+    let bundle = current(&launches.issuer().jwt_bundle())?;
+    if !launch.jwt_rate.take(now()) {
+        return Err(Status::resource_exhausted(
+            "too many jwt-svids in a minute; keep a token until it is about to expire",
+        ));
+    }
+    let issued = launches.issuer().issue_jwt(launch, &audience).await;
+    let token = issued.map_err(|error| status(&error))?;
+    check(&token, &audience, &own, bundle).map_err(|error| status(&error))?;
+    Ok(JwtsvidResponse {
+        svids: vec![Jwtsvid {
+            spiffe_id: own.to_string(),
+            svid: token,
+            hint: String::new(),
+        }],
+    })
+}
+
+/// An issuer's answer is what it was asked for, or is not handed on.
+fn check(
+    token: &str,
+    audience: &[JwtAudience],
+    own: &SpiffeId,
+    bundle: JwtBundle,
+) -> Result<(), IssuerError> {
+    let failed = |error: Box<dyn std::error::Error + Send + Sync>| IssuerError::Unavailable(error);
+    let first = audience
+        .first()
+        .ok_or_else(|| failed("no audience".into()))?;
+    let svid = judge(token, first, bundle).map_err(|error| failed(Box::new(error)))?;
+    let asked = audience.iter().map(JwtAudience::as_str);
+    if svid.spiffe_id() != own || !svid.audiences().iter().eq(asked) {
+        return Err(failed("another subject or audience".into()));
+    }
+    Ok(())
+}
+
+/// Judges a token for the caller.
+pub(super) fn validate(
+    launches: &Launches,
+    request: &ValidateJwtsvidRequest,
+) -> Result<ValidateJwtsvidResponse, Status> {
+    let audience = audience(&request.audience)?;
+    if request.svid.is_empty() {
+        return Err(Status::invalid_argument("svid must be specified"));
+    }
+    let bundle = current(&launches.issuer().jwt_bundle())?;
+    let svid = judge(&request.svid, &audience, bundle)
+        .map_err(|error| Status::invalid_argument(error.to_string()))?;
+    let mut claims = svid.claims().clone();
+    // A list always, as others answer.
+    claims.insert("aud".to_owned(), svid.audiences().into());
+    Ok(ValidateJwtsvidResponse {
+        spiffe_id: svid.spiffe_id().to_string(),
+        claims: Some(to_struct(claims)),
+    })
+}
+
+fn judge(
+    token: &str,
+    audience: &JwtAudience,
+    bundle: JwtBundle,
+) -> Result<VerifiedJwtSvid, chancery_identity::JwtSvidError> {
+    let bundles: JwtBundles = [bundle].into_iter().collect();
+    let context = JwtSvidContext {
+        audience,
+        bundles: &bundles,
+        now: now(),
+        leeway: Leeway::NONE,
+        verifier: &AwsLc,
+    };
+    verify_jwt_svid(token, &context)
+}
+
+fn audience(text: &str) -> Result<JwtAudience, Status> {
+    if text.is_empty() {
+        return Err(Status::invalid_argument("audience must be specified"));
+    }
+    text.parse::<JwtAudience>()
+        .map_err(|error| Status::invalid_argument(error.to_string()))
+}
+
+/// Each once, in the order in which they were asked for.
+fn audiences(texts: &[String]) -> Result<Vec<JwtAudience>, Status> {
+    let mut audiences = Vec::new();
+    for text in texts {
+        let audience = audience(text)?;
+        if !audiences.contains(&audience) {
+            audiences.push(audience);
+        }
+    }
+    match audiences.len() {
+        0 => Err(Status::invalid_argument("audience must be specified")),
+        count if count > chancery_identity::jwt_svid::MAX_JWT_AUDIENCES => {
+            Err(Status::invalid_argument("too many audiences"))
+        }
+        _ => Ok(audiences),
+    }
+}
+
+fn current(receiver: &watch::Receiver<Option<JwtBundle>>) -> Result<JwtBundle, Status> {
+    let bundle = receiver.borrow().clone();
+    bundle.ok_or_else(|| Status::unavailable("the trust domain's authorities are not known yet"))
+}
+
+fn to_struct(members: Map<String, Value>) -> Struct {
+    let fields = members
+        .into_iter()
+        .map(|(name, value)| (name, to_value(value)));
+    Struct {
+        fields: fields.collect::<BTreeMap<_, _>>(),
+    }
+}
+
+fn to_value(value: Value) -> prost_types::Value {
+    let kind = match value {
+        Value::Null => Kind::NullValue(0),
+        Value::Bool(value) => Kind::BoolValue(value),
+        Value::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or_default()),
+        Value::String(text) => Kind::StringValue(text),
+        Value::Array(items) => Kind::ListValue(ListValue {
+            values: items.into_iter().map(to_value).collect(),
+        }),
+        Value::Object(members) => Kind::StructValue(to_struct(members)),
+    };
+    prost_types::Value { kind: Some(kind) }
+}
+
+/// The keys of the node's own trust domain, as a set of JSON Web Keys.
+pub(super) struct KeySets {
+    receiver: watch::Receiver<Option<JwtBundle>>,
+    sent: Option<JwtBundle>,
+}
+
+impl KeySets {
+    pub(super) fn of(launches: &Arc<Launches>) -> Self {
+        Self {
+            receiver: launches.issuer().jwt_bundle(),
+            sent: None,
+        }
+    }
+}
+
+impl Source for KeySets {
+    type Message = JwtBundlesResponse;
+
+    async fn next(&mut self) -> Result<(Option<JwtBundlesResponse>, Option<Timestamp>), Status> {
+        self.receiver.mark_unchanged();
+        let bundle = current(&self.receiver)?;
+        if self.sent.as_ref() == Some(&bundle) {
+            return Ok((None, None));
+        }
+        let name = bundle.trust_domain().to_spiffe_id().to_string();
+        let message = JwtBundlesResponse {
+            bundles: HashMap::from([(name, bundle.to_jwks().into_bytes())]),
+        };
+        self.sent = Some(bundle);
+        Ok((Some(message), None))
+    }
+
+    async fn changed(&mut self) -> Result<(), Status> {
+        let changed = self.receiver.changed().await;
+        changed.map_err(|_| Status::unavailable("the node stops"))
+    }
+}
