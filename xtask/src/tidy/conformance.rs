@@ -115,7 +115,7 @@ fn judge(root: &Path, row: &Row) -> anyhow::Result<Vec<String>> {
     if row.says.is_empty() {
         findings.push(format!("{PAGE}: {id} says nothing"));
     }
-    if row.not_yet == !row.tests.is_empty() {
+    if row.not_yet != row.tests.is_empty() {
         findings.push(format!(
             "{PAGE}: {id} names neither a test nor says {NOT_YET:?}"
         ));
