@@ -64,6 +64,9 @@ impl FromStr for WitnessAddress {
         if authority.host().is_empty() {
             return Err(refused("the host is missing"));
         }
+        if authority.port().is_none() && authority.as_str() != authority.host() {
+            return Err(refused("the port is not one"));
+        }
         if uri.query().is_some() {
             return Err(refused("a query is not sent"));
         }
