@@ -58,6 +58,11 @@ MUTANTS: list[Mutant] = [
         .with_decode_padding_mode(DecodePaddingMode::RequireNone);
     GeneralPurpose::new(&base64::alphabet::URL_SAFE, config).decode(text).map_err(|_| Base64UrlError)""")),
     mutant("C09", "members that stand twice", never(T + "strict_json.rs", "few.into_iter().any(|(known, _)| *known == name)")),
+    # What stands twice is also one too many for whoever takes the members out.
+    mutant("C09", "members of a link that stand twice",
+           never(T + "strict_json.rs", "few.into_iter().any(|(known, _)| *known == name)"),
+           always(MEMBERS, "self.0.is_empty()"),
+           tests="delegation/tests/tokens/refusals.rs::duplicate_members_are_refused"),
     mutant("delegation", "members that stand twice among many",
            never(T + "strict_json.rs", "members.len() > FEW_MEMBERS && !are_unique(&members)"),
            tests="types/src/strict_json.rs::finds_a_duplicate_among_many"),

@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 
+use chancery_types::limits::MAX_SAFE_INTEGER;
 use chancery_types::{Digest, Json, Timestamp};
 use serde_json::{Map, Value};
 
@@ -7,9 +8,6 @@ use crate::Reason;
 
 /// Most bytes of an identifier such as `jti` or `sid`.
 const MAX_ID_BYTES: usize = 128;
-
-/// The largest integer that every JSON reader represents exactly.
-const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
 /// The members of a JSON object, taken out one by one; what is left over at the end is unknown and
 /// refused.
