@@ -3,7 +3,8 @@
 //! An entry is durable when [`Journal::append`] returns its index. It is first in a write-ahead
 //! log; in the background it goes into entry bundles and tiles, and a signed checkpoint that
 //! covers it becomes visible, cosigned by witnesses where there are any. The directory is a C2SP
-//! tiled log that any web server can serve. The other side of C2SP tlog-witness, which cosigns the
+//! tiled log that any web server can serve; [`LogServer`] is one that serves nothing else.
+//! [`Monitor`] follows a log that somebody serves. The other side of C2SP tlog-witness, which cosigns the
 //! checkpoints of others, is [`Witness`].
 //!
 //! A failed write or sync ends the process: what the disk holds afterwards is for the recovery of
@@ -14,10 +15,12 @@ mod error;
 mod export;
 mod local_signer;
 mod reader;
+mod serve;
 mod signer;
 mod storage;
 mod succession;
 mod wal;
+mod watch;
 mod witness;
 mod writer;
 
@@ -25,10 +28,12 @@ pub use error::{Damage, JournalError};
 pub use export::Exported;
 pub use local_signer::{Clock, LocalSigner, LocalSignerError};
 pub use reader::{Entries, Reader};
+pub use serve::{LogServer, ServeError};
 pub use signer::{CheckpointSigner, SignError};
 pub use storage::{Access, LocalDisk, Storage, StorageFile, StorageLock};
 pub use succession::{Succession, SuccessionError};
 pub use wal::{Frame, FrameError};
+pub use watch::{LogSource, Monitor, SourceError, WatchError, Watched};
 pub use witness::{
     AddressError, Refusal, RollbackAlarm, Unwitnessed, Witness, WitnessAddress, WitnessError,
     WitnessKeyError, WitnessKeys, WitnessServer, WitnessSetupError, Witnesses,

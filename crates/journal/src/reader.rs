@@ -42,6 +42,20 @@ impl Reader {
         Ok(Self::new(storage, dir, origin))
     }
 
+    /// Takes up a folder that holds a published log: a checkpoint and its tiles, as
+    /// [`Reader::export`] writes them and a mirror keeps them. A writer's own directory is one too.
+    pub fn open_published(dir: &Path) -> Result<Self, JournalError> {
+        let storage: Arc<dyn Storage> = Arc::new(LocalDisk);
+        if let Some(origin) = read_format(&*storage, dir)? {
+            return Ok(Self::new(storage, dir, origin));
+        }
+        let path = dir.join(CHECKPOINT_FILE);
+        let bytes = read_if_present(&*storage, &path)?;
+        let bytes = bytes.ok_or_else(|| JournalError::Missing { path: path.clone() })?;
+        let (_, checkpoint) = parse_checkpoint(&path, &bytes)?;
+        Ok(Self::new(storage, dir, checkpoint.origin))
+    }
+
     /// The log.
     pub const fn origin(&self) -> &Origin {
         &self.origin
@@ -58,16 +72,25 @@ impl Reader {
         let Some(bytes) = read_if_present(&*self.storage, &path)? else {
             return Ok(None);
         };
-        let damaged = |damage: Damage| JournalError::damaged(&path, damage);
-        let note = Note::parse(&bytes).map_err(|error| damaged(error.into()))?;
-        let checkpoint: Checkpoint = note
-            .text()
-            .parse()
-            .map_err(|error: chancery_tlog::CheckpointTextError| damaged(error.into()))?;
+        let (note, checkpoint) = parse_checkpoint(&path, &bytes)?;
         if checkpoint.origin != self.origin {
-            return Err(damaged(Damage::Mismatch));
+            return Err(JournalError::damaged(&path, Damage::Mismatch));
         }
-        Ok(Some((note.to_string(), checkpoint)))
+        Ok(Some((note, checkpoint)))
+    }
+
+    /// The bytes of a tile or bundle that the visible checkpoint covers; none of any other, and
+    /// none where the file is not there.
+    pub fn published(&self, path: &TilePath) -> Result<Option<Vec<u8>>, JournalError> {
+        let widest = tile_at(path.kind(), path.index(), self.size()?);
+        if widest.is_none_or(|widest| widest.width() < path.width()) {
+            return Ok(None);
+        }
+        match self.resource(path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(JournalError::Missing { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The number of entries that the visible checkpoint covers.
@@ -89,6 +112,11 @@ impl Reader {
             Some(bytes) if !path.is_full() => cut(&full, &bytes, path),
             _ => Err(JournalError::Missing { path: file }),
         }
+    }
+
+    /// The bytes of a tile or bundle of exactly that path; none where there is none.
+    pub(crate) fn file(&self, path: &TilePath) -> Result<Option<Vec<u8>>, JournalError> {
+        read_if_present(&*self.storage, &self.dir.join(path.to_string()))
     }
 
     /// One entry that the visible checkpoint covers.
@@ -237,6 +265,16 @@ impl Reader {
             _ => JournalError::OutOfRange { asked, size },
         }
     }
+}
+
+fn parse_checkpoint(path: &Path, bytes: &[u8]) -> Result<(String, Checkpoint), JournalError> {
+    let damaged = |damage: Damage| JournalError::damaged(path, damage);
+    let note = Note::parse(bytes).map_err(|error| damaged(error.into()))?;
+    let checkpoint = note
+        .text()
+        .parse()
+        .map_err(|error: chancery_tlog::CheckpointTextError| damaged(error.into()))?;
+    Ok((note.to_string(), checkpoint))
 }
 
 /// The partial tile or bundle that a full one began as.

@@ -1,6 +1,6 @@
 use chancery_tlog::{
-    Checkpoint, LogEdge, RebuildError, Resource, TILE_WIDTH, TileKind, TilePath, decode_bundle,
-    tile_at, tile_root, tiles_for,
+    Checkpoint, LogEdge, RebuildError, Recomputed, Resource, TILE_WIDTH, TileEdge, TileKind,
+    TilePath, decode_bundle, recompute, tile_at, tile_root, tiles_for,
 };
 
 use crate::{Damage, JournalError, Reader};
@@ -48,6 +48,17 @@ impl Reader {
             return Ok(());
         }
         Err(JournalError::mismatch(self.dir(), &tile.path))
+    }
+
+    /// Recomputes a checkpoint's log as [`chancery_tlog::recompute`] does: everything that differs,
+    /// and not only the first. `each` sees the entries.
+    pub fn recompute(
+        &self,
+        checkpoint: &Checkpoint,
+        mut each: impl FnMut(u64, &[u8]),
+    ) -> Result<Recomputed, JournalError> {
+        let mut read = |path: &TilePath| self.file(path);
+        recompute(checkpoint, &TileEdge::new(), true, &mut read, &mut each)
     }
 
     pub(crate) fn rebuild_error(&self, error: RebuildError) -> JournalError {
