@@ -39,7 +39,7 @@ pub(crate) fn generate(root: &Path, check: bool) -> anyhow::Result<()> {
 
 /// The reference documents, as the program itself writes them.
 fn references(root: &Path) -> anyhow::Result<Vec<(String, String)>> {
-    let write = |part: &str| {
+    let write = |(part, file): (&str, &str)| {
         let output = Command::new(env!("CARGO"))
             .args([
                 "run",
@@ -60,12 +60,17 @@ fn references(root: &Path) -> anyhow::Result<Vec<(String, String)>> {
             output.status
         );
         let text = String::from_utf8(output.stdout)?;
-        Ok((format!("docs/reference/{part}.md"), text))
+        Ok((format!("docs/reference/{file}"), text))
     };
-    ["cli", "events", "reasons"]
-        .into_iter()
-        .map(write)
-        .collect()
+    [
+        ("cli", "cli.md"),
+        ("events", "events.md"),
+        ("events-schema", "events.schema.json"),
+        ("reasons", "reasons.md"),
+    ]
+    .into_iter()
+    .map(write)
+    .collect()
 }
 
 fn generated(root: &Path) -> anyhow::Result<BTreeMap<String, String>> {

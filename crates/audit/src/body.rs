@@ -7,6 +7,7 @@ use chancery_types::id::{Id, Kind};
 use chancery_types::{Digest, RevocationKind, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
 use crate::Label;
 
@@ -50,6 +51,8 @@ pub struct FieldDoc {
     pub name: &'static str,
     /// Its type.
     pub kind: String,
+    /// The JSON Schema of its values.
+    pub schema: Value,
     /// Whether every entry of the type has it.
     pub required: bool,
     /// What it says.
@@ -60,30 +63,80 @@ pub struct FieldDoc {
 pub trait FieldType {
     /// What the documentation calls it.
     fn describe() -> String;
+
+    /// The JSON Schema (2020-12) of its values: every one that is read, and as little else as a
+    /// schema can say.
+    fn schema() -> Value;
 }
 
 macro_rules! described {
-    ($($type:ty => $text:literal),* $(,)?) => {$(
+    ($($type:ty => $text:literal, $schema:expr;)*) => {$(
         impl FieldType for $type {
             fn describe() -> String {
                 $text.to_owned()
+            }
+
+            fn schema() -> Value {
+                $schema
             }
         }
     )*};
 }
 
+/// The largest integer of an entry.
+const MAX_INTEGER: u64 = (1 << 53) - 1;
+
 described! {
-    Label => "text",
-    Digest => "digest",
-    Timestamp => "microseconds since the epoch",
-    u64 => "integer",
-    bool => "boolean",
+    Label => "text", json!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": Label::MAX_BYTES,
+        "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$",
+    });
+    Digest => "digest", json!({ "type": "string", "pattern": "^sha256:[0-9a-f]{64}$" });
+    Timestamp => "microseconds since the epoch", u64::schema();
+    u64 => "integer", json!({ "type": "integer", "minimum": 0, "maximum": MAX_INTEGER });
+    bool => "boolean", json!({ "type": "boolean" });
     RevocationKind => "token | session | mission | agent | instance | person | key | consent",
+        one_of(&Self::describe().split(" | ").collect::<Vec<_>>());
+}
+
+/// The schema of a closed set of words.
+pub(crate) fn one_of(words: &[&str]) -> Value {
+    json!({ "enum": words })
+}
+
+/// The schema of an object with these members and no others.
+pub(crate) fn object(fields: Vec<FieldDoc>) -> Value {
+    let required: Vec<&str> = fields
+        .iter()
+        .filter(|field| field.required)
+        .map(|field| field.name)
+        .collect();
+    let mut properties = serde_json::Map::new();
+    for mut field in fields.clone() {
+        if let Some(schema) = field.schema.as_object_mut() {
+            schema.insert("description".to_owned(), field.meaning.into());
+        }
+        properties.insert(field.name.to_owned(), field.schema);
+    }
+    json!({
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": false,
+    })
 }
 
 impl<K: Kind> FieldType for Id<K> {
     fn describe() -> String {
         format!("{}_ id", K::PREFIX)
+    }
+
+    fn schema() -> Value {
+        // 128 bits in 26 digits of five bits: the first one carries three.
+        let pattern = format!("^{}_[0-7][0-9a-hjkmnp-tv-z]{{25}}$", K::PREFIX);
+        json!({ "type": "string", "pattern": pattern })
     }
 }
 
@@ -91,11 +144,23 @@ impl<T: FieldType> FieldType for Vec<T> {
     fn describe() -> String {
         format!("array of {}", T::describe())
     }
+
+    fn schema() -> Value {
+        json!({ "type": "array", "items": T::schema() })
+    }
 }
 
 impl<T: FieldType> FieldType for BTreeMap<Label, T> {
     fn describe() -> String {
         format!("object of {}", T::describe())
+    }
+
+    fn schema() -> Value {
+        json!({
+            "type": "object",
+            "propertyNames": Label::schema(),
+            "additionalProperties": T::schema(),
+        })
     }
 }
 
@@ -135,12 +200,14 @@ macro_rules! record {
                     $($crate::FieldDoc {
                         name: stringify!($field),
                         kind: <$type as $crate::FieldType>::describe(),
+                        schema: <$type as $crate::FieldType>::schema(),
                         required: true,
                         meaning: $crate::body::joined(&[$($field_meaning),+]),
                     },)*
                     $($($crate::FieldDoc {
                         name: stringify!($optional),
                         kind: <$optional_type as $crate::FieldType>::describe(),
+                        schema: <$optional_type as $crate::FieldType>::schema(),
                         required: false,
                         meaning: $crate::body::joined(&[$($optional_meaning),+]),
                     },)*)?
@@ -199,6 +266,10 @@ macro_rules! part {
                     .collect();
                 format!("{{{}}}", members.join(", "))
             }
+
+            fn schema() -> serde_json::Value {
+                $crate::body::object(Self::fields())
+            }
         }
     };
 }
@@ -223,6 +294,10 @@ macro_rules! words {
         impl $crate::FieldType for $name {
             fn describe() -> String {
                 [$($word),*].join(" | ")
+            }
+
+            fn schema() -> serde_json::Value {
+                $crate::body::one_of(&[$($word),*])
             }
         }
     };

@@ -29,6 +29,10 @@ impl FieldType for Commitment {
     fn describe() -> String {
         "commitment".to_owned()
     }
+
+    fn schema() -> serde_json::Value {
+        Digest::schema()
+    }
 }
 
 /// Commits to `value` under `name` with a salt of 32 random bytes that is used once: SHA-256 over

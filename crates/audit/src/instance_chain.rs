@@ -33,6 +33,10 @@ impl FieldType for InstanceLink {
         let names: Vec<&str> = Self::fields().iter().map(|field| field.name).collect();
         format!("{{{}?: {}}}", names.join(", "), LeafRef::describe())
     }
+
+    fn schema() -> serde_json::Value {
+        crate::body::object(Self::fields())
+    }
 }
 
 /// Why the entries of an instance are not its whole chain.

@@ -13,13 +13,14 @@ mod documentation;
 mod entry;
 mod event;
 mod events;
+mod export;
 mod instance_chain;
 mod label;
 mod words;
 
 pub use body::{Body, FieldDoc, FieldType, TypeDoc, Writer};
 pub use commitment::{Commitment, Disclosure, DisclosureError, commit};
-pub use documentation::{documentation, markdown};
+pub use documentation::{documentation, json_schema, markdown};
 pub use entry::{Entry, EntryError, leaf_hash};
 pub use event::Event;
 pub use events::{
@@ -28,6 +29,7 @@ pub use events::{
     Outcome, PolicyPublish, RecordEnrol, RevocationAdd, RevocationLift, SessionEnd, SessionJoin,
     SessionLeave, SessionOpen, SessionRefuse, SnapshotAdopt, TrustChange,
 };
+pub use export::{LoggedEntry, OCSF_VERSION, SEMANTIC_CONVENTIONS, ocsf, otlp};
 pub use instance_chain::{ChainError, InstanceChains, InstanceLink, LeafRef};
 pub use label::{Label, LabelError};
 pub use words::{

@@ -204,4 +204,13 @@ impl FieldType for ClearValue {
     fn describe() -> String {
         "boolean, integer or text".to_owned()
     }
+
+    fn schema() -> serde_json::Value {
+        let largest = (1_i64 << 53) - 1;
+        serde_json::json!({
+            "type": ["boolean", "integer", "string"],
+            "minimum": -largest,
+            "maximum": largest,
+        })
+    }
 }

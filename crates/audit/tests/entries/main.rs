@@ -3,6 +3,10 @@
 #[cfg(test)]
 mod chains;
 #[cfg(test)]
+mod exports;
+#[cfg(test)]
 mod reading;
 #[cfg(test)]
 mod samples;
+#[cfg(test)]
+mod schema;

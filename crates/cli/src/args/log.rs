@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -8,9 +9,9 @@ use super::DataArgs;
 pub(crate) struct LogArgs {
     #[command(flatten)]
     pub(crate) data: DataArgs,
-    /// Which log of the deployment.
-    #[arg(long, value_enum, default_value_t = LogName::Gateway, global = true)]
-    pub(crate) log: LogName,
+    /// Which log of the deployment; the gateway's where nothing is said, and both of `serve`.
+    #[arg(long, value_enum, global = true)]
+    pub(crate) log: Option<LogName>,
     /// A log folder, in place of a deployment's.
     #[arg(long, value_name = "DIR", global = true)]
     pub(crate) dir: Option<PathBuf>,
@@ -27,6 +28,16 @@ pub(crate) enum LogName {
     Server,
 }
 
+impl LogName {
+    /// The name on the command line and in a URL.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::Server => "server",
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum LogCommand {
     /// Shows the published checkpoint.
@@ -40,15 +51,123 @@ pub(crate) enum LogCommand {
         #[arg(long, default_value_t = 50)]
         count: u64,
     },
-    /// Recomputes every tile and the root from the entries.
+    /// Shows the log's keys, as vkeys that every C2SP tool reads.
+    Keys {
+        /// The trust document that names them; the deployment's where nothing is said.
+        #[arg(long, value_name = "FILE")]
+        trust: Option<PathBuf>,
+    },
+    /// Recomputes every tile and the root from the entries, and says what differs.
     Check {
         /// The trust document that names the log's keys.
         #[arg(long, value_name = "FILE")]
         trust: Option<PathBuf>,
     },
+    /// Serves the log over HTTP as a C2SP tiled log: checkpoint, tiles and entries, for whoever
+    /// reaches the address.
+    Serve {
+        /// The address. Beyond this machine, put something in front that knows who may read.
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8460")]
+        listen: SocketAddr,
+    },
+    /// Follows a served log: whether it only grew, its keys signed it, and every file is what its
+    /// entries make.
+    Monitor(MonitorArgs),
+    /// Prints new entries as they are published, one JSON document a line.
+    Tail {
+        /// The first index; without it, only what is new.
+        #[arg(long, value_name = "INDEX")]
+        from: Option<u64>,
+        /// Stops after so many.
+        #[arg(long, value_name = "COUNT")]
+        count: Option<u64>,
+    },
     /// Writes the inclusion proof of one entry (c2sp.org/tlog-proof).
     Prove {
         /// The entry's index.
         index: u64,
+        /// Writes the entry's exact bytes into this file: the proof is about them.
+        #[arg(long, value_name = "FILE")]
+        entry_out: Option<PathBuf>,
     },
+    /// Verifies an inclusion proof offline, with the log's keys.
+    VerifyProof(VerifyProofArgs),
+    /// Writes entries for other programs, one JSON document a line.
+    Export {
+        /// In which form.
+        #[arg(long = "as", value_enum, default_value_t = ExportAs::Jsonl)]
+        form: ExportAs,
+        /// The first index.
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// How many; all where nothing is said.
+        #[arg(long)]
+        count: Option<u64>,
+        /// With the inclusion proof of each entry.
+        #[arg(long)]
+        proofs: bool,
+    },
+}
+
+/// The form of exported entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportAs {
+    /// The entries as they are, with index and leaf hash.
+    Jsonl,
+    /// OCSF events: API Activity with the profile `record_integrity`.
+    Ocsf,
+    /// OpenTelemetry logs, OTLP in JSON.
+    Otlp,
+}
+
+/// Whose signature is believed.
+#[derive(Debug, Args)]
+pub(crate) struct KeyArgs {
+    /// The trust document that names the log's keys, got another way than the log.
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "vkeys",
+        conflicts_with = "vkeys"
+    )]
+    pub(crate) trust: Option<PathBuf>,
+    /// A key of the log, as `chancery log keys` prints it; once for Ed25519, once for ML-DSA-44.
+    #[arg(long = "vkey", value_name = "KEY")]
+    pub(crate) vkeys: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MonitorArgs {
+    /// The URL that the log's files stand below, or a folder with them.
+    pub(crate) place: String,
+    /// The file that remembers what was seen; made by the first pass.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state: PathBuf,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    /// The log's origin; the one that was seen, or at first the one that is served, where nothing
+    /// is said.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) origin: Option<String>,
+    /// Reads the whole log again, not only what is new.
+    #[arg(long)]
+    pub(crate) whole: bool,
+    /// Goes on until something is found, or it is stopped.
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// Seconds between two passes.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, requires = "follow",
+        value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(crate) interval: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyProofArgs {
+    /// The proof file.
+    pub(crate) proof: PathBuf,
+    /// The file with the entry's exact bytes.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) entry: PathBuf,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
 }

@@ -28,7 +28,9 @@ pub(crate) use delegation::{DelegationArgs, DelegationCommand};
 pub(crate) use demo::DemoArgs;
 pub(crate) use evidence::{EvidenceArgs, VerifyArgs, WhyArgs};
 pub(crate) use graph::{GraphArgs, GraphOf};
-pub(crate) use log::{LogArgs, LogCommand, LogName};
+pub(crate) use log::{
+    ExportAs, KeyArgs, LogArgs, LogCommand, LogName, MonitorArgs, VerifyProofArgs,
+};
 pub(crate) use mission::{MissionArgs, MissionCommand, NewMissionArgs};
 pub(crate) use parts::{LedgerArgs, LedgerCommand, PartArgs};
 pub(crate) use people::{AnswerArgs, ApprovalsArgs, ApprovalsCommand};
@@ -98,6 +100,8 @@ pub(crate) enum ReferencePart {
     Cli,
     /// The entries of the logs.
     Events,
+    /// The entries of the logs, as a JSON Schema.
+    EventsSchema,
     /// The reason codes.
     Reasons,
 }
@@ -156,7 +160,7 @@ pub(crate) enum Command {
     Graph(GraphArgs),
     /// Verifies evidence offline, from the trust document alone.
     Verify(VerifyArgs),
-    /// Reads the logs.
+    /// Reads, serves, checks, watches and exports the logs.
     Log(LogArgs),
     /// Cosigns the checkpoints of others' logs, each only where it continues what was cosigned last.
     Witness(WitnessArgs),

@@ -60,7 +60,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Why(args) => why::run(format, &args),
         Command::Graph(args) => graph::run(format, &args),
         Command::Verify(args) => verify::run(format, &args),
-        Command::Log(args) => log::run(format, args),
+        Command::Log(args) => log::run(format, args).await,
         Command::Witness(args) => witness::run(format, args).await,
         Command::Ledger(args) => parts::ledger(format, args).await,
         Command::Signer(args) => parts::signer(&layout(&args.data)?).await,

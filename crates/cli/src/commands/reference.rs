@@ -53,6 +53,10 @@ pub(super) fn run(part: ReferencePart) -> anyhow::Result<ExitCode> {
     let text = match part {
         ReferencePart::Cli => commands(),
         ReferencePart::Events => chancery_audit::markdown(),
+        ReferencePart::EventsSchema => {
+            let schema = chancery_audit::json_schema();
+            format!("{}\n", serde_json::to_string_pretty(&schema)?)
+        }
         ReferencePart::Reasons => reasons(),
     };
     output::result(crate::args::Format::Text, &text, || text.clone())?;
@@ -105,6 +109,9 @@ fn reasons() -> String {
     let session = chancery_session::Reason::OWN.map(|reason| (reason.code(), reason.said()));
     codes(&mut text, "Decisions in a session", &session);
     codes(&mut text, "The gateway", chancery_gateway::REASONS);
+    let log = chancery_tlog::LogReason::ALL.iter();
+    let log: Vec<_> = log.map(|reason| (reason.code(), reason.said())).collect();
+    codes(&mut text, "A served log (`log check`, `log monitor`)", &log);
     text
 }
 

@@ -12,6 +12,10 @@ mod demo;
 #[cfg(test)]
 mod deployment;
 #[cfg(test)]
+mod foreign;
+#[cfg(test)]
+mod logs;
+#[cfg(test)]
 mod pages;
 #[cfg(test)]
 mod people;

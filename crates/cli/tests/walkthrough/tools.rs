@@ -62,6 +62,37 @@ impl Tools {
     }
 }
 
+/// The program that checks a log with Go's own packages.
+pub(crate) fn go_checker() -> Option<PathBuf> {
+    installed("go-tlog").map(|folder| folder.join("bin/tlog-check"))
+}
+
+/// The folder of a package of PyPI.
+pub(crate) fn python_package(name: &str) -> Option<PathBuf> {
+    installed(name).map(|folder| folder.join(name))
+}
+
+/// The folder of the tools, where this one is there. Nothing, said aloud, where it is not; in CI that
+/// is a failure, unless it could not be had.
+fn installed(name: &str) -> Option<PathBuf> {
+    let target = Path::new(env!("CARGO_BIN_EXE_chancery")).ancestors().nth(2);
+    let folder = target.unwrap().join("e2e-tools");
+    if folder.join(format!("{name}.installed")).exists() {
+        return Some(folder);
+    }
+    if folder.join(format!("{name}.unavailable")).exists() {
+        println!("skipped: {name} could not be had; see scripts/e2e-tools");
+        return None;
+    }
+    let said = format!("{name} is missing; run scripts/e2e-tools");
+    assert!(
+        std::env::var_os("CI").is_none_or(|ci| ci != "true"),
+        "{said}"
+    );
+    println!("skipped: {said}");
+    None
+}
+
 /// For pip: the wheels that `scripts/python-tools` has fetched, and no network. Nothing where there
 /// are none; pip then asks PyPI as a reader's does.
 pub(crate) fn wheels() -> Vec<(&'static str, PathBuf)> {

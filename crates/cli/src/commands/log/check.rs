@@ -1,0 +1,166 @@
+//! `chancery log check`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use chancery_audit::{Entry, EntryError};
+use chancery_crypto::AwsLc;
+use chancery_evidence::log::witness_policy;
+use chancery_journal::Reader;
+use chancery_tlog::{LogFinding, LogPolicy, Origin, verify_checkpoint_cosigned};
+use serde::Serialize;
+
+use super::keys;
+use crate::args::Format;
+use crate::deployment::read_trust;
+use crate::output;
+
+#[derive(Serialize)]
+struct Checked {
+    dir: PathBuf,
+    origin: String,
+    size: u64,
+    root: String,
+    signatures: &'static str,
+    /// Only with a trust document.
+    #[serde(flatten)]
+    witnessed: Option<Witnessed>,
+    findings: Vec<Found>,
+}
+
+/// Who of the trust document's witnesses cosigned.
+#[derive(Debug, Serialize)]
+struct Witnessed {
+    /// Their names.
+    witnesses: Vec<String>,
+    /// Whether they are the quorum.
+    witnessed: bool,
+}
+
+impl Witnessed {
+    fn shown(&self) -> String {
+        match (self.witnessed, self.witnesses.join(", ")) {
+            (true, names) => format!("; witnessed by {names}"),
+            (false, names) if names.is_empty() => "; unwitnessed".to_owned(),
+            (false, names) => format!("; unwitnessed: cosigned by {names} alone"),
+        }
+    }
+}
+
+/// A finding as it is told.
+#[derive(Debug, Serialize)]
+pub(super) struct Found {
+    pub(super) file: String,
+    pub(super) reason: &'static str,
+    pub(super) text: String,
+}
+
+impl From<&LogFinding> for Found {
+    fn from(finding: &LogFinding) -> Self {
+        Self {
+            file: finding.file.to_string(),
+            reason: finding.reason.code(),
+            text: finding.to_string(),
+        }
+    }
+}
+
+impl Found {
+    /// What is wrong, without the file.
+    fn why(&self) -> &str {
+        let text = self.text.split_once(": ");
+        text.map_or(self.text.as_str(), |(_, why)| why)
+    }
+}
+
+/// Findings as a table, one line each.
+pub(super) fn table(findings: &[Found]) -> String {
+    let rows = findings.iter().map(|found| {
+        [
+            found.file.clone(),
+            found.reason.to_owned(),
+            found.why().to_owned(),
+        ]
+    });
+    output::table(["file", "reason", "why"], rows)
+}
+
+/// Recomputes the log; with a trust document, verifies who signed it.
+pub(super) fn run(format: Format, reader: &Reader, trust: Option<&Path>) -> anyhow::Result<()> {
+    let dir = reader.dir();
+    let Some((note, checkpoint)) = reader.checkpoint()? else {
+        bail!("{}: no checkpoint is published yet", dir.display());
+    };
+    let bar = super::bar()?;
+    bar.set_length(checkpoint.size);
+    let mut malformed: Option<(u64, EntryError)> = None;
+    let recomputed = reader.recompute(&checkpoint, |index, entry| {
+        bar.set_position(index + 1);
+        if malformed.is_none()
+            && let Err(error) = Entry::parse(entry)
+        {
+            malformed = Some((index, error));
+        }
+    });
+    bar.finish_and_clear();
+    let findings: Vec<Found> = recomputed?.findings.iter().map(Found::from).collect();
+    if let (true, Some((index, error))) = (findings.is_empty(), malformed) {
+        return Err(error).with_context(|| format!("{}: entry {index}", dir.display()));
+    }
+    let witnessed = trust.map(|file| signed(file, &checkpoint.origin, note.as_bytes(), dir));
+    let witnessed = witnessed.transpose()?;
+    let signatures = match &witnessed {
+        None => "not checked: self-asserted without --trust",
+        Some(_) => "Ed25519 and ML-DSA-44 verified",
+    };
+    let checked = Checked {
+        dir: dir.to_owned(),
+        origin: checkpoint.origin.to_string(),
+        size: checkpoint.size,
+        root: checkpoint.root.to_string(),
+        signatures,
+        witnessed,
+        findings,
+    };
+    output::result(format, &checked, || match checked.findings.as_slice() {
+        [] => {
+            let witnessed = checked.witnessed.as_ref().map(Witnessed::shown);
+            format!(
+                "{}: {} entries, every tile recomputed, root {}; signatures: {signatures}{}",
+                checked.origin,
+                checked.size,
+                checked.root,
+                witnessed.unwrap_or_default()
+            )
+        }
+        findings => table(findings),
+    })?;
+    let Some(first) = checked.findings.first() else {
+        return Ok(());
+    };
+    let others = match checked.findings.len() {
+        1 => String::new(),
+        count => format!(", and {} more", count - 1),
+    };
+    let (file, why) = (dir.join(&first.file), first.why());
+    bail!(
+        "{}: {why}{others}; restore it from a copy of this log",
+        file.display()
+    )
+}
+
+/// Verifies who signed the checkpoint, and says who cosigned it.
+fn signed(file: &Path, origin: &Origin, note: &[u8], dir: &Path) -> anyhow::Result<Witnessed> {
+    let keys = keys::trusted(file, origin)?;
+    let policy = witness_policy(&read_trust(file)?)?;
+    let (_, cosigned) = verify_checkpoint_cosigned(note, &keys, policy.as_ref(), &AwsLc)
+        .with_context(|| dir.join("checkpoint").display().to_string())?;
+    let named = policy.iter().flat_map(LogPolicy::witnesses);
+    let named = named.map(|witness| String::from_utf8_lossy(witness.name()).into_owned());
+    let named: Vec<String> = named.collect();
+    let by = cosigned.by().iter();
+    Ok(Witnessed {
+        witnesses: by.filter_map(|(at, _)| named.get(*at).cloned()).collect(),
+        witnessed: cosigned.is_met(),
+    })
+}

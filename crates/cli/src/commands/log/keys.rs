@@ -1,0 +1,75 @@
+//! The keys of a log: which are believed, and `chancery log keys`.
+
+use std::path::Path;
+
+use anyhow::{Context as _, ensure};
+use chancery_evidence::log::log_keys;
+use chancery_identity::trust::VerifiedTrust;
+use chancery_tlog::{LogKeys, Origin, SignatureKind, VerifierKey};
+use serde::Serialize;
+
+use super::Place;
+use crate::args::{Format, KeyArgs};
+use crate::deployment::{Layout, read_trust};
+use crate::output;
+
+/// The keys that a trust document names for a log.
+pub(super) fn trusted(file: &Path, origin: &Origin) -> anyhow::Result<LogKeys> {
+    named(&read_trust(file)?, &file.display().to_string(), origin)
+}
+
+/// The keys that were given for a log.
+pub(super) fn given(args: &KeyArgs, origin: &Origin) -> anyhow::Result<LogKeys> {
+    if let Some(file) = &args.trust {
+        return trusted(file, origin);
+    }
+    let (mut ed25519, mut ml_dsa_44) = (None, None);
+    for text in &args.vkeys {
+        let key: VerifierKey = text.parse().with_context(|| format!("--vkey {text}"))?;
+        let place = match key.kind() {
+            SignatureKind::Ed25519 => &mut ed25519,
+            _ => &mut ml_dsa_44,
+        };
+        ensure!(place.is_none(), "--vkey {text}: a second key of its kind");
+        *place = Some(key);
+    }
+    let missing = |kind: &str| format!("--vkey: the log's {kind} key is missing; it signs as well");
+    let ed25519 = ed25519.with_context(|| missing("Ed25519"))?;
+    let ml_dsa_44 = ml_dsa_44.with_context(|| missing("ML-DSA-44"))?;
+    LogKeys::new(origin.clone(), ed25519, ml_dsa_44)
+        .with_context(|| format!("--vkey: not the keys of the log {origin}"))
+}
+
+fn named(trust: &VerifiedTrust, shown: &str, origin: &Origin) -> anyhow::Result<LogKeys> {
+    let known = trust
+        .log_origin(origin.as_str())
+        .with_context(|| format!("{shown}: names no log {origin}"))?;
+    Ok(log_keys(known)?)
+}
+
+#[derive(Serialize)]
+struct Shown {
+    origin: String,
+    ed25519: String,
+    ml_dsa_44: String,
+}
+
+pub(super) fn show(format: Format, place: &Place, trust: Option<&Path>) -> anyhow::Result<()> {
+    let origin = place.reader()?.origin().clone();
+    let keys = match trust {
+        Some(file) => trusted(file, &origin)?,
+        None => {
+            let layout = Layout::open(&place.data)?;
+            let shown = layout.trust_file().display().to_string();
+            named(&layout.trust()?, &shown, &origin)?
+        }
+    };
+    let shown = Shown {
+        origin: origin.to_string(),
+        ed25519: keys.ed25519().to_string(),
+        ml_dsa_44: keys.ml_dsa_44().to_string(),
+    };
+    output::result(format, &shown, || {
+        format!("{}\n{}\n", shown.ed25519, shown.ml_dsa_44)
+    })
+}

@@ -1,0 +1,170 @@
+//! `chancery log monitor`.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use chancery_journal::{LogSource, Monitor, SourceError, WatchError, Watched};
+use chancery_tlog::{Checkpoint, LogReason, Note, Origin, SeenLog, VerifiedCheckpoint};
+use serde::Serialize;
+
+use super::check::{Found, table};
+use super::{Stop, keys};
+use crate::args::{Format, MonitorArgs};
+use crate::output;
+
+/// The log cannot be read.
+const UNREACHABLE: u8 = 3;
+
+#[derive(Serialize)]
+struct Told {
+    origin: String,
+    /// The size that was seen before.
+    before: u64,
+    /// The size and root that the log's keys signed; none where they signed nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    root: Option<String>,
+    /// How many tiles and bundles were read.
+    files: u64,
+    findings: Vec<Found>,
+    /// Where the signed checkpoint was kept that contradicts what was seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept: Option<String>,
+}
+
+pub(super) async fn run(format: Format, args: MonitorArgs) -> anyhow::Result<ExitCode> {
+    let mut stop = Stop::new()?;
+    loop {
+        let passed = tokio::select! {
+            passed = pass(format, &args) => passed,
+            () = stop.asked() => return Ok(ExitCode::SUCCESS),
+        };
+        match passed {
+            Ok(true) if args.follow => {}
+            Ok(true) => return Ok(ExitCode::SUCCESS),
+            Ok(false) => return Ok(ExitCode::FAILURE),
+            Err(error) if is_unreachable(&error) => {
+                output::say(format_args!("error: {}", output::causes(&error)));
+                if !args.follow {
+                    return Ok(ExitCode::from(UNREACHABLE));
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(args.interval)) => {}
+            () = stop.asked() => return Ok(ExitCode::SUCCESS),
+        }
+    }
+}
+
+/// One look at the log; whether everything holds.
+async fn pass(format: Format, args: &MonitorArgs) -> anyhow::Result<bool> {
+    let source = LogSource::open(&args.place)?;
+    let Some(origin) = origin(args, &source).await? else {
+        let found = Found {
+            file: "checkpoint".to_owned(),
+            reason: LogReason::CheckpointMissing.code(),
+            text: format!("checkpoint: {} has no checkpoint of a log", args.place),
+        };
+        return tell(format, &args.place, None, vec![found]);
+    };
+    let keys = keys::given(&args.keys, &origin)?;
+    let bar = super::bar()?;
+    let shown = bar.clone();
+    let watched = Monitor::new(source, keys, &args.state)
+        .pass(args.whole, move |read, size| {
+            shown.set_length(size);
+            shown.set_position(read);
+        })
+        .await;
+    bar.finish_and_clear();
+    let watched = watched?;
+    let findings = watched.findings.iter().map(Found::from).collect();
+    tell(format, origin.as_str(), Some(&watched), findings)
+}
+
+/// The log that is watched: the one that was named, that was seen, or that is served.
+async fn origin(args: &MonitorArgs, source: &LogSource) -> anyhow::Result<Option<Origin>> {
+    if let Some(name) = &args.origin {
+        return name
+            .parse()
+            .map(Some)
+            .with_context(|| format!("--origin {name}"));
+    }
+    if let Some(origin) = seen(&args.state)? {
+        return Ok(Some(origin));
+    }
+    let note = source.checkpoint().await?;
+    let note = note.and_then(|note| Note::parse(&note).ok());
+    let checkpoint = note.and_then(|note| note.text().parse::<Checkpoint>().ok());
+    Ok(checkpoint.map(|checkpoint| checkpoint.origin))
+}
+
+fn seen(state: &Path) -> anyhow::Result<Option<Origin>> {
+    let shown = || state.display().to_string();
+    match std::fs::read(state) {
+        Ok(bytes) => {
+            let seen = SeenLog::parse(&bytes).with_context(shown)?;
+            Ok(Some(seen.checkpoint().origin.clone()))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(shown),
+    }
+}
+
+fn is_unreachable(error: &anyhow::Error) -> bool {
+    let source = match error.downcast_ref() {
+        Some(WatchError::Source(source)) => Some(source),
+        _ => error.downcast_ref(),
+    };
+    matches!(
+        source,
+        Some(
+            SourceError::Unreachable { .. }
+                | SourceError::Silent { .. }
+                | SourceError::Status { .. }
+        )
+    )
+}
+
+fn tell(
+    format: Format,
+    origin: &str,
+    watched: Option<&Watched>,
+    findings: Vec<Found>,
+) -> anyhow::Result<bool> {
+    let checkpoint = watched.and_then(|watched| watched.checkpoint.as_ref());
+    let told = Told {
+        origin: origin.to_owned(),
+        before: watched.map_or(0, |watched| watched.before),
+        size: checkpoint.map(VerifiedCheckpoint::size),
+        root: checkpoint.map(|checkpoint| checkpoint.root().to_string()),
+        files: watched.map_or(0, |watched| watched.files),
+        findings,
+        kept: watched.and_then(|watched| Some(watched.kept.as_ref()?.display().to_string())),
+    };
+    output::result(format, &told, || {
+        let size = told.size.unwrap_or_default();
+        let (before, files) = (told.before, told.files);
+        match told.findings.as_slice() {
+            [] if size == before && files == 0 => {
+                format!("{origin}: {size} entries as before")
+            }
+            [] => format!(
+                "{origin}: {size} entries, {before} of them seen before; {files} files read and \
+                 recomputed, nothing differs"
+            ),
+            findings => table(findings),
+        }
+    })?;
+    if let Some(kept) = &told.kept {
+        output::say(format_args!(
+            "{kept}: the signed checkpoint that contradicts what was seen; keep it with the state"
+        ));
+    }
+    Ok(told.findings.is_empty())
+}
