@@ -1,5 +1,5 @@
-//! The one process that appends: a committer thread that makes entries durable in groups, and a
-//! publisher thread that carries them into tiles and publishes checkpoints.
+//! The one process that appends: a committer thread that makes entries durable in groups, a publisher
+//! thread that carries them into tiles and publishes checkpoints, and one that has files ready.
 
 mod acknowledge;
 mod committer;
@@ -8,6 +8,7 @@ mod ending;
 mod journal;
 mod open;
 mod pending;
+mod preparer;
 mod publisher;
 mod store;
 

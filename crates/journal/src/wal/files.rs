@@ -105,9 +105,9 @@ impl WalFiles {
         self.lock().in_use.push_back(segment);
     }
 
-    /// Has at least one spare segment ready.
-    pub(crate) fn prepare(&self) -> Result<(), JournalError> {
-        if self.lock().spares.is_empty() {
+    /// Has at least so many spare segments ready.
+    pub(crate) fn prepare(&self, count: usize) -> Result<(), JournalError> {
+        while self.lock().spares.len() < count {
             let made = self.make()?;
             self.lock().spares.push(made);
         }

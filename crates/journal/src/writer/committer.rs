@@ -17,6 +17,9 @@ const MAX_GROUP: usize = 16_384;
 /// is less to do then.
 const STAGE_BYTES: usize = 1 << 20;
 
+/// So many spare segments are kept ready by a log that has filled one.
+const SPARES: usize = 2;
+
 /// Why an entry is not in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
@@ -48,6 +51,7 @@ pub(super) struct Committer {
     pub(super) wal: Arc<WalFiles>,
     pub(super) pending: Arc<Pending>,
     pub(super) publisher: std_mpsc::Sender<Command>,
+    pub(super) preparer: std_mpsc::Sender<usize>,
     pub(super) ending: Ending,
 }
 
@@ -74,10 +78,17 @@ impl Committer {
                 let _ = self.publisher.send(Command::Integrate);
                 self.pending.wait_for_room();
             }
-            match self.commit(group) {
-                Ok(Ok(())) => self.tell(bytes),
+            match self.commit(&group) {
+                Ok(Ok(first)) => {
+                    for (index, append) in (first..).zip(group) {
+                        // Whoever does not wait any more has a durable entry all the same.
+                        let _ = append.index.send(index);
+                    }
+                    self.tell(bytes);
+                }
                 Ok(Err(Ended)) => return,
                 Err(error) => {
+                    // Nobody hears of it before the process has ended.
                     let Ended = self
                         .ending
                         .end("the write-ahead log cannot be written", &error);
@@ -87,17 +98,18 @@ impl Committer {
         }
     }
 
-    fn commit(&mut self, group: Vec<Append>) -> Result<Result<(), Ended>, JournalError> {
-        self.encode(&group)?;
+    /// Makes a group durable; the index of its first entry.
+    fn commit(&mut self, group: &[Append]) -> Result<Result<u64, Ended>, JournalError> {
+        self.encode(group)?;
         if self.segment.has_room(self.frame.len()) {
             self.segment.write(&self.frame)?;
         } else {
             self.segment = self.wal.go_on(self.next)?;
             // Another segment has another salt.
-            self.encode(&group)?;
+            self.encode(group)?;
             self.segment.write(&self.frame)?;
             self.wal.has_begun(self.segment.file(self.next));
-            let _ = self.publisher.send(Command::PrepareSpare);
+            let _ = self.preparer.send(SPARES);
         }
         let entries = group.iter().map(|append| Arc::clone(&append.entry));
         if self.pending.extend(entries).is_err() {
@@ -105,11 +117,7 @@ impl Committer {
         }
         let first = self.next;
         self.next += group.len() as u64;
-        for (index, append) in (first..).zip(group) {
-            // Whoever does not wait any more has a durable entry all the same.
-            let _ = append.index.send(index);
-        }
-        Ok(Ok(()))
+        Ok(Ok(first))
     }
 
     fn encode(&mut self, group: &[Append]) -> Result<(), JournalError> {

@@ -42,6 +42,7 @@ pub enum ReceiptError {
 pub(super) struct Threads {
     pub(super) committer: JoinHandle<()>,
     pub(super) publisher: JoinHandle<()>,
+    pub(super) preparer: JoinHandle<()>,
 }
 
 impl Journal {
@@ -187,6 +188,7 @@ impl Drop for Journal {
             // A thread that panicked has nothing left to say.
             let _ = threads.committer.join();
             let _ = threads.publisher.join();
+            let _ = threads.preparer.join();
         }
     }
 }

@@ -6,10 +6,11 @@ use chancery_tlog::{EdgeError, Frontier, LogEdge, Origin, TilePath};
 use tokio::sync::{mpsc, watch};
 
 use super::Config;
-use super::committer::Committer;
+use super::committer::{Append, Committer};
 use super::ending::Ending;
 use super::journal::{Journal, Threads};
 use super::pending::Pending;
+use super::preparer::Preparer;
 use super::publisher::{Command, Publisher};
 use super::store::{Store, StoreError};
 use crate::disk::{
@@ -107,14 +108,18 @@ impl Journal {
         };
         let (published, watched) = watch::channel(published);
         let (commands, receiver) = std_mpsc::channel();
-        // The publisher has another segment ready before this one is full.
-        let _ = commands.send(Command::PrepareSpare);
+        // Another segment is ready before this one is full.
+        let (preparer, counts) = std_mpsc::channel();
+        let _ = preparer.send(1);
         let publisher = Publisher {
             store,
             pending: Arc::clone(&pending),
             published,
-            wal: Arc::clone(&wal),
             interval: config.publish_interval,
+            ending: ending.clone(),
+        };
+        let ready = Preparer {
+            wal: Arc::clone(&wal),
             ending: ending.clone(),
         };
         let committer = Committer {
@@ -126,11 +131,16 @@ impl Journal {
             wal,
             pending: Arc::clone(&pending),
             publisher: commands.clone(),
+            preparer,
             ending,
         };
         let (appends, queue) = mpsc::channel(QUEUE);
-        let threads = start(publisher, receiver, committer, queue, commands.clone())
-            .map_err(JournalError::io(&config.dir))?;
+        let threads = start(
+            (publisher, receiver),
+            (committer, queue, commands.clone()),
+            (ready, counts),
+        )
+        .map_err(JournalError::io(&config.dir))?;
         Ok(Self::assemble(
             reader, pending, watched, appends, commands, threads, lock,
         ))
@@ -138,24 +148,21 @@ impl Journal {
 }
 
 fn start(
-    publisher: Publisher,
-    commands: std_mpsc::Receiver<Command>,
-    committer: Committer,
-    queue: mpsc::Receiver<super::committer::Append>,
-    stop: std_mpsc::Sender<Command>,
+    (publisher, commands): (Publisher, std_mpsc::Receiver<Command>),
+    (committer, queue, stop): (Committer, mpsc::Receiver<Append>, std_mpsc::Sender<Command>),
+    (preparer, counts): (Preparer, std_mpsc::Receiver<usize>),
 ) -> std::io::Result<Threads> {
-    let publisher = thread::Builder::new()
-        .name("log-publisher".to_owned())
-        .spawn(move || publisher.run(commands))?;
-    let committer = thread::Builder::new()
-        .name("log-committer".to_owned())
-        .spawn(move || {
-            committer.run(queue);
-            let _ = stop.send(Command::Stop);
-        })?;
+    let named = |name: &str| thread::Builder::new().name(name.to_owned());
+    let preparer = named("log-preparer").spawn(move || preparer.run(counts))?;
+    let publisher = named("log-publisher").spawn(move || publisher.run(commands))?;
+    let committer = named("log-committer").spawn(move || {
+        committer.run(queue);
+        let _ = stop.send(Command::Stop);
+    })?;
     Ok(Threads {
         committer,
         publisher,
+        preparer,
     })
 }
 

@@ -7,7 +7,6 @@ use tokio::sync::{oneshot, watch};
 use super::ending::Ending;
 use super::pending::{Ended, Pending};
 use super::store::{Published, Store, StoreError};
-use crate::wal::WalFiles;
 use crate::{RollbackAlarm, SignError};
 
 /// Why no checkpoint was published. The entries are durable all the same.
@@ -37,8 +36,6 @@ pub(super) enum Command {
     Stage,
     /// Carry the pending entries into tiles and make them durable there: memory is short.
     Integrate,
-    /// Make the next segment of the write-ahead log ready.
-    PrepareSpare,
     /// The committer is gone; nothing comes any more.
     Stop,
 }
@@ -49,7 +46,6 @@ pub(super) struct Publisher {
     pub(super) store: Store,
     pub(super) pending: Arc<Pending>,
     pub(super) published: watch::Sender<Option<Published>>,
-    pub(super) wal: Arc<WalFiles>,
     pub(super) interval: Duration,
     pub(super) ending: Ending,
 }
@@ -68,7 +64,6 @@ impl Publisher {
                 }),
                 Ok(Command::Stage) => self.stage(),
                 Ok(Command::Integrate) => self.integrate(),
-                Ok(Command::PrepareSpare) => self.prepare_spare(),
                 Err(RecvTimeoutError::Timeout) => Ok(()),
             };
             if done.is_err() {
@@ -122,12 +117,5 @@ impl Publisher {
             .map_err(|error| self.ending.end("the tiles cannot be written", &error))?;
         self.pending.drain_to(self.store.settled());
         Ok(())
-    }
-
-    fn prepare_spare(&self) -> Result<(), Ended> {
-        self.wal.prepare().map_err(|error| {
-            self.ending
-                .end("the write-ahead log cannot be extended", &error)
-        })
     }
 }

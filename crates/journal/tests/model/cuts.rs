@@ -152,6 +152,7 @@ fn every_part_of_a_torn_frame() {
     for mask in 0..256 {
         let mut world = World::new(&keys, mask);
         let journal = world.open().unwrap();
+        world.wait_for_spare();
         world.book.append(&journal, 0).unwrap();
         journal.publish_blocking().unwrap();
         let size = journal.size();

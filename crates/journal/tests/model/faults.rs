@@ -89,6 +89,7 @@ fn a_failed_sync_ends_the_writer() {
     for (at, op) in [(1, Op::Write), (2, Op::Sync)] {
         let mut world = World::new(&Keys::new(), 7);
         let journal = world.open().unwrap();
+        world.wait_for_spare();
         assert_eq!(world.book.append(&journal, 10), Some(0));
         journal.publish_blocking().unwrap();
         world.disk.plan(match op {
@@ -117,6 +118,7 @@ fn a_failed_sync_ends_the_writer() {
 fn a_failed_tile_ends_the_writer() {
     let mut world = World::new(&Keys::new(), 7);
     let journal = world.open().unwrap();
+    world.wait_for_spare();
     journal.publish_blocking().unwrap();
     assert_eq!(world.book.append(&journal, 10), Some(0));
     world.disk.plan(Plan::FailSync(1));
@@ -137,6 +139,7 @@ fn a_failed_tile_ends_the_writer() {
 fn without_a_ratchet_there_is_no_signature() {
     let mut world = World::new(&Keys::new(), 3);
     let journal = world.open().unwrap();
+    world.wait_for_spare();
     journal.publish_blocking().unwrap();
     world.book.append(&journal, 10).unwrap();
     let settled = {

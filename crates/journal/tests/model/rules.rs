@@ -75,7 +75,7 @@ fn visible(disk: &ModelDisk) -> Option<Checkpoint> {
 fn w2_an_entry_that_is_too_large_gets_no_index() {
     let world = World::new(&Keys::new(), 1);
     let journal = world.open().unwrap();
-    journal.publish_blocking().unwrap();
+    world.wait_for_spare();
     world.disk.plan(Plan::Nothing);
     for length in [65_536, 65_537, 1 << 20] {
         assert!(matches!(
@@ -387,7 +387,7 @@ fn segments_that_tiles_cover_may_be_gone() {
     let run = |seed, plan| {
         let mut world = World::new(&keys, seed);
         let journal = world.open().unwrap();
-        journal.publish_blocking().unwrap();
+        world.wait_for_spare();
         for _ in 0..6 {
             world.book.append(&journal, 30_000).unwrap();
         }

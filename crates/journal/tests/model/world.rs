@@ -17,7 +17,7 @@ use chancery_tlog::{
 };
 use chancery_types::{Algorithm, Secret};
 
-use crate::disk::ModelDisk;
+use crate::disk::{ModelDisk, Op};
 
 pub(crate) const LOG: &str = "/log";
 pub(crate) const SIGNER: &str = "/signer";
@@ -149,6 +149,23 @@ impl World {
         config.max_pending_bytes = 200_000;
         config.storage = Arc::new(self.disk.attach());
         Journal::open(config, signer)
+    }
+
+    /// Waits, after the first start, until a spare segment is ready: nothing is done any more that
+    /// nobody asks for.
+    pub(crate) fn wait_for_spare(&self) {
+        loop {
+            let trace = self.disk.trace();
+            let mut wal = trace
+                .iter()
+                .filter(|(_, path)| path.starts_with(Path::new(LOG).join("wal")));
+            let made = wal.clone().filter(|(op, _)| *op == Op::Create).count();
+            // One where the log was made, one to begin with, and the spare one.
+            if made == 3 && wal.next_back().is_some_and(|(op, _)| *op == Op::SyncFolder) {
+                return;
+            }
+            std::thread::yield_now();
+        }
     }
 
     pub(crate) fn reader(&self) -> Result<Reader, JournalError> {
