@@ -62,6 +62,34 @@ pub fn replace_private_file(path: &Path, content: &[u8]) -> Result<(), KeyFileEr
     sync_folder(path).map_err(io)
 }
 
+/// Overwrites a file's content with zeros and then takes another in its place, both durably: when
+/// this returns, no name leads to the old content, and the file that held it was overwritten. A
+/// crash leaves the old content, zeros or the other one. What the file system or the disk keeps of
+/// overwritten blocks is theirs.
+pub fn destroy_private_file(path: &Path, tombstone: &[u8]) -> Result<(), KeyFileError> {
+    let io = |source| KeyFileError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    match OpenOptions::new().write(true).open(path) {
+        Ok(mut file) => {
+            let mut left = file.metadata().map_err(io)?.len();
+            while left > 0 {
+                let length = left.min(ZEROS.len() as u64);
+                let zeros = ZEROS.get(..usize::try_from(length).unwrap_or(1));
+                file.write_all(zeros.unwrap_or(&ZEROS)).map_err(io)?;
+                left -= length;
+            }
+            file.sync_all().map_err(io)?;
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(io(error)),
+    }
+    replace_private_file(path, tombstone)
+}
+
+const ZEROS: [u8; 4096] = [0; 4096];
+
 /// Reads a file that only its owner may read; refuses one that others may.
 pub fn read_private_file(path: &Path) -> Result<Secret, KeyFileError> {
     let io = |source| KeyFileError::Io {
@@ -93,6 +121,25 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+
+    #[test]
+    fn what_is_destroyed_is_overwritten_and_has_another_in_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        for length in [0, 7, 4_096, 9_000] {
+            replace_private_file(&path, &vec![b's'; length]).unwrap();
+            // Another name for the same content shows what became of it.
+            let other = folder.path().join("other");
+            std::fs::hard_link(&path, &other).unwrap();
+            destroy_private_file(&path, b"gone").unwrap();
+            assert!(read_private_file(&path).unwrap().ct_eq(b"gone"));
+            assert_eq!(std::fs::read(&other).unwrap(), vec![0; length]);
+            std::fs::remove_file(&other).unwrap();
+        }
+        let absent = folder.path().join("absent");
+        destroy_private_file(&absent, b"gone").unwrap();
+        assert!(read_private_file(&absent).unwrap().ct_eq(b"gone"));
+    }
 
     #[test]
     fn is_private_and_never_overwritten() {

@@ -2,6 +2,7 @@
 //!
 //! Keys are made, kept on disk with mode 0600, and used here; no other crate names the library.
 
+mod content_key;
 mod key_file;
 mod ml_dsa;
 mod provider;
@@ -9,7 +10,11 @@ mod random;
 mod signing_key;
 mod svid_algorithms;
 
-pub use key_file::{KeyFileError, create_private_file, read_private_file, replace_private_file};
+pub use content_key::{CONTENT_KEY_BYTES, ContentCipher, ContentKey, SealError};
+pub use key_file::{
+    KeyFileError, create_private_file, destroy_private_file, read_private_file,
+    replace_private_file,
+};
 pub use ml_dsa::MlDsa44Key;
 pub use provider::AwsLc;
 pub use random::{RandomError, random_bytes, random_id};

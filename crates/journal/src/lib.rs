@@ -10,6 +10,7 @@
 //! A failed write or sync ends the process: what the disk holds afterwards is for the recovery of
 //! the next start to say, not for a process that would have to guess.
 
+mod content;
 mod disk;
 mod error;
 mod export;
@@ -24,6 +25,7 @@ mod watch;
 mod witness;
 mod writer;
 
+pub use content::{ContentError, Erasing, KeyId, Keyring, ObjectStore, Subject, Tombstone};
 pub use error::{Damage, JournalError};
 pub use export::Exported;
 pub use local_signer::{Clock, LocalSigner, LocalSignerError};
