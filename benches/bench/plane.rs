@@ -15,7 +15,7 @@ use chancery_identity::trust::{
     DelegationAuthority, GatewayName, LogOrigin, ManifestIssuer, Person, PersonCredential, Role,
     SignedTrust, TrustDocument, TrustFormat, TrustSignature, VerifiedTrust,
 };
-use chancery_journal::{Config, Journal, LocalSigner};
+use chancery_journal::{Config, Journal, Keyring, LocalSigner};
 use chancery_policy::{Files, Index, SignedBundle, bundle_digest, schema_text};
 use chancery_server::{Clock, RemoteSigner, Server, ServerConfig};
 use chancery_signer::ca::{
@@ -254,7 +254,11 @@ async fn server_config(
         Journal::open(Config::new(folder, origin), Arc::new(signer))
     });
     Ok(ServerConfig {
-        store: Store::open(&data.join("server/chancery.db")).await?,
+        store: Store::open(
+            &data.join("server/chancery.db"),
+            Arc::new(Keyring::open(&data.join("server/keys"))?),
+        )
+        .await?,
         journal: journal.await??,
         signer,
         trust,

@@ -1,7 +1,7 @@
 //! Evidence, as a relying party gets it.
 
 use chancery_evidence::trust_record::VerifiedTrustRecord;
-use chancery_evidence::{Catalog, EvidenceIndex, Files, actions, verify, why};
+use chancery_evidence::{Catalog, ErasedObjects, EvidenceIndex, Files, actions, verify, why};
 use chancery_types::canonical::is_canonical;
 
 use crate::sections::sections;
@@ -18,6 +18,15 @@ pub(crate) fn files(input: &[u8]) -> bool {
         let _ = why(&files, trust(), &Credulous, action.execution, NOW);
     }
     !actions.is_empty()
+}
+
+/// A list of erased objects that is read is what would be written.
+pub(crate) fn erased(input: &[u8]) -> bool {
+    let Some(list) = ErasedObjects::parse(input) else {
+        return false;
+    };
+    assert_eq!(list.to_bytes().ok().as_deref(), Some(input));
+    true
 }
 
 /// An index that is read is what would be written.

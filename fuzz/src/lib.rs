@@ -118,6 +118,8 @@ pub const TARGETS: &[Target] = &[
     #[cfg(feature = "whole")]
     target("evidence_files", evidence::files, 60),
     #[cfg(feature = "whole")]
+    target("evidence_erased", evidence::erased, 10_000),
+    #[cfg(feature = "whole")]
     target("evidence_index", evidence::index, 10_000),
     #[cfg(feature = "whole")]
     target("evidence_catalog", evidence::catalog, 10_000),

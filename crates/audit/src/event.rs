@@ -81,6 +81,8 @@ registry! {
     EpochRaise,
     SnapshotAdopt,
     ConsentStanding,
+    Erasure,
+    ErasureDone,
 }
 
 impl Event {
@@ -110,7 +112,9 @@ impl Event {
             | Self::RevocationLift(_)
             | Self::EpochRaise(_)
             | Self::SnapshotAdopt(_)
-            | Self::ConsentStanding(_) => None,
+            | Self::ConsentStanding(_)
+            | Self::Erasure(_)
+            | Self::ErasureDone(_) => None,
         }
     }
 
@@ -140,7 +144,9 @@ impl Event {
             | Self::RevocationLift(_)
             | Self::EpochRaise(_)
             | Self::SnapshotAdopt(_)
-            | Self::ConsentStanding(_) => None,
+            | Self::ConsentStanding(_)
+            | Self::Erasure(_)
+            | Self::ErasureDone(_) => None,
         }
     }
 }

@@ -25,9 +25,9 @@ pub use entry::{Entry, EntryError, leaf_hash};
 pub use event::Event;
 pub use events::{
     ApprovalAnswer, ApprovalGrant, ApprovalRequest, CheckpointEnrol, ConsentStanding, Decision,
-    DelegationEnrol, DelegationRoot, EpochRaise, IdentityEnd, IdentityIssue, ManifestRegister,
-    Outcome, PolicyPublish, RecordEnrol, RevocationAdd, RevocationLift, SessionEnd, SessionJoin,
-    SessionLeave, SessionOpen, SessionRefuse, SnapshotAdopt, TrustChange,
+    DelegationEnrol, DelegationRoot, EpochRaise, Erasure, ErasureDone, IdentityEnd, IdentityIssue,
+    ManifestRegister, Outcome, PolicyPublish, RecordEnrol, RevocationAdd, RevocationLift,
+    SessionEnd, SessionJoin, SessionLeave, SessionOpen, SessionRefuse, SnapshotAdopt, TrustChange,
 };
 pub use export::{LoggedEntry, OCSF_VERSION, SEMANTIC_CONVENTIONS, ocsf, otlp};
 pub use instance_chain::{ChainError, InstanceChains, InstanceLink, LeafRef};

@@ -6,6 +6,7 @@
 //! [`actions`] lists what was done.
 
 pub mod catalog;
+pub mod erased;
 pub mod files;
 pub mod graph;
 pub mod index;
@@ -20,6 +21,7 @@ mod withdrawn;
 
 pub use actions::{ActionLine, actions};
 pub use catalog::Catalog;
+pub use erased::{ERASED_PATH, ErasedFormat, ErasedObject, ErasedObjects, Erasure};
 pub use files::{Files, INDEX_PATH, TRUST_RECORD_PATH, object_path};
 pub use index::{EvidenceIndex, IndexFormat, Object, ObjectKind};
 pub use log::{LogProblem, VerifiedLog};

@@ -137,6 +137,8 @@ pub enum NoteValue {
     UnknownOutcome,
     /// Something happened within the time that a withdrawal may take to be heard of.
     LateWithdrawal,
+    /// Not there any more, because whoever it was about was erased.
+    Erased,
 }
 
 impl NoteValue {
@@ -152,6 +154,7 @@ impl NoteValue {
             Self::Continued => "continued",
             Self::UnknownOutcome => "unknown-outcome",
             Self::LateWithdrawal => "late-withdrawal",
+            Self::Erased => "erased",
         }
     }
 }
@@ -166,6 +169,8 @@ pub enum AxisVerdict {
     Fails,
     /// It could not be asked, because of findings on other axes.
     Unproven,
+    /// It can no longer be asked in full, because what it rests on was erased.
+    Erased,
 }
 
 /// One axis and what it came to.
@@ -183,6 +188,8 @@ pub struct AxisReport {
 pub enum ReportOutcome {
     /// Everything holds.
     Verified,
+    /// Everything holds that is still there; the rest was erased, which is proven.
+    Erased,
     /// Something does not hold.
     Failed,
     /// No trust was given: the evidence speaks for itself alone, which is a failure.
@@ -223,6 +230,7 @@ pub(crate) struct Found {
     findings: Vec<Finding>,
     notes: Vec<Note>,
     replayed: bool,
+    erased: bool,
 }
 
 impl Found {
@@ -268,6 +276,11 @@ impl Found {
         self.replayed = true;
     }
 
+    /// Says that something of the session was erased, so that nothing was replayed.
+    pub(crate) const fn erased(&mut self) {
+        self.erased = true;
+    }
+
     pub(crate) fn report(
         mut self,
         session: Option<SessionId>,
@@ -280,8 +293,10 @@ impl Found {
         self.notes.dedup();
         let verdict = |axis| {
             let fails = self.findings.iter().any(|finding| finding.axis == axis);
+            let whole = [Axis::Integrity, Axis::Completeness].contains(&axis);
             match (fails, self.replayed) {
                 (true, _) => AxisVerdict::Fails,
+                (false, true) if self.erased && !whole => AxisVerdict::Erased,
                 (false, true) => AxisVerdict::Holds,
                 (false, false) => AxisVerdict::Unproven,
             }
@@ -294,6 +309,7 @@ impl Found {
             .to_vec();
         let outcome = match (trust, self.findings.is_empty() && self.replayed) {
             (None, _) => ReportOutcome::SelfAsserted,
+            (Some(_), true) if self.erased => ReportOutcome::Erased,
             (Some(_), true) => ReportOutcome::Verified,
             (Some(_), false) => ReportOutcome::Failed,
         };

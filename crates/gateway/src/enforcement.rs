@@ -12,6 +12,7 @@ mod dossier;
 mod ending;
 mod enforcer;
 mod enrolment;
+mod erasing;
 mod evidence_index;
 mod exchange;
 mod in_force;
@@ -57,12 +58,14 @@ pub(crate) use clock::Clock;
 pub(crate) use dossier::Dossiers;
 pub use enrolment::ENROLLED_CHECKPOINT;
 pub(crate) use enrolment::Records;
+pub use erasing::ERASED_OBJECTS;
+pub(crate) use erasing::Erasures;
 pub use exchange::ExchangeForm;
 pub(crate) use log::Log;
 pub(crate) use objects::{Objects, private_folder};
 pub use reasons::REASONS;
 pub use restore::RestoreError;
-pub(crate) use restore::restore;
+pub(crate) use restore::{Legacy, restore};
 pub(crate) use trust_store::TrustStore;
 pub use trust_store::TrustStoreError;
 
@@ -95,6 +98,7 @@ pub(crate) struct Enforcement {
     objects: Objects,
     dossiers: Dossiers,
     records: Records,
+    erasures: Erasures,
     record_key: SigningKey,
     clock: Clock,
     /// When the replay memory was empty.
@@ -135,6 +139,7 @@ pub(crate) struct Parts {
     pub(crate) objects: Objects,
     pub(crate) dossiers: Dossiers,
     pub(crate) records: Records,
+    pub(crate) erasures: Erasures,
     pub(crate) record_key: SigningKey,
     pub(crate) clock: Clock,
     pub(crate) grace_seconds: u64,
@@ -157,6 +162,7 @@ impl Enforcement {
             objects: parts.objects,
             dossiers: parts.dossiers,
             records: parts.records,
+            erasures: parts.erasures,
             record_key: parts.record_key,
             started_at: parts.clock.latest(),
             clock: parts.clock,

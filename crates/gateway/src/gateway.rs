@@ -11,13 +11,16 @@ use chancery_delegation::access_token::{Audience, EXCHANGE_SERVER};
 use chancery_evidence::LogProblem;
 use chancery_identity::trust::GatewayName;
 use chancery_identity::{SpiffeId, TrustDomain};
-use chancery_journal::{Config, Journal, JournalError, LocalSigner, LocalSignerError};
+use chancery_journal::{
+    Config, ContentError, Journal, JournalError, Keyring, LocalSigner, LocalSignerError,
+    ObjectStore,
+};
 use chancery_types::{Algorithm, Timestamp};
 use tokio::net::TcpListener;
 
 use crate::enforcement::{
-    Clock, Dossiers, Enforcement, Log, Objects, Parts, Records, RestoreError, TrustStore,
-    TrustStoreError, private_folder, restore,
+    Clock, Dossiers, Enforcement, Erasures, Legacy, Log, Objects, Parts, Records, RestoreError,
+    TrustStore, TrustStoreError, private_folder, restore,
 };
 use crate::front::{Front, Hosts};
 use crate::limits::Limits;
@@ -27,6 +30,12 @@ use crate::witnesses::witnesses;
 
 /// Longest time without a snapshot after which running sessions stop (decision 10).
 const MAX_GRACE_SECONDS: u64 = 3_600;
+
+/// The folder in a gateway's own with its objects.
+pub const OBJECTS: &str = "objects";
+
+/// The folder in a gateway's own with the keys that seal what is about people.
+pub const KEYS: &str = "keys";
 
 /// What a gateway is made of.
 #[derive(Debug, Clone)]
@@ -112,6 +121,9 @@ pub enum GatewayError {
         #[source]
         source: KeyError,
     },
+    /// The keys and objects that are kept of people.
+    #[error("what is kept of people")]
+    Content(#[from] ContentError),
     /// The sessions of a former run.
     #[error("the sessions of the log cannot be taken up")]
     Restore(#[from] RestoreError),
@@ -252,10 +264,21 @@ fn parts(config: GatewayConfig) -> Result<Parts, GatewayError> {
         }
     })?;
     let place = |name: &str| config.folder.join(name);
-    let objects = Objects::open(place("objects")).map_err(folder(&place("objects")))?;
-    let dossiers = Dossiers::open(place("sessions")).map_err(folder(&place("sessions")))?;
+    let keys = Arc::new(Keyring::open(&place(KEYS))?);
+    let objects = Objects::new(ObjectStore::open(&place(OBJECTS), Arc::clone(&keys))?);
+    let dossiers = Dossiers::open(place("sessions"), keys).map_err(folder(&place("sessions")))?;
     let records = Records::open(&config.folder).map_err(folder(&config.folder))?;
-    let restored = restore(&journal, &dossiers, &records)?;
+    let restored = restore(&journal, &dossiers, &records, &objects)?;
+    if !restored.legacy.is_empty() {
+        let sessions = restored.legacy.len();
+        tracing::info!(
+            sessions,
+            "what stands in clear of former sessions is sealed"
+        );
+        Legacy::seal(&restored.legacy, &objects, &dossiers)?;
+    }
+    let erasures = Erasures::open(&config.folder, restored.erased);
+    let erasures = erasures.map_err(folder(&config.folder))?;
     Ok(Parts {
         trust_domain,
         name: config.name,
@@ -264,6 +287,7 @@ fn parts(config: GatewayConfig) -> Result<Parts, GatewayError> {
         objects,
         dossiers,
         records,
+        erasures,
         record_key,
         clock: Clock::new(restored.latest, config.clock),
         grace_seconds: config.grace_seconds,

@@ -34,6 +34,7 @@ mod era;
 mod front;
 mod gateway;
 mod json;
+mod kept;
 mod limits;
 mod listing;
 mod method;
@@ -46,13 +47,16 @@ mod upstream;
 mod witnesses;
 
 pub use call::{Call, Visit};
-pub use enforcement::{ENROLLED_CHECKPOINT, ExchangeForm, REASONS, RestoreError, TrustStoreError};
+pub use enforcement::{
+    ENROLLED_CHECKPOINT, ERASED_OBJECTS, ExchangeForm, REASONS, RestoreError, TrustStoreError,
+};
 pub use enforcer::{Answer, ControlReply, ControlRequest, Enforcer, Verdict};
 pub use enforcer::{Outcome, Pending, Permit, Refusal, Seat, Status};
 pub use envelope::{EnvelopeError, Kind, Message};
 pub use era::Era;
 pub use front::{Endpoint, Front, Hosts, ROUTES, Route};
-pub use gateway::{Gateway, GatewayConfig, GatewayError};
+pub use gateway::{Gateway, GatewayConfig, GatewayError, KEYS, OBJECTS};
+pub use kept::{KeptError, KeptObject, KeptObjects};
 pub use limits::Limits;
 pub use listing::{Entry, Listing, ListingError, ListingKind};
 pub use method::{Method, MethodClass};

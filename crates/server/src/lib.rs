@@ -5,6 +5,7 @@
 
 mod clock;
 mod endpoints;
+mod erasure;
 mod remote_signer;
 mod server;
 mod withdrawn;

@@ -22,7 +22,7 @@ pub struct Server {
     pub(crate) store: Store,
     pub(crate) signer: SignerClient,
     pub(crate) origin: Label,
-    journal: Journal,
+    pub(crate) journal: Journal,
     /// Held from the time of an entry to its place in the log.
     enrolling: tokio::sync::Mutex<()>,
     clock: Clock,
@@ -32,6 +32,8 @@ pub struct Server {
     pub(crate) standing: RwLock<Standing>,
     /// Held from the count of a standing consent to the root that is one more use of it.
     pub(crate) consents: tokio::sync::Mutex<()>,
+    /// Held while somebody is erased.
+    pub(crate) erasing: tokio::sync::Mutex<()>,
     changes: watch::Sender<u64>,
     trust_file: PathBuf,
 }
@@ -78,7 +80,7 @@ pub enum ServerError {
     /// A name of the deployment is not a label.
     #[error("the trust document's names are not usable")]
     Name(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The first entries could not be written.
+    /// The first entries could not be written, or an erasure that was begun could not be finished.
     #[error("the first entries could not be enrolled")]
     Enrol(#[source] Problem),
     /// The socket failed.
@@ -109,11 +111,14 @@ impl Server {
             policy: RwLock::new(policy),
             standing: RwLock::new(withdrawn.standing()),
             consents: tokio::sync::Mutex::default(),
+            erasing: tokio::sync::Mutex::default(),
             withdrawn: tokio::sync::Mutex::new(withdrawn),
             changes: watch::Sender::new(0),
             trust_file: config.trust_file,
         });
         server.enrol_trust().await.map_err(ServerError::Enrol)?;
+        let finished = server.finish_erasures().await;
+        finished.map_err(ServerError::Enrol)?;
         Ok(server)
     }
 

@@ -13,8 +13,8 @@ use chancery_audit::{Disclosure, Entry, EpochRaise, RevocationAdd, RevocationLif
 use chancery_crypto::{AwsLc, random_bytes};
 use chancery_delegation::{Revocable, Revocation, RevocationSet};
 use chancery_evidence::Withdrawn as Logged;
-use chancery_journal::Journal;
-use chancery_store::{RevocationRow, StoreError};
+use chancery_journal::{Journal, Subject};
+use chancery_store::{Kept, RevocationRow, StoreError};
 use chancery_types::id::ConsentId;
 use chancery_types::{Digest, Jwk, RevocationKind, Timestamp, to_canonical};
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,9 @@ use crate::{Server, ServerError};
 /// Under which names the log commits to who revoked and why.
 const BY: &str = "revoker";
 const REASON: &str = "revocation-reason";
+
+/// What is said in the place of what was erased.
+const ERASED: &str = "erased";
 
 /// Most bytes of a reason.
 const MAX_REASON_BYTES: usize = 1_000;
@@ -52,12 +55,12 @@ pub(crate) struct Withdrawn {
     outdated: u64,
 }
 
-/// What opens the commitments of a revocation's entry.
+/// What opens the commitments of an entry to who asked for it and why.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Opened {
-    by: Disclosure,
-    reason: Disclosure,
+pub(crate) struct Opened {
+    pub(crate) by: Disclosure,
+    pub(crate) reason: Disclosure,
 }
 
 impl Withdrawn {
@@ -120,8 +123,16 @@ impl Server {
         found.map_or(Ok(()), |kind| Err(revoked(kind, spiffe_id)))
     }
 
-    /// Refuses a person who is revoked.
+    /// Refuses a person who is revoked or was erased.
     pub(crate) fn check_person(&self, person: &str) -> Result<(), Problem> {
+        let subject = Subject::person(person);
+        if let Some(known) = self.store.keys().erased(&subject) {
+            let text = format!(
+                "{person} was erased, as entry {} of the log says",
+                known.entry
+            );
+            return Err(Problem::forbidden("erased", text));
+        }
         if self.standing().revoked.has_person(person) {
             return Err(revoked(RevocationKind::Person, person));
         }
@@ -220,7 +231,7 @@ impl Server {
         what: Revocable,
         reason: &str,
     ) -> Result<RevocationDone, Problem> {
-        let opened = opened(reason)?;
+        let opened = opened(reason, [BY, REASON])?;
         let mut withdrawn = self.withdrawn.lock().await;
         let mut revoked = RevocationSet::clone(&withdrawn.standing.revoked);
         revoked.settle(self.now()?);
@@ -248,15 +259,16 @@ impl Server {
         self.put_standing(&mut withdrawn, |standing| {
             standing.revoked = Arc::new(revoked);
         });
+        let document = serde_json::to_value(&opened)
+            .map_err(|error| Problem::internal("revocation", &error))?;
         let row = RevocationRow {
             kind: revocation.what.kind(),
             id: revocation.what.id().to_owned(),
             revoked_at: at,
             log_index,
-            document: serde_json::to_value(&opened)
-                .map_err(|error| Problem::internal("revocation", &error))?,
+            document: Kept::Value(document.clone()),
         };
-        let kept = self.store.put_revocation(&row).await;
+        let kept = self.store.put_revocation(&row, &document).await;
         let sequence = self.tell(&mut withdrawn).await;
         kept.map_err(|error| Problem::internal("store", &error))?;
         Ok(done(&withdrawn, log_index, at, sequence))
@@ -264,7 +276,7 @@ impl Server {
 
     /// Raises the epoch: what was delegated before is dead.
     pub(crate) async fn raise_epoch(&self, reason: &str) -> Result<RevocationDone, Problem> {
-        let opened = opened(reason)?;
+        let opened = opened(reason, [BY, REASON])?;
         let mut withdrawn = self.withdrawn.lock().await;
         let epoch = withdrawn.standing.epoch.saturating_add(1);
         let event = EpochRaise {
@@ -302,7 +314,7 @@ impl Server {
         signed: SignedLift,
         reason: &str,
     ) -> Result<RevocationDone, Problem> {
-        let opened = opened(reason)?;
+        let opened = opened(reason, [BY, REASON])?;
         let signers = (signed.signatures.iter())
             .filter_map(|one| Digest::from_base64url(&one.kid).ok())
             .collect();
@@ -352,12 +364,17 @@ impl Server {
             let row = rows
                 .iter()
                 .find(|row| row.kind == revocation.what.kind() && row.id == revocation.what.id());
-            let opened = row.map(|row| serde_json::from_value::<Opened>(row.document.clone()));
-            let opened = opened.transpose();
+            let (document, erased) = match row.map(|row| &row.document) {
+                Some(Kept::Value(document)) => (Some(document.clone()), false),
+                Some(Kept::Erased { .. }) => (None, true),
+                None => (None, false),
+            };
+            let opened = document.map(serde_json::from_value::<Opened>).transpose();
             let opened = opened.map_err(|error| Problem::internal("revocation", &error))?;
+            let absent = if erased { ERASED } else { "" };
             let value = |pick: fn(&Opened) -> &Disclosure| {
                 let opened = opened.as_ref().map(pick);
-                opened.map_or(String::new(), |disclosure| disclosure.value.clone())
+                opened.map_or(absent.to_owned(), |disclosure| disclosure.value.clone())
             };
             revocations.push(KnownRevocation {
                 log_index: row.map_or(0, |row| row.log_index),
@@ -445,8 +462,8 @@ fn revoked(kind: RevocationKind, id: &str) -> Problem {
         .with_remedy("chancery revoke list says since when; chancery revoke lift lifts it")
 }
 
-/// Who speaks on the owner's socket, and why, each behind a salt.
-fn opened(reason: &str) -> Result<Opened, Problem> {
+/// Who speaks on the owner's socket, and why, each behind a salt and under its name in the log.
+pub(crate) fn opened(reason: &str, [by, why]: [&str; 2]) -> Result<Opened, Problem> {
     let refused = |message: &str| Problem::bad_request("reason", message.to_owned());
     if reason.trim().is_empty() || reason.len() > MAX_REASON_BYTES {
         return Err(refused("a reason has 1 to 1000 bytes"));
@@ -464,7 +481,7 @@ fn opened(reason: &str) -> Result<Opened, Problem> {
         })
     };
     Ok(Opened {
-        by: disclosure(BY, format!("operator, uid {owner}"))?,
-        reason: disclosure(REASON, reason.to_owned())?,
+        by: disclosure(by, format!("operator, uid {owner}"))?,
+        reason: disclosure(why, reason.to_owned())?,
     })
 }

@@ -13,7 +13,7 @@ use chancery_crypto::{AwsLc, SigningKey};
 use chancery_identity::trust::{
     SignedTrust, TrustDocument, TrustFormat, TrustSignature, VerifiedTrust,
 };
-use chancery_journal::{Config, Journal, LocalSigner};
+use chancery_journal::{Config, Journal, Keyring, LocalSigner};
 use chancery_server::{Clock, ROUTES, Server, ServerConfig};
 use chancery_store::Store;
 use chancery_tlog::Origin;
@@ -61,7 +61,12 @@ async fn serve(folder: &Path) -> std::path::PathBuf {
         Journal::open(Config::new(log, origin), Arc::new(signer)).unwrap()
     });
     let server = Server::new(ServerConfig {
-        store: Store::open(&folder.join("chancery.db")).await.unwrap(),
+        store: Store::open(
+            &folder.join("chancery.db"),
+            Arc::new(Keyring::open(&folder.join("keys")).unwrap()),
+        )
+        .await
+        .unwrap(),
         journal: journal.await.unwrap(),
         signer: SignerClient::new(folder.join("nobody.sock")),
         trust: trust(),

@@ -1,16 +1,21 @@
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use chancery_journal::{ContentError, Keyring};
 
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 
-/// The version of the tables. A data folder of another version is refused.
-pub const SCHEMA_VERSION: u32 = 1;
+/// The version of the tables. A data folder of a later version is refused; one of version 1, whose
+/// rows stand in clear, is sealed when it is opened.
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// The server's tables.
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(crate) pool: SqlitePool,
+    pub(crate) keys: Arc<Keyring>,
 }
 
 /// Why the tables cannot be read or written.
@@ -28,6 +33,9 @@ pub enum StoreError {
         /// What was seen.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A value cannot be sealed or opened.
+    #[error("a value about a person cannot be kept or read")]
+    Content(#[from] ContentError),
     /// The data folder was made by another version of Chancery.
     #[error(
         "{}: schema version {found}, this program reads {SCHEMA_VERSION}; use the program that made it, or another --data folder",
@@ -54,13 +62,15 @@ impl StoreError {
 }
 
 impl Store {
-    /// Opens the database file, and makes the tables in a new one.
-    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+    /// Opens the database file, and makes the tables in a new one. What is about a subject is sealed
+    /// under its key in `keys`.
+    pub async fn open(path: &Path, keys: Arc<Keyring>) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
+            .pragma("secure_delete", "on")
             .busy_timeout(std::time::Duration::from_secs(5));
         let pool = SqlitePoolOptions::new()
             .max_connections(4)
@@ -69,11 +79,12 @@ impl Store {
         sqlx::raw_sql(include_str!("schema.sql"))
             .execute(&pool)
             .await?;
-        let store = Self { pool };
+        let store = Self { pool, keys };
         let current = SCHEMA_VERSION.to_string();
         match store.meta("schema_version").await? {
             None => store.set_meta("schema_version", &current).await?,
             Some(found) if found == current => {}
+            Some(found) if found == crate::migrate::CLEAR => store.seal_all().await?,
             Some(found) => {
                 return Err(StoreError::Version {
                     path: path.to_owned(),
@@ -82,6 +93,11 @@ impl Store {
             }
         }
         Ok(store)
+    }
+
+    /// The keys that values are sealed under.
+    pub const fn keys(&self) -> &Arc<Keyring> {
+        &self.keys
     }
 
     /// One setting.

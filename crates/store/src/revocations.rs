@@ -1,10 +1,13 @@
+use chancery_journal::Subject;
 use chancery_types::{RevocationKind, Timestamp};
 use serde_json::Value;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use crate::open::{integer, natural};
-use crate::{Store, StoreError};
+use crate::{Kept, Store, StoreError};
+
+const TABLE: &str = "revocations";
 
 /// Something that is revoked.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,13 +20,34 @@ pub struct RevocationRow {
     pub revoked_at: Timestamp,
     /// The index of the entry that enrolled it.
     pub log_index: u64,
-    /// What opens the commitments of that entry.
-    pub document: Value,
+    /// What opens the commitments of that entry; kept for the person where one is revoked, otherwise
+    /// for the thing.
+    pub document: Kept,
+}
+
+/// For whom the reason of a revocation is kept.
+pub(crate) fn subject_of(kind: RevocationKind, id: &str) -> Subject {
+    match kind {
+        RevocationKind::Person => Subject::person(id),
+        kind => Subject::thing(kind, id),
+    }
+}
+
+/// The place of a revocation's document.
+pub(crate) fn place_of(kind: RevocationKind, id: &str) -> String {
+    format!("{kind} {id}")
 }
 
 impl Store {
-    /// Stores a revocation in the place of an earlier one of the same thing.
-    pub async fn put_revocation(&self, row: &RevocationRow) -> Result<(), StoreError> {
+    /// Stores a revocation in the place of an earlier one of the same thing, with what opens its
+    /// entry's commitments.
+    pub async fn put_revocation(
+        &self,
+        row: &RevocationRow,
+        document: &Value,
+    ) -> Result<(), StoreError> {
+        let (subject, place) = (subject_of(row.kind, &row.id), place_of(row.kind, &row.id));
+        let document = self.seal(&subject, TABLE, &place, document)?;
         sqlx::query(
             "INSERT INTO revocations (kind, id, revoked_at, log_index, document)
              VALUES (?, ?, ?, ?, ?)
@@ -34,7 +58,7 @@ impl Store {
         .bind(&row.id)
         .bind(integer(row.revoked_at.as_micros()))
         .bind(integer(row.log_index))
-        .bind(row.document.to_string())
+        .bind(document)
         .execute(&self.pool)
         .await?;
         Ok(())
@@ -57,20 +81,23 @@ impl Store {
     /// All revocations, in no order that means anything.
     pub async fn revocations(&self) -> Result<Vec<RevocationRow>, StoreError> {
         let rows = sqlx::query("SELECT * FROM revocations");
-        rows.fetch_all(&self.pool).await?.iter().map(row).collect()
+        let rows = rows.fetch_all(&self.pool).await?;
+        rows.iter().map(|row| self.read_revocation(row)).collect()
     }
-}
 
-fn row(row: &SqliteRow) -> Result<RevocationRow, StoreError> {
-    let text = |column: &str| row.try_get::<String, _>(column);
-    Ok(RevocationRow {
-        kind: text("kind")?
+    fn read_revocation(&self, row: &SqliteRow) -> Result<RevocationRow, StoreError> {
+        let text = |column: &str| row.try_get::<String, _>(column);
+        let kind: RevocationKind = text("kind")?
             .parse()
-            .map_err(|e| StoreError::row("revocations", e))?,
-        id: text("id")?,
-        revoked_at: Timestamp::from_micros(natural(row.try_get("revoked_at")?)),
-        log_index: natural(row.try_get("log_index")?),
-        document: serde_json::from_str(&text("document")?)
-            .map_err(|e| StoreError::row("revocations", e))?,
-    })
+            .map_err(|e| StoreError::row(TABLE, e))?;
+        let id = text("id")?;
+        let document = self.unseal(TABLE, &place_of(kind, &id), &text("document")?)?;
+        Ok(RevocationRow {
+            kind,
+            id,
+            revoked_at: Timestamp::from_micros(natural(row.try_get("revoked_at")?)),
+            log_index: natural(row.try_get("log_index")?),
+            document,
+        })
+    }
 }

@@ -1,15 +1,20 @@
+use chancery_journal::Subject;
 use chancery_types::Timestamp;
 use chancery_types::id::{ConsentId, InstanceId};
 use serde_json::Value;
 
 use crate::open::integer;
-use crate::{Store, StoreError};
+use crate::{Kept, Store, StoreError};
+
+const TABLE: &str = "roots";
 
 /// A root of a delegation chain, with what travels beside it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RootRow {
     /// Its `jti`.
     pub jti: String,
+    /// The person at it.
+    pub subject: Subject,
     /// The instance that holds it.
     pub instance_id: InstanceId,
     /// The root with consent, mission and manifest, as the API answers them.
@@ -23,6 +28,7 @@ pub struct RootRow {
 impl Store {
     /// Stores a root; a number of a standing consent is stored once.
     pub async fn put_root(&self, root: &RootRow) -> Result<(), StoreError> {
+        let document = self.seal(&root.subject, TABLE, &root.jti, &root.document)?;
         let mut together = self.pool.begin().await?;
         if let Some((consent, number)) = root.standing {
             sqlx::query("INSERT INTO consent_uses (consent_id, number, jti) VALUES (?, ?, ?)")
@@ -37,7 +43,7 @@ impl Store {
         )
         .bind(&root.jti)
         .bind(root.instance_id.to_string())
-        .bind(root.document.to_string())
+        .bind(document)
         .bind(integer(root.created_at.as_micros()))
         .execute(&mut *together)
         .await?;
@@ -45,31 +51,26 @@ impl Store {
         Ok(())
     }
 
-    /// The roots that were signed since `since`, newest first.
+    /// The roots that were signed since `since` and not erased, newest first.
     pub async fn roots_since(&self, since: Timestamp) -> Result<Vec<Value>, StoreError> {
-        let texts: Vec<String> = sqlx::query_scalar(
-            "SELECT document FROM roots WHERE created_at >= ? ORDER BY created_at DESC, jti",
+        let rows: Vec<(String, String)> = sqlx::query_as(
+            "SELECT jti, document FROM roots WHERE created_at >= ? ORDER BY created_at DESC, jti",
         )
         .bind(integer(since.as_micros()))
         .fetch_all(&self.pool)
         .await?;
-        let read = |text: &String| serde_json::from_str(text);
-        texts
-            .iter()
-            .map(|text| read(text).map_err(|e| StoreError::row("roots", e)))
-            .collect()
+        self.values(TABLE, &rows)
     }
 
-    /// The newest root of an instance.
+    /// The newest root of an instance, unless it was erased.
     pub async fn root_of(&self, instance: InstanceId) -> Result<Option<Value>, StoreError> {
-        let text: Option<String> = sqlx::query_scalar(
-            "SELECT document FROM roots WHERE instance_id = ? ORDER BY created_at DESC LIMIT 1",
+        let row: Option<(String, String)> = sqlx::query_as(
+            "SELECT jti, document FROM roots WHERE instance_id = ? ORDER BY created_at DESC LIMIT 1",
         )
         .bind(instance.to_string())
         .fetch_optional(&self.pool)
         .await?;
-        text.map(|text| serde_json::from_str(&text))
-            .transpose()
-            .map_err(|e| StoreError::row("roots", e))
+        let kept = row.map(|(jti, text)| self.unseal(TABLE, &jti, &text));
+        Ok(kept.transpose()?.and_then(Kept::value))
     }
 }

@@ -60,6 +60,24 @@ CREATE TABLE IF NOT EXISTS consents (
     document   TEXT NOT NULL,
     created_at INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS missions (
+    digest   TEXT NOT NULL,
+    person   TEXT NOT NULL,
+    document TEXT NOT NULL,
+    PRIMARY KEY (digest, person)
+) STRICT;
+CREATE TABLE IF NOT EXISTS answers (
+    approval_id TEXT PRIMARY KEY,
+    document    TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS erasures (
+    person    TEXT PRIMARY KEY,
+    subject   TEXT NOT NULL,
+    kept      INTEGER NOT NULL,
+    at        INTEGER NOT NULL,
+    log_index INTEGER NOT NULL,
+    document  TEXT NOT NULL
+) STRICT;
 CREATE TABLE IF NOT EXISTS consent_uses (
     consent_id TEXT NOT NULL,
     number     INTEGER NOT NULL,

@@ -3,11 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 
+use chancery_journal::{Keyring, Subject};
 use chancery_policy::SignedBundle;
 use chancery_store::{
-    AgentRow, ApprovalRow, ConsentRow, InstanceRow, PolicyRow, RevocationRow, RootRow, Store,
-    StoreError,
+    AgentRow, AnswerRow, ApprovalRow, ConsentRow, InstanceRow, Kept, PolicyRow, RevocationRow,
+    RootRow, Store, StoreError,
 };
 use chancery_types::id::{ApprovalId, ConsentId, InstanceId, SessionId};
 use chancery_types::{Digest, Jwk, RevocationKind, Timestamp};
@@ -15,10 +18,25 @@ use serde_json::json;
 
 async fn store() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("chancery.db"))
-        .await
-        .unwrap();
+    let store = open(folder.path()).await.unwrap();
     (folder, store)
+}
+
+async fn open(folder: &Path) -> Result<Store, StoreError> {
+    let keys = Arc::new(Keyring::open(&folder.join("keys")).unwrap());
+    Store::open(&folder.join("chancery.db"), keys).await
+}
+
+fn person(name: &str) -> Subject {
+    Subject::person(name)
+}
+
+fn answer(state: &str, statement: &str) -> AnswerRow {
+    AnswerRow {
+        subject: person("ada"),
+        document: json!({"state": state}),
+        answer: Some((person("bob"), json!({"statement": statement}))),
+    }
 }
 
 fn instance(number: u8) -> InstanceRow {
@@ -74,6 +92,7 @@ async fn an_approval_is_answered_once() {
     let id = ApprovalId::from_random([7; 16]);
     let row = ApprovalRow {
         approval_id: id,
+        subject: person("ada"),
         opened_at: Timestamp::from_seconds(1),
         document: json!({"state": "pending"}),
     };
@@ -81,22 +100,25 @@ async fn an_approval_is_answered_once() {
     assert!(!store.put_approval(&row).await.unwrap());
     assert!(
         store
-            .answer_approval(id, &json!({"state": "approved"}))
+            .answer_approval(id, &answer("approved", "yes"))
             .await
             .unwrap()
     );
     assert!(
         !store
-            .answer_approval(id, &json!({"state": "denied"}))
+            .answer_approval(id, &answer("denied", "no"))
             .await
             .unwrap()
     );
+    let answered = json!({"state": "approved", "statement": "yes"});
     assert_eq!(
-        store.approval(id).await.unwrap().unwrap()["state"],
-        "approved"
+        store.approval(id).await.unwrap(),
+        Some(Kept::Value(answered.clone()))
     );
+    assert_eq!(store.approvals().await.unwrap(), [answered]);
     let unknown = ApprovalId::from_random([8; 16]);
-    assert!(!store.answer_approval(unknown, &json!({})).await.unwrap());
+    let stray = answer("approved", "yes");
+    assert!(!store.answer_approval(unknown, &stray).await.unwrap());
 }
 
 #[tokio::test]
@@ -123,6 +145,7 @@ async fn the_newest_of_each_is_in_force() {
     for (jti, at) in [("a", 2), ("b", 1)] {
         let root = RootRow {
             jti: jti.into(),
+            subject: person("ada"),
             instance_id,
             document: json!({"root": jti}),
             created_at: Timestamp::from_seconds(at),
@@ -186,8 +209,7 @@ async fn agents_keep_their_earlier_manifests() {
 async fn another_version_is_refused_by_name() {
     let (folder, store) = store().await;
     store.set_meta("schema_version", "999").await.unwrap();
-    let path = folder.path().join("chancery.db");
-    let refusal = Store::open(&path).await.unwrap_err();
+    let refusal = open(folder.path()).await.unwrap_err();
     assert!(matches!(refusal, StoreError::Version { .. }));
     let text = refusal.to_string();
     assert!(
@@ -204,14 +226,13 @@ async fn a_revocation_is_kept_until_it_is_taken_out() {
         id: id.into(),
         revoked_at: Timestamp::from_seconds(second),
         log_index: second,
-        document: json!({"reason": "lost"}),
+        document: Kept::Value(json!({"reason": "lost"})),
     };
-    store.put_revocation(&row("a", 1)).await.unwrap();
-    store.put_revocation(&row("b", 2)).await.unwrap();
-    store.put_revocation(&row("a", 3)).await.unwrap();
-    let again = Store::open(&folder.path().join("chancery.db"))
-        .await
-        .unwrap();
+    let lost = json!({"reason": "lost"});
+    for row in [row("a", 1), row("b", 2), row("a", 3)] {
+        store.put_revocation(&row, &lost).await.unwrap();
+    }
+    let again = open(folder.path()).await.unwrap();
     let mut known = again.revocations().await.unwrap();
     known.sort_by(|one, next| one.id.cmp(&next.id));
     assert_eq!(known, [row("a", 3), row("b", 2)]);
@@ -234,6 +255,7 @@ async fn roots_are_listed_since_a_time() {
     for second in 1..=3 {
         let root = RootRow {
             jti: format!("root-{second}"),
+            subject: person("ada"),
             instance_id: instance(1).instance_id,
             document: json!({"root": second}),
             created_at: Timestamp::from_seconds(second),
@@ -251,6 +273,7 @@ async fn a_consent_and_each_number_of_it_are_stored_once() {
     store.put_instance(&instance(1)).await.unwrap();
     let consent = |number: u8| ConsentRow {
         consent: ConsentId::from_random([number; 16]),
+        subject: person("ada"),
         document: json!({"consent": number}),
         created_at: Timestamp::from_seconds(10 - u64::from(number)),
     };
@@ -261,13 +284,14 @@ async fn a_consent_and_each_number_of_it_are_stored_once() {
     let (first, second) = (consent(1).consent, consent(2).consent);
     assert_eq!(
         store.consent(first).await.unwrap(),
-        Some(json!({"consent": 1}))
+        Some(Kept::Value(json!({"consent": 1})))
     );
     assert_eq!(store.consent(consent(3).consent).await.unwrap(), None);
     let oldest_first = [json!({"consent": 2}), json!({"consent": 1})];
     assert_eq!(store.consents().await.unwrap(), oldest_first);
     let root = |jti: &str, standing| RootRow {
         jti: jti.into(),
+        subject: person("ada"),
         instance_id: instance(1).instance_id,
         document: json!({"root": jti}),
         created_at: Timestamp::from_seconds(1),

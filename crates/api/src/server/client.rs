@@ -6,11 +6,11 @@ use chancery_types::id::{ApprovalId, ConsentId, InstanceId, PersonId};
 
 use super::{
     Agent, Agents, AnswerApproval, Approval, Approvals, DraftRoot, EndInstance, EnrolCheckpoint,
-    EnrolRecord, Enrolled, Instances, Introspect, Introspection, IssueJwt, IssueService, IssueWit,
-    IssueX509, IssuedRoot, IssuedX509, LaunchedInstance, LiftRevocation, Manifest, OpenApproval,
-    OpenInstance, PersonAuthority, RaiseEpoch, RegisterAgent, RevocationDone, Revocations, Revoke,
-    RootDraft, ServerStatus, StandingConsent, StandingConsents, SubmitConsent, SubmitRoot,
-    TrustText, UseConsent,
+    EnrolRecord, Enrolled, ErasePerson, Erasures, Instances, Introspect, Introspection, IssueJwt,
+    IssueService, IssueWit, IssueX509, IssuedRoot, IssuedX509, KeptOfPerson, LaunchedInstance,
+    LiftRevocation, Manifest, OpenApproval, OpenInstance, PersonAuthority, PersonErased,
+    RaiseEpoch, RegisterAgent, RevocationDone, Revocations, Revoke, RootDraft, ServerStatus,
+    StandingConsent, StandingConsents, SubmitConsent, SubmitRoot, TrustText, UseConsent,
 };
 use crate::signer::{Done, SignAccess, SignedToken};
 use crate::snapshot::SignedSnapshot;
@@ -83,6 +83,10 @@ impl ServerClient {
         revocations() -> Revocations = "/v1/revocations";
         /// Everything by which a person is at work here.
         person(person: PersonId) -> PersonAuthority = "/v1/people/{person}";
+        /// What the server keeps of a person.
+        kept_of(person: PersonId) -> KeptOfPerson = "/v1/people/{person}/kept";
+        /// Everybody who was erased.
+        erasures() -> Erasures = "/v1/erasures";
         /// The policy bundle of that digest.
         policy(digest: Digest) -> SignedBundle = "/v1/policies/{digest}";
     }
@@ -121,6 +125,8 @@ impl ServerClient {
         /// Answers a request for approval.
         answer_approval(approval: ApprovalId, => AnswerApproval) -> Done =
             "/v1/approvals/{approval}/answer";
+        /// Erases everything that is kept of a person.
+        erase(person: PersonId, => ErasePerson) -> PersonErased = "/v1/people/{person}/erase";
         /// Revokes something.
         revoke(=> Revoke) -> RevocationDone = "/v1/revocations";
         /// Lifts a revocation.

@@ -4,6 +4,7 @@ mod agents;
 mod approvals;
 mod client;
 mod consents;
+mod erasures;
 mod instances;
 mod introspection;
 mod revocations;
@@ -18,6 +19,7 @@ pub use client::ServerClient;
 pub use consents::{
     ConsentState, ConsentUse, StandingConsent, StandingConsents, SubmitConsent, UseConsent,
 };
+pub use erasures::{ErasePerson, Erasures, KeptOfPerson, KeptValues, PersonErased};
 pub use instances::{
     EndInstance, Instance, InstanceState, Instances, IssueJwt, IssueService, IssueWit, IssueX509,
     IssuedX509, LaunchedInstance, OpenInstance,

@@ -338,5 +338,18 @@ pub(crate) fn samples() -> Vec<Entry> {
             trust: 2,
             policy: digest("policy"),
         }),
+        entry(Erasure {
+            subject: person,
+            by: commit("eraser", &[6; 32], b"uid 0"),
+            reason: commit("erasure-reason", &[7; 32], b"asked"),
+            values: 12,
+        }),
+        entry(ErasureDone {
+            subject: person,
+            log: label("example.org/log/server"),
+            erasure: 9,
+            values: 30,
+            objects: digest("objects"),
+        }),
     ]
 }

@@ -6,6 +6,7 @@ mod consent;
 mod delegate;
 mod delegation;
 mod demo;
+mod erase;
 mod evidence;
 mod graph;
 mod log;
@@ -26,6 +27,7 @@ pub(crate) use consent::{ConsentArgs, ConsentCommand, NewConsentArgs, UseConsent
 pub(crate) use delegate::DelegateArgs;
 pub(crate) use delegation::{DelegationArgs, DelegationCommand};
 pub(crate) use demo::DemoArgs;
+pub(crate) use erase::EraseArgs;
 pub(crate) use evidence::{EvidenceArgs, VerifyArgs, WhyArgs};
 pub(crate) use graph::{GraphArgs, GraphOf};
 pub(crate) use log::{
@@ -142,6 +144,8 @@ pub(crate) enum Command {
     Delegation(DelegationArgs),
     /// Withdraws authority before its time, everywhere at once.
     Revoke(RevokeArgs),
+    /// Erases everything that is kept of a person, for good; every proof stays valid.
+    Erase(EraseArgs),
     /// Starts a command as an isolated agent instance.
     Run(RunArgs),
     /// Inside an agent: speaks MCP on standard input and output for an unmodified client.

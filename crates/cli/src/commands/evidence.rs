@@ -7,7 +7,11 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use chancery_audit::{Entry, Event};
 use chancery_evidence::log::checkpoint_digest;
-use chancery_evidence::{EvidenceIndex, INDEX_PATH, TRUST_RECORD_PATH, object_path};
+use chancery_evidence::{
+    ERASED_PATH, ErasedFormat, ErasedObject, ErasedObjects, EvidenceIndex, INDEX_PATH,
+    TRUST_RECORD_PATH, object_path,
+};
+use chancery_gateway::{KeptObject, KeptObjects};
 use chancery_journal::Reader;
 use chancery_types::Digest;
 use chancery_types::id::SessionId;
@@ -26,6 +30,8 @@ pub(crate) struct Exported {
     session: SessionId,
     folder: String,
     objects: usize,
+    /// Those that were erased, with the person they were about.
+    erased_objects: usize,
     gateway_entries: u64,
     server_entries: u64,
 }
@@ -34,8 +40,13 @@ pub(super) async fn run(format: Format, args: EvidenceArgs) -> anyhow::Result<Ex
     let layout = super::layout(&args.data)?;
     let exported = export(&layout, args.session, &args.out).await?;
     output::result(format, &exported, || {
+        let erased = match exported.erased_objects {
+            0 => String::new(),
+            count => format!(" ({count} more were erased)"),
+        };
         format!(
-            "{}: evidence of {}: {} objects, {} entries of the gateway's log, {} of the server's",
+            "{}: evidence of {}: {} objects{erased}, {} entries of the gateway's log, {} of the \
+             server's",
             exported.folder,
             exported.session,
             exported.objects,
@@ -70,6 +81,16 @@ pub(crate) async fn export(
             record_path.display()
         )
     })?;
+    let kept = KeptObjects::open(&layout.gateway(), &gateway)?;
+    let index_bytes = match kept.get(index_digest)? {
+        KeptObject::Bytes(bytes) => bytes,
+        KeptObject::Erased(_) => bail!("object {index_digest}: erased, and never about a person"),
+    };
+    let index = EvidenceIndex::parse(&index_bytes)
+        .with_context(|| format!("object {index_digest}: not an evidence index"))?;
+    let (objects, erased) = collect(&kept, &index)?;
+    // Evidence ends behind the entries that prove what was erased.
+    let end = erased.iter().map(|one| one.entry).fold(end, u64::max);
     let enrolled = Enrolled {
         session,
         record: Digest::of(&record),
@@ -83,20 +104,16 @@ pub(crate) async fn export(
         .tempdir_in(parent.unwrap_or(Path::new(".")))
         .with_context(|| out.display().to_string())?;
     let folder = staging.path();
-    let objects = layout.gateway().join("objects");
-    let index_bytes = read(&objects.join(index_digest.to_hex()))?;
-    let index = EvidenceIndex::parse(&index_bytes)
-        .with_context(|| format!("object {index_digest}: not an evidence index"))?;
     write(&folder.join(INDEX_PATH), &index_bytes)?;
     write(&folder.join(TRUST_RECORD_PATH), &record)?;
-    for object in &index.objects {
-        let bytes = read(&objects.join(object.digest.to_hex()))?;
-        ensure!(
-            Digest::of(&bytes) == object.digest,
-            "{}: the object is damaged; restore the data folder from a copy",
-            objects.join(object.digest.to_hex()).display()
-        );
-        write(&folder.join(object_path(object.digest)), &bytes)?;
+    for (digest, bytes) in &objects {
+        write(&folder.join(object_path(*digest)), bytes)?;
+    }
+    let erased_objects = erased.len();
+    if !erased.is_empty() {
+        let format = ErasedFormat::V1;
+        let list = ErasedObjects { format, erased };
+        write(&folder.join(ERASED_PATH), &list.to_bytes()?)?;
     }
     std::fs::create_dir(folder.join("log")).context("log")?;
     let gateway = gateway.export(&gateway_note, &folder.join("log/gateway"))?;
@@ -106,7 +123,8 @@ pub(crate) async fn export(
     Ok(Exported {
         session,
         folder: out.display().to_string(),
-        objects: index.objects.len(),
+        objects: objects.len(),
+        erased_objects,
         gateway_entries: gateway.checkpoint.size,
         server_entries: server.checkpoint.size,
     })
@@ -193,8 +211,22 @@ fn is_enrolled(note: &str, enrolled: &[Digest]) -> bool {
     checkpoint_digest(note.as_bytes()).is_ok_and(|digest| enrolled.contains(&digest))
 }
 
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| path.display().to_string())
+/// The bytes of objects by their digests.
+type Bytes = Vec<(Digest, Vec<u8>)>;
+
+/// Every object of an index: its bytes, or the proof that it was erased.
+fn collect(
+    kept: &KeptObjects,
+    index: &EvidenceIndex,
+) -> anyhow::Result<(Bytes, Vec<ErasedObject>)> {
+    let (mut objects, mut erased) = (Vec::new(), Vec::new());
+    for object in &index.objects {
+        match kept.get(object.digest)? {
+            KeptObject::Bytes(bytes) => objects.push((object.digest, bytes)),
+            KeptObject::Erased(proof) => erased.push(proof),
+        }
+    }
+    Ok((objects, erased))
 }
 
 fn write(path: &Path, content: &[u8]) -> anyhow::Result<()> {

@@ -9,6 +9,7 @@ use chancery_audit::{Entry, Event};
 use chancery_crypto::AwsLc;
 use chancery_evidence::graph::{Expand, Extent, Graph, Sketch, Subject, dot, graph, mermaid, svg};
 use chancery_evidence::{Files, object_path};
+use chancery_gateway::{KeptObject, KeptObjects};
 use chancery_identity::trust::VerifiedTrust;
 use chancery_journal::Reader;
 use chancery_server::Clock;
@@ -143,10 +144,11 @@ fn read_deployment(layout: &Layout, subject: &Subject) -> anyhow::Result<Files> 
         }
     }
     let mut files = read_evidence(staging.path())?;
-    let objects = layout.gateway().join("objects");
+    let reader = Reader::open(&layout.gateway_log())?;
+    let kept = KeptObjects::open(&layout.gateway(), &reader)?;
     for digest in wanted {
         // What is not at hand the graph says.
-        if let Ok(bytes) = std::fs::read(objects.join(digest.to_hex())) {
+        if let Ok(KeptObject::Bytes(bytes)) = kept.get(digest) {
             files.insert(object_path(digest), bytes);
         }
     }

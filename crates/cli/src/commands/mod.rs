@@ -6,6 +6,7 @@ mod connect;
 mod consent;
 pub(crate) mod delegate;
 mod delegation;
+mod erase;
 pub(crate) mod evidence;
 pub(crate) mod graph;
 mod log;
@@ -51,6 +52,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Consent(args) => consent::run(format, args).await,
         Command::Delegation(args) => delegation::run(format, args).await,
         Command::Revoke(args) => revoke::run(format, args).await,
+        Command::Erase(args) => erase::run(format, args).await,
         Command::Run(args) => run::run(args).await,
         Command::Connect(args) => connect::run(args).await,
         Command::Spawn(args) => spawn::run(format, args).await,

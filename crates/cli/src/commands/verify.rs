@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, ensure};
 use chancery_crypto::AwsLc;
 use chancery_evidence::{
-    AxisVerdict, Files, INDEX_PATH, Report, ReportOutcome, TRUST_RECORD_PATH, verify,
+    AxisVerdict, ERASED_PATH, Files, INDEX_PATH, Report, ReportOutcome, TRUST_RECORD_PATH, verify,
 };
 use chancery_identity::trust::VerifiedTrust;
 use chancery_server::Clock;
@@ -40,6 +40,7 @@ pub(crate) fn check(files: &Files, trust: Option<&VerifiedTrust>) -> Report {
 pub(crate) fn shown(report: &Report) -> String {
     let outcome = match report.outcome {
         ReportOutcome::Verified => "verified",
+        ReportOutcome::Erased => "erased in part: what is left holds, what is gone was erased",
         ReportOutcome::Failed => "NOT VERIFIED",
         ReportOutcome::SelfAsserted => "self-asserted: NOTHING IS PROVEN without --trust",
     };
@@ -54,6 +55,7 @@ pub(crate) fn shown(report: &Report) -> String {
             AxisVerdict::Holds => "holds",
             AxisVerdict::Fails => "FAILS",
             AxisVerdict::Unproven => "unproven",
+            AxisVerdict::Erased => "erased",
         };
         [
             axis.axis.to_string(),
@@ -139,7 +141,7 @@ pub(crate) fn read_evidence(folder: &Path) -> anyhow::Result<Files> {
 
 /// Whether a name is of the layout of evidence.
 fn is_evidence(name: &str) -> bool {
-    [INDEX_PATH, TRUST_RECORD_PATH].contains(&name)
+    [INDEX_PATH, TRUST_RECORD_PATH, ERASED_PATH].contains(&name)
         || ["objects/", "log/"]
             .iter()
             .any(|folder| name.starts_with(folder))

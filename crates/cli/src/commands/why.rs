@@ -22,7 +22,9 @@ pub(super) fn run(format: Format, args: &WhyArgs) -> anyhow::Result<ExitCode> {
     })?;
     Ok(match story.evidence {
         ReportOutcome::Verified => ExitCode::SUCCESS,
-        ReportOutcome::Failed | ReportOutcome::SelfAsserted => ExitCode::FAILURE,
+        ReportOutcome::Erased | ReportOutcome::Failed | ReportOutcome::SelfAsserted => {
+            ExitCode::FAILURE
+        }
     })
 }
 

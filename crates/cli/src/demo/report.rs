@@ -72,6 +72,7 @@ pub(super) fn write(path: &Path, story: &Story, proven: &Proven) -> anyhow::Resu
             AxisVerdict::Holds => "holds",
             AxisVerdict::Fails => "FAILS",
             AxisVerdict::Unproven => "unproven",
+            AxisVerdict::Erased => "erased",
         };
         (axis.axis.to_string(), verdict)
     });

@@ -80,6 +80,11 @@ impl Layout {
         self.server().join("log")
     }
 
+    /// The keys that seal what the server keeps of people.
+    pub(crate) fn server_keys(&self) -> PathBuf {
+        self.server().join("keys")
+    }
+
     pub(crate) fn database(&self) -> PathBuf {
         self.server().join("chancery.db")
     }

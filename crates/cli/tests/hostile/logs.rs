@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use chancery_audit::{Decision, Entry, Event, Ruling};
+use chancery_gateway::{KeptObject, KeptObjects};
 use chancery_journal::Reader;
 use chancery_types::Digest;
 use serde_json::Value;
@@ -36,9 +37,11 @@ pub(crate) fn captured(data: &Path, spiffe_id: &str, reason: &str) -> (String, V
             one.instance == *spiffe_id && one.request.name == *"balance" && one.reason == *reason
         });
         if let Some(found) = found {
-            let object = |digest: Digest| {
-                let path = data.join("gateway/objects").join(digest.to_hex());
-                std::fs::read_to_string(path).unwrap()
+            let log = Reader::open(&data.join("gateway/log")).unwrap();
+            let kept = KeptObjects::open(&data.join("gateway"), &log).unwrap();
+            let object = |digest: Digest| match kept.get(digest).unwrap() {
+                KeptObject::Bytes(bytes) => String::from_utf8(bytes).unwrap(),
+                KeptObject::Erased(_) => panic!("{digest} was erased"),
             };
             let arguments = serde_json::from_str(&object(found.request.args_digest)).unwrap();
             return (object(found.proof), arguments);

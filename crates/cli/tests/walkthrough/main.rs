@@ -12,6 +12,8 @@ mod demo;
 #[cfg(test)]
 mod deployment;
 #[cfg(test)]
+mod erasing;
+#[cfg(test)]
 mod foreign;
 #[cfg(test)]
 mod logs;

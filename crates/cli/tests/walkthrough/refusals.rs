@@ -40,6 +40,7 @@ fn without_a_deployment_every_command_says_how_to_make_one() {
         vec!["approvals", "list"],
         vec!["log", "check"],
         vec!["graph", "--agent", "desk"],
+        vec!["erase", "per_7zzzzzzzzzzzzzzzzzzzzzzzzz", "--dry-run"],
         vec!["run", "--agent", "desk", "--", "true"],
         vec!["connect", "ledger", "--agent", "desk"],
     ] {

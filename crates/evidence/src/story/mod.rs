@@ -21,6 +21,10 @@ pub struct Story {
     pub session: SessionId,
     /// What the evidence as a whole is; where it failed, so may everything below.
     pub evidence: ReportOutcome,
+    /// What of the story was erased with whoever it was about: `principal`, `mission`, `arguments`,
+    /// `chain`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub erased: Vec<&'static str>,
     /// When it was asked.
     pub asked_at: Timestamp,
     /// What was done.

@@ -75,6 +75,7 @@ pub fn why(
         .objects
         .take(open.mission, ObjectKind::Mission)
         .map(text_of);
+    let erased = erased(&known, &decision, &open);
     let teller = Teller {
         known: &known,
         decision: &decision,
@@ -86,6 +87,7 @@ pub fn why(
         execution,
         session: known.case.session,
         evidence: report.outcome,
+        erased,
         asked_at: now,
         action: teller.action(&logged, arguments),
         instance: teller.instance(&joining),
@@ -312,10 +314,12 @@ impl Teller<'_, '_> {
             reason: self.decision.reason.to_string(),
             determining: determining.collect(),
             approvals,
-            replay: replays
-                .get(&decided.leaf.index)
-                .copied()
-                .unwrap_or(Replay::Differs),
+            replay: replays.get(&decided.leaf.index).copied().unwrap_or(
+                match self.known.objects.has_erased() {
+                    true => Replay::Erased,
+                    false => Replay::Differs,
+                },
+            ),
             places: self.gateway(places),
         }
     }
@@ -339,7 +343,9 @@ impl Teller<'_, '_> {
             });
         let ended = self.ended();
         let mut over = Vec::new();
-        if chain_expires.is_none_or(|expires| self.now >= expires) {
+        if self.known.objects.is_erased(self.decision.chain) {
+            over.push("the chain was erased".to_owned());
+        } else if chain_expires.is_none_or(|expires| self.now >= expires) {
             over.push("the chain is over".to_owned());
         }
         let withdrawn = self.withdrawn();
@@ -401,6 +407,20 @@ impl Teller<'_, '_> {
     fn server<'l>(&self, entries: impl IntoIterator<Item = &'l Logged>) -> Vec<LogPlace> {
         places(&self.known.case.server, entries)
     }
+}
+
+/// What of the story was erased.
+fn erased(known: &Known<'_>, decision: &Decision, open: &SessionOpen) -> Vec<&'static str> {
+    let objects = &known.objects;
+    let undisclosed = objects.has_erased() && known.followed.principal.is_none();
+    let parts = [
+        ("principal", undisclosed),
+        ("mission", objects.is_erased(open.mission)),
+        ("arguments", objects.is_erased(decision.request.args_digest)),
+        ("chain", objects.is_erased(decision.chain)),
+    ];
+    let erased = parts.into_iter().filter(|(_, is_erased)| *is_erased);
+    erased.map(|(name, _)| name).collect()
 }
 
 /// The places of entries, each with its proof, verified. An entry without one has no place.

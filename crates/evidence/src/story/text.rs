@@ -57,7 +57,22 @@ impl Page {
     }
 }
 
+/// What is said in the place of what was erased.
+const ERASED: &str = "erased";
+
 impl Story {
+    fn has_lost(&self, part: &str) -> bool {
+        self.erased.contains(&part)
+    }
+
+    /// What is said where a part of the story is not there.
+    fn absent(&self, part: &str) -> &'static str {
+        match self.has_lost(part) {
+            true => ERASED,
+            false => "not disclosed",
+        }
+    }
+
     fn head(&self, page: &mut Page) {
         let action = &self.action;
         page.0
@@ -66,6 +81,7 @@ impl Story {
             "evidence",
             match self.evidence {
                 ReportOutcome::Verified => "verified",
+                ReportOutcome::Erased => "erased in part: what is left is verified",
                 ReportOutcome::Failed => "FAILED: run verify and read its findings first",
                 ReportOutcome::SelfAsserted => "SELF-ASSERTED",
             },
@@ -74,7 +90,10 @@ impl Story {
             "call",
             format!("{} {}/{}", action.kind.name(), action.server, action.name),
         );
-        page.maybe("arguments", action.arguments.as_ref());
+        match (&action.arguments, self.has_lost("arguments")) {
+            (None, true) => page.line("arguments", ERASED),
+            (arguments, _) => page.maybe("arguments", arguments.as_ref()),
+        }
         page.line(
             "decision",
             format!("{} ({})", self.allowed.ruling.name(), self.allowed.reason),
@@ -122,13 +141,23 @@ impl Story {
         page.head("3. On whose behalf, for which goal");
         page.line(
             "principal",
-            fact.principal.as_deref().unwrap_or("not disclosed"),
+            fact.principal
+                .as_deref()
+                .unwrap_or_else(|| self.absent("principal")),
         );
         page.line("assurance", fact.assurance);
         page.maybe("operator", fact.operator.as_ref());
-        page.line("goal", fact.goal.as_deref().unwrap_or("not disclosed"));
+        page.line(
+            "goal",
+            fact.goal
+                .as_deref()
+                .unwrap_or_else(|| self.absent("mission")),
+        );
         page.maybe("step", fact.step.as_ref());
         page.line("mission", fact.mission_digest);
+        if self.has_lost("chain") {
+            page.line("delegation", ERASED);
+        }
         for link in &fact.chain {
             let text = format!(
                 "{} -> {} until {}",
@@ -172,6 +201,7 @@ impl Story {
                 Replay::Rederived => "the same decision comes out again",
                 Replay::Unproven => "denied for a reason that is not in evidence",
                 Replay::Differs => "ANOTHER DECISION COMES OUT",
+                Replay::Erased => "erased: what was presented is gone",
             },
         );
         page.places(&fact.places);

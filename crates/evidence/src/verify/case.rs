@@ -16,7 +16,7 @@ use crate::ObjectKind;
 use crate::report::{Found, Place};
 
 /// How far the clocks of two writers may differ.
-const SKEW_SECONDS: u64 = 5;
+pub(super) const SKEW_SECONDS: u64 = 5;
 
 /// How long after it was enrolled a gateway may still not know of what was withdrawn.
 pub(super) const GRACE_SECONDS: u64 = 900;

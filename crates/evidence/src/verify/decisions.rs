@@ -27,6 +27,8 @@ pub enum Replay {
     Unproven,
     /// Another decision came out, or none could be made.
     Differs,
+    /// What was presented was erased: nothing can be decided again.
+    Erased,
 }
 
 /// What came out.
@@ -91,6 +93,8 @@ impl<'a> Follower<'_, 'a> {
         };
         match replay {
             Replay::Rederived => self.check_heard(logged, decision),
+            // Nothing is decided again where something was erased.
+            Replay::Erased => {}
             Replay::Unproven => {
                 self.desk
                     .found

@@ -59,26 +59,7 @@ pub(crate) struct Followed {
 
 /// Follows the whole session.
 pub(crate) fn follow<'a>(case: &Case<'a>, desk: &mut Desk<'a>) -> Followed {
-    let members = Members::read(case, desk);
-    let policies = Policies::read(case, desk);
-    let mut follower = Follower {
-        case,
-        session: Session::new(case.session),
-        memory: Memory::default(),
-        chains: Chains::default(),
-        members,
-        policies,
-        answers: Answers::default(),
-        heard: Heard::default(),
-        catalog: None,
-        principal: None,
-        mission: None,
-        disclosures: Vec::new(),
-        taken: Vec::new(),
-        faults: 0,
-        replays: BTreeMap::new(),
-        desk,
-    };
+    let mut follower = Follower::new(case, desk);
     follower.read_disclosures();
     follower.check_instance_chains();
     for (at, logged) in case.gateway.entries.iter().enumerate() {
@@ -92,15 +73,68 @@ pub(crate) fn follow<'a>(case: &Case<'a>, desk: &mut Desk<'a>) -> Followed {
         .chains
         .check_people(case, follower.desk, disclosures);
     proofs::check_session_proofs(case, follower.desk, &follower.chains);
-    Followed {
-        session: follower.session,
-        chains: follower.chains,
-        members: follower.members,
-        policies: follower.policies,
-        disclosures: follower.disclosures,
-        principal: follower.principal,
-        mission: follower.mission,
-        replays: follower.replays,
+    follower.done()
+}
+
+/// Follows a session of which something was erased: its entries follow from each other; what they
+/// rest on is not asked.
+pub(crate) fn follow_left<'a>(case: &Case<'a>, desk: &mut Desk<'a>) -> Followed {
+    let mut follower = Follower::new(case, desk);
+    follower.read_disclosures();
+    follower.check_instance_chains();
+    for (at, logged) in case.gateway.entries.iter().enumerate() {
+        if logged.entry.event.session() == Some(case.session) {
+            follower.fold(at, logged);
+        }
+    }
+    if let Some((_, open)) = case.opened() {
+        let mut disclosures = follower.disclosures.iter();
+        let opens = |known: &&Disclosure| known.open(PRINCIPAL, &open.principal).is_ok();
+        follower.principal = disclosures.find(opens).cloned();
+        let mission = follower
+            .desk
+            .objects
+            .take(open.mission, ObjectKind::Mission);
+        follower.mission = mission.and_then(|bytes| Mission::parse(bytes.to_vec()).ok());
+    }
+    follower.done()
+}
+
+impl<'c, 'a> Follower<'c, 'a> {
+    fn new(case: &'c Case<'a>, desk: &'c mut Desk<'a>) -> Self {
+        let members = Members::read(case, desk);
+        let policies = Policies::read(case, desk);
+        Self {
+            case,
+            session: Session::new(case.session),
+            memory: Memory::default(),
+            chains: Chains::default(),
+            members,
+            policies,
+            answers: Answers::default(),
+            heard: Heard::default(),
+            catalog: None,
+            principal: None,
+            mission: None,
+            disclosures: Vec::new(),
+            taken: Vec::new(),
+            faults: 0,
+            replays: BTreeMap::new(),
+            desk,
+        }
+    }
+
+    fn done(self) -> Followed {
+        Followed {
+            session: self.session,
+            chains: self.chains,
+            members: self.members,
+            policies: self.policies,
+            disclosures: self.disclosures,
+            principal: self.principal,
+            mission: self.mission,
+            replays: self.replays,
+        }
     }
 }
 

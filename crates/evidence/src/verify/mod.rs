@@ -6,6 +6,7 @@ mod chains;
 mod consents;
 mod decisions;
 mod ending;
+mod erased;
 mod follower;
 mod heard;
 mod members;
@@ -26,7 +27,7 @@ use chancery_types::{Digest, SignatureVerifier, Timestamp};
 
 use crate::log::checkpoint_digest;
 use crate::report::{Axis, Found, NoteValue, Place, Report};
-use crate::{Files, INDEX_PATH, ObjectKind, TRUST_RECORD_PATH};
+use crate::{ERASED_PATH, Files, INDEX_PATH, ObjectKind, TRUST_RECORD_PATH};
 
 pub use decisions::Replay;
 
@@ -72,6 +73,9 @@ pub(crate) fn examine<'a>(
     let Some(trust) = trust else {
         let text = "no trust document was given; evidence cannot vouch for itself: give --trust";
         found.add(Axis::Authenticity, Place::Trust, "self_asserted", text);
+        if let Some(objects) = &objects {
+            objects.report_missing(&mut found);
+        }
         return (found.report(session, None, now), None);
     };
     let digest = Some(trust.digest());
@@ -84,9 +88,17 @@ pub(crate) fn examine<'a>(
         [gateway.as_ref(), server.as_ref()],
         &mut found,
     );
-    let (Some(mut objects), Some(gateway), Some(server)) = (objects, gateway, server) else {
+    let (Some(gateway), Some(server)) = (gateway, server) else {
+        if let Some(objects) = &objects {
+            objects.report_missing(&mut found);
+        }
         return (found.report(session, digest, now), None);
     };
+    let Some(mut objects) = objects else {
+        return (found.report(session, digest, now), None);
+    };
+    erased::settle(files, &gateway, &server, &mut objects, &mut found);
+    objects.report_missing(&mut found);
     let session = objects.session();
     let case = Case::new(trust, verifier, session, gateway, server, &mut objects);
     let mut desk = Desk { found, objects };
@@ -99,6 +111,9 @@ pub(crate) fn examine<'a>(
     // A note that was refused was refused before.
     let note = checkpoint_digest(note).unwrap_or_else(|_| Digest::of(note));
     trust::check_checkpoints(&case, note, &mut desk);
+    if desk.objects.has_erased() {
+        return what_is_left(case, desk, record.as_ref(), now);
+    }
     let followed = follower::follow(&case, &mut desk);
     ending::check_ending(&case, &followed, &mut desk);
     revocations::check_adopted(&case, &mut desk);
@@ -119,6 +134,34 @@ pub(crate) fn examine<'a>(
     )
 }
 
+/// Verifies what is left of a session of which something was erased: both logs whole, the session's
+/// entries and their chains, its Trust Record, and every object that is there. Nothing is replayed
+/// that rests on what is gone.
+fn what_is_left<'a>(
+    case: Case<'a>,
+    mut desk: Desk<'a>,
+    record: Option<&crate::trust_record::VerifiedTrustRecord>,
+    now: Timestamp,
+) -> (Report, Option<Known<'a>>) {
+    desk.found.erased();
+    let followed = follower::follow_left(&case, &mut desk);
+    ending::check_ending(&case, &followed, &mut desk);
+    revocations::check_adopted(&case, &mut desk);
+    if let Some(record) = record {
+        record::check_left(&case, &mut desk, record);
+    }
+    let (session, digest) = (case.session, case.trust.digest());
+    let Desk { found, objects } = desk;
+    (
+        found.report(Some(session), Some(digest), now),
+        Some(Known {
+            case,
+            objects,
+            followed,
+        }),
+    )
+}
+
 /// Exactly the files that evidence has.
 fn check_files(
     files: &Files,
@@ -129,7 +172,10 @@ fn check_files(
     let mut expected = BTreeSet::from([INDEX_PATH.to_owned(), TRUST_RECORD_PATH.to_owned()]);
     let mut unknown = Vec::new();
     match objects {
-        Some(objects) => expected.extend(objects.paths()),
+        Some(objects) => {
+            expected.extend(objects.paths());
+            expected.extend(objects.has_missing().then(|| ERASED_PATH.to_owned()));
+        }
         None => unknown.push("objects/"),
     }
     for (roll, folder) in rolls.into_iter().zip(["log/gateway/", "log/server/"]) {

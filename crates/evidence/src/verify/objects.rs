@@ -15,11 +15,16 @@ pub(crate) struct Objects<'a> {
     index: EvidenceIndex,
     index_digest: Digest,
     bytes: BTreeMap<Digest, &'a [u8]>,
+    /// Those of the index that are not there.
+    missing: BTreeMap<Digest, ObjectKind>,
+    /// Those that were erased, which is proven.
+    erased: BTreeSet<Digest>,
     roles: BTreeMap<Digest, BTreeSet<ObjectKind>>,
 }
 
 impl<'a> Objects<'a> {
-    /// Reads the index and what it lists. None where the index is not one.
+    /// Reads the index and what it lists. None where the index is not one. What is missing is a
+    /// finding once it is known not to be erased ([`Objects::report_missing`]).
     pub(crate) fn read(files: &'a Files, found: &mut Found) -> Option<Self> {
         let file = Place::File(INDEX_PATH.to_owned());
         let Some(index_bytes) = files.get(INDEX_PATH) else {
@@ -36,18 +41,12 @@ impl<'a> Objects<'a> {
             found.add(Axis::Integrity, file, "index_malformed", text);
             return None;
         };
-        let mut bytes = BTreeMap::new();
+        let (mut bytes, mut missing) = (BTreeMap::new(), BTreeMap::new());
         for object in &index.objects {
             let path = object_path(object.digest);
             match files.get(&path) {
                 None => {
-                    let place = Place::File(path);
-                    found.add(
-                        Axis::Completeness,
-                        place,
-                        "file_missing",
-                        "the object is missing",
-                    );
+                    missing.insert(object.digest, object.kind);
                 }
                 Some(content) if Digest::of(content) != object.digest => {
                     let text = "the bytes are not those of the object's name";
@@ -62,8 +61,48 @@ impl<'a> Objects<'a> {
             index_digest: Digest::of(index_bytes),
             index,
             bytes,
+            missing,
+            erased: BTreeSet::new(),
             roles: BTreeMap::new(),
         })
+    }
+
+    /// What an object of the index is that is not there.
+    pub(crate) fn missing(&self, digest: Digest) -> Option<ObjectKind> {
+        self.missing.get(&digest).copied()
+    }
+
+    /// Whether anything of the index is not there.
+    pub(crate) fn has_missing(&self) -> bool {
+        !self.missing.is_empty()
+    }
+
+    /// Notes that a missing object was erased.
+    pub(crate) fn erased(&mut self, digest: Digest) {
+        self.erased.insert(digest);
+    }
+
+    /// Whether anything of the index was erased.
+    pub(crate) fn has_erased(&self) -> bool {
+        !self.erased.is_empty()
+    }
+
+    /// Whether an object was erased.
+    pub(crate) fn is_erased(&self, digest: Digest) -> bool {
+        self.erased.contains(&digest)
+    }
+
+    /// A finding for everything that is not there and was not erased.
+    pub(crate) fn report_missing(&self, found: &mut Found) {
+        for digest in self
+            .missing
+            .keys()
+            .filter(|one| !self.erased.contains(*one))
+        {
+            let place = Place::File(object_path(*digest));
+            let text = "the object is missing";
+            found.add(Axis::Completeness, place, "file_missing", text);
+        }
     }
 
     pub(crate) const fn session(&self) -> SessionId {

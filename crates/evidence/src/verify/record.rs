@@ -51,13 +51,7 @@ pub(super) fn check(
     followed: &Followed,
 ) {
     check_enrolled(case, desk, record);
-    let leaves = case
-        .entries()
-        .filter_map(|logged| match &logged.entry.event {
-            Event::Decision(_) | Event::Outcome(_) => Some(logged.leaf.hash),
-            _ => None,
-        });
-    let transcript = transcript_hash(leaves);
+    let transcript = transcript(case);
     let calls = case
         .entries()
         .filter(|logged| matches!(logged.entry.event, Event::Decision(_)));
@@ -120,6 +114,49 @@ pub(super) fn check(
             .note(NoteValue::Unproven, format!("{member} of the Trust Record"));
     }
     check_references(case, desk, &record.references, followed);
+}
+
+/// Holds against the log what of the record can be held where something of the session was erased.
+pub(super) fn check_left(case: &Case<'_>, desk: &mut Desk<'_>, record: &VerifiedTrustRecord) {
+    check_enrolled(case, desk, record);
+    let Some((_, open)) = case.opened() else {
+        return;
+    };
+    let decided = |logged: &&super::roll::Logged| matches!(logged.entry.event, Event::Decision(_));
+    let calls = case.entries().filter(decided).count() as u64;
+    let own = format!("https://{}", case.gateway.origin);
+    let checks = [
+        (
+            record.policy.bundle_hash == open.policy,
+            "policy.bundle_hash",
+        ),
+        (
+            record.tool_transcript.hash == transcript(case),
+            "tool_transcript.hash",
+        ),
+        (
+            record.tool_transcript.call_count == calls,
+            "tool_transcript.call_count",
+        ),
+        (record.transparency == own, "transparency"),
+    ];
+    for (holds, member) in checks {
+        let text = format!("{member} is not what the log says");
+        let axis = Axis::Integrity;
+        desk.found
+            .require(holds, axis, &file(), "record_differs", &text);
+    }
+}
+
+/// The hash of the session's decisions and outcomes, in the order of the log.
+fn transcript(case: &Case<'_>) -> Digest {
+    let leaves = case
+        .entries()
+        .filter_map(|logged| match &logged.entry.event {
+            Event::Decision(_) | Event::Outcome(_) => Some(logged.leaf.hash),
+            _ => None,
+        });
+    transcript_hash(leaves)
 }
 
 fn check_enrolled(case: &Case<'_>, desk: &mut Desk<'_>, record: &VerifiedTrustRecord) {

@@ -2,7 +2,6 @@ use std::sync::Arc;
 
 use chancery_audit::Label;
 use chancery_delegation::{Target, VerifiedChain};
-use chancery_types::Digest;
 use chancery_types::Timestamp;
 use chancery_types::id::SessionId;
 
@@ -103,11 +102,13 @@ impl Enforcement {
         let now = self.clock.now().map_err(|_| "clock_stepped_back")?;
         let session = self.session_of(peer, visit.message())?;
         let home = self.sessions.get(session).ok_or("not_joined")?;
-        let joined = {
+        let (joined, whose) = {
             let live = home.lock().await;
-            live.seated(peer.name()).ok_or("not_joined")?.chain
+            let joined = live.seated(peer.name()).ok_or("not_joined")?.chain;
+            (joined, live.whose())
         };
-        let known = self.joined_chain(peer, joined, &in_force, now);
+        let chain = self.objects.get(whose.as_ref(), joined);
+        let known = chain.and_then(|chain| self.joined_chain(peer, chain, &in_force, now));
         let server = visit.server();
         let trust_domain = self.own().trust_domain();
         let entries = listing.entries().iter();
@@ -127,11 +128,11 @@ impl Enforcement {
     fn joined_chain(
         &self,
         peer: &Peer,
-        digest: Digest,
+        chain: Vec<u8>,
         in_force: &InForce,
         now: Timestamp,
     ) -> Option<Arc<KnownChain>> {
-        let text = String::from_utf8(self.objects.get(digest)?).ok()?;
+        let text = String::from_utf8(chain).ok()?;
         let links: Vec<_> = text.split(',').collect();
         let holder = peer.name().parse().ok()?;
         let own = self.own.as_str();

@@ -6,6 +6,7 @@ use chancery_api::server::{
 use chancery_crypto::{AwsLc, random_id};
 use chancery_delegation::{Answer, ApprovalStatement, verify_approval};
 use chancery_identity::trust::Role;
+use chancery_journal::Subject;
 use chancery_session::{Answered, ApprovalQuestion, Effect, Event};
 use chancery_types::id::{ApprovalId, ExecutionId, PersonId, SessionId};
 use chancery_types::{Digest, Timestamp, parse_strict, to_canonical};
@@ -91,8 +92,9 @@ impl Enforcement {
         // The very bytes that the server digests and the person signs for.
         let display = to_canonical(subject).map_err(|_| "malformed")?;
         let displayed = Digest::of(&display);
+        let whose = live.whose().ok_or("erased")?;
         self.objects
-            .put(vec![display])
+            .put(Some(&whose), vec![display])
             .await
             .map_err(|_| "object_store")?;
         let approval = random_id().map_err(|_| "random_unavailable")?;
@@ -214,7 +216,9 @@ impl Enforcement {
                 return Settled::Refused("approval_invalid");
             }
         };
-        if self.objects.put(vec![evidence]).await.is_err() {
+        let whose = Subject::person(answered.approver);
+        let stored = self.objects.put(Some(&whose), vec![evidence]).await;
+        if stored.is_err() {
             return Settled::Refused("object_store");
         }
         let denied = matches!(answered.answer, Answer::Denied(_));
@@ -272,7 +276,7 @@ impl Enforcement {
     }
 
     fn displayed(&self, digest: Digest) -> Option<ApprovalSubject> {
-        let bytes = self.objects.get(digest)?;
+        let bytes = self.objects.get(None, digest)?;
         serde_json::from_value(parse_strict(&bytes).ok()?).ok()
     }
 }

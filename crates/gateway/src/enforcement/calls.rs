@@ -4,6 +4,7 @@ use chancery_audit::{CallKind, Label};
 use chancery_crypto::{AwsLc, random_id};
 use chancery_delegation::{ProofContext, VerifiedProof, verify_proof};
 use chancery_identity::SpiffeId;
+use chancery_journal::Subject;
 use chancery_policy::Annotations;
 use chancery_session::{Action, CallInput, CatalogFacts, Effect, Event};
 use chancery_types::id::{ExecutionId, SessionId};
@@ -66,16 +67,26 @@ impl Enforcement {
             };
             return self.refuse_stranger(peer, &material, fault).await;
         };
-        let mut objects = material.objects();
-        if let Ok(examined) = &examined {
-            if !material.is_referred {
-                let (chain, links) = (material.chain, &material.links);
-                self.references
-                    .remember(peer.name(), session, chain, links, &self.sessions);
-            }
-            objects.push(examined.catalog.bytes.clone());
+        let whose = match &examined {
+            Ok(examined) => Some(Subject::person(&examined.chain.chain.principal().subject)),
+            Err(_) => home.lock().await.whose(),
+        };
+        let Some(whose) = whose else {
+            return denied("erased", None);
+        };
+        if examined.is_ok() && !material.is_referred {
+            let (chain, links) = (material.chain, &material.links);
+            self.references
+                .remember(peer.name(), session, chain, links, &self.sessions);
         }
-        if let Err(error) = self.objects.put(objects).await {
+        let catalog = examined.as_ref().ok();
+        let catalog = catalog.map(|known| known.catalog.bytes.clone());
+        let objects = vec![
+            (Some(whose), material.objects()),
+            (None, catalog.into_iter().collect()),
+        ];
+        let stored = self.objects.put_all(objects).await;
+        if let Err(error) = stored {
             tracing::error!(%error, "evidence was not stored");
             return denied("object_store", None);
         }
@@ -366,10 +377,13 @@ impl Enforcement {
         examined: &Examined,
     ) -> Result<Verdict, ChainFault> {
         self.keep_policy(live, &examined.in_force).await?;
+        let whose = live.whose().ok_or("erased")?;
         let mission = live.open().map(|open| open.opened().entry.mission);
-        let mission = mission.and_then(|mission| self.missions.find(mission, &self.objects));
+        let mission =
+            mission.and_then(|mission| self.missions.find(mission, &whose, &self.objects));
         let mission = mission.ok_or("mission_unavailable")?;
         let opinion = material.opinion();
+        let principal = live.dossier.principal.clone().ok_or("erased")?;
         let (turn, now) = self.turn().await?;
         let current = self.check_in_force(examined, now)?;
         let judgement = current.standing(now, |standing| {
@@ -379,7 +393,7 @@ impl Enforcement {
                 chain: &examined.chain.chain,
                 proof: &examined.proof,
                 consent: Some(&examined.chain.consent),
-                principal: &live.dossier.principal,
+                principal: &principal,
                 mission: &mission,
                 call: material.call(),
                 opinion: opinion.as_ref(),

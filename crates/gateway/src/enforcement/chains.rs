@@ -8,6 +8,7 @@ use chancery_delegation::{
 };
 use chancery_identity::SpiffeId;
 use chancery_identity::trust::{Role, VerifiedTrust};
+use chancery_journal::Subject;
 use chancery_types::{Digest, RevocationKind, Timestamp};
 
 use super::in_force::InForce;
@@ -102,8 +103,9 @@ impl Chains {
         }
         let chain = in_force.chains(audience, now, |context| verify_chain(links, context))?;
         check_holder(&chain, holder)?;
+        let whose = Subject::person(&chain.principal().subject);
         let artefact = objects
-            .get(chain.principal().consent)
+            .get(Some(&whose), chain.principal().consent)
             .ok_or("consent_missing")?;
         let consent = consent_to(&chain, &artefact, &in_force.trust)?;
         let known = Arc::new(KnownChain { chain, consent });

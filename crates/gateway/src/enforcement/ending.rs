@@ -164,7 +164,7 @@ impl Enforcement {
         let bytes = index.to_bytes().map_err(|_| "malformed")?;
         let evidence = Some(Digest::of(&bytes));
         self.objects
-            .put(vec![bytes])
+            .put(None, vec![bytes])
             .await
             .map_err(|_| "object_store")?;
         let (turn, now) = self.turn().await?;

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use chancery_evidence::{EvidenceIndex, IndexFormat, Object, ObjectKind};
+use chancery_journal::Subject;
 use chancery_types::Digest;
 use chancery_types::jws::Compact;
 
@@ -10,6 +11,8 @@ use super::objects::Objects;
 /// The index of exactly the objects that a session stands on: what its entries name, what those
 /// name in turn, and what the gateway was shown when instances joined.
 pub(crate) fn evidence_index(live: &Live, objects: &Objects) -> EvidenceIndex {
+    let whose = live.whose();
+    let whose = whose.as_ref();
     let mut found: BTreeMap<Digest, ObjectKind> = BTreeMap::new();
     let mut add = |digest: Digest, kind| {
         found.entry(digest).or_insert(kind);
@@ -17,14 +20,14 @@ pub(crate) fn evidence_index(live: &Live, objects: &Objects) -> EvidenceIndex {
     for (digest, kind) in &live.memory.named {
         add(*digest, *kind);
         if *kind == ObjectKind::Chain {
-            for link in links_of(*digest, objects) {
+            for link in links_of(whose, *digest, objects) {
                 add(link, ObjectKind::Link);
             }
         }
     }
     // Only roots that were verified and enrolled name a consent that belongs here.
     for root in &live.memory.roots {
-        if let Some(consent) = consent_of(*root, objects) {
+        if let Some(consent) = consent_of(whose, *root, objects) {
             add(consent, ObjectKind::Consent);
         }
     }
@@ -44,7 +47,7 @@ pub(crate) fn evidence_index(live: &Live, objects: &Objects) -> EvidenceIndex {
     }
     let objects = found
         .into_iter()
-        .filter(|(digest, _)| objects.holds(*digest))
+        .filter(|(digest, _)| objects.holds(whose, *digest))
         .map(|(digest, kind)| Object { digest, kind })
         .collect();
     EvidenceIndex {
@@ -55,17 +58,17 @@ pub(crate) fn evidence_index(live: &Live, objects: &Objects) -> EvidenceIndex {
 }
 
 /// The links of a chain.
-fn links_of(chain: Digest, objects: &Objects) -> Vec<Digest> {
+fn links_of(whose: Option<&Subject>, chain: Digest, objects: &Objects) -> Vec<Digest> {
     let text = objects
-        .get(chain)
+        .get(whose, chain)
         .and_then(|bytes| String::from_utf8(bytes).ok());
     text.map(|text| text.split(',').map(Digest::of).collect())
         .unwrap_or_default()
 }
 
 /// The consent that a root names.
-fn consent_of(root: Digest, objects: &Objects) -> Option<Digest> {
-    let text = String::from_utf8(objects.get(root)?).ok()?;
+fn consent_of(whose: Option<&Subject>, root: Digest, objects: &Objects) -> Option<Digest> {
+    let text = String::from_utf8(objects.get(whose, root)?).ok()?;
     let claims = Compact::parse(&text).ok()?.claims;
     Digest::from_base64url(claims.get("prn")?.get("apr")?.as_str()?).ok()
 }

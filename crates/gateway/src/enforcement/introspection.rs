@@ -41,7 +41,7 @@ impl Enforcement {
         let text = match &issued {
             Some(Issued::Over) => return Ok(Introspection::inactive("expired")),
             Some(Issued::Stands(token)) => {
-                let chain = self.objects.get(token.chain());
+                let chain = self.objects.get(None, token.chain());
                 let chain = chain.and_then(|chain| String::from_utf8(chain).ok());
                 chain.ok_or("chain_not_yours")?
             }

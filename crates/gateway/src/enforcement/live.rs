@@ -7,6 +7,7 @@ use chancery_audit::{
 };
 use chancery_delegation::ChainReading;
 use chancery_evidence::ObjectKind;
+use chancery_journal::Subject;
 use chancery_session::{Effect, Event, Fault, Open, Session};
 use chancery_types::id::{ApprovalId, ExecutionId, InstanceId, SessionId};
 use chancery_types::{Digest, RevocationKind, Timestamp};
@@ -125,6 +126,11 @@ impl Live {
             dossier,
             memory: Memory::default(),
         }
+    }
+
+    /// The person that the session is about; none once they were erased.
+    pub(crate) fn whose(&self) -> Option<Subject> {
+        self.dossier.whose()
     }
 
     pub(crate) const fn session(&self) -> &Session {

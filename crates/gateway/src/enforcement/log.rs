@@ -92,10 +92,20 @@ impl Log {
 
     /// Writes an entry by itself; durable when this returns.
     pub(crate) async fn enrol(&self, clock: &Clock, event: Event) -> Result<(), LogError> {
+        self.enrol_at(clock, event).await.map(|_| ())
+    }
+
+    /// The same, and says where and when.
+    pub(crate) async fn enrol_at(
+        &self,
+        clock: &Clock,
+        event: Event,
+    ) -> Result<(u64, Timestamp), LogError> {
         let turn = self.turn().await;
         let sent = self.send(&turn, clock.latest(), event).await?;
         drop(turn);
-        sent.durable().await.map(|_| ())
+        let (leaf, entry) = sent.durable().await?;
+        Ok((leaf.index, entry.at))
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use chancery_api::gateway::SessionView;
 use chancery_audit::{Disclosure, Label};
 use chancery_crypto::random_bytes;
+use chancery_journal::Subject;
 use chancery_session::{Budgets, Event, Fault, Joining, Opening, PRINCIPAL, principal_text};
 use chancery_types::id::SessionId;
 use chancery_types::{Timestamp, to_canonical};
@@ -72,7 +73,7 @@ impl Enforcement {
         let disclosures = disclosures(&presented, self.trust_domain.as_str()).map_err(fail)?;
         let [principal, operator] = &disclosures;
         let dossier = Dossier {
-            principal: principal.clone(),
+            principal: Some(principal.clone()),
             disclosures: BTreeSet::new(),
             members: BTreeMap::new(),
             policies: BTreeMap::new(),
@@ -84,7 +85,7 @@ impl Enforcement {
             return Err(fail("session_exists"));
         }
         let mut presented = presented;
-        presented.objects.push(catalog.bytes.clone());
+        presented.open_objects.push(catalog.bytes.clone());
         let opened = async {
             self.keep_evidence(&mut live, &mut presented, &disclosures, &in_force)
                 .await?;
@@ -175,13 +176,18 @@ impl Enforcement {
         in_force: &InForce,
     ) -> Result<(), &'static str> {
         const FAILED: &str = "object_store";
+        let person = Subject::person(&presented.chain.principal().subject);
         let mut objects = std::mem::take(&mut presented.objects);
+        let mut of_operator = Vec::new();
         for disclosure in disclosures {
             let bytes = to_canonical(disclosure).map_err(|_| FAILED)?;
             live.dossier
                 .disclosures
                 .insert(chancery_types::Digest::of(&bytes));
-            objects.push(bytes);
+            match disclosure.name == OPERATOR {
+                true => of_operator.push(bytes),
+                false => objects.push(bytes),
+            }
         }
         let instance = Label::or_digest(presented.member.instance().as_str());
         live.dossier
@@ -191,7 +197,13 @@ impl Enforcement {
         live.dossier
             .policies
             .insert(digest, policy_object(in_force));
-        let stored = self.objects.put(objects).await;
+        let open_objects = std::mem::take(&mut presented.open_objects);
+        let all = vec![
+            (Some(person), objects),
+            (Some(Subject::operator()), of_operator),
+            (None, open_objects),
+        ];
+        let stored = self.objects.put_all(all).await;
         let kept = self.dossiers.keep(live.session().id(), &live.dossier).await;
         stored.and(kept).map_err(|error| {
             tracing::error!(%error, "evidence was not stored");
@@ -225,7 +237,7 @@ impl Enforcement {
         let joining = Joining {
             member: presented.member,
             chain: presented.chain,
-            principal: live.dossier.principal.clone(),
+            principal: live.dossier.principal.clone().ok_or("erased")?,
         };
         let (turn, now) = self.turn().await?;
         let joined = live

@@ -31,8 +31,10 @@ pub(crate) struct Presented {
     pub(crate) consent: Consent,
     pub(crate) mission: Mission,
     pub(crate) member_objects: MemberObjects,
-    /// Everything that evidence needs of it.
+    /// What evidence needs of it and is about the person.
     pub(crate) objects: Vec<Vec<u8>>,
+    /// What evidence needs of it and is about nobody.
+    pub(crate) open_objects: Vec<Vec<u8>>,
     /// What a refusal for another reason names.
     pub(crate) seen: Seen,
 }
@@ -179,8 +181,6 @@ impl Enforcement {
                 .unwrap_or(manifest.payload_digest()),
         };
         let mut objects = vec![
-            envelope,
-            presentation.wit.into_bytes(),
             artefact,
             mission.as_bytes().to_vec(),
             links.join(",").into_bytes(),
@@ -194,6 +194,7 @@ impl Enforcement {
             mission,
             member_objects,
             objects,
+            open_objects: vec![envelope, presentation.wit.into_bytes()],
             seen: seen.clone(),
         })
     }

@@ -80,6 +80,10 @@ pub const REASONS: &[(&str, &str)] = &[
         "a session is ended by the instance that holds its root",
     ),
     (
+        "erased",
+        "the person on whose behalf this is was erased; nothing is decided for them any more",
+    ),
+    (
         "exchange_actor",
         "no actor_token is taken: the actors are the holders of the chain",
     ),

@@ -62,7 +62,7 @@ impl Enforcement {
         if let Some(known) = live.memory.readings.get(&chain) {
             return Some(Arc::clone(known));
         }
-        let text = String::from_utf8(self.objects.get(chain)?).ok()?;
+        let text = String::from_utf8(self.objects.get(live.whose().as_ref(), chain)?).ok()?;
         let links: Vec<_> = text.split(',').collect();
         let reading = Arc::new(ChainReading::read(&links).ok()?);
         live.memory.readings.insert(chain, Arc::clone(&reading));

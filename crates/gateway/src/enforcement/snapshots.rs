@@ -189,7 +189,7 @@ impl Enforcement {
         }
         check_signer(&signed, &self.trust.current())?;
         let name = Digest::of(&object);
-        self.objects.put(vec![object]).await?;
+        self.objects.put(None, vec![object]).await?;
         tracing::info!(%digest, version = bundle.index().version(), "policy in force");
         Ok(Policy {
             signed: Arc::new(signed),

@@ -56,6 +56,7 @@ impl Enforcement {
         tasks.spawn(Arc::clone(self).watch_catalog());
         tasks.spawn(Arc::clone(self).watch_sessions());
         tasks.spawn(Arc::clone(self).enrol_periodically());
+        tasks.spawn(Arc::clone(self).follow_erasures());
         tasks
     }
 
@@ -77,6 +78,7 @@ impl Enforcement {
                 self.finish(&home).await;
             }
         }
+        self.finish_erasures().await;
     }
 
     async fn poll_snapshots(self: Arc<Self>) {

@@ -4,6 +4,8 @@ use chancery_audit::{EndReason, Event};
 use chancery_crypto::AwsLc;
 use chancery_evidence::EvidenceIndex;
 use chancery_evidence::trust_record::VerifiedTrustRecord;
+use chancery_gateway::{KeptObject, KeptObjects};
+use chancery_journal::Reader;
 use chancery_types::Digest;
 use serde_json::json;
 
@@ -62,7 +64,12 @@ async fn a_session_ends_once_with_its_evidence() {
         (1, 1, 1)
     );
     let folder = world.folder.path().join("gateway");
-    let object = |digest: Digest| std::fs::read(folder.join("objects").join(digest.to_hex()));
+    let reader = Reader::open(&folder.join("log")).unwrap();
+    let kept = KeptObjects::open(&folder, &reader).unwrap();
+    let object = |digest: Digest| match kept.get(digest).ok()? {
+        KeptObject::Bytes(bytes) => Some(bytes),
+        KeptObject::Erased(_) => None,
+    };
     let index = EvidenceIndex::parse(&object(end.evidence.unwrap()).unwrap()).unwrap();
     assert_eq!(index.session.to_string(), opened.session);
     for listed in &index.objects {

@@ -11,6 +11,8 @@ mod calls;
 #[cfg(test)]
 mod ending;
 #[cfg(test)]
+mod erasing;
+#[cfg(test)]
 mod evidence;
 #[cfg(test)]
 mod exchanges;

@@ -21,7 +21,7 @@ use chancery_identity::trust::{
     AccessTokenAuthority, DelegationAuthority, LogOrigin, ManifestIssuer, Person, PersonCredential,
     Role, SignedTrust, TrustDocument, TrustFormat, TrustSignature, VerifiedTrust,
 };
-use chancery_journal::{Config, Journal, JournalError, LocalSigner};
+use chancery_journal::{Config, Journal, JournalError, Keyring, LocalSigner};
 use chancery_policy::{Index, SignedBundle, schema_text};
 use chancery_server::{Clock, RemoteSigner, Server, ServerConfig};
 use chancery_signer::ca::{
@@ -248,8 +248,9 @@ impl Plane {
             }
             panic!("the log of the stopped server stays locked");
         });
+        let keys = Arc::new(Keyring::open(&self.data.join("server/keys")).unwrap());
         let config = ServerConfig {
-            store: Store::open(&self.data.join("server/chancery.db"))
+            store: Store::open(&self.data.join("server/chancery.db"), keys)
                 .await
                 .unwrap(),
             journal: journal.await.unwrap(),

@@ -10,12 +10,14 @@ use chancery_audit::{Entry, Event};
 use chancery_crypto::AwsLc;
 use chancery_delegation::access_token::Audience;
 use chancery_evidence::{
-    EvidenceIndex, Files, INDEX_PATH, Report, TRUST_RECORD_PATH, object_path, verify,
+    ERASED_PATH, ErasedFormat, ErasedObjects, EvidenceIndex, Files, INDEX_PATH, Report,
+    TRUST_RECORD_PATH, object_path, verify,
 };
-use chancery_gateway::{ENROLLED_CHECKPOINT, Gateway, GatewayConfig, Hosts, Limits, Upstream};
+use chancery_gateway::{
+    ENROLLED_CHECKPOINT, Gateway, GatewayConfig, Hosts, KeptObject, KeptObjects, Limits, Upstream,
+};
 use chancery_identity::trust::GatewayName;
 use chancery_journal::Reader;
-use chancery_types::Digest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -277,17 +279,27 @@ impl World {
         }
         let record = data.join("gateway/records").join(format!("{session}.json"));
         files.insert(TRUST_RECORD_PATH, std::fs::read(record).unwrap());
-        let object = |digest: Digest| {
-            std::fs::read(data.join("gateway/objects").join(digest.to_hex())).unwrap()
-        };
+        let log = Reader::open(&data.join("gateway/log")).unwrap();
+        let kept = KeptObjects::open(&data.join("gateway"), &log).unwrap();
         let log = self.log().await;
         let end = log.iter().find_map(|entry| match &entry.event {
             Event::SessionEnd(end) if end.session.to_string() == session => end.evidence,
             _ => None,
         });
-        let index = object(end.unwrap());
+        let KeptObject::Bytes(index) = kept.get(end.unwrap()).unwrap() else {
+            panic!("an index is erased");
+        };
+        let mut erased = Vec::new();
         for listed in EvidenceIndex::parse(&index).unwrap().objects {
-            files.insert(object_path(listed.digest), object(listed.digest));
+            match kept.get(listed.digest).unwrap() {
+                KeptObject::Bytes(bytes) => files.insert(object_path(listed.digest), bytes),
+                KeptObject::Erased(proof) => erased.push(proof),
+            }
+        }
+        if !erased.is_empty() {
+            let format = ErasedFormat::V1;
+            let list = ErasedObjects { format, erased };
+            files.insert(ERASED_PATH, list.to_bytes().unwrap());
         }
         files.insert(INDEX_PATH, index);
         files

@@ -11,12 +11,13 @@ use chancery_audit::{ApprovalAnswer, Verdict};
 use chancery_crypto::AwsLc;
 use chancery_delegation::{Answer as PersonAnswer, ApprovalStatement, verify_approval};
 use chancery_identity::trust::Role;
-use chancery_store::ApprovalRow;
+use chancery_journal::Subject;
+use chancery_store::{AnswerRow, ApprovalRow, Kept};
 use chancery_types::id::ApprovalId;
 use chancery_types::{Digest, to_canonical};
 use serde_json::Value;
 
-use super::{Answer, Wait, stored};
+use super::{Answer, Wait, erased, stored};
 use crate::Server;
 
 pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Approvals> {
@@ -54,6 +55,7 @@ pub(super) async fn open(
     };
     let row = ApprovalRow {
         approval_id: approval.request.approval_id,
+        subject: whose(&approval),
         opened_at: server.now()?,
         document: document(&approval)?,
     };
@@ -141,13 +143,15 @@ pub(super) async fn answer(
     };
     server.enrol(event).await?;
     approval.state = state;
-    approval.statement = Some(request.statement);
-    approval.assertion = Some(request.assertion);
-    let stored_now = server
-        .store
-        .answer_approval(id, &document(&approval)?)
-        .await
-        .map_err(stored)?;
+    let signed = serde_json::to_value(&request);
+    let signed = signed.map_err(|error| Problem::internal("answer", &error))?;
+    let row = AnswerRow {
+        subject: whose(&approval),
+        document: document(&approval)?,
+        answer: Some((Subject::person(person.id), signed)),
+    };
+    let stored_now = server.store.answer_approval(id, &row).await;
+    let stored_now = stored_now.map_err(stored)?;
     if !stored_now {
         return Err(Problem::conflict(
             "approval_answered",
@@ -167,11 +171,13 @@ pub(super) async fn withdraw(
     let mut approval = load(&server, id).await?;
     if approval.state == ApprovalState::Pending {
         approval.state = ApprovalState::Withdrawn;
-        server
-            .store
-            .answer_approval(id, &document(&approval)?)
-            .await
-            .map_err(stored)?;
+        let row = AnswerRow {
+            subject: whose(&approval),
+            document: document(&approval)?,
+            answer: None,
+        };
+        let kept = server.store.answer_approval(id, &row).await;
+        kept.map_err(stored)?;
         server.changed();
     }
     Ok(Json(Done {}))
@@ -189,12 +195,21 @@ async fn load(server: &Server, id: ApprovalId) -> Result<Approval, Problem> {
     let found = found.ok_or_else(|| {
         Problem::not_found("approval_unknown", format!("there is no request {id}"))
     })?;
+    let found = match found {
+        Kept::Value(found) => found,
+        Kept::Erased { entry } => return Err(erased(entry)),
+    };
     let mut approval = read(found)?;
     let late = approval.request.expires_at <= server.now()?;
     if approval.state == ApprovalState::Pending && late {
         approval.state = ApprovalState::Expired;
     }
     Ok(approval)
+}
+
+/// The person on whose behalf the action is wanted.
+fn whose(approval: &Approval) -> Subject {
+    Subject::person(&approval.request.subject.principal)
 }
 
 fn read(document: Value) -> Result<Approval, Problem> {

@@ -16,14 +16,15 @@ use chancery_delegation::{
     StandingStatement, StandingUse,
 };
 use chancery_identity::trust::{PersonCredential, Role, TrustDocument};
-use chancery_store::ConsentRow;
+use chancery_journal::Subject;
+use chancery_store::{ConsentRow, Kept};
 use chancery_types::id::{ConsentId, PersonId};
 use chancery_types::{Digest, RevocationKind, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::instances::running;
 use super::roots::{self, Consented, Wanted};
-use super::{Answer, label, stored};
+use super::{Answer, erased, label, stored};
 use crate::Server;
 
 /// How far the person's clock may stand from ours when a standing consent is handed in.
@@ -82,6 +83,7 @@ pub(super) async fn submit(
     };
     let row = ConsentRow {
         consent: id,
+        subject: Subject::person(document.signed.statement.person),
         document: serde_json::to_value(&document)
             .map_err(|error| Problem::internal("consent", &error))?,
         created_at: server.now()?,
@@ -297,11 +299,15 @@ fn person(
 }
 
 async fn find(server: &Server, id: ConsentId) -> Result<Document, Problem> {
-    let document = server.store.consent(id).await.map_err(stored)?;
-    read(document.ok_or_else(|| {
+    let kept = server.store.consent(id).await.map_err(stored)?;
+    let unknown = || {
         let text = format!("there is no standing consent {id}");
         Problem::not_found("consent_unknown", text).with_remedy("chancery consent list")
-    })?)
+    };
+    match kept.ok_or_else(unknown)? {
+        Kept::Value(document) => read(document),
+        Kept::Erased { entry } => Err(erased(entry)),
+    }
 }
 
 fn read(document: serde_json::Value) -> Result<Document, Problem> {

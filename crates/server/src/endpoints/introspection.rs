@@ -104,6 +104,14 @@ pub(super) async fn person(
     State(server): State<Arc<Server>>,
     Path(id): Path<PersonId>,
 ) -> Answer<PersonAuthority> {
+    authority_of(&server, id).await.map(Json)
+}
+
+/// Everything by which a person is at work here.
+pub(super) async fn authority_of(
+    server: &Server,
+    id: PersonId,
+) -> Result<PersonAuthority, Problem> {
     let (trust, now) = (server.trust(), server.now()?);
     let known = trust.person(id);
     let since = now.minus_seconds(MAX_ROOT_SECONDS);
@@ -111,7 +119,7 @@ pub(super) async fn person(
     for document in server.store.roots_since(since).await.map_err(stored)? {
         let issued: IssuedRoot =
             serde_json::from_value(document).map_err(|error| Problem::internal("root", &error))?;
-        let Some(root) = root_of(&server, &issued.root, id).await? else {
+        let Some(root) = root_of(server, &issued.root, id).await? else {
             continue;
         };
         if root.expires_at > now {
@@ -131,7 +139,7 @@ pub(super) async fn person(
     let standing = server.standing();
     let credentials = known.map(|person| person.credentials.iter());
     let credentials = credentials.into_iter().flatten();
-    Ok(Json(PersonAuthority {
+    Ok(PersonAuthority {
         person: id,
         enrolled: known.is_some(),
         revoked_at: standing
@@ -139,9 +147,9 @@ pub(super) async fn person(
             .since(RevocationKind::Person, &id.to_string()),
         credentials: credentials.map(|one| one.credential_id.clone()).collect(),
         roots,
-        consents: consents::of_person(&server, id).await?,
+        consents: consents::of_person(server, id).await?,
         approvals,
-    }))
+    })
 }
 
 /// What is shown of a root, where it is the person's.

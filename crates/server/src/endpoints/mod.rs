@@ -4,6 +4,7 @@ mod agents;
 mod approvals;
 mod consents;
 mod enrolments;
+mod erasures;
 mod instances;
 mod introspection;
 mod issue;
@@ -53,6 +54,9 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("POST", "/v1/approvals/{id}/withdraw"),
     ("POST", "/v1/introspect"),
     ("GET", "/v1/people/{id}"),
+    ("GET", "/v1/people/{id}/kept"),
+    ("POST", "/v1/people/{id}/erase"),
+    ("GET", "/v1/erasures"),
     ("GET", "/v1/revocations"),
     ("POST", "/v1/revocations"),
     ("POST", "/v1/revocations/lift"),
@@ -89,6 +93,9 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/v1/approvals/{id}/withdraw", post(approvals::withdraw))
         .route("/v1/introspect", post(introspection::introspect))
         .route("/v1/people/{id}", get(introspection::person))
+        .route("/v1/people/{id}/kept", get(erasures::kept))
+        .route("/v1/people/{id}/erase", post(erasures::erase))
+        .route("/v1/erasures", get(erasures::list))
         .route(
             "/v1/revocations",
             get(revocations::list).post(revocations::revoke),
@@ -114,6 +121,12 @@ struct Wait {
 
 fn stored(error: chancery_store::StoreError) -> Problem {
     Problem::internal("store", &error)
+}
+
+/// What was there, and was about a person who was erased.
+fn erased(entry: u64) -> Problem {
+    let text = format!("erased, with the person it was about, as entry {entry} of the log says");
+    Problem::not_found("erased", text)
 }
 
 pub(crate) fn random(error: chancery_crypto::RandomError) -> Problem {

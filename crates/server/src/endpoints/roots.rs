@@ -15,6 +15,7 @@ use chancery_delegation::{
 };
 use chancery_identity::SpiffeId;
 use chancery_identity::trust::{GatewayName, Role, TrustDocument};
+use chancery_journal::Subject;
 use chancery_session::{PRINCIPAL, principal_text};
 use chancery_store::{InstanceRow, RootRow};
 use chancery_types::id::{DelegationId, InstanceId, PersonId, SessionId};
@@ -100,7 +101,7 @@ pub(super) async fn draft(
     let claims = claims_of(&draft)?;
     server
         .store
-        .set_meta(&format!("mission {}", mission.digest()), &request.mission)
+        .put_mission(mission.digest(), &draft.person.subject, &request.mission)
         .await
         .map_err(stored)?;
     Ok(Json(Draft { claims }))
@@ -235,7 +236,7 @@ pub(super) async fn submit(
     check_rules(&server, &draft, &instance)?;
     let mission = server
         .store
-        .meta(&format!("mission {}", draft.mission))
+        .mission(draft.mission, &draft.person.subject)
         .await
         .map_err(stored)?
         .ok_or_else(|| Problem::bad_request("mission", "the mission was not drafted here"))?;
@@ -313,6 +314,7 @@ pub(super) async fn issue(
         serde_json::to_value(&issued).map_err(|error| Problem::internal("root", &error))?;
     let row = RootRow {
         jti: draft.terms.jti.clone(),
+        subject: Subject::person(&draft.person.subject),
         instance_id: instance.instance_id,
         document,
         created_at: now,

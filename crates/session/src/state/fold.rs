@@ -60,6 +60,8 @@ impl Open {
             | Event::IdentityEnd(_)
             | Event::DelegationRoot(_)
             | Event::ConsentStanding(_)
+            | Event::Erasure(_)
+            | Event::ErasureDone(_)
             | Event::ApprovalAnswer(_)
             | Event::CheckpointEnrol(_)
             | Event::RecordEnrol(_)

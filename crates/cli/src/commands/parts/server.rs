@@ -7,7 +7,7 @@ use chancery_api::OwnerListener;
 use chancery_api::signer::SignerClient;
 use chancery_audit::Entry;
 use chancery_identity::trust::TrustDocument;
-use chancery_journal::{Config, Journal};
+use chancery_journal::{Config, Journal, Keyring};
 use chancery_server::{Clock, RemoteSigner, Server, ServerConfig};
 use chancery_store::Store;
 use chancery_types::Timestamp;
@@ -25,7 +25,8 @@ pub(in crate::commands) async fn server(layout: &Layout) -> anyhow::Result<ExitC
     while signer.ready().await.is_err() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let store = Store::open(&layout.database()).await?;
+    let keys = Keyring::open(&layout.server_keys()).context("the server's keys")?;
+    let store = Store::open(&layout.database(), Arc::new(keys)).await?;
     let journal = open_journal(layout, &trust, signer.clone()).await?;
     let clock = Clock::new(last_time(&journal)?);
     let server = Server::new(ServerConfig {

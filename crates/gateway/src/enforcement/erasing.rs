@@ -1,0 +1,212 @@
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chancery_api::ClientError;
+use chancery_api::server::PersonErased;
+use chancery_audit::{Commitment, ErasureDone, Label};
+use chancery_crypto::replace_private_file;
+use chancery_evidence::Erasure;
+use chancery_journal::{ContentError, Subject};
+use chancery_session::Session;
+use chancery_types::id::SessionId;
+use chancery_types::{CanonicalError, Digest, Timestamp, to_canonical};
+use serde::{Deserialize, Serialize};
+use tokio::time::{sleep, timeout};
+
+use super::Enforcement;
+use super::log::LogError;
+
+/// How often the server is asked who was erased, and how long it may take.
+const EVERY: Duration = Duration::from_secs(2);
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// The folder in a gateway's own that lists what each erasure took: one file for each, named by the
+/// index of the server's entry, the digests of the objects in canonical JSON. Nothing of what they
+/// were.
+pub const ERASED_OBJECTS: &str = "erased";
+
+/// What was erased here before.
+#[derive(Debug)]
+pub(crate) struct Erasures {
+    folder: PathBuf,
+    /// The entries of the own log, by the index of the server's.
+    done: Mutex<BTreeMap<u64, (u64, Timestamp)>>,
+}
+
+impl Erasures {
+    /// Takes up the folder in a gateway's own, or makes it; `done` is what the own log says.
+    pub(crate) fn open(folder: &Path, done: BTreeMap<u64, (u64, Timestamp)>) -> io::Result<Self> {
+        let folder = folder.join(ERASED_OBJECTS);
+        super::objects::private_folder(&folder)?;
+        Ok(Self {
+            folder,
+            done: Mutex::new(done),
+        })
+    }
+
+    fn known(&self, erasure: u64) -> Option<(u64, Timestamp)> {
+        let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        done.get(&erasure).copied()
+    }
+
+    /// Keeps what an erasure takes, durably, before it is enrolled.
+    fn list(&self, erasure: u64, objects: &[Digest]) -> Result<(), ErasingError> {
+        let path = self.folder.join(format!("{erasure}.json"));
+        let kept = replace_private_file(&path, &to_canonical(&objects)?);
+        kept.map_err(|error| ErasingError::List(io::Error::other(error)))
+    }
+
+    fn note(&self, erasure: u64, place: (u64, Timestamp)) {
+        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        done.insert(erasure, place);
+    }
+}
+
+/// What is noted before anything is enrolled.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Note {
+    subject: Commitment,
+    log: Label,
+    erasure: u64,
+}
+
+/// Why somebody is not erased yet.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ErasingError {
+    #[error(transparent)]
+    Server(#[from] ClientError),
+    #[error("the server does not answer in time")]
+    Slow,
+    #[error("the server names no log")]
+    Origin,
+    #[error(transparent)]
+    Content(#[from] ContentError),
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error("what was erased cannot be listed")]
+    List(#[source] io::Error),
+    #[error("the note of an erasure has no canonical form")]
+    Canonical(#[from] CanonicalError),
+    #[error("the note of an erasure is not readable")]
+    Note(#[from] serde_json::Error),
+}
+
+impl Enforcement {
+    /// Erases here whom the server erased, for as long as this runs.
+    pub(crate) async fn follow_erasures(self: Arc<Self>) {
+        loop {
+            sleep(EVERY).await;
+            match self.erase_known().await {
+                Ok(true) => self.enrol_checkpoint().await,
+                // That the server is away is said elsewhere.
+                Ok(false) | Err(ErasingError::Server(_) | ErasingError::Slow) => {}
+                Err(error) => tracing::error!(%error, "an erasure did not come to its end"),
+            }
+        }
+    }
+
+    /// Goes on with the erasures that a former run began.
+    pub(crate) async fn finish_erasures(&self) {
+        for begun in self.objects.store().keys().erasing() {
+            match self.go_on(&begun.subject, &begun.note).await {
+                Ok(()) => tracing::info!("an erasure was finished"),
+                Err(error) => tracing::error!(%error, "an erasure did not come to its end"),
+            }
+        }
+    }
+
+    /// Erases whom the server erased and of whom no session goes on here. Says whether there was
+    /// anybody.
+    async fn erase_known(&self) -> Result<bool, ErasingError> {
+        let known = timeout(ANSWER, self.server.erasures()).await;
+        let known = known.map_err(|_| ErasingError::Slow)??;
+        let log: Label = known.log.parse().map_err(|_| ErasingError::Origin)?;
+        let mut any = false;
+        for erased in known.erasures {
+            let subject = Subject::person(erased.person);
+            if self.objects.store().keys().erased(&subject).is_some() {
+                continue;
+            }
+            let Some(sessions) = self.sessions_of(&subject).await else {
+                continue;
+            };
+            self.erase(&subject, &erased, &log).await?;
+            for session in sessions {
+                self.sessions.withdraw(session);
+            }
+            self.chains.forget();
+            self.missions.forget();
+            any = true;
+        }
+        Ok(any)
+    }
+
+    /// The sessions of a person that are still known; none as long as one of them goes on or has no
+    /// Trust Record.
+    async fn sessions_of(&self, subject: &Subject) -> Option<Vec<SessionId>> {
+        let mut found = Vec::new();
+        for (session, home) in self.sessions.all() {
+            let live = home.lock().await;
+            if live.whose().as_ref() != Some(subject) {
+                continue;
+            }
+            if !matches!(live.session(), Session::Ended(_)) || !self.records.knows(session) {
+                return None;
+            }
+            found.push(session);
+        }
+        Some(found)
+    }
+
+    async fn erase(
+        &self,
+        subject: &Subject,
+        erased: &PersonErased,
+        log: &Label,
+    ) -> Result<(), ErasingError> {
+        let note = Note {
+            subject: erased.subject,
+            log: log.clone(),
+            erasure: erased.log_index,
+        };
+        let note = serde_json::to_string(&note)?;
+        let begun = self.objects.store().keys().begin_erasure(subject, &note)?;
+        self.go_on(subject, &begun).await
+    }
+
+    /// Enrols an erasure that is noted, unless the log has it, destroys the key, and takes away what
+    /// it sealed.
+    async fn go_on(&self, subject: &Subject, note: &str) -> Result<(), ErasingError> {
+        let note: Note = serde_json::from_str(note)?;
+        let erasure = note.erasure;
+        let (index, at) = match self.erasures.known(erasure) {
+            Some(place) => place,
+            None => {
+                // Nothing more is sealed for the subject, so that this is all there is.
+                let kept = Erasure::new(self.objects.store().of(subject)?);
+                self.erasures.list(erasure, kept.digests())?;
+                let event = ErasureDone {
+                    subject: note.subject,
+                    log: note.log,
+                    erasure,
+                    values: kept.values(),
+                    objects: kept.root(),
+                };
+                let place = self.log.enrol_at(&self.clock, event.into()).await?;
+                self.erasures.note(erasure, place);
+                place
+            }
+        };
+        let store = self.objects.store();
+        let tombstone = store.keys().finish_erasure(subject, index, at)?;
+        if let Some(key) = tombstone.key {
+            store.remove_of(key)?;
+        }
+        tracing::info!(entry = index, erasure, "a person was erased");
+        Ok(())
+    }
+}
