@@ -68,6 +68,10 @@ pub const TARGETS: &[Target] = &[
     #[cfg(feature = "whole")]
     target("tlog_witness_answer", tlog::witness_answer, 10_000),
     #[cfg(feature = "whole")]
+    target("tlog_seen_log", tlog::seen_log, 10_000),
+    #[cfg(feature = "whole")]
+    target("tlog_served", tlog::served, 500),
+    #[cfg(feature = "whole")]
     target("journal_frame", journal::frame, 20_000),
     #[cfg(feature = "whole")]
     target("identity_spiffe_id", identity::spiffe_id, 20_000),

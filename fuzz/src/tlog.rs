@@ -1,12 +1,17 @@
 //! The C2SP formats.
 
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
 use chancery_tlog::{
-    AddCheckpoint, Checkpoint, CosignatureLines, LogKeys, LogPolicy, MAX_PROOF_HASHES, Note,
-    NoteSignature, RecordedSize, TilePath, TimestampedSignature, TlogProof, VerifierKey,
-    WitnessRefusal, decode_bundle, encode_entry, encode_tile, judge, parse_tile, rebuild,
-    tiles_for, verify_checkpoint, verify_checkpoint_cosigned, verify_checkpoint_exact,
+    AddCheckpoint, Checkpoint, CosignatureLines, LogEdge, LogKeys, LogPolicy, MAX_PROOF_HASHES,
+    Note, NoteSignature, RecordedSize, SeenLog, TileEdge, TilePath, TimestampedSignature,
+    TlogProof, VerifierKey, WitnessRefusal, decode_bundle, encode_entry, encode_tile, judge,
+    parse_tile, rebuild, recompute, tiles_for, verify_checkpoint, verify_checkpoint_cosigned,
+    verify_checkpoint_exact,
 };
 
+use crate::sections::sections;
 use crate::types::round_trips;
 use crate::world::{Credulous, trust};
 
@@ -165,6 +170,63 @@ pub(crate) fn witness_answer(input: &[u8]) -> bool {
         assert_eq!(size.to_string().as_bytes(), input);
     }
     size.is_some()
+}
+
+/// What a monitor remembered is written the same, and its tiles make the root of its checkpoint.
+pub(crate) fn seen_log(input: &[u8]) -> bool {
+    let Ok(seen) = SeenLog::parse(input) else {
+        return false;
+    };
+    assert_eq!(seen.to_string().as_bytes(), input);
+    assert_eq!(seen.edge().size(), seen.checkpoint().size);
+    assert_eq!(seen.edge().root(), seen.checkpoint().root);
+    true
+}
+
+/// The input has files, as sections, in place of those of a log: exactly what differs from them is
+/// found.
+pub(crate) fn served(input: &[u8]) -> bool {
+    const SIZE: u64 = 300;
+    let (mut edge, mut resources) = (LogEdge::new(), Vec::new());
+    for index in 0..SIZE {
+        let pushed = edge.push(&index.to_be_bytes(), &mut resources);
+        assert!(pushed.is_ok());
+    }
+    resources.extend(edge.partials());
+    let made = resources.into_iter().map(|file| (file.path, file.bytes));
+    let made: BTreeMap<TilePath, Vec<u8>> = made.collect();
+    let mut files = made.clone();
+    let (mut taken, mut differs) = (false, false);
+    for (name, bytes) in sections(input) {
+        let Ok(path) = name.parse::<TilePath>() else {
+            continue;
+        };
+        taken |= made.contains_key(&path);
+        files.insert(path, bytes);
+    }
+    for (path, bytes) in &made {
+        differs |= files.get(path) != Some(bytes);
+    }
+    let Ok(origin) = "acme.example/log/gateway".parse() else {
+        return false;
+    };
+    let root = edge.root();
+    let checkpoint = Checkpoint {
+        origin,
+        size: SIZE,
+        root,
+    };
+    let mut read = |path: &TilePath| Ok::<_, Infallible>(files.get(path).cloned());
+    let Ok(passed) = recompute(
+        &checkpoint,
+        &TileEdge::new(),
+        true,
+        &mut read,
+        &mut |_, _| {},
+    );
+    assert_eq!(!passed.findings.is_empty(), differs);
+    assert!(differs || passed.edge.root() == root);
+    taken
 }
 
 /// The keys of the logs that the trust document names.
