@@ -23,7 +23,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut log = OpenOptions::new().create(true).append(true).open(&path)?;
     for line in stdin().lock().lines() {
         let line = line?;
-        writeln!(log, "{line}")?;
+        // One write: several servers write into the same file.
+        log.write_all(format!("{line}\n").as_bytes())?;
         let message: Value = serde_json::from_str(&line)?;
         let Some(id) = message.get("id") else {
             continue;

@@ -432,6 +432,26 @@ fn objects_that_were_moved_cut_or_altered_are_refused() {
 }
 
 #[test]
+fn a_crash_while_what_stood_in_clear_is_taken_away_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(folder.path());
+    let value = b"stood in clear".to_vec();
+    let digest = Digest::of(&value);
+    let path = folder.path().join("objects").join(digest.to_hex());
+    store.put(None, std::slice::from_ref(&value)).unwrap();
+    store.seal_clear(&ada(), digest).unwrap();
+    // Overwritten, and then replaced by an empty file, are the states between.
+    for left in [vec![0; value.len()], Vec::new()] {
+        fs::write(&path, left).unwrap();
+        assert_eq!(store.get(None, digest).unwrap(), value);
+        store.seal_clear(&ada(), digest).unwrap();
+        store.remove_clear([digest]).unwrap();
+        assert!(!path.exists());
+    }
+    assert_eq!(store.get(None, digest).unwrap(), value);
+}
+
+#[test]
 fn what_stood_in_clear_is_sealed_and_taken_away() {
     let folder = tempfile::tempdir().unwrap();
     let store = store(folder.path());

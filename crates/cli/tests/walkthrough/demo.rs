@@ -6,7 +6,13 @@ use super::place::Place;
 use super::tools::Tools;
 
 /// What both demos must show.
-const SHOWN: [&str; 4] = ["consents", "denied", "waits for a person", "verif"];
+const SHOWN: [&str; 5] = [
+    "consents",
+    "denied",
+    "revokes a worker",
+    "waits for a person",
+    "verif",
+];
 
 #[test]
 fn the_demo_tells_a_story_in_which_everything_went_as_it_must() {
@@ -92,7 +98,7 @@ fn check_graph(place: &Place, evidence: &str, trust: &str) {
     };
     assert_eq!(
         (count("nodes", "instance"), count("nodes", "person")),
-        (4, 1)
+        (5, 1)
     );
     assert!(count("edges", "may-call") > 0 && count("edges", "called") > 0);
     for (file, begins) in [

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chancery_crypto::{
-    ContentCipher, ContentKey, create_private_file, destroy_private_file, random_bytes,
-    read_private_file, replace_private_file,
+    ContentCipher, ContentKey, destroy_private_file, random_bytes, read_private_file,
+    replace_private_file,
 };
 use chancery_types::{Digest, Secret, Timestamp, base64url, parse_strict, to_canonical};
 use serde::de::DeserializeOwned;
@@ -399,7 +399,8 @@ impl Keyring {
             id: id.to_string(),
             sealed: base64url::encode(sealed),
         };
-        create_private_file(&path, &written(&path, &file)?)?;
+        // Whole or not at all: a key file cut short by a crash would stop every later start.
+        replace_private_file(&path, &written(&path, &file)?)?;
         let key = Arc::new(key);
         state.names.insert(id, name);
         let live = Standing::Live(id, Arc::clone(&key));

@@ -25,9 +25,9 @@ pub(in crate::commands) async fn server(layout: &Layout) -> anyhow::Result<ExitC
     while signer.ready().await.is_err() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    let journal = open_journal(layout, &trust, signer.clone()).await?;
     let keys = Keyring::open(&layout.server_keys()).context("the server's keys")?;
     let store = Store::open(&layout.database(), Arc::new(keys)).await?;
-    let journal = open_journal(layout, &trust, signer.clone()).await?;
     let clock = Clock::new(last_time(&journal)?);
     let server = Server::new(ServerConfig {
         store,
