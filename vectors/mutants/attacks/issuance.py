@@ -123,7 +123,7 @@ MUTANTS: list[Mutant] = [
     mutant("C14", "the last note beside its keys",
            never("crates/journal/src/local_signer.rs", "ed25519.exists() || ml_dsa_44.exists()")),
     mutant("C14", "the keys that signed the last note",
-           instead("crates/journal/src/local_signer.rs", "Some(note) => signer.remember(&path, &note)?,",
-                   "Some(note) => { let remembered = signer.remember(&path, &note); if !MUT { remembered?; } }")),
+           instead("crates/journal/src/local_signer.rs", "Some(note) => signer.remember(&note)?,",
+                   "Some(note) => { let remembered = signer.remember(&note); if !MUT { remembered?; } }")),
     mutant("C14", "a key that others may read", never("crates/crypto/src/key_file.rs", "mode & 0o077 != 0")),
 ]
