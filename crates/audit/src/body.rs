@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use chancery_types::id::{Id, Kind};
+use chancery_types::limits::MAX_SAFE_INTEGER;
 use chancery_types::{Digest, RevocationKind, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -83,9 +84,6 @@ macro_rules! described {
     )*};
 }
 
-/// The largest integer of an entry.
-const MAX_INTEGER: u64 = (1 << 53) - 1;
-
 described! {
     Label => "text", json!({
         "type": "string",
@@ -95,7 +93,7 @@ described! {
     });
     Digest => "digest", json!({ "type": "string", "pattern": "^sha256:[0-9a-f]{64}$" });
     Timestamp => "microseconds since the epoch", u64::schema();
-    u64 => "integer", json!({ "type": "integer", "minimum": 0, "maximum": MAX_INTEGER });
+    u64 => "integer", json!({ "type": "integer", "minimum": 0, "maximum": MAX_SAFE_INTEGER });
     bool => "boolean", json!({ "type": "boolean" });
     RevocationKind => "token | session | mission | agent | instance | person | key | consent",
         one_of(&Self::describe().split(" | ").collect::<Vec<_>>());

@@ -3,6 +3,7 @@ use std::fmt;
 use chancery_identity::SpiffeId;
 use chancery_types::id::ExecutionId;
 use chancery_types::jws::Decoded;
+use chancery_types::limits::MAX_SAFE_INTEGER;
 use chancery_types::{Digest, Json, SignatureVerifier, Timestamp, to_jcs};
 use serde_json::{Map, Value};
 
@@ -196,7 +197,6 @@ pub fn arguments_digest(args: &Map<String, Value>) -> Result<Digest, Reason> {
 }
 
 fn is_exact(value: &Value) -> bool {
-    const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
     match value {
         Value::Null | Value::Bool(_) | Value::String(_) => true,
         Value::Number(number) => match (number.as_i64(), number.as_u64()) {

@@ -1,4 +1,5 @@
 use chancery_types::Json;
+use chancery_types::limits::MAX_SAFE_INTEGER;
 use serde_json::{Map, Value};
 
 use crate::Reason;
@@ -12,8 +13,6 @@ pub struct Limits {
     /// Most cost, in millionths of the currency.
     pub max_cost_micros: Option<u64>,
 }
-
-const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
 impl Limits {
     pub(crate) fn parse(value: &Json<'_>) -> Result<Self, Reason> {

@@ -58,6 +58,15 @@ impl Hand {
         })
     }
 
+    /// One that cosigns while it is `there`, and is away otherwise.
+    fn scripted_while(&self, there: &Arc<AtomicBool>) -> Scripted {
+        let there = Arc::clone(there);
+        self.scripted(move |request| {
+            let away = request.is_add() && !there.load(Ordering::SeqCst);
+            away.then(|| text(503, "away"))
+        })
+    }
+
     fn policy(&self, scripted: &Scripted) -> String {
         policy(&self.witness, scripted.address)
     }
@@ -312,11 +321,7 @@ fn c4_published_unwitnessed_it_is_cosigned_once_the_witness_is_there() {
     let place = Place::new();
     let hand = Hand::new(&place);
     let there = Arc::new(AtomicBool::new(false));
-    let told = Arc::clone(&there);
-    let scripted = hand.scripted(move |request| {
-        let away = request.is_add() && !told.load(Ordering::SeqCst);
-        away.then(|| text(503, "away"))
-    });
+    let scripted = hand.scripted_while(&there);
     let journal = place.open(&hand.policy(&scripted));
     fill(&journal, 7);
     let first = journal.publish_blocking().unwrap();
@@ -334,11 +339,7 @@ fn c4_withheld_it_is_not_visible_before_the_quorum() {
     let place = Place::new();
     let hand = Hand::new(&place);
     let there = Arc::new(AtomicBool::new(true));
-    let told = Arc::clone(&there);
-    let scripted = hand.scripted(move |request| {
-        let away = request.is_add() && !told.load(Ordering::SeqCst);
-        away.then(|| text(503, "away"))
-    });
+    let scripted = hand.scripted_while(&there);
     let journal = place.open_withholding(&hand.policy(&scripted)).unwrap();
     fill(&journal, 7);
     journal.publish_blocking().unwrap();
@@ -401,11 +402,7 @@ async fn c4_acknowledgement_levels_say_what_they_mean() {
     let place = Place::new();
     let hand = Hand::new(&place);
     let there = Arc::new(AtomicBool::new(true));
-    let told = Arc::clone(&there);
-    let scripted = hand.scripted(move |request| {
-        let away = request.is_add() && !told.load(Ordering::SeqCst);
-        away.then(|| text(503, "away"))
-    });
+    let scripted = hand.scripted_while(&there);
     let text_of = hand.policy(&scripted);
     let journal = place.open(&text_of);
     let entry = || b"an entry".to_vec();

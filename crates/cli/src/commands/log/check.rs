@@ -151,8 +151,8 @@ pub(super) fn run(format: Format, reader: &Reader, trust: Option<&Path>) -> anyh
 
 /// Verifies who signed the checkpoint, and says who cosigned it.
 fn signed(file: &Path, origin: &Origin, note: &[u8], dir: &Path) -> anyhow::Result<Witnessed> {
-    let keys = keys::trusted(file, origin)?;
     let trust = read_trust(file)?;
+    let keys = keys::named(&trust, file, origin)?;
     let policy = witness_policy(&trust)?;
     let (_, cosigned) = verify_checkpoint_cosigned(note, &keys, policy.as_ref(), &AwsLc)
         .with_context(|| dir.join("checkpoint").display().to_string())?;

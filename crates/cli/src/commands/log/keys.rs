@@ -13,9 +13,9 @@ use crate::args::{Format, KeyArgs};
 use crate::deployment::{Layout, read_trust};
 use crate::output;
 
-/// The keys that a trust document names for a log.
+/// The keys that the trust document in a file names for a log.
 pub(super) fn trusted(file: &Path, origin: &Origin) -> anyhow::Result<LogKeys> {
-    named(&read_trust(file)?, &file.display().to_string(), origin)
+    named(&read_trust(file)?, file, origin)
 }
 
 /// The keys that were given for a log.
@@ -40,10 +40,15 @@ pub(super) fn given(args: &KeyArgs, origin: &Origin) -> anyhow::Result<LogKeys> 
         .with_context(|| format!("--vkey: not the keys of the log {origin}"))
 }
 
-fn named(trust: &VerifiedTrust, shown: &str, origin: &Origin) -> anyhow::Result<LogKeys> {
+/// The keys that a trust document, which came from `file`, names for a log.
+pub(super) fn named(
+    trust: &VerifiedTrust,
+    file: &Path,
+    origin: &Origin,
+) -> anyhow::Result<LogKeys> {
     let known = trust
         .log_origin(origin.as_str())
-        .with_context(|| format!("{shown}: names no log {origin}"))?;
+        .with_context(|| format!("{}: names no log {origin}", file.display()))?;
     Ok(log_keys(known)?)
 }
 
@@ -60,8 +65,7 @@ pub(super) fn show(format: Format, place: &Place, trust: Option<&Path>) -> anyho
         Some(file) => trusted(file, &origin)?,
         None => {
             let layout = Layout::open(&place.data)?;
-            let shown = layout.trust_file().display().to_string();
-            named(&layout.trust()?, &shown, &origin)?
+            named(&layout.trust()?, &layout.trust_file(), &origin)?
         }
     };
     let shown = Shown {
