@@ -1,5 +1,6 @@
 use chancery_types::id::CredentialId;
 use chancery_types::jws::{self, Header};
+use chancery_types::limits::MAX_JWS_BYTES;
 use chancery_types::{Algorithm, CanonicalError, Jwk, to_canonical};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,9 @@ pub const MAX_JWT_SVID_SECONDS: u64 = 3_600;
 /// The most audiences of one token. Each of them can present it to the others (JWT-SVID section
 /// 7.2).
 pub const MAX_JWT_AUDIENCES: usize = 8;
+
+/// The dot and the 64 bytes of an ES256 signature, as they follow what is signed.
+const SIGNATURE_CHARS: usize = 1 + 86;
 
 /// What a JWT-SVID of ours says, and all that it says: whose it is, for whom, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +64,11 @@ pub enum JwtSvidDraftError {
     /// An audience stands twice.
     #[error("an audience stands twice")]
     RepeatedAudience,
+    /// The signed token would be longer than any that is read.
+    #[error(
+        "the token would be longer than {MAX_JWS_BYTES} bytes: name fewer or shorter audiences"
+    )]
+    TooLarge,
     /// The claims have no canonical form.
     #[error("claims have no canonical form")]
     Canonical(#[source] CanonicalError),
@@ -91,7 +100,11 @@ impl JwtSvidClaims {
             kid: Some(authority.kid()),
         };
         let claims = to_canonical(self).map_err(JwtSvidDraftError::Canonical)?;
-        Ok(jws::signing_input(&header, &claims))
+        let input = jws::signing_input(&header, &claims);
+        if input.len() + SIGNATURE_CHARS > MAX_JWS_BYTES {
+            return Err(JwtSvidDraftError::TooLarge);
+        }
+        Ok(input)
     }
 
     fn check_audiences(&self) -> Result<(), JwtSvidDraftError> {

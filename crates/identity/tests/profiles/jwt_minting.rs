@@ -7,6 +7,7 @@ use chancery_identity::jwt_svid::{
 use chancery_identity::{JwtAudience, JwtBundles, JwtSvidClaims};
 use chancery_types::id::CredentialId;
 use chancery_types::jws::assemble;
+use chancery_types::limits::MAX_JWS_BYTES;
 use chancery_types::{Algorithm, base64url};
 
 use crate::support::{Domain, NOW, judge_jwt};
@@ -116,4 +117,42 @@ fn j_07_no_token_for_longer_than_an_hour() {
         |claims| claims.exp = u64::MAX,
         "a jwt-svid lives 3600 seconds at most",
     );
+}
+
+#[test]
+fn the_longest_token_that_is_made_is_read_and_a_longer_one_is_not_made() {
+    let domain = Domain::new("td");
+    let bundles: JwtBundles = [domain.jwt_bundle()].into_iter().collect();
+    let with = |bytes: usize| {
+        let mut claims = claims();
+        let first = "audience".parse().unwrap();
+        let long = (0..6).map(|n| format!("{n}{}", "a".repeat(MAX_AUDIENCE_BYTES - 1)));
+        let long = long.map(|text| text.parse().unwrap());
+        let last = "b".repeat(bytes).parse().unwrap();
+        claims.aud = [first]
+            .into_iter()
+            .chain(long.take(5))
+            .chain([last])
+            .collect();
+        claims
+    };
+    let made = |bytes| with(bytes).signing_input(domain.jwt.public());
+    let longest = (1..MAX_AUDIENCE_BYTES)
+        .rfind(|bytes| made(*bytes).is_ok())
+        .unwrap();
+    assert!(longest < MAX_AUDIENCE_BYTES - 1);
+    let input = made(longest).unwrap();
+    let token = assemble(&input, &domain.jwt.sign(input.as_bytes()).unwrap());
+    assert!(
+        (MAX_JWS_BYTES - 2..=MAX_JWS_BYTES).contains(&token.len()),
+        "{}",
+        token.len()
+    );
+    assert!(judge_jwt(&token, &bundles, 0).is_ok());
+    assert!(matches!(made(longest + 1), Err(E::TooLarge)));
+    let most = with(MAX_AUDIENCE_BYTES);
+    assert!(matches!(
+        most.signing_input(domain.jwt.public()),
+        Err(E::TooLarge)
+    ));
 }
