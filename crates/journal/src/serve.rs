@@ -17,24 +17,13 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
-use tokio::time::timeout;
 
+use crate::accept::serve_each;
 use crate::{JournalError, Reader};
 use answer::{Body, checkpoint, empty, immutable, not_allowed};
 
-/// Connections that are served at a time.
-const CONNECTIONS: usize = 256;
-
 /// How long the head of a request may take, and a connection be idle.
 const HEAD: Duration = Duration::from_secs(15);
-
-/// How long one connection is kept.
-const CONNECTION: Duration = Duration::from_secs(600);
-
-/// How long the system may be short of something before it is asked for a connection again.
-const BREATH: Duration = Duration::from_millis(100);
 
 /// Serves logs, each below a prefix of its own, by the rules of C2SP tlog-tiles: the checkpoint as
 /// text that is stale after a second, tiles and bundles as bytes that never change, GET and HEAD
@@ -102,48 +91,16 @@ impl LogServer {
         self.listener.local_addr()
     }
 
-    /// Serves until `stop` is done; connections that are open then end with it.
+    /// Serves until `stop` is done; connections that are open then end with it. No peer takes all
+    /// places: whoever finds none is dropped.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
-        let mut connections = JoinSet::new();
-        tokio::pin!(stop);
-        loop {
-            let place = Arc::clone(&places).acquire_owned();
-            let accepted = tokio::select! {
-                () = &mut stop => break,
-                accepted = async {
-                    let place = place.await;
-                    (place, self.listener.accept().await)
-                } => accepted,
-            };
-            while connections.try_join_next().is_some() {}
-            match accepted {
-                (place, Ok((stream, peer))) => {
-                    let shared = Arc::clone(&self.shared);
-                    connections.spawn(async move {
-                        let _place = place;
-                        if timeout(CONNECTION, connection(shared, stream))
-                            .await
-                            .is_err()
-                        {
-                            tracing::debug!(%peer, "a connection was kept long enough");
-                        }
-                    });
-                }
-                (_, Err(error)) => {
-                    tracing::warn!(%error, "no connection is accepted");
-                    tokio::time::sleep(BREATH).await;
-                }
-            }
-        }
+        let shared = self.shared;
+        let serve = |stream| connection(Arc::clone(&shared), stream);
+        serve_each(&self.listener, stop, serve).await;
     }
 }
 
 async fn connection(shared: Arc<Shared>, stream: TcpStream) {
-    // Without it a small answer waits for the acknowledgement of the one before.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "no TCP_NODELAY");
-    }
     let service = service_fn(move |request: Request<Incoming>| {
         let shared = Arc::clone(&shared);
         // Nothing that is answered depends on a body.

@@ -1,28 +1,39 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use chancery_identity::SpiffeId;
+/// Connections of one peer, known by its SPIFFE ID, at once.
+pub(super) const MOST_PER_PEER: usize = 8;
 
-/// Connections of one peer at once.
-const MOST_PER_PEER: usize = 8;
+/// Connections from one address at once, whoever they turn out to be of: a quarter of all.
+pub(super) const MOST_PER_ADDRESS: usize = 64;
 
 /// How many connections each peer has: no peer takes all of them.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Connections(Arc<Mutex<BTreeMap<SpiffeId, usize>>>);
+#[derive(Debug, Clone)]
+pub(super) struct Connections<P: Ord> {
+    most: usize,
+    counts: Arc<Mutex<BTreeMap<P, usize>>>,
+}
 
 /// A connection that is counted until this is dropped.
 #[derive(Debug)]
-pub(super) struct Counted {
-    all: Connections,
-    peer: SpiffeId,
+pub(super) struct Counted<P: Ord> {
+    all: Connections<P>,
+    peer: P,
 }
 
-impl Connections {
+impl<P: Ord + Clone> Connections<P> {
+    pub(super) fn new(most: usize) -> Self {
+        Self {
+            most,
+            counts: Arc::default(),
+        }
+    }
+
     /// Counts one more of that peer; none where it has as many as it may.
-    pub(super) fn count(&self, peer: &SpiffeId) -> Option<Counted> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn count(&self, peer: &P) -> Option<Counted<P>> {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(peer.clone()).or_default();
-        if *count >= MOST_PER_PEER {
+        if *count >= self.most {
             return None;
         }
         *count = count.saturating_add(1);
@@ -33,9 +44,10 @@ impl Connections {
     }
 }
 
-impl Drop for Counted {
+impl<P: Ord> Drop for Counted<P> {
     fn drop(&mut self) {
-        let mut counts = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = self.all.counts.lock();
+        let mut counts = counts.unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = counts.get_mut(&self.peer) {
             *count = count.saturating_sub(1);
             if *count == 0 {
@@ -51,11 +63,8 @@ mod tests {
 
     #[test]
     fn one_peer_cannot_take_all() {
-        let (one, two) = (
-            "spiffe://td/a".parse().unwrap(),
-            "spiffe://td/b".parse().unwrap(),
-        );
-        let all = Connections::default();
+        let (one, two) = ("spiffe://td/a", "spiffe://td/b");
+        let all = Connections::new(MOST_PER_PEER);
         let mut held: Vec<_> = (0..MOST_PER_PEER)
             .map(|_| all.count(&one).unwrap())
             .collect();
@@ -64,6 +73,6 @@ mod tests {
         held.pop();
         assert!(all.count(&one).is_some());
         drop(held);
-        assert!(all.0.lock().unwrap().is_empty());
+        assert!(all.counts.lock().unwrap().is_empty());
     }
 }

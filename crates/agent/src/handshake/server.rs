@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use chancery_api::Problem;
 use chancery_api::tls::server_config;
+use chancery_identity::SpiffeId;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
@@ -19,7 +20,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::channel::Channel;
-use super::connections::Connections;
+use super::connections::{Connections, MOST_PER_ADDRESS, MOST_PER_PEER};
 use super::error::HandshakeError;
 use super::service::{ChannelMemory, HandshakeService, refuse};
 use super::wire::MESSAGE_BYTES;
@@ -39,7 +40,7 @@ pub struct HandshakeServer {
     listener: TcpListener,
     svid: OwnSvid,
     service: Arc<HandshakeService>,
-    connections: Connections,
+    connections: Connections<SpiffeId>,
 }
 
 impl HandshakeServer {
@@ -53,7 +54,7 @@ impl HandshakeServer {
             listener: TcpListener::bind(address).await?,
             svid,
             service,
-            connections: Connections::default(),
+            connections: Connections::new(MOST_PER_PEER),
         })
     }
 
@@ -68,6 +69,7 @@ impl HandshakeServer {
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         let tls = TlsAcceptor::from(Arc::new(config));
         let places = Arc::new(Semaphore::new(CONNECTIONS));
+        let addresses = Connections::new(MOST_PER_ADDRESS);
         tokio::pin!(stop);
         let mut tasks = tokio::task::JoinSet::new();
         loop {
@@ -75,8 +77,8 @@ impl HandshakeServer {
                 () = &mut stop => return Ok(()),
                 accepted = self.listener.accept() => accepted,
             };
-            let stream = match accepted {
-                Ok((stream, _)) => stream,
+            let (stream, address) = match accepted {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::error!(%error, "accept failed");
                     sleep(Duration::from_millis(100)).await;
@@ -84,6 +86,10 @@ impl HandshakeServer {
                 }
             };
             while tasks.try_join_next().is_some() {}
+            // Before TLS nobody is known but by the address.
+            let Some(counted) = addresses.count(&address.ip().to_canonical()) else {
+                continue;
+            };
             // Who finds no place is dropped: waiting for one would let others take them all.
             let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
                 continue;
@@ -95,7 +101,7 @@ impl HandshakeServer {
                 connections: self.connections.clone(),
             };
             tasks.spawn(async move {
-                let _place = place;
+                let _place = (place, counted);
                 let served = timeout(CONNECTION, connection.serve(stream)).await;
                 if served.is_err() {
                     tracing::debug!("a connection lived too long");
@@ -109,7 +115,7 @@ struct Connection {
     tls: TlsAcceptor,
     svid: OwnSvid,
     service: Arc<HandshakeService>,
-    connections: Connections,
+    connections: Connections<SpiffeId>,
 }
 
 impl Connection {

@@ -14,13 +14,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::task::{JoinSet, spawn_blocking};
-use tokio::time::{sleep, timeout};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use super::{Refusal, Witness};
+use crate::accept::serve_each;
 
-const CONNECTIONS: usize = 256;
 const HEADER_BYTES: usize = 16 << 10;
 /// How long a connection may rest between requests.
 const HEAD: Duration = Duration::from_secs(60);
@@ -58,43 +57,14 @@ impl WitnessServer {
         self.listener.local_addr()
     }
 
-    /// Serves until `stop` is ready.
+    /// Serves until `stop` is ready. No peer takes all places: whoever finds none is dropped.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
-        let mut connections = JoinSet::new();
-        tokio::pin!(stop);
-        loop {
-            let accepted = tokio::select! {
-                () = &mut stop => return,
-                accepted = self.listener.accept() => accepted,
-            };
-            let stream = match accepted {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    tracing::error!(%error, "accept failed");
-                    sleep(Duration::from_millis(100)).await;
-                    continue;
-                }
-            };
-            while connections.try_join_next().is_some() {}
-            // Who finds no place is dropped: waiting for one would let others take them all.
-            let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-                continue;
-            };
-            let (witness, clock) = (Arc::clone(&self.witness), self.clock);
-            connections.spawn(async move {
-                let _place = place;
-                serve_connection(stream, witness, clock).await;
-            });
-        }
+        let serve = |stream| serve_connection(stream, Arc::clone(&self.witness), self.clock);
+        serve_each(&self.listener, stop, serve).await;
     }
 }
 
 async fn serve_connection(stream: TcpStream, witness: Arc<Witness>, clock: fn() -> u64) {
-    // Without it a small answer waits for the acknowledgement of the one before.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "no TCP_NODELAY");
-    }
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)

@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpStream};
 
 use chancery_journal::{LogServer, Reader, ServeError};
 use chancery_tlog::{tiles_for, verify_checkpoint};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::logs::{Logs, Served, serve};
 
@@ -348,4 +349,26 @@ async fn an_address_in_use_is_named() {
         refused.to_string().contains(&served.address.to_string()),
         "{refused}"
     );
+}
+
+/// Who keeps all connections that it gets leaves room for others.
+#[tokio::test]
+async fn one_peer_does_not_take_all_places() {
+    let logs = Logs::new();
+    let dir = logs.grow("log", 3).await;
+    let served = serve(&[("", &dir)]).await;
+    let mut held = Vec::new();
+    for _ in 0..300 {
+        held.push(tokio::net::TcpStream::connect(served.address).await.unwrap());
+    }
+    let other = tokio::net::TcpSocket::new_v4().unwrap();
+    other.bind(([127, 0, 0, 2], 0).into()).unwrap();
+    let mut other = other.connect(served.address).await.unwrap();
+    let request = b"GET /checkpoint HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    other.write_all(request).await.unwrap();
+    let mut answer = Vec::new();
+    let reading = other.read_to_end(&mut answer);
+    let read = tokio::time::timeout(std::time::Duration::from_secs(30), reading).await;
+    assert!(read.is_ok(), "no answer");
+    assert!(answer.starts_with(b"HTTP/1.1 200"), "{answer:?}");
 }
