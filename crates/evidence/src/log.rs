@@ -34,8 +34,8 @@ pub struct LogProblem {
 
 impl VerifiedLog {
     /// Verifies the log below `folder`. Every file that a log of the checkpoint's size has must be
-    /// there with exactly the bytes that its entries make. With a witness policy, cosignatures may
-    /// stand under the checkpoint, of which those of its witnesses must verify. Fails with
+    /// there with exactly the bytes that its entries make. Cosignatures may stand under the
+    /// checkpoint: those of witnesses of the policy must verify, others are ignored. Fails with
     /// everything that is wrong, at least one problem.
     pub fn verify(
         files: &Files,

@@ -30,8 +30,28 @@ pub(crate) fn replace(
     temporary: &Path,
     bytes: &[u8],
 ) -> Result<(), JournalError> {
+    replace_as(storage, path, temporary, bytes, Access::Mask)
+}
+
+/// [`replace`] by a file that only its owner reads.
+pub(crate) fn replace_private(
+    storage: &dyn Storage,
+    path: &Path,
+    temporary: &Path,
+    bytes: &[u8],
+) -> Result<(), JournalError> {
+    replace_as(storage, path, temporary, bytes, Access::Owner)
+}
+
+fn replace_as(
+    storage: &dyn Storage,
+    path: &Path,
+    temporary: &Path,
+    bytes: &[u8],
+    access: Access,
+) -> Result<(), JournalError> {
     storage
-        .create(temporary, Access::Mask)
+        .create(temporary, access)
         .and_then(|file| {
             file.write_all_at(bytes, 0)?;
             file.sync()

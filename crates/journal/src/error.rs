@@ -5,7 +5,7 @@ use chancery_tlog::{
     BundleError, CheckpointTextError, NoteError, Origin, ProofError, TileError, TilePath,
 };
 
-use crate::{FrameError, RollbackAlarm, SignError, WitnessSetupError};
+use crate::{FrameError, LogAlarm, SignError, WitnessSetupError};
 
 /// Why a log directory cannot be opened or read. Every message names the file and the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +58,7 @@ pub enum JournalError {
         damage: Damage,
     },
     /// The log holds less than was signed or published before.
-    #[error("{}: this log ends at {found} entries, but {expected} were signed or written before: it was rolled back; restore the latest copy", path.display())]
+    #[error("{}: this log ends at {found} entries, but {expected} were signed or written before: it was rolled back; put its latest copy in its place, or go on from this one under another name with `chancery log succeed`", path.display())]
     RolledBack {
         /// The file that remembers more.
         path: PathBuf,
@@ -78,18 +78,14 @@ pub enum JournalError {
     /// The setting makes no sense.
     #[error("{0}")]
     Config(&'static str),
-    /// A witness has cosigned more than there is.
-    #[error(transparent)]
-    WitnessAhead(RollbackAlarm),
-    /// A witness has cosigned another tree of a size that this log has.
-    #[error(
-        "witness {witness} has cosigned another log of {size} entries under this name: it was forked; find out who signed the other one"
-    )]
-    WitnessFork {
-        /// What the policy calls the witness.
-        witness: String,
-        /// The size of the tree that it cosigned.
-        size: u64,
+    /// This log's key signed what this log does not hold. The notes that show it are kept in the
+    /// file, and the log does not start before it holds both.
+    #[error("{}: {alarm}; {}", path.display(), alarm.remedy())]
+    Alarm {
+        /// The file with both notes.
+        path: PathBuf,
+        /// What was seen.
+        alarm: LogAlarm,
     },
     /// No quorum of witnesses says what it has of this log, and checkpoints without one are
     /// withheld.

@@ -10,6 +10,7 @@
 //! A failed write or sync ends the process: what the disk holds afterwards is for the recovery of
 //! the next start to say, not for a process that would have to guess.
 
+mod accept;
 mod content;
 mod disk;
 mod error;
@@ -37,7 +38,7 @@ pub use succession::{Succession, SuccessionError};
 pub use wal::{Frame, FrameError};
 pub use watch::{LogSource, Monitor, SourceError, WatchError, Watched};
 pub use witness::{
-    AddressError, Refusal, RollbackAlarm, Unwitnessed, Witness, WitnessAddress, WitnessError,
+    AddressError, LogAlarm, Refusal, Unwitnessed, Witness, WitnessAddress, WitnessError,
     WitnessKeyError, WitnessKeys, WitnessServer, WitnessSetupError, Witnesses,
 };
 pub use writer::{

@@ -11,7 +11,9 @@ use chancery_tlog::{
     parse_tile, prove_consistency, prove_inclusion, subtree_root, tile_at,
 };
 
-use crate::disk::{FORMAT_FILE, read_format, read_if_present};
+use crate::disk::{FORMAT_FILE, read_format, read_if_present, read_state};
+use crate::wal::scan;
+use crate::witness::AlarmNotes;
 use crate::{Damage, JournalError, LocalDisk, Storage};
 
 pub(crate) use check::check_right_edge;
@@ -98,6 +100,20 @@ impl Reader {
         Ok(self
             .checkpoint()?
             .map_or(0, |(_, checkpoint)| checkpoint.size))
+    }
+
+    /// The number of entries that are durable here, published or not: what a writer that takes up
+    /// this directory begins with.
+    pub fn durable_size(&self) -> Result<u64, JournalError> {
+        let state = read_state(&*self.storage, &self.dir)?;
+        Ok(scan(&*self.storage, &self.dir, state.size())?.next)
+    }
+
+    /// The notes that stopped this log, where it was stopped: what was shown of it and, where there
+    /// was any, what it had signed itself by then. Their signatures are not verified here.
+    pub fn alarm_notes(&self) -> Result<Vec<String>, JournalError> {
+        let notes = AlarmNotes::read(self)?;
+        Ok(notes.map(AlarmNotes::into_notes).unwrap_or_default())
     }
 
     /// The bytes of a tile or bundle. A partial one that has made room for the full one is cut

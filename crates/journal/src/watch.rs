@@ -11,14 +11,15 @@ use std::sync::Arc;
 
 use chancery_crypto::AwsLc;
 use chancery_tlog::{
-    CheckpointError, LogFinding, LogKeys, LogReason, MAX_NOTE_BYTES, Recomputed, SeenLog,
-    SeenLogError, TileEdge, TileKind, TilePath, VerifiedCheckpoint, recompute, verify_checkpoint,
+    Checkpoint, CheckpointError, Cosigned, LogFinding, LogKeys, LogReason, MAX_NOTE_BYTES, Note,
+    Recomputed, SeenLog, SeenLogError, TileEdge, TileKind, TilePath, VerifiedCheckpoint, recompute,
+    verify_checkpoint,
 };
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
-use crate::JournalError;
 use crate::disk::folder_of;
+use crate::{JournalError, Unwitnessed, Witnesses};
 
 pub use source::{LogSource, SourceError};
 
@@ -30,6 +31,7 @@ pub struct Monitor {
     source: Arc<LogSource>,
     keys: LogKeys,
     state: PathBuf,
+    witnesses: Option<Witnesses>,
 }
 
 /// What one pass saw.
@@ -39,6 +41,8 @@ pub struct Watched {
     pub before: u64,
     /// The checkpoint that was served, where the log's keys signed it.
     pub checkpoint: Option<VerifiedCheckpoint>,
+    /// Which witnesses cosigned it; none where nobody is asked for, or a cosignature is wrong.
+    pub cosigned: Option<Cosigned>,
     /// What is wrong; nothing where everything holds.
     pub findings: Vec<LogFinding>,
     /// How many tiles and bundles were read.
@@ -86,7 +90,16 @@ impl Monitor {
             source: Arc::new(source),
             keys,
             state: state.to_owned(),
+            witnesses: None,
         }
+    }
+
+    /// Judges the quorum of these witnesses as well. Where checkpoints without it are withheld, one
+    /// that is served without it is a finding, and is not remembered.
+    #[must_use]
+    pub fn witnessed_by(mut self, witnesses: Option<Witnesses>) -> Self {
+        self.witnesses = witnesses;
+        self
     }
 
     /// Reads what is new and recomputes it; with `whole` everything. `progress` hears how many
@@ -101,6 +114,7 @@ impl Monitor {
         let mut watched = Watched {
             before: edge.size(),
             checkpoint: None,
+            cosigned: None,
             findings: Vec::new(),
             files: 0,
             kept: None,
@@ -120,6 +134,15 @@ impl Monitor {
                 return Ok(watched);
             }
         };
+        match self.cosigned(&note, verified.checkpoint()) {
+            Ok(cosigned) => {
+                if self.is_withheld(cosigned.as_ref()) {
+                    refuse(LogReason::Unwitnessed);
+                }
+                watched.cosigned = cosigned;
+            }
+            Err(reason) => refuse(reason),
+        }
         let (source, handle) = (Arc::clone(&self.source), Handle::current());
         let checkpoint = verified.checkpoint().clone();
         let reading = spawn_blocking(move || {
@@ -139,13 +162,34 @@ impl Monitor {
         } = reading.await.map_err(WatchError::Stopped)??;
         watched.files = files;
         watched.checkpoint = Some(verified);
-        watched.findings = findings;
+        watched.findings.extend(findings);
         if watched.findings.is_empty() {
             self.remember(&note, edge)?;
         } else {
             watched.kept = self.keep(&note, &watched.findings)?;
         }
         Ok(watched)
+    }
+
+    /// Which of the witnesses cosigned the checkpoint.
+    fn cosigned(
+        &self,
+        note: &[u8],
+        checkpoint: &Checkpoint,
+    ) -> Result<Option<Cosigned>, LogReason> {
+        let Some(witnesses) = &self.witnesses else {
+            return Ok(None);
+        };
+        let note = Note::parse(note).map_err(|_| LogReason::CheckpointMalformed)?;
+        let cosigned = witnesses.policy.cosigners(checkpoint, &note, None, &AwsLc);
+        cosigned.map(Some).map_err(|_| LogReason::CosignatureWrong)
+    }
+
+    /// Whether the checkpoint should not have been published yet.
+    fn is_withheld(&self, cosigned: Option<&Cosigned>) -> bool {
+        let withheld = (self.witnesses.as_ref())
+            .is_some_and(|witnesses| witnesses.unwitnessed == Unwitnessed::Withhold);
+        withheld && cosigned.is_some_and(|cosigned| !cosigned.is_met())
     }
 
     fn remembered(&self) -> Result<Option<SeenLog>, WatchError> {
@@ -167,8 +211,7 @@ impl Monitor {
     fn remember(&self, note: &[u8], edge: TileEdge) -> Result<(), WatchError> {
         let note = String::from_utf8_lossy(note);
         let seen = SeenLog::new(&note, edge).map_err(|source| self.unreadable(source))?;
-        self.write("", seen.to_string().as_bytes())?;
-        Ok(())
+        self.write(seen.to_string().as_bytes())
     }
 
     /// Keeps the checkpoint of a log that contradicts itself: beside what was seen it proves that.
@@ -176,29 +219,62 @@ impl Monitor {
         let contradicts =
             |finding: &LogFinding| matches!(finding.reason, LogReason::Shrunk | LogReason::Forked);
         if findings.iter().any(contradicts) && note.len() <= MAX_NOTE_BYTES {
-            return Ok(Some(self.write(".refused", note)?));
+            return self.keep_once(note).map(Some);
         }
         Ok(None)
     }
 
-    fn write(&self, suffix: &str, bytes: &[u8]) -> Result<PathBuf, WatchError> {
-        let beside = |suffix: &str| {
-            let mut name = self.state.clone().into_os_string();
-            name.push(suffix);
-            PathBuf::from(name)
-        };
-        let (path, new) = (beside(suffix), beside(".new"));
+    /// Keeps a proof in a file of its own: one that is kept already is not kept twice, and another
+    /// one gets the next number.
+    fn keep_once(&self, note: &[u8]) -> Result<PathBuf, WatchError> {
+        let mut number = 1_u64;
+        loop {
+            let path = match number {
+                1 => self.beside(".refused"),
+                number => self.beside(&format!(".refused.{number}")),
+            };
+            match fs::read(&path) {
+                Ok(kept) if kept == note => return Ok(path),
+                Ok(_) => number += 1,
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    let new = self.write_new(note)?;
+                    // A name that is taken meanwhile is not taken over.
+                    let named = fs::hard_link(&new, &path).and_then(|()| fs::remove_file(&new));
+                    named
+                        .and_then(|()| sync_folder_of(&path))
+                        .map_err(JournalError::io(&path))?;
+                    return Ok(path);
+                }
+                Err(error) => return Err(JournalError::io(&path)(error).into()),
+            }
+        }
+    }
+
+    /// Replaces what is remembered.
+    fn write(&self, bytes: &[u8]) -> Result<(), WatchError> {
+        let new = self.write_new(bytes)?;
+        fs::rename(&new, &self.state)
+            .and_then(|()| sync_folder_of(&self.state))
+            .map_err(JournalError::io(&self.state))?;
+        Ok(())
+    }
+
+    /// A file that has no name yet that anybody looks for; its content is durable.
+    fn write_new(&self, bytes: &[u8]) -> Result<PathBuf, JournalError> {
+        let new = self.beside(".new");
         File::create(&new)
             .and_then(|mut file| {
                 file.write_all(bytes)?;
                 file.sync_all()
             })
             .map_err(JournalError::io(&new))?;
-        let folder = folder_of(&path);
-        fs::rename(&new, &path)
-            .and_then(|()| File::open(folder)?.sync_all())
-            .map_err(JournalError::io(&path))?;
-        Ok(path)
+        Ok(new)
+    }
+
+    fn beside(&self, suffix: &str) -> PathBuf {
+        let mut name = self.state.clone().into_os_string();
+        name.push(suffix);
+        PathBuf::from(name)
     }
 
     fn unreadable(&self, source: SeenLogError) -> WatchError {
@@ -207,4 +283,8 @@ impl Monitor {
             source,
         }
     }
+}
+
+fn sync_folder_of(path: &Path) -> std::io::Result<()> {
+    File::open(folder_of(path))?.sync_all()
 }

@@ -2,6 +2,7 @@
 //! the server, which cosigns those of others.
 
 mod address;
+mod alarm;
 mod cosigners;
 mod http;
 mod keys;
@@ -11,8 +12,10 @@ mod server;
 mod signing;
 
 pub use address::{AddressError, WitnessAddress};
-pub(crate) use cosigners::Cosigners;
-pub use cosigners::{RollbackAlarm, Unwitnessed, WitnessSetupError, Witnesses};
+pub use alarm::LogAlarm;
+pub(crate) use alarm::{ALARM_FILE, AlarmNotes};
+pub(crate) use cosigners::{CosignError, Cosigners};
+pub use cosigners::{Unwitnessed, WitnessSetupError, Witnesses};
 pub use keys::{WitnessKeyError, WitnessKeys};
 pub use server::WitnessServer;
 pub use signing::{Refusal, Witness, WitnessError};

@@ -60,6 +60,13 @@ reasons! {
     /// The log's keys did not sign it.
     NotSigned = "not_signed",
         "a key of the log did not sign the checkpoint, or its signature is wrong";
+    /// A witness's line does not verify.
+    CosignatureWrong = "cosignature_wrong",
+        "the checkpoint has a cosignature of a witness of the trust document that is wrong";
+    /// Too few witnesses cosigned it.
+    Unwitnessed = "unwitnessed",
+        "the witness quorum did not cosign the checkpoint, and the trust document says that one \
+         without it is withheld";
     /// The log has fewer entries than before.
     Shrunk = "shrunk",
         "the log has fewer entries than it had when it was last seen: its end was cut off, or an \

@@ -92,6 +92,33 @@ impl LogPolicy {
         }
         met.get(quorum) == Some(&true)
     }
+
+    /// A smallest set of witnesses that meets the quorum, by their places in
+    /// [`LogPolicy::witnesses`] and of those alone of which `there` says that they are there; none
+    /// where they do not meet it.
+    pub fn smallest_quorum(&self, there: impl Fn(usize) -> bool) -> Option<Vec<usize>> {
+        let Some(quorum) = self.quorum else {
+            return Some(Vec::new());
+        };
+        // A name is a member of one group at most, so that no witness counts in two of them.
+        let mut smallest: Vec<Option<Vec<usize>>> = Vec::with_capacity(self.nodes.len());
+        for node in &self.nodes {
+            let this = match node {
+                Node::Witness(place) => there(*place).then(|| vec![*place]),
+                Node::Group { least, members } => {
+                    let mut met: Vec<_> = members
+                        .iter()
+                        .filter_map(|member| smallest.get(*member)?.as_ref())
+                        .collect();
+                    met.sort_by_key(|set| set.len());
+                    met.get(..*least)
+                        .map(|met| met.iter().copied().flatten().copied().collect())
+                }
+            };
+            smallest.push(this);
+        }
+        smallest.into_iter().nth(quorum).flatten()
+    }
 }
 
 impl FromStr for LogPolicy {

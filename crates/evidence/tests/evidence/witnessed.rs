@@ -142,11 +142,28 @@ fn a_wrong_cosignature_refuses_the_checkpoint() {
 }
 
 #[test]
-fn without_a_policy_nothing_stands_under_the_log_s_own_lines() {
+fn a_document_that_names_no_witnesses_any_more_ignores_cosignatures() {
     let scene = Scene::new();
     let mut files = scene.files();
-    assert!(verify(&files, Some(&scene.trust), &AwsLc, at(100)).is_verified());
-    Witness::new("a.example").cosign(&mut files, LOGS[0]);
+    let before = verify(&files, Some(&scene.trust), &AwsLc, at(100));
+    assert!(before.is_verified());
+    for path in LOGS {
+        Witness::new("a.example").cosign(&mut files, path);
+    }
+    let report = verify(&files, Some(&scene.trust), &AwsLc, at(100));
+    assert!(report.is_verified(), "{:?}", reasons(&report));
+    assert_eq!(
+        unwitnessed(&report),
+        ["example.org/log/gateway", "example.org/log/server"]
+    );
+    // What the log signed is judged as before: a line of its own name is none of others.
+    let origin = scene.trust.log_origins[0].origin.parse().unwrap();
+    let namesake = NoteSignature::new(origin, [7; 4], vec![7; 72]);
+    let path = LOGS.into_iter().find(|path| {
+        let note = Note::parse(files.get(path).unwrap()).unwrap();
+        note.text().starts_with(namesake.name().as_str())
+    });
+    add(&mut files, path.unwrap(), namesake);
     let report = verify(&files, Some(&scene.trust), &AwsLc, at(100));
     assert!(reasons(&report).contains(&"checkpoint_refused"));
 }

@@ -15,6 +15,9 @@ use super::SourceError;
 /// How long a connection may take, an answer's head, and each part of its body.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// How long one file may take, from the question to its last byte.
+const WHOLE: Duration = Duration::from_secs(120);
+
 /// Reads files below a URL over one connection that is kept while it is good. What it reads is
 /// believed by nobody; who listens on the way learns what is read.
 #[derive(Debug)]
@@ -24,6 +27,7 @@ pub(super) struct LogClient {
     port: u16,
     authority: String,
     path: String,
+    whole: Duration,
     kept: Mutex<Option<SendRequest<Empty<Bytes>>>>,
 }
 
@@ -63,16 +67,28 @@ impl LogClient {
             port: authority.port_u16().unwrap_or(80),
             authority: authority.to_string(),
             path: uri.path().trim_end_matches('/').to_owned(),
+            whole: WHOLE,
             kept: Mutex::new(None),
         })
     }
 
-    /// The bytes of a file, at most one more than `most`; none where the server has none.
+    /// The bytes of a file, at most one more than `most`; none where the server has none. However
+    /// the server spreads its answer, it does not hold whoever asks for longer than two minutes.
     pub(super) async fn get(
         &self,
         name: &str,
         most: usize,
     ) -> Result<Option<Vec<u8>>, SourceError> {
+        let read = timeout(self.whole, self.read(name, most)).await;
+        read.unwrap_or_else(|_| {
+            Err(SourceError::Slow {
+                url: self.shown(name),
+                seconds: self.whole.as_secs(),
+            })
+        })
+    }
+
+    async fn read(&self, name: &str, most: usize) -> Result<Option<Vec<u8>>, SourceError> {
         let mut kept = self.kept.lock().await;
         // A kept connection may have ended in the meantime; a new one is asked once.
         if let Some(mut sender) = kept.take()
@@ -175,5 +191,50 @@ impl LogClient {
 
     fn shown(&self, name: &str) -> String {
         format!("{}/{name}", self.base)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Answers each request with a byte at a time, each well within the patience, without end.
+    async fn dripping(head: &'static str) -> LogClient {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(async move {
+                    let _ = stream.read(&mut [0; 1_024]).await;
+                    let _ = stream.write_all(head.as_bytes()).await;
+                    while stream.write_all(b"x").await.is_ok() {
+                        tokio::time::sleep(Duration::from_millis(10)).await;
+                    }
+                });
+            }
+        });
+        let mut client = LogClient::new(&url).unwrap();
+        client.whole = Duration::from_millis(200);
+        client
+    }
+
+    #[tokio::test]
+    async fn a_server_that_drips_does_not_hold_who_asks() {
+        for head in [
+            "HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nX-Long: ",
+            "HTTP/1.1 200 ",
+        ] {
+            let client = dripping(head).await;
+            for _ in 0..2 {
+                let refused = client.get("checkpoint", 20_000_000).await.unwrap_err();
+                assert!(matches!(refused, SourceError::Slow { .. }), "{refused}");
+                assert!(refused.to_string().contains("/checkpoint"), "{refused}");
+            }
+        }
     }
 }

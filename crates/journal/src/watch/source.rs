@@ -60,6 +60,14 @@ pub enum SourceError {
         /// What was asked for.
         url: String,
     },
+    /// The server answers too slowly.
+    #[error("{url}: the server did not send the file within {seconds} seconds")]
+    Slow {
+        /// What was asked for.
+        url: String,
+        /// How long it had.
+        seconds: u64,
+    },
     /// The server answered with neither the file nor that there is none.
     #[error("{url}: the server answered {status}")]
     Status {

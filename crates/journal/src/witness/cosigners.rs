@@ -3,14 +3,21 @@ use std::thread;
 use std::time::Duration;
 
 use chancery_crypto::AwsLc;
-use chancery_tlog::{Checkpoint, LogKeys, LogPolicy, Note, NoteSignature, PolicyWitness};
+use chancery_tlog::{
+    Checkpoint, LogKeys, LogPolicy, MAX_NOTE_SIGNATURES, Note, NoteError, NoteSignature,
+    PolicyWitness,
+};
 use futures_util::future::join_all;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
-use super::one::{One, OneError};
-use super::{AddressError, WitnessAddress};
+use super::alarm::AlarmNotes;
+use super::one::{Cosigned, One, OneError, Shown};
+use super::{AddressError, LogAlarm, WitnessAddress};
 use crate::{JournalError, Reader};
+
+/// So many cosignatures fit under the two lines of the log.
+const MOST_COSIGNATURES: usize = MAX_NOTE_SIGNATURES - 2;
 
 /// What becomes of a checkpoint that too few witnesses cosigned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -55,27 +62,17 @@ pub enum WitnessSetupError {
         "the quorum of the witness policy asks for witnesses without an address; add an address to their lines"
     )]
     Quorum,
+    /// A checkpoint with so many cosignatures is no note.
+    #[error(
+        "the quorum of the witness policy asks for {0} cosignatures, and a checkpoint has room for {MOST_COSIGNATURES}"
+    )]
+    TooMany(usize),
     /// No time to answer.
     #[error("the time that a witness may take must not be zero")]
     Patience,
     /// The system gives no more threads or files.
     #[error("the system gives no thread for the witnesses")]
     System(#[source] std::io::Error),
-}
-
-/// A witness has cosigned more of the log than there is: the log was rolled back. Nothing is signed
-/// any more.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "witness {witness} has cosigned {recorded} entries of this log, which ends at {size}: it was rolled back; restore the latest copy"
-)]
-pub struct RollbackAlarm {
-    /// What the policy calls the witness.
-    pub witness: String,
-    /// The size that it cosigned.
-    pub recorded: u64,
-    /// The size of the log.
-    pub size: u64,
 }
 
 impl Witnesses {
@@ -92,6 +89,17 @@ impl Witnesses {
     /// Fails where the witnesses cannot be asked as this says, before any of them is.
     pub fn check(&self) -> Result<(), WitnessSetupError> {
         self.asked().map(drop)
+    }
+
+    /// What each of them shows to monitors of the log: notes that a key of the log signed. One that
+    /// does not answer in time shows nothing. Blocks.
+    pub fn shown(&self) -> Result<Vec<String>, WitnessSetupError> {
+        let mut cosigners = Cosigners::new(self)?;
+        let shown = cosigners.monitored();
+        let notes = shown
+            .into_iter()
+            .filter_map(|shown| Some(shown.ok()??.note.to_string()));
+        Ok(notes.collect())
     }
 
     /// One for each address, with the keys that the policy names there.
@@ -118,10 +126,10 @@ impl Witnesses {
             }
             asked.push(place);
         }
-        if self.policy.is_met(|place| asked.contains(&place)) {
-            Ok(witnesses)
-        } else {
-            Err(WitnessSetupError::Quorum)
+        let smallest = self.policy.smallest_quorum(|place| asked.contains(&place));
+        match smallest.ok_or(WitnessSetupError::Quorum)?.len() {
+            0..=MOST_COSIGNATURES => Ok(witnesses),
+            needed => Err(WitnessSetupError::TooMany(needed)),
         }
     }
 }
@@ -139,6 +147,21 @@ pub(crate) struct Cosigners {
 pub(crate) struct Asked {
     pub(crate) note: Note,
     pub(crate) is_witnessed: bool,
+}
+
+/// Why the witnesses' answers are not taken.
+#[derive(Debug)]
+pub(crate) enum CosignError {
+    /// One of them shows what this log's key signed and the log does not hold.
+    Alarm(LogAlarm),
+    /// The log cannot be read, or what was shown cannot be kept.
+    Disk(JournalError),
+}
+
+impl From<JournalError> for CosignError {
+    fn from(error: JournalError) -> Self {
+        Self::Disk(error)
+    }
 }
 
 impl Cosigners {
@@ -173,44 +196,70 @@ impl Cosigners {
 
     /// Asks every witness at once for its cosignature of `own`, the note as the log signed it.
     /// `kept` are cosignatures of the same checkpoint from before. A witness that does not answer
-    /// in time is left out; one that has cosigned more than there is raises the alarm.
+    /// in time, or says what it does not show, is left out. One that shows a checkpoint which the
+    /// log's key signed and the log does not hold raises the alarm, and both notes are durable.
     pub(crate) fn cosign(
         &mut self,
         reader: &Reader,
         checkpoint: &Checkpoint,
         own: &Note,
         kept: &[NoteSignature],
-    ) -> Result<Asked, RollbackAlarm> {
-        let patience = self.setup.patience;
+    ) -> Result<Asked, CosignError> {
+        let setup = Arc::clone(&self.setup);
         let answers = self.ask_all(async |one: &mut One| {
-            let answer = timeout(patience, one.cosign(reader, checkpoint, own)).await;
+            let asking = one.cosign(reader, checkpoint, own, &setup.keys);
+            let answer = timeout(setup.patience, asking).await;
             answer.unwrap_or(Err(OneError::TimedOut))
         });
         let mut lines = Vec::new();
         for (one, answer) in self.witnesses.iter().zip(answers) {
-            match answer {
-                Ok(new) => lines.extend(new),
-                Err(OneError::Ahead { recorded, size }) => {
-                    return Err(RollbackAlarm {
-                        witness: one.name.clone(),
-                        recorded,
-                        size,
-                    });
+            let error = match answer {
+                Ok(Cosigned::Lines(new)) => {
+                    lines.extend(new);
+                    continue;
                 }
-                Err(error) => {
-                    one.say(&error);
-                    let named =
-                        |line: &&NoteSignature| one.keys().iter().any(|key| key.is_named_by(line));
-                    lines.extend(kept.iter().filter(named).cloned());
+                Ok(Cosigned::Shown(shown, error)) => {
+                    if let Some(alarm) = one.contradicts(reader, checkpoint.size, &shown)? {
+                        one.notes(&shown, Some(own)).keep(reader)?;
+                        return Err(CosignError::Alarm(alarm));
+                    }
+                    error
                 }
-            }
+                Err(error) => error,
+            };
+            one.say(&error);
+            let named = |line: &&NoteSignature| one.keys().iter().any(|key| key.is_named_by(line));
+            lines.extend(kept.iter().filter(named).cloned());
         }
-        // More cosignatures than a note takes are as good as none: the quorum says so.
-        let note = own.with(&lines).unwrap_or_else(|_| own.clone());
+        let note = self.most_of(own, lines);
         Ok(Asked {
             is_witnessed: self.is_witnessed(checkpoint, &note),
             note,
         })
+    }
+
+    /// The note with as many of these lines as it takes, those of a smallest quorum first.
+    fn most_of(&self, own: &Note, lines: Vec<NoteSignature>) -> Note {
+        if let Ok(note) = own.with(&lines) {
+            return note;
+        }
+        let policy = &self.setup.policy;
+        let of = |place: usize, line: &NoteSignature| {
+            let witness = policy.witnesses().get(place);
+            witness.is_some_and(|witness| witness.key().is_named_by(line))
+        };
+        let smallest = policy.smallest_quorum(|place| lines.iter().any(|line| of(place, line)));
+        let smallest = smallest.unwrap_or_default();
+        let (needed, others): (Vec<_>, Vec<_>) = lines
+            .into_iter()
+            .partition(|line| smallest.iter().any(|place| of(*place, line)));
+        let mut note = own.clone();
+        for line in needed.into_iter().chain(others) {
+            if let Ok(more) = note.with(&[line]) {
+                note = more;
+            }
+        }
+        note
     }
 
     /// Asks every witness what it has of this log of `size` entries, before anything is signed.
@@ -218,17 +267,18 @@ impl Cosigners {
     /// where checkpoints without a quorum are withheld, one that no quorum answers for.
     pub(crate) fn check_start(&mut self, reader: &Reader, size: u64) -> Result<(), JournalError> {
         let setup = Arc::clone(&self.setup);
-        let answers = self.ask_all(async |one: &mut One| {
-            let answer = timeout(setup.patience, one.monitored(&setup.keys)).await;
-            answer.unwrap_or(Err(OneError::TimedOut))
-        });
+        let answers = self.monitored();
         let mut answered = Vec::new();
         for (one, answer) in self.witnesses.iter().zip(answers) {
             match answer {
                 Ok(shown) => {
                     answered.extend(one.keys().iter().cloned());
-                    if let Some(shown) = shown {
-                        check_shown(reader, size, one, &shown)?;
+                    if let Some(shown) = shown
+                        && let Some(alarm) = one.contradicts(reader, size, &shown)?
+                    {
+                        let own = visible(reader)?;
+                        let path = one.notes(&shown, own.as_ref()).keep(reader)?;
+                        return Err(JournalError::Alarm { path, alarm });
                     }
                 }
                 Err(error) => one.say(&error),
@@ -242,6 +292,15 @@ impl Cosigners {
             return Err(JournalError::WitnessesSilent);
         }
         Ok(())
+    }
+
+    /// What every witness shows of this log to monitors.
+    fn monitored(&mut self) -> Vec<Result<Option<Shown>, OneError>> {
+        let setup = Arc::clone(&self.setup);
+        self.ask_all(async |one: &mut One| {
+            let answer = timeout(setup.patience, one.monitored(&setup.keys)).await;
+            answer.unwrap_or(Err(OneError::TimedOut))
+        })
     }
 
     /// Runs one question to every witness at once, on a thread of its own: this one may be inside
@@ -296,30 +355,34 @@ impl One {
         let error = error as &dyn std::error::Error;
         tracing::warn!(%witness, %address, error, "a witness does not cosign");
     }
+
+    fn shown_by(&self) -> String {
+        format!("witness {}", self.name)
+    }
+
+    /// Whether a log of `size` entries does not hold what this witness shows of it.
+    fn contradicts(
+        &self,
+        reader: &Reader,
+        size: u64,
+        shown: &Shown,
+    ) -> Result<Option<LogAlarm>, JournalError> {
+        LogAlarm::judge(reader, size, &self.shown_by(), &shown.checkpoint)
+    }
+
+    fn notes(&self, shown: &Shown, own: Option<&Note>) -> AlarmNotes {
+        AlarmNotes::new(&self.shown_by(), &shown.note, own)
+    }
 }
 
-/// Compares what a witness shows of the log with the log.
-fn check_shown(
-    reader: &Reader,
-    size: u64,
-    one: &One,
-    shown: &Checkpoint,
-) -> Result<(), JournalError> {
-    if shown.size > size {
-        return Err(JournalError::WitnessAhead(RollbackAlarm {
-            witness: one.name.clone(),
-            recorded: shown.size,
-            size,
-        }));
-    }
-    // The empty tree has one root, which reading the checkpoint saw to.
-    if shown.size > 0 && shown.root != reader.root_within(shown.size, size)? {
-        return Err(JournalError::WitnessFork {
-            witness: one.name.clone(),
-            size: shown.size,
-        });
-    }
-    Ok(())
+/// The checkpoint that is visible, as the log signed it.
+fn visible(reader: &Reader) -> Result<Option<Note>, JournalError> {
+    let Some((note, _)) = reader.checkpoint()? else {
+        return Ok(None);
+    };
+    let damaged = |error: NoteError| JournalError::damaged(&reader.checkpoint_path(), error);
+    let note = Note::parse(note.as_bytes()).map_err(damaged)?;
+    note.of_log_alone().map(Some).map_err(damaged)
 }
 
 fn name_of(witness: &PolicyWitness) -> String {

@@ -27,11 +27,30 @@ pub(super) struct One {
     last: u64,
 }
 
+/// A checkpoint of this log that a witness shows to monitors and a key of the log signed.
+#[derive(Debug)]
+pub(super) struct Shown {
+    pub(super) checkpoint: Checkpoint,
+    pub(super) note: Note,
+}
+
+/// What a witness made of a checkpoint.
+#[derive(Debug)]
+pub(super) enum Cosigned {
+    /// It cosigned.
+    Lines(Vec<NoteSignature>),
+    /// It refuses because it knows another log of this name, and shows what it knows. Whether that
+    /// is so, what it shows says; what it answered does not.
+    Shown(Shown, OneError),
+}
+
 /// Why a witness gave no cosignature.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum OneError {
-    /// It knows more of this log than we do.
-    #[error("it has cosigned {recorded} entries of this log, which ends at {size}")]
+    /// It says that it knows more of this log than we do.
+    #[error(
+        "it says that it cosigned {recorded} entries of this log, which ends at {size}, and shows no such checkpoint"
+    )]
     Ahead {
         /// What it says.
         recorded: u64,
@@ -84,6 +103,17 @@ pub(super) enum OneError {
     Proof(#[source] JournalError),
 }
 
+impl OneError {
+    /// Whether it says that another log has this name, or more of this one was signed.
+    fn is_about_another_log(&self) -> bool {
+        match self {
+            Self::Ahead { .. } => true,
+            Self::Refused { status, .. } => *status == StatusCode::UNPROCESSABLE_ENTITY,
+            _ => false,
+        }
+    }
+}
+
 impl One {
     pub(super) fn new(name: String, key: VerifierKey, address: WitnessAddress) -> Self {
         Self {
@@ -112,9 +142,34 @@ impl One {
         self.connection.close();
     }
 
-    /// Has a checkpoint cosigned. A size that the witness disagrees with is taken over, once, and
-    /// proved from; one above the checkpoint's is [`OneError::Ahead`].
+    /// Has a checkpoint cosigned. Of a witness that says that it knows more of this log, or another
+    /// one of this name, what it shows to monitors is asked as well: what it says is not signed.
     pub(super) async fn cosign(
+        &mut self,
+        reader: &Reader,
+        checkpoint: &Checkpoint,
+        note: &Note,
+        keys: &LogKeys,
+    ) -> Result<Cosigned, OneError> {
+        let error = match self.ask_for(reader, checkpoint, note).await {
+            Ok(lines) => return Ok(Cosigned::Lines(lines)),
+            Err(error) if error.is_about_another_log() => error,
+            Err(error) => return Err(error),
+        };
+        match self.monitored(keys).await {
+            Ok(Some(shown)) => Ok(Cosigned::Shown(shown, error)),
+            Ok(None) => Err(error),
+            Err(unseen) => {
+                let unseen = &unseen as &dyn std::error::Error;
+                tracing::info!(witness = %self.name, unseen, "what a witness knows is not seen");
+                Err(error)
+            }
+        }
+    }
+
+    /// Asks for a cosignature. A size that the witness disagrees with is taken over, once, and
+    /// proved from; one above the checkpoint's is [`OneError::Ahead`].
+    async fn ask_for(
         &mut self,
         reader: &Reader,
         checkpoint: &Checkpoint,
@@ -154,10 +209,7 @@ impl One {
 
     /// The checkpoint of this log that the witness shows to monitors, which a key of the log
     /// signed; none where it has none, or shows none.
-    pub(super) async fn monitored(
-        &mut self,
-        keys: &LogKeys,
-    ) -> Result<Option<Checkpoint>, OneError> {
+    pub(super) async fn monitored(&mut self, keys: &LogKeys) -> Result<Option<Shown>, OneError> {
         let endpoint = format!("{}/checkpoint", monitor_folder(keys.origin()));
         let answer = self
             .connection
@@ -166,10 +218,12 @@ impl One {
         match answer.status {
             StatusCode::OK => {
                 let own = [keys.ed25519(), keys.ml_dsa_44()];
-                let shown =
+                let checkpoint =
                     verify_checkpoint_any(&answer.body, own, &AwsLc).map_err(OneError::Monitor)?;
-                self.last = shown.size;
-                Ok(Some(shown))
+                let note = Note::parse(&answer.body)
+                    .map_err(|error| OneError::Monitor(PolicyRefusal::Note(error)))?;
+                self.last = checkpoint.size;
+                Ok(Some(Shown { checkpoint, note }))
             }
             StatusCode::NOT_FOUND => Ok(None),
             _ => Err(refused(&answer)),

@@ -19,7 +19,7 @@ use crate::disk::{
 };
 use crate::reader::check_right_edge;
 use crate::wal::{WAL_FOLDER, WalFiles, scan};
-use crate::witness::Cosigners;
+use crate::witness::{ALARM_FILE, AlarmNotes, Cosigners};
 use crate::{
     CheckpointSigner, Damage, JournalError, Reader, SignError, Storage, WitnessSetupError,
 };
@@ -30,8 +30,8 @@ const QUEUE: usize = 16_384;
 impl Journal {
     /// Takes up the log in a directory, or makes an empty one: recovers what was durable, carries
     /// it into tiles and publishes it, then takes appends. Refuses a directory that another
-    /// process writes, a log of another origin or format, a damaged one, and one that ends before
-    /// what the signer signed or a witness cosigned. A signer that cannot be reached delays
+    /// process writes, a log of another origin or format, a damaged one, and one that does not hold
+    /// what its signer signed, also where a witness alone or an earlier alarm says so. A signer that cannot be reached delays
     /// checkpoints only.
     pub fn open(config: Config, signer: Arc<dyn CheckpointSigner>) -> Result<Self, JournalError> {
         config.check()?;
@@ -81,6 +81,7 @@ impl Journal {
         let mut store = Store::new(reader, signer, edge, Arc::clone(&wal));
         recovered.replay(&**storage, |entries| store.stage(entries))?;
         store.settle()?;
+        AlarmNotes::check_kept(store.reader(), next)?;
         if let Some(cosigners) = &mut cosigners {
             cosigners.check_start(store.reader(), next)?;
         }
@@ -96,7 +97,10 @@ impl Journal {
                 tracing::warn!(error, "no checkpoint was published yet, trying again");
                 None
             }
-            Err(StoreError::Alarm(alarm)) => return Err(JournalError::WitnessAhead(alarm)),
+            Err(StoreError::Alarm(alarm)) => {
+                let path = store.reader().dir().join(ALARM_FILE);
+                return Err(JournalError::Alarm { path, alarm });
+            }
             Err(StoreError::Withheld) => None,
         };
 

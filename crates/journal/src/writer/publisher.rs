@@ -7,7 +7,7 @@ use tokio::sync::{oneshot, watch};
 use super::ending::Ending;
 use super::pending::{Ended, Pending};
 use super::store::{Published, Store, StoreError};
-use crate::{RollbackAlarm, SignError};
+use crate::{LogAlarm, SignError};
 
 /// Why no checkpoint was published. The entries are durable all the same.
 #[derive(Debug, thiserror::Error)]
@@ -19,9 +19,9 @@ pub enum PublishError {
     /// again.
     #[error("the checkpoint is withheld: the witness quorum is not met")]
     Withheld,
-    /// A witness has cosigned more than there is. Nothing is signed any more.
+    /// This log's key signed what this log does not hold. Nothing is signed any more.
     #[error("nothing is signed any more")]
-    RolledBack(#[source] RollbackAlarm),
+    Alarm(#[source] LogAlarm),
     /// The journal was closed.
     #[error("the journal is closed")]
     Closed,
@@ -99,7 +99,7 @@ impl Publisher {
                 .end("this log contradicts what was signed before", &error)),
             Err(StoreError::Sign(error)) => Ok(Err(PublishError::Sign(error))),
             Err(StoreError::Withheld) => Ok(Err(PublishError::Withheld)),
-            Err(StoreError::Alarm(alarm)) => Ok(Err(PublishError::RolledBack(alarm))),
+            Err(StoreError::Alarm(alarm)) => Ok(Err(PublishError::Alarm(alarm))),
         }
     }
 

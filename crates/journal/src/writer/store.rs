@@ -4,8 +4,8 @@ use chancery_tlog::{Checkpoint, LogEdge, Note};
 
 use crate::disk::{Staged, TEMPORARY, replace, write_state};
 use crate::wal::WalFiles;
-use crate::witness::Cosigners;
-use crate::{CheckpointSigner, Damage, JournalError, Reader, RollbackAlarm, SignError};
+use crate::witness::{CosignError, Cosigners};
+use crate::{CheckpointSigner, Damage, JournalError, LogAlarm, Reader, SignError};
 
 /// A checkpoint that is visible and durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub(super) struct Store {
     wal: Arc<WalFiles>,
     cosigners: Option<Cosigners>,
     /// Once raised, nothing is signed any more.
-    alarm: Option<RollbackAlarm>,
+    alarm: Option<LogAlarm>,
 }
 
 /// Why a checkpoint could not be published.
@@ -45,8 +45,8 @@ pub(super) enum StoreError {
     Disk(JournalError),
     /// Too few witnesses cosigned.
     Withheld,
-    /// A witness has cosigned more than there is.
-    Alarm(RollbackAlarm),
+    /// This log's key signed what this log does not hold.
+    Alarm(LogAlarm),
 }
 
 impl From<JournalError> for StoreError {
@@ -187,9 +187,10 @@ impl Store {
         match cosigners.cosign(&self.reader, checkpoint, own, kept) {
             Ok(asked) if asked.is_witnessed || !cosigners.withhold() => Ok(asked.note),
             Ok(_) => Err(StoreError::Withheld),
-            Err(alarm) => {
-                let error = &alarm as &dyn std::error::Error;
-                tracing::error!(error, "nothing is signed any more");
+            Err(CosignError::Disk(error)) => Err(StoreError::Disk(error)),
+            Err(CosignError::Alarm(alarm)) => {
+                let (error, remedy) = (&alarm as &dyn std::error::Error, alarm.remedy());
+                tracing::error!(error, remedy, "nothing is signed any more");
                 self.alarm = Some(alarm.clone());
                 Err(StoreError::Alarm(alarm))
             }

@@ -1,8 +1,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use chancery_journal::{LogSource, Monitor, SourceError, WatchError, Watched};
-use chancery_tlog::{LogReason, TileKind, TilePath};
+use chancery_crypto::SigningKey;
+use chancery_journal::{
+    LogSource, Monitor, SourceError, Unwitnessed, WatchError, Watched, Witnesses,
+};
+use chancery_tlog::{
+    Checkpoint, LogReason, Note, NoteSignature, TileKind, TilePath, TimestampedSignature,
+    VerifierKey, cosigned_text,
+};
+use chancery_types::Algorithm;
 
 use super::logs::{Logs, Served, copy, serve};
 
@@ -116,11 +123,17 @@ async fn a_log_that_shrinks_or_forks_is_refused_again_and_again_and_its_checkpoi
     let watch = |dir: &Path| monitor(text(dir), &logs, &state);
     assert_eq!(said(&pass(&watch(&dir), false).await), []);
     let remembered = fs::read(&state).unwrap();
-    for (dir, code) in [
-        (earlier, "shrunk"),
-        (logs.forge("same-size", 600, 590), "forked"),
-        (logs.forge("longer", 900, 300), "forked"),
-        (logs.forge("shorter", 10, 0), "shrunk"),
+    // Each proof has a file of its own, whose content nobody changes again.
+    for (dir, code, file) in [
+        (earlier.clone(), "shrunk", "state.refused"),
+        (
+            logs.forge("same-size", 600, 590),
+            "forked",
+            "state.refused.2",
+        ),
+        (logs.forge("longer", 900, 300), "forked", "state.refused.3"),
+        (logs.forge("shorter", 10, 0), "shrunk", "state.refused.4"),
+        (earlier, "shrunk", "state.refused"),
     ] {
         for whole in [false, true, false] {
             let watched = pass(&watch(&dir), whole).await;
@@ -132,13 +145,14 @@ async fn a_log_that_shrinks_or_forks_is_refused_again_and_again_and_its_checkpoi
             );
             assert_eq!(fs::read(&state).unwrap(), remembered);
             let kept = watched.kept.unwrap();
-            assert_eq!(kept, logs.path("state.refused"));
+            assert_eq!(kept, logs.path(file));
             assert_eq!(
                 fs::read(kept).unwrap(),
                 fs::read(dir.join("checkpoint")).unwrap()
             );
         }
     }
+    assert!(!logs.path("state.refused.5").exists());
     // The log itself goes on.
     logs.grow("log", 601).await;
     assert_eq!(said(&pass(&watch(&dir), true).await), []);
@@ -203,6 +217,95 @@ async fn a_checkpoint_that_is_not_the_logs_is_refused() {
     fs::write(&path, cosigned).unwrap();
     let watched = pass(&monitor(text(&dir), &logs, &state), false).await;
     assert_eq!(said(&watched), [], "lines of others are theirs");
+}
+
+/// A log, and a witness whose lines are put under its checkpoint by hand.
+struct Cosigned {
+    logs: Logs,
+    dir: PathBuf,
+    key: SigningKey,
+    verifier: VerifierKey,
+}
+
+impl Cosigned {
+    async fn new() -> Self {
+        let logs = Logs::new();
+        let key = SigningKey::generate(Algorithm::Ed25519).unwrap();
+        let name = "witness.example/w1".parse().unwrap();
+        let verifier = VerifierKey::cosignature(name, &key.public().to_public_bytes()).unwrap();
+        let dir = logs.grow("log", 5).await;
+        Self {
+            logs,
+            dir,
+            key,
+            verifier,
+        }
+    }
+
+    fn watch(&self, unwitnessed: Unwitnessed, state: &Path) -> Monitor {
+        let policy = format!("witness W {}\nquorum W\n", self.verifier);
+        let mut witnesses = Witnesses::new(policy.parse().unwrap(), self.logs.keys());
+        witnesses.unwitnessed = unwitnessed;
+        monitor(text(&self.dir), &self.logs, state).witnessed_by(Some(witnesses))
+    }
+
+    /// Puts the witness's line over a checkpoint of this log under the one that is visible.
+    fn put_line_over(&self, checkpoint: &Checkpoint) {
+        let path = self.dir.join("checkpoint");
+        let text = cosigned_text(1_800_000_000, &checkpoint.to_string()).unwrap();
+        let signature = self.key.sign(&text).unwrap();
+        let body = TimestampedSignature::ed25519(1_800_000_000, signature).unwrap();
+        let name = self.verifier.name().clone();
+        let line = NoteSignature::new(name, self.verifier.key_id(), body.to_bytes());
+        let own = Note::parse(&fs::read(&path).unwrap()).unwrap();
+        let note = own.of_log_alone().unwrap().with(&[line]).unwrap();
+        fs::write(path, note.to_string()).unwrap();
+    }
+
+    fn visible(&self) -> Checkpoint {
+        let note = Note::parse(&fs::read(self.dir.join("checkpoint")).unwrap());
+        note.unwrap().text().parse().unwrap()
+    }
+}
+
+#[tokio::test]
+async fn the_quorum_is_judged_as_the_witnesses_rule_says() {
+    let log = Cosigned::new().await;
+    let (published, withheld) = (log.logs.path("published"), log.logs.path("withheld"));
+    let watched = pass(&log.watch(Unwitnessed::Publish, &published), false).await;
+    assert_eq!(said(&watched), []);
+    assert!(!watched.cosigned.unwrap().is_met());
+    let watched = pass(&log.watch(Unwitnessed::Withhold, &withheld), false).await;
+    assert_eq!(said(&watched), [("checkpoint".to_owned(), "unwitnessed")]);
+    assert!(!withheld.exists(), "it is not remembered");
+    log.put_line_over(&log.visible());
+    for (rule, state) in [
+        (Unwitnessed::Publish, &published),
+        (Unwitnessed::Withhold, &withheld),
+    ] {
+        let watched = pass(&log.watch(rule, state), true).await;
+        assert_eq!(said(&watched), []);
+        assert!(watched.cosigned.unwrap().is_met());
+    }
+    assert!(withheld.exists());
+    // A line of this witness over something else refuses the checkpoint, whatever the rule.
+    let mut other = log.visible();
+    other.size = 4;
+    log.put_line_over(&other);
+    for (rule, state) in [
+        (Unwitnessed::Publish, &published),
+        (Unwitnessed::Withhold, &withheld),
+    ] {
+        let watched = pass(&log.watch(rule, state), false).await;
+        assert_eq!(
+            said(&watched),
+            [("checkpoint".to_owned(), "cosignature_wrong")]
+        );
+        assert!(watched.cosigned.is_none());
+    }
+    // Whom nobody asked for is a stranger.
+    let watched = pass(&monitor(text(&log.dir), &log.logs, &published), false).await;
+    assert_eq!((said(&watched), watched.cosigned), (vec![], None));
 }
 
 #[tokio::test]

@@ -1,21 +1,23 @@
 //! C1 to C5: what a log does with what its witnesses answer.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use chancery_crypto::AwsLc;
 use chancery_journal::{
-    AcknowledgeError, Acknowledgement, CheckpointSigner as _, JournalError, PublishError,
-    Unwitnessed, Witness, WitnessSetupError,
+    AcknowledgeError, Acknowledgement, CheckpointSigner as _, Journal, JournalError, LogAlarm,
+    PublishError, Unwitnessed, Witness, WitnessSetupError,
 };
 use chancery_tlog::{
-    AddCheckpoint, LogPolicy, MAX_PROOF_HASHES, NoteSignature, verify_checkpoint_cosigned,
-    verify_checkpoint_exact,
+    AddCheckpoint, LogPolicy, MAX_NOTE_SIGNATURES, MAX_PROOF_HASHES, Note, NoteSignature,
+    verify_checkpoint_cosigned, verify_checkpoint_exact,
 };
+use serde_json::Value;
 
 use crate::scripted::{Reply, Request, Scripted, conflict, text};
-use crate::world::{Place, Served, fill, now, policy, witness};
+use crate::world::{Place, Served, fill, forged, now, policy, witness};
 
 /// A real witness, its answers made by hand.
 struct Hand {
@@ -160,40 +162,308 @@ fn c2_a_second_conflict_is_not_followed() {
     assert_eq!(scripted.adds().len(), before + 2);
 }
 
+/// A witness that answers what it is told, to the log and to monitors, and else like its hand.
+#[derive(Clone, Default)]
+struct Told {
+    add: Arc<Mutex<Option<Reply>>>,
+    shows: Arc<Mutex<Option<Reply>>>,
+}
+
+impl Told {
+    fn scripted(&self, hand: &Hand) -> Scripted {
+        let told = self.clone();
+        hand.scripted(move |request| match request.is_add() {
+            true => told.add.lock().unwrap().clone(),
+            false => told.shows.lock().unwrap().clone(),
+        })
+    }
+
+    fn add(&self, reply: Option<Reply>) {
+        *self.add.lock().unwrap() = reply;
+    }
+
+    fn shows(&self, reply: Option<Reply>) {
+        *self.shows.lock().unwrap() = reply;
+    }
+}
+
+fn alarm_file(place: &Place) -> std::path::PathBuf {
+    place.log().join("alarm")
+}
+
 #[test]
-fn c2_a_size_above_ours_is_an_alarm_and_nothing_is_signed_any_more() {
-    let place = Place::new();
-    let hand = Hand::new(&place);
-    let ahead = Arc::new(AtomicBool::new(false));
-    let told = Arc::clone(&ahead);
-    let scripted = hand.scripted(move |request| {
-        let alarm = request.is_add() && told.load(Ordering::SeqCst);
-        alarm.then(|| conflict("21\n"))
-    });
+fn c2_a_size_above_ours_that_nobody_signed_is_no_alarm() {
+    let (place, other) = (Place::new(), Place::new());
+    let (hand, told) = (Hand::new(&place), Told::default());
+    let scripted = told.scripted(&hand);
     let journal = place.open(&hand.policy(&scripted));
     fill(&journal, 7);
+    let seven = journal.publish_blocking().unwrap();
+    assert!(seven.is_witnessed);
+    let unsigned = forged(&place, 9_999);
+    let wrong = Note::new(
+        &unsigned.text().replace("9999", "21"),
+        unsigned.signatures().to_vec(),
+    );
+    for shown in [
+        text(404, "never cosigned\n"),
+        text(500, ""),
+        text(200, ""),
+        text(200, "21\n"),
+        text(200, forged(&other, 21).to_string()),
+        text(200, wrong.unwrap().to_string()),
+        text(200, seven.note.clone()),
+        text(200, seven.cosigned.clone()),
+    ] {
+        for answer in [conflict("9999\n"), text(422, "another log\n")] {
+            told.add(Some(answer.clone()));
+            told.shows(Some(shown.clone()));
+            fill(&journal, 1);
+            let published = journal.publish_blocking().unwrap();
+            assert!(!published.is_witnessed, "{answer:?} {shown:?}");
+            assert_eq!(published.checkpoint.size, journal.size());
+            assert!(!alarm_file(&place).exists());
+        }
+    }
+    // It is a witness that does not cosign, until it does.
+    told.add(None);
     assert!(journal.publish_blocking().unwrap().is_witnessed);
-    let before = place.visible();
-    ahead.store(true, Ordering::SeqCst);
-    fill(&journal, 13);
+    drop(journal);
+    told.shows(None);
+    assert!(place.open_withholding(&hand.policy(&scripted)).is_ok());
+}
+
+#[test]
+fn c2_what_a_witness_says_alone_withholds_and_does_not_stop() {
+    let place = Place::new();
+    let (hand, told) = (Hand::new(&place), Told::default());
+    let scripted = told.scripted(&hand);
+    let journal = place.open_withholding(&hand.policy(&scripted)).unwrap();
+    told.add(Some(conflict("21\n")));
+    fill(&journal, 7);
     let refusal = journal.publish_blocking().unwrap_err();
-    let PublishError::RolledBack(alarm) = refusal else {
-        panic!("{refusal}");
-    };
-    assert_eq!((alarm.recorded, alarm.size), (21, 20));
-    assert!(alarm.to_string().contains("W has cosigned 21"), "{alarm}");
-    // The witness takes it back; nothing is signed all the same, and nothing new is shown.
-    ahead.store(false, Ordering::SeqCst);
-    let signed = place.signer.last_signed().unwrap();
+    assert!(matches!(refusal, PublishError::Withheld), "{refusal}");
+    told.add(None);
+    assert!(journal.publish_blocking().unwrap().is_witnessed);
+}
+
+/// Nothing is signed after this alarm: not now, not after the witness took it back, not after a
+/// restart, with it or without it.
+fn assert_stopped(place: &Place, told: &Told, policy: &str, journal: Journal, alarm: &LogAlarm) {
+    let (visible, signed) = (place.visible(), place.signer.last_signed().unwrap());
+    told.add(None);
+    told.shows(None);
+    let size = journal.size();
     fill(&journal, 10);
-    for _ in 0..3 {
+    for _ in 0..2 {
         let refusal = journal.publish_blocking().unwrap_err();
-        assert!(matches!(refusal, PublishError::RolledBack(_)));
+        assert!(matches!(refusal, PublishError::Alarm(again) if again == *alarm));
+    }
+    // What was appended is durable.
+    assert_eq!(journal.size(), size + 10);
+    drop(journal);
+    for witnesses in [None, Some(place.witnesses(policy))] {
+        let refusal = place.try_open(witnesses).map(drop).unwrap_err();
+        let said = refusal.to_string();
+        let JournalError::Alarm { path, alarm: again } = refusal else {
+            panic!("{said}");
+        };
+        assert_eq!((path, again.code()), (alarm_file(place), alarm.code()));
+        assert!(
+            said.contains(alarm.code()) && said.contains(alarm.remedy()),
+            "{said}"
+        );
     }
     assert_eq!(place.signer.last_signed().unwrap(), signed);
-    assert_eq!(place.visible(), before);
-    // What was appended is durable.
-    assert_eq!(journal.size(), 30);
+    assert_eq!(place.visible(), visible);
+    let file = std::fs::metadata(alarm_file(place)).unwrap();
+    assert_eq!(file.permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn c2_a_larger_checkpoint_of_our_key_is_an_alarm_and_nothing_is_signed_any_more() {
+    let place = Place::new();
+    let (hand, told) = (Hand::new(&place), Told::default());
+    let scripted = told.scripted(&hand);
+    let policy = hand.policy(&scripted);
+    let journal = place.open(&policy);
+    fill(&journal, 20);
+    let shown = forged(&place, 47);
+    told.add(Some(conflict("47\n")));
+    told.shows(Some(text(200, shown.to_string())));
+    let refusal = journal.publish_blocking().unwrap_err();
+    let PublishError::Alarm(alarm) = refusal else {
+        panic!("{refusal}");
+    };
+    let expected = LogAlarm::RolledBack {
+        shown_by: "witness W".to_owned(),
+        recorded: 47,
+        size: 20,
+    };
+    assert_eq!(alarm, expected);
+    let kept: Value = serde_json::from_slice(&std::fs::read(alarm_file(&place)).unwrap()).unwrap();
+    assert_eq!(kept["shown"], shown.to_string());
+    assert!(kept["own"].as_str().unwrap().contains("\n20\n"));
+    assert_stopped(&place, &told, &policy, journal, &alarm);
+}
+
+#[test]
+fn c2_a_fork_that_is_seen_while_the_log_runs_is_an_alarm() {
+    for size in [1, 19, 20] {
+        for answer in [conflict("21\n"), text(422, "another log\n")] {
+            let place = Place::new();
+            let (hand, told) = (Hand::new(&place), Told::default());
+            let scripted = told.scripted(&hand);
+            let policy = hand.policy(&scripted);
+            let journal = place.open(&policy);
+            fill(&journal, 20);
+            let shown = forged(&place, size);
+            told.add(Some(answer));
+            told.shows(Some(text(200, shown.to_string())));
+            let refusal = journal.publish_blocking().unwrap_err();
+            let PublishError::Alarm(alarm) = refusal else {
+                panic!("{refusal}");
+            };
+            let expected = LogAlarm::Forked {
+                shown_by: "witness W".to_owned(),
+                recorded: size,
+            };
+            assert_eq!(alarm, expected);
+            let kept = std::fs::read(alarm_file(&place)).unwrap();
+            let kept: Value = serde_json::from_slice(&kept).unwrap();
+            assert_eq!(kept["shown"], shown.to_string());
+            assert!(kept["own"].as_str().unwrap().contains("\n20\n"));
+            assert_stopped(&place, &told, &policy, journal, &alarm);
+        }
+    }
+}
+
+/// A machine that was set back while its witness was away signs on, and is stopped by the witness
+/// that is back: by a real one, which refuses and shows what it cosigned.
+#[test]
+fn c2_a_log_that_went_another_way_while_its_witness_was_away_is_stopped_when_it_is_back() {
+    for count in [3, 20, 40] {
+        let place = Place::new();
+        let hand = Hand::new(&place);
+        let there = Arc::new(AtomicBool::new(true));
+        let (answers, shows) = (Arc::clone(&there), Arc::clone(&hand.witness));
+        let scripted = hand.scripted(move |request| {
+            if !answers.load(Ordering::SeqCst) {
+                return Some(text(503, "away"));
+            }
+            let folder = request
+                .path
+                .strip_prefix('/')?
+                .strip_suffix("/checkpoint")?;
+            Some(
+                shows
+                    .latest(folder)
+                    .map_or_else(|| text(404, ""), |note| text(200, note)),
+            )
+        });
+        let policy = hand.policy(&scripted);
+        let journal = place.open(&policy);
+        fill(&journal, 20);
+        assert!(journal.publish_blocking().unwrap().is_witnessed);
+        drop(journal);
+        let place = Place::with_keys_of(place);
+        there.store(false, Ordering::SeqCst);
+        let journal = place.open(&policy);
+        for number in 0..count {
+            journal.append_blocking(vec![number]).unwrap();
+        }
+        assert!(!journal.publish_blocking().unwrap().is_witnessed);
+        there.store(true, Ordering::SeqCst);
+        let refusal = journal.publish_blocking().unwrap_err();
+        let PublishError::Alarm(alarm) = refusal else {
+            panic!("{refusal}");
+        };
+        let code = if count < 20 {
+            "log_rolled_back"
+        } else {
+            "log_forked"
+        };
+        assert_eq!(alarm.code(), code);
+        drop(journal);
+        there.store(false, Ordering::SeqCst);
+        assert!(place.try_open(Some(place.witnesses(&policy))).is_err());
+    }
+}
+
+/// Eighteen witnesses with two keys each, nine at an address.
+struct Crowd {
+    hands: Vec<Hand>,
+    _scripted: Vec<Scripted>,
+    /// `witness` lines, called W0 to W35.
+    lines: String,
+}
+
+impl Crowd {
+    fn new(place: &Place) -> Self {
+        let hands: Vec<Hand> = (0..18).map(|_| Hand::new(place)).collect();
+        let (mut scripted, mut lines) = (Vec::new(), String::new());
+        for nine in hands.chunks(9) {
+            let witnesses: Vec<_> = nine.iter().map(|hand| Arc::clone(&hand.witness)).collect();
+            let served = Scripted::start(move |request| {
+                let cosigned = witnesses
+                    .iter()
+                    .map(|witness| Hand::answer(witness, request));
+                let mut all = String::new();
+                for answer in cosigned {
+                    match answer {
+                        Some((200, _, lines)) => all += &lines,
+                        other => return other,
+                    }
+                }
+                text(200, all)
+            });
+            for key in nine.iter().flat_map(|hand| hand.witness.keys().verifiers()) {
+                let number = lines.lines().count();
+                lines += &format!("witness W{number} {key} http://{}\n", served.address);
+            }
+            scripted.push(served);
+        }
+        Self {
+            hands,
+            _scripted: scripted,
+            lines,
+        }
+    }
+}
+
+#[test]
+fn c4_of_more_cosignatures_than_a_note_takes_the_quorum_s_are_kept() {
+    let place = Place::new();
+    let crowd = Crowd::new(&place);
+    assert_eq!(crowd.hands.len(), 18);
+    let names = |numbers: std::ops::Range<usize>| {
+        let names = numbers.map(|number| format!(" W{number}"));
+        names.collect::<String>()
+    };
+    for (quorum, size) in [
+        ("group g all W34 W35\nquorum g\n".to_owned(), 7),
+        (format!("group g 30{}\nquorum g\n", names(0..36)), 8),
+        (format!("group g all{}\nquorum g\n", names(6..36)), 9),
+    ] {
+        let policy = format!("{}{quorum}", crowd.lines);
+        let mut witnesses = place.witnesses(&policy);
+        witnesses.unwitnessed = Unwitnessed::Withhold;
+        witnesses.patience = Duration::from_secs(60);
+        let journal = place.try_open(Some(witnesses)).unwrap();
+        fill(&journal, size - journal.size());
+        let published = journal.publish_blocking().unwrap();
+        assert!(published.is_witnessed, "{quorum}");
+        assert_eq!(lines_of(&published.cosigned), MAX_NOTE_SIGNATURES);
+        let (policy, note) = (policy.parse().unwrap(), published.cosigned.as_bytes());
+        let keys = place.signer.keys();
+        let verified = verify_checkpoint_cosigned(note, keys, Some(&policy), &AwsLc);
+        assert!(verified.unwrap().1.is_met());
+    }
+    let many = format!("{}group g all{}\nquorum g\n", crowd.lines, names(5..36));
+    assert!(matches!(
+        place.try_open(Some(place.witnesses(&many))).map(drop),
+        Err(JournalError::Witnesses(WitnessSetupError::TooMany(31)))
+    ));
 }
 
 #[test]

@@ -3,17 +3,16 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use chancery_crypto::{AwsLc, SigningKey, read_private_file};
+use chancery_crypto::AwsLc;
 use chancery_journal::{
     CheckpointSigner as _, JournalError, Refusal, Witness, WitnessError, WitnessKeyError,
 };
 use chancery_tlog::{
-    AddCheckpoint, Checkpoint, CosignatureLines, LogPolicy, MAX_ADD_CHECKPOINT_BYTES, Note,
-    NoteSignature, TreeHash, monitor_folder,
+    AddCheckpoint, CosignatureLines, LogPolicy, MAX_ADD_CHECKPOINT_BYTES, Note, NoteSignature,
+    TreeHash, monitor_folder,
 };
-use chancery_types::Algorithm;
 
-use crate::world::{Answer, Http, ORIGIN, Place, Served, fill, now, origin, witness};
+use crate::world::{Answer, Http, ORIGIN, Place, Served, fill, forged, now, origin, witness};
 
 /// A log of 20 entries that was published at 7 and at 20, and a witness of it.
 struct Field {
@@ -86,21 +85,8 @@ fn body(old: u64, proof: &[TreeHash], note: &Note) -> String {
         .to_string()
 }
 
-/// Another tree of that size under the log's name, signed with its key past any ratchet: what
-/// whoever stole the key file can do.
 fn fork(field: &Field, size: u64) -> Note {
-    let text = Checkpoint {
-        origin: origin(),
-        size,
-        root: TreeHash::node(&TreeHash::empty(), &TreeHash::empty()),
-    }
-    .to_string();
-    let path = field.place.folder.path().join("signer/ed25519.pk8");
-    let key = SigningKey::from_pkcs8(Algorithm::Ed25519, read_private_file(&path).unwrap());
-    let signature = key.unwrap().sign(text.as_bytes()).unwrap();
-    let known = field.place.known()[0].clone();
-    let line = NoteSignature::new(known.name().clone(), known.key_id(), signature);
-    Note::new(&text, vec![line]).unwrap()
+    forged(&field.place, size)
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! C6: a log that was rolled back is found out before it signs.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use chancery_journal::{CheckpointSigner as _, Journal, JournalError, LocalSigner};
+use chancery_journal::{CheckpointSigner as _, Journal, JournalError, LocalSigner, LogAlarm};
 
 use crate::scripted::{Reply, Scripted, text};
 use crate::world::{Place, Served, fill, origin, witness};
@@ -77,7 +78,10 @@ impl RolledBack {
 
 fn ahead(refused: Result<Journal, JournalError>) -> (u64, u64) {
     match refused.map(drop) {
-        Err(JournalError::WitnessAhead(alarm)) => (alarm.recorded, alarm.size),
+        Err(JournalError::Alarm {
+            alarm: LogAlarm::RolledBack { recorded, size, .. },
+            ..
+        }) => (recorded, size),
         other => panic!("{other:?}"),
     }
 }
@@ -92,8 +96,74 @@ fn c6_a_snapshot_of_the_whole_machine_is_refused() {
     assert_eq!(ahead(refused), (20, 7));
     assert_eq!(ahead(place.open_withholding(&policy)), (20, 7));
     assert_eq!(place.signer.last_signed().unwrap(), signed);
-    // Without the witness nobody notices.
+    // Once seen it is remembered, whether the witness is asked again or not.
+    assert_eq!(ahead(place.try_open(None)), (20, 7));
+    drop(served);
+    assert_eq!(ahead(place.open_withholding(&policy)), (20, 7));
+    assert_eq!(place.signer.last_signed().unwrap(), signed);
+}
+
+#[test]
+fn c6_a_snapshot_of_the_whole_machine_goes_unseen_without_the_witness() {
+    let (place, _served, _folder) = RolledBack::new().restored();
     assert!(place.try_open(None).is_ok());
+    assert!(!alarm_file(&place).exists());
+}
+
+fn alarm_file(place: &Place) -> std::path::PathBuf {
+    place.log().join("alarm")
+}
+
+#[test]
+fn c6_an_alarm_is_over_when_the_latest_copy_is_back() {
+    let rolled_back = RolledBack::new();
+    let folder = tempfile::tempdir().unwrap();
+    copy(rolled_back.place.folder.path(), folder.path());
+    let (place, served, _folder) = rolled_back.restored();
+    let policy = served.policy();
+    assert_eq!(ahead(place.open_withholding(&policy)), (20, 7));
+    let mode = std::fs::metadata(alarm_file(&place)).unwrap();
+    assert_eq!(mode.permissions().mode() & 0o777, 0o600);
+    // The latest copy is laid over what is there: the file stays, and what it shows is there.
+    let Place {
+        folder: current,
+        signer,
+    } = place;
+    drop(signer);
+    copy(folder.path(), current.path());
+    let signer = LocalSigner::open_or_create(&current.path().join("signer"), &origin());
+    let place = Place {
+        folder: current,
+        signer: Arc::new(signer.unwrap()),
+    };
+    assert!(alarm_file(&place).exists());
+    let journal = place.open_withholding(&policy).unwrap();
+    fill(&journal, 1);
+    assert!(journal.publish_blocking().unwrap().is_witnessed);
+    assert!(!alarm_file(&place).exists());
+}
+
+#[test]
+fn c6_an_alarm_that_cannot_be_read_is_no_alarm_that_is_over() {
+    let (place, served, _folder) = RolledBack::new().restored();
+    assert_eq!(ahead(place.open_withholding(&served.policy())), (20, 7));
+    let good = std::fs::read_to_string(alarm_file(&place)).unwrap();
+    for bad in [
+        String::new(),
+        "{}".to_owned(),
+        good.replace("log-alarm/v1", "log-alarm/v2"),
+        good.replacen("td.example", "", 1)
+            .replace("\\n20\\n", "\\n020\\n"),
+        good.replacen("\"shown\"", "\"hidden\"", 1),
+    ] {
+        assert_ne!(bad, good);
+        std::fs::write(alarm_file(&place), bad).unwrap();
+        let refused = place.try_open(None).map(drop);
+        assert!(
+            matches!(&refused, Err(JournalError::Damaged { path, .. }) if *path == alarm_file(&place)),
+            "{refused:?}"
+        );
+    }
 }
 
 #[test]
@@ -107,11 +177,17 @@ fn c6_a_log_that_went_another_way_to_the_same_size_is_refused() {
     drop(journal);
     let refused = place.try_open(Some(place.witnesses(&served.policy())));
     match refused.map(drop) {
-        Err(JournalError::WitnessFork { witness, size }) => {
-            assert_eq!((witness.as_str(), size), ("W", 20));
+        Err(JournalError::Alarm { path, alarm }) => {
+            let shown_by = "witness W".to_owned();
+            let recorded = 20;
+            assert_eq!(alarm, LogAlarm::Forked { shown_by, recorded });
+            // Both notes are kept: what this log signed of 20 entries, and what the witness shows.
+            let kept = std::fs::read_to_string(path).unwrap();
+            assert_eq!(kept.matches("\\n20\\n").count(), 2, "{kept}");
         }
         other => panic!("{other:?}"),
     }
+    assert!(place.try_open(None).is_err(), "across restarts too");
 }
 
 #[test]
@@ -126,7 +202,10 @@ fn c6_a_log_that_went_another_way_and_further_is_refused() {
     let refused = place.try_open(Some(place.witnesses(&served.policy())));
     assert!(matches!(
         refused.map(drop),
-        Err(JournalError::WitnessFork { size: 20, .. })
+        Err(JournalError::Alarm {
+            alarm: LogAlarm::Forked { recorded: 20, .. },
+            ..
+        })
     ));
 }
 

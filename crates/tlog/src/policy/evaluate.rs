@@ -212,7 +212,7 @@ pub(crate) fn verify_log_line(
 /// Verifies a checkpoint and says which witnesses of `policy` cosigned it. The note begins with the
 /// log's own two lines in their order and holds no other line of the log's name; what follows are
 /// lines of others: those of the policy's witnesses must verify, those of unknown keys are
-/// ignored. Without a policy no line follows, as with [`crate::verify_checkpoint_exact`].
+/// ignored (C2SP signed-note), which all of them are without a policy: nobody then cosigned it.
 pub fn verify_checkpoint_cosigned(
     note: &[u8],
     keys: &LogKeys,
@@ -221,12 +221,9 @@ pub fn verify_checkpoint_cosigned(
 ) -> Result<(VerifiedCheckpoint, Cosigned), CosignedError> {
     let note =
         Note::parse(note).map_err(|error| CosignedError::Log(CheckpointError::Note(error)))?;
-    let own = match policy {
-        None => note.clone(),
-        Some(_) => note
-            .of_log_alone()
-            .map_err(|_| CosignedError::Log(CheckpointError::NotExact))?,
-    };
+    let own = note
+        .of_log_alone()
+        .map_err(|_| CosignedError::Log(CheckpointError::NotExact))?;
     let count = own.signatures().len();
     if note.signatures().get(..count) != Some(own.signatures()) {
         return Err(CosignedError::Log(CheckpointError::NotExact));

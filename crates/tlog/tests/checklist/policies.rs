@@ -106,3 +106,45 @@ fn v7_policies_are_bounded() {
     let error = chain(65).parse::<LogPolicy>().unwrap_err();
     assert_eq!(error.source, PolicyProblem::TooMany("group"));
 }
+
+#[test]
+fn v7_a_smallest_quorum_is_one_and_no_smaller_set_is() {
+    let line = |name: &str, seed: u8| {
+        let key = VerifierKey::cosignature("w".parse().unwrap(), &[seed; 32]).unwrap();
+        format!("witness {name} {key}\n")
+    };
+    let six: String = (0..6).map(|n| line(&format!("w{n}"), 9 + n)).collect();
+    let mut judged = 0;
+    for rest in [
+        "quorum none\n",
+        "quorum w3\n",
+        "group g any w0 w1 w2 w3 w4 w5\nquorum g\n",
+        "group g all w0 w1 w2 w3 w4 w5\nquorum g\n",
+        "group g 3 w5 w4 w3 w2 w1 w0\nquorum g\n",
+        "group a all w0 w1 w2\ngroup b 2 w3 w4\ngroup g any a b w5\nquorum g\n",
+        "group a 2 w0 w1 w2\ngroup b any w3 w4\ngroup g all a b\nquorum g\n",
+        "group a all w0 w1\ngroup b all a w2\ngroup g 2 b w3 w4\nquorum g\n",
+    ] {
+        let policy: LogPolicy = format!("{six}{rest}").parse().unwrap();
+        let in_set = |set: u32, place: usize| set >> place & 1 == 1;
+        for there in 0..64_u32 {
+            let met = |set: u32| policy.is_met(|place| in_set(set, place));
+            let least = (0..64_u32)
+                .filter(|set| set & !there == 0 && met(*set))
+                .map(u32::count_ones)
+                .min();
+            let found = policy.smallest_quorum(|place| in_set(there, place));
+            assert_eq!(
+                found.as_ref().map(|set| set.len() as u32),
+                least,
+                "{rest} {there}"
+            );
+            if let Some(found) = found {
+                let set = found.iter().fold(0, |set, place| set | 1 << place);
+                assert!(met(set) && set & !there == 0, "{rest} {there}");
+                judged += 1;
+            }
+        }
+    }
+    assert!(judged > 200);
+}

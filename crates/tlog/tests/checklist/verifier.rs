@@ -169,9 +169,16 @@ fn v2_a_cosigned_note_begins_with_the_log_s_own_lines() {
     assert_eq!(cosigned.by(), [(0, TIME)]);
     let (_, cosigned) = verify(&own, None).unwrap();
     assert!(!cosigned.is_met());
+    // Without a policy every line of others is a stranger's, and nobody has cosigned.
+    let (verified, cosigned) = verify(&[own[0].clone(), own[1].clone(), a.clone()], None).unwrap();
+    assert_eq!(verified.size(), 7);
+    assert!(!cosigned.is_met() && cosigned.by().is_empty());
     let namesake = NoteSignature::new(ORIGIN.parse().unwrap(), [1; 4], vec![0; 64]);
     for (lines, policy) in [
-        (vec![own[0].clone(), own[1].clone(), a.clone()], None),
+        (vec![a.clone(), own[0].clone(), own[1].clone()], None),
+        (vec![own[0].clone(), a.clone(), own[1].clone()], None),
+        (vec![own[0].clone(), a.clone()], None),
+        (vec![own[1].clone(), own[0].clone()], None),
         (vec![own[1].clone(), own[0].clone()], policy),
         (vec![a.clone(), own[0].clone(), own[1].clone()], policy),
         (vec![own[0].clone(), a.clone(), own[1].clone()], policy),

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 use chancery_evidence::log::log_keys;
+use chancery_gateway::witnesses;
 use chancery_identity::trust::VerifiedTrust;
+use chancery_journal::Witnesses;
 use chancery_tlog::{LogKeys, Origin, SignatureKind, VerifierKey};
 use serde::Serialize;
 
@@ -18,11 +20,30 @@ pub(super) fn trusted(file: &Path, origin: &Origin) -> anyhow::Result<LogKeys> {
     named(&read_trust(file)?, file, origin)
 }
 
-/// The keys that were given for a log.
-pub(super) fn given(args: &KeyArgs, origin: &Origin) -> anyhow::Result<LogKeys> {
-    if let Some(file) = &args.trust {
-        return trusted(file, origin);
-    }
+/// Whose word is taken for a log.
+pub(super) struct Believed {
+    /// Its keys.
+    pub(super) keys: LogKeys,
+    /// Its witnesses, where a trust document names some.
+    pub(super) witnesses: Option<Witnesses>,
+}
+
+/// What was given for a log.
+pub(super) fn given(args: &KeyArgs, origin: &Origin) -> anyhow::Result<Believed> {
+    let Some(file) = &args.trust else {
+        let keys = bare(args, origin)?;
+        let witnesses = None;
+        return Ok(Believed { keys, witnesses });
+    };
+    let trust = read_trust(file)?;
+    Ok(Believed {
+        keys: named(&trust, file, origin)?,
+        witnesses: witnesses(&trust, origin.as_str())?,
+    })
+}
+
+/// Keys on the command line.
+fn bare(args: &KeyArgs, origin: &Origin) -> anyhow::Result<LogKeys> {
     let (mut ed25519, mut ml_dsa_44) = (None, None);
     for text in &args.vkeys {
         let key: VerifierKey = text.parse().with_context(|| format!("--vkey {text}"))?;

@@ -9,7 +9,7 @@ use chancery_journal::{LogSource, Monitor, SourceError, WatchError, Watched};
 use chancery_tlog::{Checkpoint, LogReason, Note, Origin, SeenLog, VerifiedCheckpoint};
 use serde::Serialize;
 
-use super::check::{Found, table};
+use super::check::{Found, Witnessed, table};
 use super::{Stop, keys};
 use crate::args::{Format, MonitorArgs};
 use crate::output;
@@ -29,6 +29,9 @@ struct Told {
     root: Option<String>,
     /// How many tiles and bundles were read.
     files: u64,
+    /// Only with a trust document that names witnesses.
+    #[serde(flatten)]
+    witnessed: Option<Witnessed>,
     findings: Vec<Found>,
     /// Where the signed checkpoint was kept that contradicts what was seen.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,12 +73,14 @@ async fn pass(format: Format, args: &MonitorArgs) -> anyhow::Result<bool> {
             reason: LogReason::CheckpointMissing.code(),
             text: format!("checkpoint: {} has no checkpoint of a log", args.place),
         };
-        return tell(format, &args.place, None, vec![found]);
+        return tell(format, &args.place, None, None, vec![found]);
     };
-    let keys = keys::given(&args.keys, &origin)?;
+    let believed = keys::given(&args.keys, &origin)?;
+    let policy = believed.witnesses.as_ref().map(|it| it.policy.clone());
     let bar = super::bar()?;
     let shown = bar.clone();
-    let watched = Monitor::new(source, keys, &args.state)
+    let watched = Monitor::new(source, believed.keys, &args.state)
+        .witnessed_by(believed.witnesses)
         .pass(args.whole, move |read, size| {
             shown.set_length(size);
             shown.set_position(read);
@@ -84,7 +89,9 @@ async fn pass(format: Format, args: &MonitorArgs) -> anyhow::Result<bool> {
     bar.finish_and_clear();
     let watched = watched?;
     let findings = watched.findings.iter().map(Found::from).collect();
-    tell(format, origin.as_str(), Some(&watched), findings)
+    let witnessed = policy.as_ref().zip(watched.cosigned.as_ref());
+    let witnessed = witnessed.map(|(policy, cosigned)| Witnessed::of(policy, cosigned));
+    tell(format, origin.as_str(), Some(&watched), witnessed, findings)
 }
 
 /// The log that is watched: the one that was named, that was seen, or that is served.
@@ -126,6 +133,7 @@ fn is_unreachable(error: &anyhow::Error) -> bool {
         Some(
             SourceError::Unreachable { .. }
                 | SourceError::Silent { .. }
+                | SourceError::Slow { .. }
                 | SourceError::Status { .. }
         )
     )
@@ -135,6 +143,7 @@ fn tell(
     format: Format,
     origin: &str,
     watched: Option<&Watched>,
+    witnessed: Option<Witnessed>,
     findings: Vec<Found>,
 ) -> anyhow::Result<bool> {
     let checkpoint = watched.and_then(|watched| watched.checkpoint.as_ref());
@@ -144,19 +153,22 @@ fn tell(
         size: checkpoint.map(VerifiedCheckpoint::size),
         root: checkpoint.map(|checkpoint| checkpoint.root().to_string()),
         files: watched.map_or(0, |watched| watched.files),
+        witnessed,
         findings,
         kept: watched.and_then(|watched| Some(watched.kept.as_ref()?.display().to_string())),
     };
     output::result(format, &told, || {
         let size = told.size.unwrap_or_default();
         let (before, files) = (told.before, told.files);
+        let witnessed = told.witnessed.as_ref().map(Witnessed::shown);
+        let witnessed = witnessed.unwrap_or_default();
         match told.findings.as_slice() {
             [] if size == before && files == 0 => {
-                format!("{origin}: {size} entries as before")
+                format!("{origin}: {size} entries as before{witnessed}")
             }
             [] => format!(
                 "{origin}: {size} entries, {before} of them seen before; {files} files read and \
-                 recomputed, nothing differs"
+                 recomputed, nothing differs{witnessed}"
             ),
             findings => table(findings),
         }

@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use chancery_audit::leaf_hash;
 use chancery_crypto::AwsLc;
-use chancery_journal::Reader;
+use chancery_journal::{Reader, Unwitnessed};
 use chancery_tlog::{Checkpoint, Note, TlogProof};
 use chancery_types::{Digest, Timestamp};
 use serde::Serialize;
 
+use super::check::Witnessed;
 use super::keys;
 use crate::args::{Format, VerifyProofArgs};
 use crate::output;
@@ -37,9 +38,13 @@ struct Verified {
     leaf: Digest,
     #[serde(skip_serializing_if = "Option::is_none")]
     signed: Option<String>,
+    /// Only with a trust document that names witnesses.
+    #[serde(flatten)]
+    witnessed: Option<Witnessed>,
 }
 
-/// Verifies a proof with the log's keys and nothing else.
+/// Verifies a proof with the log's keys, and the quorum of its witnesses where a trust document
+/// names some; without it a proof is refused where the document withholds such checkpoints.
 pub(super) fn verify(format: Format, args: &VerifyProofArgs) -> anyhow::Result<()> {
     let shown = || args.proof.display().to_string();
     let bytes = std::fs::read(&args.proof).with_context(shown)?;
@@ -48,9 +53,24 @@ pub(super) fn verify(format: Format, args: &VerifyProofArgs) -> anyhow::Result<(
     // Which log it says it is of; its keys then say whether that is so.
     let note = Note::parse(proof.checkpoint.as_bytes()).with_context(shown)?;
     let claimed: Checkpoint = note.text().parse().with_context(shown)?;
-    let keys = keys::given(&args.keys, &claimed.origin)?;
-    let verified = proof.verify(&entry, &keys, &AwsLc).with_context(shown)?;
+    let believed = keys::given(&args.keys, &claimed.origin)?;
+    let verified = proof.verify(&entry, &believed.keys, &AwsLc);
+    let verified = verified.with_context(shown)?;
     let checkpoint = verified.checkpoint();
+    let mut witnessed = None;
+    if let Some(witnesses) = &believed.witnesses {
+        let policy = &witnesses.policy;
+        let cosigned = policy
+            .cosigners(checkpoint.checkpoint(), &note, None, &AwsLc)
+            .with_context(shown)?;
+        ensure!(
+            cosigned.is_met() || witnesses.unwitnessed == Unwitnessed::Publish,
+            "{}: unwitnessed: the witness quorum of the trust document did not cosign its \
+             checkpoint; prove the entry again once it has",
+            shown()
+        );
+        witnessed = Some(Witnessed::of(policy, &cosigned));
+    }
     let verified = Verified {
         origin: checkpoint.origin().to_string(),
         index: verified.index(),
@@ -59,11 +79,20 @@ pub(super) fn verify(format: Format, args: &VerifyProofArgs) -> anyhow::Result<(
         signed: checkpoint
             .timestamp()
             .map(|seconds| Timestamp::from_seconds(seconds).to_string()),
+        witnessed,
     };
     output::result(format, &verified, || {
         format!(
-            "entry {} of {} is in {}, leaf {}",
-            verified.index, verified.size, verified.origin, verified.leaf
+            "entry {} of {} is in {}, leaf {}{}",
+            verified.index,
+            verified.size,
+            verified.origin,
+            verified.leaf,
+            verified
+                .witnessed
+                .as_ref()
+                .map(Witnessed::shown)
+                .unwrap_or_default()
         )
     })
 }
