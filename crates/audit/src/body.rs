@@ -19,6 +19,15 @@ pub enum Writer {
     Server,
     /// A gateway's.
     Gateway,
+    /// Either of them.
+    Either,
+}
+
+impl Writer {
+    /// Whether the log of `other` may hold what this one writes.
+    pub fn may_write_as(self, other: Self) -> bool {
+        self == Self::Either || self == other
+    }
 }
 
 /// The body of one type of entry.

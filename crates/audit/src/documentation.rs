@@ -21,6 +21,7 @@ pub fn markdown() -> String {
         let writer = match kind.writer {
             Writer::Server => "server",
             Writer::Gateway => "gateway",
+            Writer::Either => "server or the gateway, each in its own log",
         };
         // Writing to a String cannot fail.
         let _ = write!(

@@ -83,6 +83,7 @@ registry! {
     ConsentStanding,
     Erasure,
     ErasureDone,
+    LogSucceed,
 }
 
 impl Event {
@@ -114,7 +115,8 @@ impl Event {
             | Self::SnapshotAdopt(_)
             | Self::ConsentStanding(_)
             | Self::Erasure(_)
-            | Self::ErasureDone(_) => None,
+            | Self::ErasureDone(_)
+            | Self::LogSucceed(_) => None,
         }
     }
 
@@ -146,7 +148,8 @@ impl Event {
             | Self::SnapshotAdopt(_)
             | Self::ConsentStanding(_)
             | Self::Erasure(_)
-            | Self::ErasureDone(_) => None,
+            | Self::ErasureDone(_)
+            | Self::LogSucceed(_) => None,
         }
     }
 }

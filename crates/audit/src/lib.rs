@@ -26,8 +26,9 @@ pub use event::Event;
 pub use events::{
     ApprovalAnswer, ApprovalGrant, ApprovalRequest, CheckpointEnrol, ConsentStanding, Decision,
     DelegationEnrol, DelegationRoot, EpochRaise, Erasure, ErasureDone, IdentityEnd, IdentityIssue,
-    ManifestRegister, Outcome, PolicyPublish, RecordEnrol, RevocationAdd, RevocationLift,
-    SessionEnd, SessionJoin, SessionLeave, SessionOpen, SessionRefuse, SnapshotAdopt, TrustChange,
+    LogSucceed, ManifestRegister, Outcome, PolicyPublish, RecordEnrol, RevocationAdd,
+    RevocationLift, SessionEnd, SessionJoin, SessionLeave, SessionOpen, SessionRefuse,
+    SnapshotAdopt, TrustChange,
 };
 pub use export::{LoggedEntry, OCSF_VERSION, SEMANTIC_CONVENTIONS, ocsf, otlp};
 pub use instance_chain::{ChainError, InstanceChains, InstanceLink, LeafRef};

@@ -87,6 +87,8 @@ words! {
         Revoked = "revoked",
         /// Nobody was left in it.
         Abandoned = "abandoned",
+        /// A part of its log is missing: another log goes on from what is left.
+        Interrupted = "interrupted",
     }
 }
 

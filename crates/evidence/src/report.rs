@@ -137,6 +137,9 @@ pub enum NoteValue {
     UnknownOutcome,
     /// Something happened within the time that a withdrawal may take to be heard of.
     LateWithdrawal,
+    /// The log goes on from an older copy of another one, of which more was signed; or another one
+    /// goes on from it.
+    Succeeded,
     /// Not there any more, because whoever it was about was erased.
     Erased,
 }
@@ -154,6 +157,7 @@ impl NoteValue {
             Self::Continued => "continued",
             Self::UnknownOutcome => "unknown-outcome",
             Self::LateWithdrawal => "late-withdrawal",
+            Self::Succeeded => "succeeded",
             Self::Erased => "erased",
         }
     }

@@ -245,10 +245,10 @@ fn parts(config: GatewayConfig) -> Result<Parts, GatewayError> {
     let trust_domain: TrustDomain = domain.parse().map_err(|error| name(Box::new(error)))?;
     let spiffe_id = config.name.spiffe_id(&domain);
     let own: SpiffeId = spiffe_id.parse().map_err(|error| name(Box::new(error)))?;
-    let origin = config.name.log_origin(&domain);
-    if trust.current().gateway(&spiffe_id).is_none() {
-        return Err(GatewayError::NotAdmitted(spiffe_id));
-    }
+    let origin = match trust.current().gateway(&spiffe_id) {
+        Some(known) => known.origin.clone(),
+        None => return Err(GatewayError::NotAdmitted(spiffe_id)),
+    };
     let log_origin: chancery_tlog::Origin =
         origin.parse().map_err(|error| name(Box::new(error)))?;
     let label = origin.parse().map_err(|error| name(Box::new(error)))?;

@@ -55,16 +55,20 @@ impl Place {
         self.folder.path().join(name)
     }
 
+    fn copy(&self) -> Reader {
+        Reader::open(&self.path("copy")).unwrap()
+    }
+
     fn judge(&self, known: &[String]) -> Result<Succession, SuccessionError> {
-        let copy = Reader::open(&self.path("copy")).unwrap();
-        Succession::of_copy(&copy, &self.keys, known, &AwsLc)
+        Succession::of_copy(&self.copy(), &self.keys, known, &AwsLc)
     }
 
     fn succeed(&self, first: &str, name: &str) -> Result<Journal, SuccessionError> {
         let signer = signer(&self.path("new"), name);
         let config = config(&self.path("new/log"), name);
         let succession = self.judge(&self.notes).unwrap();
-        Journal::succeed(&succession, first.as_bytes().to_vec(), config, signer)
+        let (copy, entry) = (self.copy(), first.as_bytes().to_vec());
+        Journal::succeed(&succession, &copy, entry, config, signer)
     }
 }
 
@@ -99,22 +103,60 @@ fn goes_on_under_another_name_and_says_what_is_missing() {
     let place = Place::new();
     let succession = place.judge(&place.notes).unwrap();
     assert_eq!(succession.kept().size, 300);
-    assert_eq!(
-        Some(succession.note()),
-        place.notes.get(1).map(String::as_str)
-    );
+    let notes = [succession.note(), succession.known_note()].map(ToString::to_string);
+    assert_eq!(place.notes.get(1..), Some(&notes[..]));
     assert_eq!((succession.known().size, succession.missing()), (340, 40));
     for _ in 0..2 {
         // The second time it is there already.
         let journal = place.succeed("it succeeds", NEW).unwrap();
-        assert_eq!(journal.size(), 1);
-        assert_eq!(journal.read_entry(0).unwrap(), b"it succeeds");
-        assert_eq!(journal.published().unwrap().checkpoint.size, 1);
+        assert_eq!(journal.size(), 301);
+        assert_eq!(journal.read_entry(299).unwrap(), b"entry 299");
+        assert_eq!(journal.read_entry(300).unwrap(), b"it succeeds");
+        assert_eq!(journal.published().unwrap().checkpoint.size, 301);
         assert_eq!(journal.origin().as_str(), NEW);
+        // Every proof into what is left of the old log holds in the new one.
+        let root = journal.reader().root_at(300).unwrap();
+        assert_eq!(root, succession.kept().root);
+        assert_eq!(journal.reader().audit().unwrap().unwrap().size, 301);
     }
     let refusal = place.succeed("something else", NEW).unwrap_err();
     assert!(matches!(refusal, SuccessionError::Taken { .. }));
     assert!(refusal.to_string().contains("empty folder"), "{refusal}");
+}
+
+#[test]
+fn one_that_was_cut_off_is_taken_up_again_and_another_log_is_not() {
+    let place = Place::new();
+    let start = |name: &str, entries: &[&str]| {
+        let folder = place.path(name);
+        let journal = Journal::open(config(&folder.join("log"), NEW), signer(&folder, NEW));
+        let journal = journal.unwrap();
+        for entry in entries {
+            journal.append_blocking(entry.as_bytes().to_vec()).unwrap();
+        }
+        journal.publish_blocking().unwrap();
+    };
+    let succeed = |name: &str| {
+        let folder = place.path(name);
+        let succession = place.judge(&place.notes).unwrap();
+        let (copy, entry) = (place.copy(), b"it succeeds".to_vec());
+        let config = config(&folder.join("log"), NEW);
+        Journal::succeed(&succession, &copy, entry, config, signer(&folder, NEW)).map(drop)
+    };
+    start("cut-off", &["entry 0", "entry 1"]);
+    succeed("cut-off").unwrap();
+    let log = Reader::open(&place.path("cut-off/log")).unwrap();
+    assert_eq!(log.size().unwrap(), 301);
+    start("another", &["entry 0", "entry 2"]);
+    assert!(matches!(
+        succeed("another"),
+        Err(SuccessionError::Taken { .. })
+    ));
+    start("cut-off", &["it went on"]);
+    assert!(matches!(
+        succeed("cut-off"),
+        Err(SuccessionError::Taken { .. })
+    ));
 }
 
 #[test]
@@ -157,16 +199,16 @@ fn notes_of_others_and_forks_are_refused() {
     let forged = journal.publish_blocking().unwrap().note;
     assert!(matches!(
         place.judge(&[forged]),
-        Err(SuccessionError::Checkpoint { size: 1, .. })
+        Err(SuccessionError::Known { size: 1, .. })
     ));
     let changed = place.notes.last().unwrap().replace("\n340\n", "\n341\n");
     assert!(matches!(
         place.judge(&[changed]),
-        Err(SuccessionError::Checkpoint { size: 341, .. })
+        Err(SuccessionError::Known { size: 341, .. })
     ));
     assert!(matches!(
         place.judge(&["nothing".to_owned()]),
-        Err(SuccessionError::Checkpoint { size: 0, .. })
+        Err(SuccessionError::Known { size: 0, .. })
     ));
 }
 

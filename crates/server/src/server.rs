@@ -99,9 +99,8 @@ impl Server {
         let now = config.clock.now().unwrap_or_else(|error| error.latest);
         let withdrawn = Withdrawn::load(&config.journal, now)?;
         let name = |error| ServerError::Name(Box::new(error));
-        let domain = config.trust.trust_domain.clone();
         let server = Arc::new(Self {
-            origin: format!("{domain}/log/server").parse().map_err(name)?,
+            origin: (config.journal.origin().as_str()).parse().map_err(name)?,
             store: config.store,
             signer: config.signer,
             journal: config.journal,

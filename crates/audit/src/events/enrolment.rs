@@ -1,4 +1,4 @@
-//! What the server's log holds of others.
+//! What a log holds of others, and of the one that it goes on from.
 
 use chancery_types::Digest;
 use chancery_types::id::SessionId;
@@ -30,5 +30,27 @@ body! {
         signer: Digest,
         /// The digest of the index of the session's evidence.
         evidence: Digest,
+    }
+}
+
+body! {
+    /// This log goes on from an older copy of another one, of which more was signed than is left.
+    /// The entries before this one are those of the other log, under its name; what followed them
+    /// there is missing. Sessions that were open in it end.
+    pub struct LogSucceed = "log.succeed" in Either {
+        /// The origin of the other log.
+        log: Label,
+        /// How many of its entries are left: the index of this one.
+        size: u64,
+        /// Its root hash at that size.
+        root: Digest,
+        /// The digest of its signed checkpoint of that size.
+        checkpoint: Digest,
+        /// The largest size that is known to have been signed of it; more may have been acknowledged.
+        signed: u64,
+        /// Its root hash at that size.
+        signed_root: Digest,
+        /// The digest of the signed checkpoint that shows it.
+        signed_checkpoint: Digest,
     }
 }

@@ -12,7 +12,7 @@ mod session;
 pub use approval::{ApprovalAnswer, ApprovalGrant, ApprovalRequest};
 pub use authority::{ConsentStanding, DelegationEnrol, DelegationRoot, PolicyPublish, TrustChange};
 pub use call::{Decision, Outcome};
-pub use enrolment::{CheckpointEnrol, RecordEnrol};
+pub use enrolment::{CheckpointEnrol, LogSucceed, RecordEnrol};
 pub use erasure::{Erasure, ErasureDone};
 pub use identity::{IdentityEnd, IdentityIssue, ManifestRegister};
 pub use revocation::{EpochRaise, RevocationAdd, RevocationLift, SnapshotAdopt};

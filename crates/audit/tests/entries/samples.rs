@@ -351,5 +351,14 @@ pub(crate) fn samples() -> Vec<Entry> {
             values: 30,
             objects: digest("objects"),
         }),
+        entry(LogSucceed {
+            log: label("example.org/log/gateway"),
+            size: 300,
+            root: digest("root"),
+            checkpoint: digest("checkpoint"),
+            signed: 340,
+            signed_root: digest("signed root"),
+            signed_checkpoint: digest("signed checkpoint"),
+        }),
     ]
 }

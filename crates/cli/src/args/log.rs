@@ -72,7 +72,18 @@ pub(crate) enum LogCommand {
     },
     /// Follows a served log: whether it only grew, its keys signed it, and every file is what its
     /// entries make.
+    ///
+    /// With `--trust` the document's witnesses are asked for as well: a checkpoint without their
+    /// quorum is told as unwitnessed, and is a finding where the document withholds such ones. Ends
+    /// with 1 where something is found, and with 3 where the log cannot be read.
     Monitor(MonitorArgs),
+    /// Goes on from a restored copy of a log, of which more was signed, under a name of its own.
+    ///
+    /// For a stopped deployment whose logs are refused as rolled back, where no later copy is left.
+    /// The new log begins with the entries of the copy and an entry that names the old log and how
+    /// much is missing; a trust document that the root key signs admits it. Sessions that were open
+    /// end. Without `--log` both logs are looked at, and one that misses nothing stays as it is.
+    Succeed(SucceedArgs),
     /// Prints new entries as they are published, one JSON document a line.
     Tail {
         /// The first index; without it, only what is new.
@@ -91,6 +102,9 @@ pub(crate) enum LogCommand {
         entry_out: Option<PathBuf>,
     },
     /// Verifies an inclusion proof offline, with the log's keys.
+    ///
+    /// With `--trust` the document's witnesses are asked for as well: a checkpoint without their
+    /// quorum is told as unwitnessed, and refused (1) where the document withholds such ones.
     VerifyProof(VerifyProofArgs),
     /// Writes entries for other programs, one JSON document a line.
     Export {
@@ -159,6 +173,14 @@ pub(crate) struct MonitorArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 60, requires = "follow",
         value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) interval: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SucceedArgs {
+    /// A signed checkpoint of the log from elsewhere, such as a monitor kept it. The signer's memory,
+    /// what stopped the log and what its witnesses show are read without being named.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) known: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -112,6 +112,8 @@ fn reasons() -> String {
     let log = chancery_tlog::LogReason::ALL.iter();
     let log: Vec<_> = log.map(|reason| (reason.code(), reason.said())).collect();
     codes(&mut text, "A served log (`log check`, `log monitor`)", &log);
+    let alarms = chancery_journal::LogAlarm::REASONS;
+    codes(&mut text, "A log that is not signed any more", alarms);
     text
 }
 

@@ -116,7 +116,7 @@ impl<'a> Case<'a> {
         }
         for logged in &self.server.entries {
             if let Event::CheckpointEnrol(enrol) = &logged.entry.event
-                && enrol.log == self.gateway.origin
+                && self.gateway.is_held(&enrol.log, enrol.size)
                 && self
                     .enrolments
                     .last()

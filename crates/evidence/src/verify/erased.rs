@@ -71,7 +71,7 @@ fn check(object: &ErasedObject, gateway: &Roll, server: &Roll) -> Result<(), &'s
         .iter()
         .find(|logged| logged.leaf.index == done.erasure);
     let follows = asked.is_some_and(|asked| {
-        done.log == server.origin
+        server.is_named(&done.log)
             && matches!(&asked.entry.event, Event::Erasure(asked) if asked.subject == done.subject)
             && asked.entry.at <= logged.entry.at.plus_seconds(super::case::SKEW_SECONDS)
     });

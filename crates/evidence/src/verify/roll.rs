@@ -1,12 +1,12 @@
 //! A verified log with its entries read.
 
-use chancery_audit::{Entry, Label, LeafRef, Writer, leaf_hash};
+use chancery_audit::{Entry, Event, Label, LeafRef, LogSucceed, Writer, leaf_hash};
 use chancery_identity::trust::VerifiedTrust;
 use chancery_types::{SignatureVerifier, Timestamp};
 
 use crate::Files;
 use crate::log::{VerifiedLog, log_keys, said, witness_policy};
-use crate::report::{Axis, Found, Place};
+use crate::report::{Axis, Found, NoteValue, Place};
 
 /// One of the two logs.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub(crate) struct Roll {
     pub(crate) log: VerifiedLog,
     /// The entries that could be read, in order.
     pub(crate) entries: Vec<Logged>,
+    /// The logs that this one goes on from, the first one first: each with the size that is left.
+    before: Vec<(Label, u64)>,
 }
 
 /// An entry and its place.
@@ -37,12 +39,9 @@ impl Roll {
     ) -> Option<Self> {
         let (folder, name) = match writer {
             Writer::Gateway => ("log/gateway", "gateway"),
-            Writer::Server => ("log/server", "server"),
+            Writer::Server | Writer::Either => ("log/server", "server"),
         };
-        let origin = match writer {
-            Writer::Gateway => claimed_gateway(files, folder, trust),
-            Writer::Server => None,
-        };
+        let origin = claimed(files, folder, writer, trust);
         let origin = origin.unwrap_or_else(|| format!("{}/log/{name}", trust.trust_domain));
         let Some(known) = trust.log_origin(&origin) else {
             let text = format!("names no log {origin}");
@@ -79,15 +78,88 @@ impl Roll {
                 }
             })
             .ok()?;
+        if let Some(current) = trust.current_log(&origin).filter(|it| it.origin != origin) {
+            let about = format!("{}, from which {} goes on", origin, current.origin);
+            found.note(NoteValue::Succeeded, about);
+        }
         let origin = Label::or_digest(&origin);
         let mut roll = Self {
             folder,
             origin,
             log,
             entries: Vec::new(),
+            before: Vec::new(),
         };
+        roll.before = roll.lines_before();
         roll.entries = roll.read_entries(writer, found);
+        roll.check_successions(trust, found);
         Some(roll)
+    }
+
+    /// The logs that the entries say this one goes on from.
+    fn lines_before(&self) -> Vec<(Label, u64)> {
+        let entries = (0..).zip(self.log.entries());
+        let said = entries.filter_map(|(index, bytes)| match Entry::parse(bytes).ok()?.event {
+            Event::LogSucceed(succeed) => Some((succeed.log, index)),
+            _ => None,
+        });
+        said.collect()
+    }
+
+    /// Under which name an entry stands: that of the log it was written in.
+    fn name_at(&self, index: u64) -> &Label {
+        let before = self.before.iter().find(|(_, size)| index < *size);
+        before.map_or(&self.origin, |(name, _)| name)
+    }
+
+    /// Whether an origin is this log's, or that of one that it goes on from.
+    pub(crate) fn is_named(&self, origin: &Label) -> bool {
+        let mut before = self.before.iter();
+        self.origin == *origin || before.any(|(name, _)| name == origin)
+    }
+
+    /// Whether a checkpoint of that origin and size is one of this log: its own, or one of a log that
+    /// it goes on from and of what is left of that.
+    pub(crate) fn is_held(&self, origin: &Label, size: u64) -> bool {
+        let mut before = self.before.iter();
+        self.origin == *origin || before.any(|(name, left)| name == origin && size <= *left)
+    }
+
+    /// What the log says of each one that it goes on from.
+    pub(crate) fn successions(&self) -> impl Iterator<Item = (&Logged, &LogSucceed)> {
+        self.entries
+            .iter()
+            .filter_map(|logged| match &logged.entry.event {
+                Event::LogSucceed(succeed) => Some((logged, succeed)),
+                _ => None,
+            })
+    }
+
+    /// What is said of a former log is what stands here, and the trust document names it as one
+    /// that this one succeeds.
+    fn check_successions(&self, trust: &VerifiedTrust, found: &mut Found) {
+        for (logged, succeed) in self.successions() {
+            let (place, index) = (self.place(logged), logged.leaf.index);
+            let root = self.log.tree().root_at(index).map(|root| root.digest());
+            let left = succeed.size == index && root.is_ok_and(|root| root == succeed.root);
+            let text = "the entries before it are not what it says is left";
+            found.require(left, Axis::Integrity, &place, "succession_differs", text);
+            let gap = succeed.signed > succeed.size;
+            let text = "nothing was missing, so that the other log had to go on itself";
+            found.require(gap, Axis::Integrity, &place, "succession_needless", text);
+            let known = trust.is_succeeded_by(succeed.log.as_str(), self.name_at(index).as_str());
+            let text = "the trust document names no such log that this one succeeds";
+            let axis = Axis::Authenticity;
+            found.require(known, axis, &place, "succession_unknown", text);
+            let about = format!(
+                "{} goes on from {} at {} entries; {} more were signed there and are missing",
+                self.name_at(index),
+                succeed.log,
+                succeed.size,
+                succeed.signed.saturating_sub(succeed.size)
+            );
+            found.note(NoteValue::Succeeded, about);
+        }
     }
 
     fn read_entries(&self, writer: Writer, found: &mut Found) -> Vec<Logged> {
@@ -103,7 +175,7 @@ impl Roll {
                 }
             };
             let axis = Axis::Integrity;
-            let own = entry.origin == self.origin;
+            let own = entry.origin == *self.name_at(index);
             found.require(
                 own,
                 axis,
@@ -111,7 +183,7 @@ impl Roll {
                 "entry_origin",
                 "names another log's origin",
             );
-            let kind = entry.event.writer() == writer;
+            let kind = entry.event.writer().may_write_as(writer);
             found.require(
                 kind,
                 axis,
@@ -153,10 +225,14 @@ impl Roll {
     }
 }
 
-/// The origin that a gateway's checkpoint claims, where the trust document admits such a gateway;
+/// The origin that a checkpoint claims, where the trust document admits it as one of this writer;
 /// whose keys signed it is verified after.
-fn claimed_gateway(files: &Files, folder: &str, trust: &VerifiedTrust) -> Option<String> {
+fn claimed(files: &Files, folder: &str, writer: Writer, trust: &VerifiedTrust) -> Option<String> {
     let note = std::str::from_utf8(files.get(&format!("{folder}/checkpoint"))?).ok()?;
-    let known = trust.gateway_of_origin(note.lines().next()?)?;
-    Some(known.origin.clone())
+    let origin = note.lines().next()?;
+    let known = match writer {
+        Writer::Gateway => trust.gateway_of_origin(origin),
+        Writer::Server | Writer::Either => trust.server_of_origin(origin),
+    };
+    Some(known?.origin.clone())
 }

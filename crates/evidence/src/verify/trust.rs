@@ -1,6 +1,6 @@
 //! The trust document in the log, and the gateway's checkpoints in the server's log.
 
-use chancery_audit::{Event, TrustChange};
+use chancery_audit::{CheckpointEnrol, Event, TrustChange};
 use chancery_types::{Digest, Timestamp};
 
 use super::case::{Case, Desk};
@@ -98,7 +98,8 @@ pub(super) fn check_checkpoints(case: &Case<'_>, note: Digest, desk: &mut Desk<'
         let Event::CheckpointEnrol(enrol) = &logged.entry.event else {
             continue;
         };
-        if enrol.log != case.gateway.origin {
+        check_gap(case, logged, enrol, desk);
+        if !case.gateway.is_held(&enrol.log, enrol.size) {
             continue;
         }
         match case.gateway.log.tree().root_at(enrol.size) {
@@ -132,5 +133,23 @@ pub(super) fn check_checkpoints(case: &Case<'_>, note: Digest, desk: &mut Desk<'
             let origin = roll.origin.to_string();
             desk.found.note(NoteValue::Unwitnessed, origin);
         }
+    }
+}
+
+/// What the server enrolled of a log that the gateway's goes on from is all disclosed.
+fn check_gap(case: &Case<'_>, logged: &Logged, enrol: &CheckpointEnrol, desk: &mut Desk<'_>) {
+    for (_, succeed) in case.gateway.successions() {
+        if succeed.log != enrol.log {
+            continue;
+        }
+        let place = case.server.place(logged);
+        let disclosed = enrol.size <= succeed.signed;
+        let text = "more was signed of the log that the gateway's goes on from than that discloses";
+        let found = &mut desk.found;
+        let axis = Axis::Completeness;
+        found.require(disclosed, axis, &place, "gap_understated", text);
+        let same = enrol.size != succeed.signed || enrol.root == succeed.signed_root;
+        let text = "another tree of that size was signed than the gateway's log says";
+        found.require(same, Axis::Integrity, &place, "log_forked", text);
     }
 }

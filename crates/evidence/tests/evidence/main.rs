@@ -17,6 +17,8 @@ mod scene;
 #[cfg(test)]
 mod standing;
 #[cfg(test)]
+mod succession;
+#[cfg(test)]
 mod tampered;
 #[cfg(test)]
 mod whole;

@@ -45,7 +45,7 @@ impl Enforcement {
         let home = self.sessions.get(session).ok_or("not_joined")?;
         let live = home.lock().await;
         live.open().ok_or("session_ended")?;
-        if live.ending.is_some() {
+        if live.is_ending() {
             return Err("session_ending");
         }
         let seated = live.seated(peer.name()).ok_or("not_joined")?;

@@ -331,7 +331,7 @@ impl Enforcement {
     fn check_seat(&self, live: &Live, peer: &Peer) -> Result<(Seat, Timestamp), &'static str> {
         let now = self.clock.now().map_err(|_| "clock_stepped_back")?;
         let open = live.open().ok_or("session_ended")?;
-        if live.ending.is_some() {
+        if live.is_ending() {
             return Err("session_ending");
         }
         let seated = live.seated(peer.name()).ok_or("not_joined")?;

@@ -78,7 +78,7 @@ impl Enforcement {
         match self.sessions.get(session) {
             Some(home) => {
                 let live = home.lock().await;
-                live.ending.is_some() || matches!(live.session(), Session::Ended(_))
+                live.is_ending() || matches!(live.session(), Session::Ended(_))
             }
             None => self.records.knows(session),
         }

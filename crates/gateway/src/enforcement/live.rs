@@ -22,6 +22,8 @@ pub(crate) struct Live {
     session: Session,
     /// Nothing more happens after an entry could not be written.
     broken: bool,
+    /// A part of the log is missing that may have been its: it takes no call, and is ended.
+    interrupted: bool,
     /// Its end has begun: no call is taken any more.
     pub(crate) ending: Option<EndReason>,
     /// Since when no instance is in it.
@@ -121,11 +123,27 @@ impl Live {
         Self {
             session: Session::new(session),
             broken: false,
+            interrupted: false,
             ending: None,
             empty_since: None,
             dossier,
             memory: Memory::default(),
         }
+    }
+
+    /// Says that entries of it may be missing.
+    pub(crate) const fn interrupt(&mut self) {
+        self.interrupted = true;
+    }
+
+    /// Whether entries of it may be missing.
+    pub(crate) const fn is_interrupted(&self) -> bool {
+        self.interrupted
+    }
+
+    /// Whether no call is taken any more.
+    pub(crate) const fn is_ending(&self) -> bool {
+        self.interrupted || self.ending.is_some()
     }
 
     /// The person that the session is about; none once they were erased.

@@ -135,7 +135,7 @@ impl Enforcement {
             .ok_or_else(|| fail("session_unknown"))?;
         let mut live = home.lock().await;
         let open = live.open().ok_or_else(|| fail("session_ended"))?;
-        if live.ending.is_some() {
+        if live.is_ending() {
             return Err(fail("session_ending"));
         }
         if open.opened().entry.catalog != catalog.digest {

@@ -152,6 +152,9 @@ pub(crate) fn restore(
         if let Event::ErasureDone(done) = &entry.event {
             erased.insert(done.erasure, (index, entry.at));
         }
+        if matches!(entry.event, Event::LogSucceed(_)) {
+            sessions.values_mut().for_each(Live::interrupt);
+        }
         let refused = matches!(entry.event, Event::SessionRefuse(_));
         let Some(session) = entry.event.session().filter(|_| !refused) else {
             continue;

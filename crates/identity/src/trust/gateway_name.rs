@@ -25,7 +25,7 @@ impl GatewayName {
         format!("spiffe://{trust_domain}/service/{}", self.service())
     }
 
-    /// The origin of its log in a trust domain.
+    /// The origin of its first log in a trust domain; a later one succeeds it.
     pub fn log_origin(&self, trust_domain: &str) -> String {
         format!("{trust_domain}/log/{}", self.service())
     }
@@ -39,19 +39,67 @@ impl GatewayName {
     }
 }
 
+/// The origin of the first log of a trust domain's server.
+pub fn server_log_origin(trust_domain: &str) -> String {
+    format!("{trust_domain}/log/server")
+}
+
+/// The origin of the log that succeeds another one: `.2` after the first, then `.3`.
+pub fn successor_of(origin: &str) -> String {
+    let (first, place) = place_in_line(origin);
+    format!("{first}.{}", place.saturating_add(1))
+}
+
+/// The first log of the line that an origin stands in, and its place there, counted from 1. No name
+/// of a server or gateway has a full stop.
+fn place_in_line(origin: &str) -> (&str, u64) {
+    let place = origin.rsplit_once('.').and_then(|(first, place)| {
+        let number: u64 = place.parse().ok()?;
+        (number > 1 && number.to_string() == place && first.contains('/'))
+            .then_some((first, number))
+    });
+    place.unwrap_or((origin, 1))
+}
+
 impl TrustDocument {
+    /// The log that is written now in the line of one origin: of those that this document names,
+    /// the one that succeeds all others.
+    pub fn current_log(&self, origin: &str) -> Option<&LogOrigin> {
+        let (first, _) = place_in_line(origin);
+        let line = self.log_origins.iter();
+        line.filter(|known| place_in_line(&known.origin).0 == first)
+            .max_by_key(|known| place_in_line(&known.origin).1)
+    }
+
+    /// Whether this document names `earlier` as a log that `later` succeeds.
+    pub fn is_succeeded_by(&self, earlier: &str, later: &str) -> bool {
+        let ((first, place), (line, after)) = (place_in_line(earlier), place_in_line(later));
+        let (Some(one), Some(other)) = (self.log_origin(earlier), self.log_origin(later)) else {
+            return false;
+        };
+        first == line && place < after && one.writer == other.writer
+    }
+
+    /// The log of that origin, where it is one of the server's.
+    pub fn server_of_origin(&self, origin: &str) -> Option<&LogOrigin> {
+        let (first, _) = place_in_line(origin);
+        let known = self.log_origin(origin);
+        known.filter(|_| first == server_log_origin(&self.trust_domain))
+    }
+
     /// The gateway that writes the log of that origin, where this document admits one: writer and
     /// origin are of one name.
     pub fn gateway_of_origin(&self, origin: &str) -> Option<&LogOrigin> {
         self.gateways().find(|known| known.origin == origin)
     }
 
-    /// The gateway with that SPIFFE ID, where this document admits one.
+    /// The gateway with that SPIFFE ID, where this document admits one; its current log.
     pub fn gateway(&self, spiffe_id: &str) -> Option<&LogOrigin> {
-        self.gateways().find(|known| known.writer == spiffe_id)
+        let own = self.gateways().filter(|known| known.writer == spiffe_id);
+        own.max_by_key(|known| place_in_line(&known.origin).1)
     }
 
-    /// The logs of gateways.
+    /// The logs of gateways, those that were succeeded among them.
     pub fn gateways(&self) -> impl Iterator<Item = &LogOrigin> {
         self.log_origins.iter().filter(|known| {
             let prefix = GatewayName::default().spiffe_id(&self.trust_domain);
@@ -60,7 +108,8 @@ impl TrustDocument {
                 Some(rest) => rest.strip_prefix('/').and_then(|name| name.parse().ok()),
                 None => None,
             };
-            name.is_some_and(|name| known.origin == name.log_origin(&self.trust_domain))
+            let (first, _) = place_in_line(&known.origin);
+            name.is_some_and(|name| first == name.log_origin(&self.trust_domain))
         })
     }
 }
@@ -102,6 +151,21 @@ mod tests {
             "spiffe://a.example/service/gateway/g2"
         );
         assert_eq!(second.log_origin("a.example"), "a.example/log/gateway/g2");
+        for origin in [
+            "a.example/log/gateway",
+            "a.example/log/gateway/g2",
+            "a.2/log/server",
+        ] {
+            let second = successor_of(origin);
+            assert_eq!(second, format!("{origin}.2"));
+            assert_eq!(successor_of(&second), format!("{origin}.3"));
+            assert_eq!(place_in_line(&second), (origin, 2));
+            assert_eq!(place_in_line(origin), (origin, 1));
+            for other in [".1", ".0", ".02", ".", ".x", "-2", ".2.2.", "/2"] {
+                let other = format!("{origin}{other}");
+                assert_eq!(place_in_line(&other).1, 1, "{other}");
+            }
+        }
         let long = "g".repeat(33);
         for bad in ["", "G2", "g/2", "g 2", "../x", &long] {
             assert_eq!(bad.parse::<GatewayName>(), Err(GatewayNameError), "{bad}");

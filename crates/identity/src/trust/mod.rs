@@ -13,5 +13,5 @@ pub use document::{
     AccessTokenAuthority, DelegationAuthority, LogOrigin, ManifestIssuer, Person, PersonCredential,
     Role, TrustDocument, TrustFormat, UnwitnessedRule, WitnessRule,
 };
-pub use gateway_name::{GatewayName, GatewayNameError};
+pub use gateway_name::{GatewayName, GatewayNameError, server_log_origin, successor_of};
 pub use signed::{SignedTrust, TrustError, TrustSignature, VerifiedTrust};

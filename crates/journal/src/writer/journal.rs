@@ -85,6 +85,21 @@ impl Journal {
         index.blocking_recv().map_err(|_| AppendError::Closed)
     }
 
+    /// [`Journal::append_all`] for threads without an async runtime; panics inside of one.
+    pub(crate) fn append_all_blocking(&self, entries: Vec<Vec<u8>>) -> Result<(), AppendError> {
+        let prepared: Result<Vec<_>, _> = entries.into_iter().map(prepare).collect();
+        let mut waiting = Vec::new();
+        for (append, index) in prepared? {
+            let sent = self.sender()?.blocking_send(append);
+            sent.map_err(|_| AppendError::Closed)?;
+            waiting.push(index);
+        }
+        for index in waiting {
+            index.blocking_recv().map_err(|_| AppendError::Closed)?;
+        }
+        Ok(())
+    }
+
     /// The proof of entry `index`, as soon as a checkpoint covers it: within the publish interval,
     /// or when the checkpoint signer is there again. Nobody publishes for its sake. For an index
     /// that nothing gets, it waits for ever.

@@ -62,6 +62,7 @@ impl Open {
             | Event::ConsentStanding(_)
             | Event::Erasure(_)
             | Event::ErasureDone(_)
+            | Event::LogSucceed(_)
             | Event::ApprovalAnswer(_)
             | Event::CheckpointEnrol(_)
             | Event::RecordEnrol(_)

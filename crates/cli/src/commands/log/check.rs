@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use chancery_audit::{Entry, EntryError};
+use chancery_audit::{Entry, EntryError, Event, LogSucceed};
 use chancery_crypto::AwsLc;
 use chancery_evidence::log::witness_policy;
 use chancery_journal::Reader;
-use chancery_tlog::{LogFinding, LogPolicy, Origin, verify_checkpoint_cosigned};
+use chancery_tlog::{Cosigned, LogFinding, LogPolicy, Origin, verify_checkpoint_cosigned};
 use serde::Serialize;
 
 use super::keys;
@@ -22,6 +22,9 @@ struct Checked {
     size: u64,
     root: String,
     signatures: &'static str,
+    /// The log that it goes on from last, if any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    succeeds: Option<LogSucceed>,
     /// Only with a trust document.
     #[serde(flatten)]
     witnessed: Option<Witnessed>,
@@ -29,8 +32,8 @@ struct Checked {
 }
 
 /// Who of the trust document's witnesses cosigned.
-#[derive(Debug, Serialize)]
-struct Witnessed {
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Witnessed {
     /// Their names.
     witnesses: Vec<String>,
     /// Whether they are the quorum.
@@ -38,7 +41,21 @@ struct Witnessed {
 }
 
 impl Witnessed {
-    fn shown(&self) -> String {
+    /// Which of a policy's witnesses these are.
+    pub(super) fn of(policy: &LogPolicy, cosigned: &Cosigned) -> Self {
+        let name = |place: usize| {
+            let witness = policy.witnesses().get(place)?;
+            Some(String::from_utf8_lossy(witness.name()).into_owned())
+        };
+        let by = cosigned.by().iter();
+        Self {
+            witnesses: by.filter_map(|(place, _)| name(*place)).collect(),
+            witnessed: cosigned.is_met(),
+        }
+    }
+
+    /// What it adds to a line.
+    pub(super) fn shown(&self) -> String {
         match (self.witnessed, self.witnesses.join(", ")) {
             (true, names) => format!("; witnessed by {names}"),
             (false, names) if names.is_empty() => "; unwitnessed".to_owned(),
@@ -94,12 +111,16 @@ pub(super) fn run(format: Format, reader: &Reader, trust: Option<&Path>) -> anyh
     let bar = super::bar()?;
     bar.set_length(checkpoint.size);
     let mut malformed: Option<(u64, EntryError)> = None;
+    let mut succeeds = None;
     let recomputed = reader.recompute(&checkpoint, |index, entry| {
         bar.set_position(index + 1);
-        if malformed.is_none()
-            && let Err(error) = Entry::parse(entry)
-        {
-            malformed = Some((index, error));
+        match Entry::parse(entry) {
+            Ok(Entry {
+                event: Event::LogSucceed(succeed),
+                ..
+            }) => succeeds = Some(succeed),
+            Ok(_) => {}
+            Err(error) => drop(malformed.get_or_insert((index, error))),
         }
     });
     bar.finish_and_clear();
@@ -119,18 +140,28 @@ pub(super) fn run(format: Format, reader: &Reader, trust: Option<&Path>) -> anyh
         size: checkpoint.size,
         root: checkpoint.root.to_string(),
         signatures,
+        succeeds,
         witnessed,
         findings,
     };
     output::result(format, &checked, || match checked.findings.as_slice() {
         [] => {
             let witnessed = checked.witnessed.as_ref().map(Witnessed::shown);
+            let succeeds = checked.succeeds.as_ref().map(|succeed| {
+                format!(
+                    "; goes on from {} at {} entries, {} missing",
+                    succeed.log,
+                    succeed.size,
+                    succeed.signed.saturating_sub(succeed.size)
+                )
+            });
             format!(
-                "{}: {} entries, every tile recomputed, root {}; signatures: {signatures}{}",
+                "{}: {} entries, every tile recomputed, root {}; signatures: {signatures}{}{}",
                 checked.origin,
                 checked.size,
                 checked.root,
-                witnessed.unwrap_or_default()
+                witnessed.unwrap_or_default(),
+                succeeds.unwrap_or_default()
             )
         }
         findings => table(findings),
@@ -156,12 +187,8 @@ fn signed(file: &Path, origin: &Origin, note: &[u8], dir: &Path) -> anyhow::Resu
     let policy = witness_policy(&trust)?;
     let (_, cosigned) = verify_checkpoint_cosigned(note, &keys, policy.as_ref(), &AwsLc)
         .with_context(|| dir.join("checkpoint").display().to_string())?;
-    let named = policy.iter().flat_map(LogPolicy::witnesses);
-    let named = named.map(|witness| String::from_utf8_lossy(witness.name()).into_owned());
-    let named: Vec<String> = named.collect();
-    let by = cosigned.by().iter();
-    Ok(Witnessed {
-        witnesses: by.filter_map(|(at, _)| named.get(*at).cloned()).collect(),
-        witnessed: cosigned.is_met(),
+    Ok(match &policy {
+        Some(policy) => Witnessed::of(policy, &cosigned),
+        None => Witnessed::default(),
     })
 }

@@ -8,6 +8,7 @@ mod monitor;
 mod proof;
 mod serve;
 mod show;
+mod succeed;
 mod tail;
 
 use std::path::PathBuf;
@@ -35,6 +36,7 @@ pub(super) async fn run(format: Format, args: LogArgs) -> anyhow::Result<ExitCod
         LogCommand::Check { trust } => check::run(format, &place.reader()?, trust.as_deref())?,
         LogCommand::Serve { listen } => serve::run(format, &place, listen).await?,
         LogCommand::Monitor(args) => return monitor::run(format, args).await,
+        LogCommand::Succeed(args) => succeed::run(format, &place, args).await?,
         LogCommand::Tail { from, count } => tail::run(&place.reader()?, from, count).await?,
         LogCommand::Prove { index, entry_out } => {
             proof::make(format, &place.reader()?, index, entry_out.as_deref())?;

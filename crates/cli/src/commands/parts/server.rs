@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use chancery_api::OwnerListener;
 use chancery_api::signer::SignerClient;
 use chancery_audit::Entry;
-use chancery_identity::trust::TrustDocument;
+use chancery_identity::trust::{TrustDocument, server_log_origin};
 use chancery_journal::{Config, Journal, Keyring};
 use chancery_server::{Clock, RemoteSigner, Server, ServerConfig};
 use chancery_store::Store;
@@ -54,7 +54,10 @@ async fn open_journal(
     trust: &TrustDocument,
     signer: SignerClient,
 ) -> anyhow::Result<Journal> {
-    let origin: chancery_tlog::Origin = format!("{}/log/server", trust.trust_domain).parse()?;
+    let first = server_log_origin(&trust.trust_domain);
+    let current = trust.current_log(&first);
+    let origin = current.map_or(first.as_str(), |known| known.origin.as_str());
+    let origin: chancery_tlog::Origin = origin.parse()?;
     let mut config = Config::new(layout.server_log(), origin.clone());
     config.witnesses = chancery_gateway::witnesses(trust, origin.as_str())?;
     let runtime = Handle::current();

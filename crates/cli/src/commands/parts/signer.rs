@@ -2,6 +2,8 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use chancery_api::OwnerListener;
+use chancery_crypto::{AwsLc, replace_private_file};
+use chancery_identity::trust::server_log_origin;
 use chancery_journal::LocalSigner;
 use chancery_server::Clock;
 use chancery_signer::{Signer, SignerKeys};
@@ -26,12 +28,26 @@ pub(in crate::commands) async fn signer(layout: &Layout) -> anyhow::Result<ExitC
                 offered.version,
                 seen.version
             );
-            seen
+            // A document that was signed while nothing ran is taken over here.
+            match offered.version > seen.version {
+                true => {
+                    let accepted = seen.accept(offered.signed().clone(), &AwsLc)?;
+                    replace_private_file(
+                        &folder.join("trust.json"),
+                        &accepted.signed().to_bytes()?,
+                    )?;
+                    accepted
+                }
+                false => seen,
+            }
         }
         Err(_) if !seen.exists() => layout.trust()?,
         Err(error) => return Err(error),
     };
-    let origin = format!("{}/log/server", trust.trust_domain).parse()?;
+    let first = server_log_origin(&trust.trust_domain);
+    let current = trust.current_log(&first);
+    let origin = current.map_or(first.as_str(), |known| known.origin.as_str());
+    let origin = origin.parse()?;
     let log = LocalSigner::open_or_create(&layout.signer_log_key(), &origin)?;
     let signer = Signer::new(keys, trust, log, &folder, Clock::machine).context("signer")?;
     let socket = layout.signer_socket();
