@@ -28,6 +28,8 @@ mod readme;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod succession;
+#[cfg(test)]
 mod tools;
 #[cfg(test)]
 mod unisolated;

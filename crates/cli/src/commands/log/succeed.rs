@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use chancery_audit::{Entry, Event, Label, LogSucceed};
 use chancery_crypto::{AwsLc, replace_private_file};
 use chancery_evidence::log::log_keys;
@@ -17,7 +17,7 @@ use chancery_journal::{
     SuccessionError,
 };
 use chancery_server::Clock;
-use chancery_tlog::{LogKeys, Note, Origin};
+use chancery_tlog::{Checkpoint, LogKeys, Note, Origin};
 use chancery_types::Digest;
 use nix::sys::stat::{Mode, umask};
 use serde::Serialize;
@@ -282,13 +282,15 @@ fn last_succession(log: &Reader) -> anyhow::Result<(u64, LogSucceed)> {
     found.with_context(|| format!("{}: goes on from no other log", log.dir().display()))
 }
 
+/// Reads a signed checkpoint, of whatever log.
 fn read_note(file: &Path) -> anyhow::Result<String> {
-    let shown = || file.display().to_string();
-    let length = fs::metadata(file).with_context(shown)?.len();
-    if length > MAX_NOTE_FILE_BYTES {
-        bail!("{}: longer than any checkpoint", file.display());
-    }
-    fs::read_to_string(file).with_context(shown)
+    let shown = || format!("{}: not a signed checkpoint", file.display());
+    let length = fs::metadata(file).with_context(|| file.display().to_string())?;
+    ensure!(length.len() <= MAX_NOTE_FILE_BYTES, "{}", shown());
+    let bytes = fs::read(file).with_context(|| file.display().to_string())?;
+    let note = Note::parse(&bytes).with_context(shown)?;
+    note.text().parse::<Checkpoint>().with_context(shown)?;
+    Ok(note.to_string())
 }
 
 /// A folder beside another one: its name and one more word.

@@ -1,0 +1,173 @@
+//! A deployment whose backup was restored: it is refused, remembers that, goes on under new names of
+//! its logs, works, and its evidence says what is missing.
+
+use std::fs;
+use std::net::TcpListener;
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use super::deployment::{Deployment, text};
+use super::place::{Place, Ran, Started, chancery, checkout, until};
+
+const LOGS: [&str; 2] = ["gateway", "server"];
+
+/// A witness that is served until it is stopped.
+struct Witness {
+    address: String,
+    started: Started,
+}
+
+impl Witness {
+    /// With the keys of the logs as they are now, and always at the same address.
+    fn start(place: &Place, address: &str) -> (Self, String) {
+        let logs = place.chancery(&["trust", "logs"]).ok();
+        place.write("logs.policy", logs);
+        let mut command = place.command(chancery());
+        command.args(["--format", "json", "witness", "--data", "witness"]);
+        command.args(["--name", "witness.example/w1", "--logs", "logs.policy"]);
+        let mut started = Started::new(command.args(["--listen", address]), place);
+        let opened: Value = until("chancery witness", || {
+            assert!(started.exit().is_none(), "{}", started.err());
+            serde_json::from_str(&started.out()).ok()
+        });
+        let policy = opened["policy"].as_str().unwrap().to_owned();
+        let address = address.to_owned();
+        (Self { address, started }, policy)
+    }
+
+    fn stop(self) -> String {
+        self.started.signal(Signal::SIGTERM);
+        self.started.ended().ok();
+        self.address
+    }
+}
+
+/// Starts a deployment that does not start, to its end.
+fn refused_up(deployment: &Deployment) -> Ran {
+    let mut command = deployment.place.command(chancery());
+    command.args(["up", "--gateway-port", &deployment.port]);
+    Ran::to_the_end(&mut command, &deployment.place)
+}
+
+/// Lets an agent call the ledger, and gives back its session.
+fn session(deployment: &Deployment) -> String {
+    let agent = checkout().join("demo/agent.sh");
+    let call = [
+        "--agent",
+        "clerk",
+        "--",
+        text(&agent),
+        "balance",
+        r#"{"book": "north"}"#,
+    ];
+    let running = deployment.run(&call);
+    let granted = deployment.delegate(&["ledger/balance"]);
+    let out = running.ended().ok();
+    assert!(out.contains("invoices_open"), "{out}");
+    granted["session"].as_str().unwrap().to_owned()
+}
+
+fn verified(place: &Place, session: &str, out: &str) -> Value {
+    place
+        .chancery(&["evidence", session, "--out", out])
+        .ok();
+    place.chancery(&["trust", "export", "trust.json"]).ok();
+    place
+        .chancery(&["--format", "json", "verify", out, "--trust", "trust.json"])
+        .json()
+}
+
+fn succeeded(report: &Value) -> usize {
+    let notes = report["notes"].as_array().unwrap().iter();
+    notes.filter(|note| note["value"] == "succeeded").count()
+}
+
+#[test]
+fn a_restored_backup_is_refused_succeeded_and_at_work_again() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap().to_string();
+    drop(free);
+    let mut deployment = Deployment::with_person();
+    let agent = checkout().join("demo/agent.sh");
+    deployment.agent("clerk", text(&agent));
+    let (witness, policy) = Witness::start(&deployment.place, &address);
+    deployment.place.write("witness.policy", policy);
+    deployment
+        .place
+        .chancery(&["trust", "witness", "witness.policy", "--withhold"])
+        .ok();
+    deployment.stop();
+    deployment.start();
+    let before = session(&deployment);
+    let report = verified(&deployment.place, &before, "before");
+    assert_eq!((&report["outcome"], succeeded(&report)), (&"verified".into(), 0));
+    deployment.stop();
+    let place = &deployment.place;
+    deployment.copy_of_data("backup");
+    // Of a log that misses nothing there is nothing to succeed.
+    place
+        .chancery(&["log", "succeed"])
+        .refused(1, &["start `chancery up` as it is"]);
+    deployment.start();
+    session(&deployment);
+    place_is_refused(&deployment);
+    deployment.stop();
+
+    let place = &deployment.place;
+    fs::rename(place.at("chancery-data"), place.at("lost")).unwrap();
+    fs::rename(place.at("backup"), place.at("chancery-data")).unwrap();
+    refused_up(&deployment).refused(1, &["log_rolled_back", "`chancery log succeed`"]);
+    // It is remembered while the witness is away.
+    let address = witness.stop();
+    refused_up(&deployment).refused(1, &["log_rolled_back", "server/log/alarm"]);
+    place
+        .chancery(&["log", "--dir", "chancery-data/server/log", "succeed"])
+        .refused(1, &["--dir"]);
+    place
+        .chancery(&["log", "succeed", "--known", "witness.policy"])
+        .refused(1, &["witness.policy", "not a signed checkpoint"]);
+    let (witness, _) = Witness::start(place, &address);
+    let told = place
+        .chancery(&["--format", "json", "log", "succeed"])
+        .json();
+    let logs = told["logs"].as_array().unwrap();
+    assert_eq!(logs.len(), 2, "{told}");
+    for log in logs {
+        assert_eq!(log["origin"], format!("{}.2", log["from"].as_str().unwrap()));
+        assert!(log["missing"].as_u64().unwrap() > 0, "{told}");
+    }
+    place
+        .chancery(&["log", "succeed"])
+        .refused(1, &["start `chancery up` as it is"]);
+
+    // The witness hears of the new keys, and everything goes on.
+    let address = witness.stop();
+    let (_witness, _) = Witness::start(place, &address);
+    deployment.start();
+    let place = &deployment.place;
+    let after = session(&deployment);
+    let report = verified(place, &after, "after");
+    assert_eq!(report["outcome"], "verified", "{report}");
+    assert_eq!(succeeded(&report), 2, "{report}");
+    // What was before the backup is evidence in the new logs.
+    let again = verified(place, &before, "before-again");
+    assert_eq!(again["outcome"], "verified", "{again}");
+    for log in LOGS {
+        let check = ["--format", "json", "log", "--log", log, "check"];
+        let trust = ["--trust", "trust.json"];
+        let checked = place.chancery(&[&check[..], &trust].concat()).json();
+        assert_eq!(checked["witnessed"], true, "{checked}");
+        let from = format!("chancery.example/log/{log}");
+        assert_eq!(checked["succeeds"]["log"], from, "{checked}");
+    }
+    deployment.stop();
+}
+
+/// While it runs, nothing is succeeded.
+fn place_is_refused(deployment: &Deployment) {
+    deployment
+        .place
+        .chancery(&["log", "succeed"])
+        .refused(1, &["another `chancery up` runs"]);
+}
