@@ -69,9 +69,7 @@ fn session(deployment: &Deployment) -> String {
 }
 
 fn verified(place: &Place, session: &str, out: &str) -> Value {
-    place
-        .chancery(&["evidence", session, "--out", out])
-        .ok();
+    place.chancery(&["evidence", session, "--out", out]).ok();
     place.chancery(&["trust", "export", "trust.json"]).ok();
     place
         .chancery(&["--format", "json", "verify", out, "--trust", "trust.json"])
@@ -101,7 +99,10 @@ fn a_restored_backup_is_refused_succeeded_and_at_work_again() {
     deployment.start();
     let before = session(&deployment);
     let report = verified(&deployment.place, &before, "before");
-    assert_eq!((&report["outcome"], succeeded(&report)), (&"verified".into(), 0));
+    assert_eq!(
+        (&report["outcome"], succeeded(&report)),
+        (&"verified".into(), 0)
+    );
     deployment.stop();
     let place = &deployment.place;
     deployment.copy_of_data("backup");
@@ -134,7 +135,10 @@ fn a_restored_backup_is_refused_succeeded_and_at_work_again() {
     let logs = told["logs"].as_array().unwrap();
     assert_eq!(logs.len(), 2, "{told}");
     for log in logs {
-        assert_eq!(log["origin"], format!("{}.2", log["from"].as_str().unwrap()));
+        assert_eq!(
+            log["origin"],
+            format!("{}.2", log["from"].as_str().unwrap())
+        );
         assert!(log["missing"].as_u64().unwrap() > 0, "{told}");
     }
     place
@@ -162,6 +166,53 @@ fn a_restored_backup_is_refused_succeeded_and_at_work_again() {
         assert_eq!(checked["succeeds"]["log"], from, "{checked}");
     }
     deployment.stop();
+    the_quorum_is_asked_for(&deployment.place);
+}
+
+/// Without the lines of its witness.
+fn alone(note: &str) -> String {
+    let own = note
+        .lines()
+        .filter(|line| !line.contains("\u{2014} witness.example/w1 "));
+    own.map(|line| format!("{line}\n")).collect()
+}
+
+/// The trust document withholds what the quorum did not cosign: proofs and a served log of it are
+/// refused.
+fn the_quorum_is_asked_for(place: &Place) {
+    let proof = place
+        .chancery(&["log", "prove", "0", "--entry-out", "entry.json"])
+        .ok();
+    place.write("whole.proof", &proof);
+    place.write("alone.proof", alone(&proof));
+    let verify = |proof: &str| {
+        let entry = ["--entry", "entry.json", "--trust", "trust.json"];
+        let verify = ["--format", "json", "log", "verify-proof", proof];
+        place.chancery(&[&verify[..], &entry].concat())
+    };
+    assert_eq!(verify("whole.proof").json()["witnessed"], true);
+    verify("alone.proof").refused(1, &["alone.proof", "unwitnessed"]);
+
+    let log = place.at("chancery-data/gateway/log");
+    let monitor = |state: &str| {
+        let with = ["--state", state, "--trust", "trust.json"];
+        let monitor = ["--format", "json", "log", "monitor", text(&log)];
+        place.chancery(&[&monitor[..], &with].concat())
+    };
+    let told = monitor("one.seen").json();
+    assert_eq!(
+        (&told["witnessed"], &told["findings"]),
+        (&true.into(), &Value::Array(vec![]))
+    );
+    let checkpoint = log.join("checkpoint");
+    let cosigned = fs::read_to_string(&checkpoint).unwrap();
+    fs::write(&checkpoint, alone(&cosigned)).unwrap();
+    let told = monitor("another.seen");
+    assert_eq!(told.code, Some(1), "{told:?}");
+    let told: Value = serde_json::from_str(&told.out).unwrap();
+    assert_eq!(told["witnessed"], false);
+    assert_eq!(told["findings"][0]["reason"], "unwitnessed");
+    assert!(!place.at("another.seen").exists());
 }
 
 /// While it runs, nothing is succeeded.

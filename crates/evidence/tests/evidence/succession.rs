@@ -101,7 +101,10 @@ fn evidence_of_the_old_log_stays_evidence_and_says_that_another_goes_on() {
     let trust = scene.trust_with(|document| document.log_origins.push(new.to_origin(GATEWAY)));
     let report = verify(&scene.files(), Some(&trust), &AwsLc, at(100));
     assert_eq!(reasons(&report), Vec::<&str>::new());
-    assert_eq!(succeeded(&report), [format!("{OLD}, from which {NEW} goes on")]);
+    assert_eq!(
+        succeeded(&report),
+        [format!("{OLD}, from which {NEW} goes on")]
+    );
 }
 
 #[test]
@@ -128,7 +131,11 @@ fn a_succession_that_is_not_what_it_says_is_found() {
     ];
     for (change, reason) in lies {
         let report = Succeeded::new(change).verify();
-        assert!(reasons(&report).contains(&reason), "{reason}: {:?}", reasons(&report));
+        assert!(
+            reasons(&report).contains(&reason),
+            "{reason}: {:?}",
+            reasons(&report)
+        );
     }
 }
 

@@ -1,15 +1,17 @@
+use std::sync::Arc;
 use std::time::Duration;
 
-use chancery_audit::{EndReason, Event};
+use chancery_audit::{EndReason, Entry, Event, Label, LogSucceed};
 use chancery_crypto::AwsLc;
 use chancery_evidence::EvidenceIndex;
 use chancery_evidence::trust_record::VerifiedTrustRecord;
 use chancery_gateway::{KeptObject, KeptObjects};
-use chancery_journal::Reader;
+use chancery_journal::{Config, Journal, LocalSigner, Reader};
 use chancery_types::Digest;
 use serde_json::json;
 
 use super::agent::Agent;
+use super::plane::{DOMAIN, now};
 use super::world::{World, count, tool, tools};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -221,4 +223,65 @@ async fn records_wait_for_the_server() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     panic!("the record is not enrolled");
+}
+
+/// What `log succeed` leaves: the entries that are there, and one that says that others are missing.
+async fn succeed(world: &World) {
+    let config = world.config();
+    let first = config.name.log_origin(DOMAIN);
+    let signer = LocalSigner::open_or_create(&config.log_key, &first.parse().unwrap()).unwrap();
+    let journal = Config::new(&config.log, first.parse().unwrap());
+    let journal = Journal::open(journal, Arc::new(signer)).unwrap();
+    let entry = Entry {
+        origin: Label::or_digest(&first),
+        at: now(),
+        event: LogSucceed {
+            log: Label::or_digest(&first),
+            size: journal.size(),
+            root: Digest::of("root"),
+            checkpoint: Digest::of("checkpoint"),
+            signed: journal.size() + 1,
+            signed_root: Digest::of("signed root"),
+            signed_checkpoint: Digest::of("signed checkpoint"),
+        }
+        .into(),
+    };
+    journal.append(entry.to_bytes().unwrap()).await.unwrap();
+    journal.publish().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_that_were_open_when_a_log_was_succeeded_take_no_call_and_end() {
+    let mut world = World::start().await;
+    let opened = world.open(&tools()).await;
+    world.stop_gateway().await;
+    succeed(&world).await;
+    world.start_gateway(|_| {}).await;
+    let (agent, chain) = (&opened.agent, &opened.chain);
+    let mut connection = agent.connect(world.address).await;
+    let arguments = json!({"path": "/a"});
+    let refused = connection.call(agent, chain, "read", arguments).await;
+    assert!(
+        ["session_ending", "not_joined", "session_ended"].contains(&refused.reason()),
+        "{refused:?}"
+    );
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    let end = loop {
+        let log = world.log().await;
+        let ended = log.iter().find_map(|entry| match &entry.event {
+            Event::SessionEnd(end) => Some(end.reason),
+            _ => None,
+        });
+        if let Some(reason) = ended {
+            break reason;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "it does not end");
+    };
+    assert_eq!(end, EndReason::Interrupted);
+    // Another session finds nothing missing.
+    let mut next = world.open(&tools()).await;
+    assert_eq!(
+        next.call("read", json!({"path": "/a"})).await.reason(),
+        "ok"
+    );
 }

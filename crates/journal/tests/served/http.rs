@@ -359,7 +359,11 @@ async fn one_peer_does_not_take_all_places() {
     let served = serve(&[("", &dir)]).await;
     let mut held = Vec::new();
     for _ in 0..300 {
-        held.push(tokio::net::TcpStream::connect(served.address).await.unwrap());
+        held.push(
+            tokio::net::TcpStream::connect(served.address)
+                .await
+                .unwrap(),
+        );
     }
     let other = tokio::net::TcpSocket::new_v4().unwrap();
     other.bind(([127, 0, 0, 2], 0).into()).unwrap();

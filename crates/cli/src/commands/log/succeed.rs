@@ -70,7 +70,11 @@ pub(super) async fn run(format: Format, place: &Place, args: SucceedArgs) -> any
         Some(log) => vec![log],
         None => vec![LogName::Server, LogName::Gateway],
     };
-    let known: Vec<String> = args.known.iter().map(|file| read_note(file)).collect::<Result<_, _>>()?;
+    let known: Vec<String> = args
+        .known
+        .iter()
+        .map(|file| read_note(file))
+        .collect::<Result<_, _>>()?;
     let _lock = DataLock::take(&layout).await?;
     // What is written blocks.
     let told = tokio::task::spawn_blocking(move || -> anyhow::Result<Told> {
