@@ -120,7 +120,7 @@ fn j_07_no_token_for_longer_than_an_hour() {
 }
 
 #[test]
-fn the_longest_token_that_is_made_is_read_and_a_longer_one_is_not_made() {
+fn j_06_the_longest_token_that_is_made_is_read_and_a_longer_one_is_not_made() {
     let domain = Domain::new("td");
     let bundles: JwtBundles = [domain.jwt_bundle()].into_iter().collect();
     let with = |bytes: usize| {
