@@ -198,7 +198,9 @@ impl Journal {
             }
         }
         match journal.size() - size {
-            0 => drop(journal.append_blocking(entry)?),
+            0 => {
+                journal.append_blocking(entry)?;
+            }
             1 if journal.read_entry(size)? == entry => {}
             _ => return Err(taken()),
         }

@@ -191,3 +191,60 @@ fn nothing_is_written_under_the_old_name_any_more() {
     later.sign();
     assert!(reasons(&later.verify()).contains(&"entry_origin"));
 }
+
+#[test]
+fn of_a_line_the_log_that_succeeds_all_others_is_the_current_one() {
+    let scene = Scene::new();
+    let trust = scene.trust_with(|document| {
+        for (place, writer) in [
+            ("10", GATEWAY),
+            ("9", GATEWAY),
+            ("11", "spiffe://example.org/x"),
+        ] {
+            let log = LogSigner::new(&format!("{OLD}.{place}"));
+            document.log_origins.push(log.to_origin(writer));
+        }
+        let second = LogSigner::new("example.org/log/gateway/g2");
+        let writer = format!("{GATEWAY}/g2");
+        document.log_origins.push(second.to_origin(&writer));
+    });
+    let origin = |known: Option<&chancery_identity::trust::LogOrigin>| {
+        known.map(|known| known.origin.clone()).unwrap_or_default()
+    };
+    assert_eq!(origin(trust.gateway(GATEWAY)), format!("{OLD}.10"));
+    assert_eq!(origin(trust.current_log(OLD)), format!("{OLD}.10"));
+    assert_eq!(origin(trust.current_log("example.org/log/other")), "");
+    let second = "example.org/log/gateway/g2";
+    assert_eq!(origin(trust.current_log(second)), second);
+    assert_eq!(origin(trust.gateway(&format!("{GATEWAY}/g2"))), second);
+    for (name, is_gateway, is_server) in [
+        (OLD, true, false),
+        ("example.org/log/gateway.9", true, false),
+        ("example.org/log/gateway.8", false, false),
+        ("example.org/log/gateway.11", false, false),
+        ("example.org/log/server", false, true),
+        ("example.org/log/server.2", false, false),
+        ("example.com/log/gateway", false, false),
+    ] {
+        assert_eq!(
+            trust.gateway_of_origin(name).is_some(),
+            is_gateway,
+            "{name}"
+        );
+        assert_eq!(trust.server_of_origin(name).is_some(), is_server, "{name}");
+    }
+    let ten = "example.org/log/gateway.10";
+    for (earlier, later, succeeds) in [
+        (OLD, ten, true),
+        ("example.org/log/gateway.9", ten, true),
+        (ten, ten, false),
+        (ten, OLD, false),
+        (OLD, "example.org/log/gateway.11", false),
+        ("example.org/log/server", ten, false),
+        (second, ten, false),
+        ("example.org/log/gateway.2", ten, false),
+    ] {
+        let found = trust.is_succeeded_by(earlier, later);
+        assert_eq!(found, succeeds, "{earlier} {later}");
+    }
+}

@@ -62,12 +62,14 @@ fn place_in_line(origin: &str) -> (&str, u64) {
 }
 
 impl TrustDocument {
-    /// The log that is written now in the line of one origin: of those that this document names,
+    /// The log that is written now in the line of one that this document names: of the same writer,
     /// the one that succeeds all others.
     pub fn current_log(&self, origin: &str) -> Option<&LogOrigin> {
+        let one = self.log_origin(origin)?;
         let (first, _) = place_in_line(origin);
         let line = self.log_origins.iter();
-        line.filter(|known| place_in_line(&known.origin).0 == first)
+        line.filter(|known| known.writer == one.writer)
+            .filter(|known| place_in_line(&known.origin).0 == first)
             .max_by_key(|known| place_in_line(&known.origin).1)
     }
 

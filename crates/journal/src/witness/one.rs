@@ -41,7 +41,7 @@ pub(super) enum Cosigned {
     Lines(Vec<NoteSignature>),
     /// It refuses because it knows another log of this name, and shows what it knows. Whether that
     /// is so, what it shows says; what it answered does not.
-    Shown(Shown, OneError),
+    Shown(Box<Shown>, OneError),
 }
 
 /// Why a witness gave no cosignature.
@@ -157,7 +157,7 @@ impl One {
             Err(error) => return Err(error),
         };
         match self.monitored(keys).await {
-            Ok(Some(shown)) => Ok(Cosigned::Shown(shown, error)),
+            Ok(Some(shown)) => Ok(Cosigned::Shown(Box::new(shown), error)),
             Ok(None) => Err(error),
             Err(unseen) => {
                 let unseen = &unseen as &dyn std::error::Error;

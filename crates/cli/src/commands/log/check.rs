@@ -120,7 +120,8 @@ pub(super) fn run(format: Format, reader: &Reader, trust: Option<&Path>) -> anyh
                 ..
             }) => succeeds = Some(succeed),
             Ok(_) => {}
-            Err(error) => drop(malformed.get_or_insert((index, error))),
+            Err(error) if malformed.is_none() => malformed = Some((index, error)),
+            Err(_) => {}
         }
     });
     bar.finish_and_clear();
