@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::foreign::check_logs_of_the_demo;
 use super::place::Place;
 use super::tools::Tools;
 
@@ -18,7 +19,10 @@ const SHOWN: [&str; 5] = [
 fn the_demo_tells_a_story_in_which_everything_went_as_it_must() {
     let place = Place::new();
     let arguments = ["--format", "json", "demo", "--out", "out", "--unattended"];
-    check(&place, &place.chancery(&arguments).json());
+    let story = place.chancery(&arguments).json();
+    check(&place, &story);
+    let run_folder = story["run_folder"].as_str().unwrap();
+    check_logs_of_the_demo(&place, &place.at(run_folder).join("data"));
 }
 
 #[test]

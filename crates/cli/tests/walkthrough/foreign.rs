@@ -5,9 +5,12 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use chancery_journal::Reader;
+use chancery_tlog::VerifierKey;
 use serde_json::{Value, json};
 
 use super::deployment::{Deployment, text};
+use super::litewitness::{Litewitness, NAME, Programs, fork, request};
 use super::logs::Written;
 use super::place::{Place, Ran, Started, chancery, checkout, until};
 use super::tools::{go_checker, python_package};
@@ -19,6 +22,12 @@ struct Serving {
 }
 
 impl Serving {
+    /// The address of the log of that name.
+    fn url(&self, log: &str) -> &str {
+        let mut urls = self.urls.iter();
+        urls.find(|url| url.ends_with(&format!("/{log}"))).unwrap()
+    }
+
     fn new(place: &Place, arguments: &[&str]) -> Self {
         let mut command = place.command(chancery());
         command.args([
@@ -55,7 +64,7 @@ const CHECKERS: [Checker; 2] = [
 ];
 
 /// A script of ours that stands on a package of others.
-fn python(place: &Place, script: &str, package: &Path) -> Command {
+pub(crate) fn python(place: &Place, script: &str, package: &Path) -> Command {
     let script = checkout()
         .join("crates/cli/tests/walkthrough/foreign")
         .join(script);
@@ -190,8 +199,7 @@ fn the_logs_of_a_deployment_are_checked_by_programs_of_others() {
         .unwrap()
         .to_owned();
     let serving = Serving::new(place, &[]);
-    let server = serving.urls.iter().find(|url| url.ends_with("/server"));
-    let server = server.unwrap();
+    let server = serving.url("server");
     for (name, checker) in CHECKERS {
         let Some(command) = checker(place) else {
             continue;
@@ -218,5 +226,47 @@ fn the_logs_of_a_deployment_are_checked_by_programs_of_others() {
         "identity.end",
     ] {
         assert!(types.contains(&json!(known)), "{known}: {tried}");
+    }
+}
+
+/// The logs in the data folder of a demo that ended: programs of others check them whole, and
+/// litewitness cosigns them and no fork of theirs.
+pub(crate) fn check_logs_of_the_demo(place: &Place, data: &Path) {
+    let serving = Serving::new(place, &["--data", text(data)]);
+    for name in ["server", "gateway"] {
+        let common = ["--format", "json", "log", "--data", text(data)];
+        let keys = place.chancery(&[&common[..], &["--log", name, "keys"]].concat());
+        let keys = keys.json();
+        let key = keys["ed25519"].as_str().unwrap();
+        let dir = data.join(name).join("log");
+        let reader = Reader::open_published(&dir).unwrap();
+        let (note, checkpoint) = reader.checkpoint().unwrap().unwrap();
+        for (checker, command) in CHECKERS {
+            let Some(command) = command(place) else {
+                continue;
+            };
+            let found = check(place, command, serving.url(name), key, None).json();
+            assert_eq!(found["proved"], checkpoint.size, "{checker}, {name}");
+        }
+        let Some(programs) = Programs::find() else {
+            continue;
+        };
+        let log: VerifierKey = key.parse().unwrap();
+        let witness = Litewitness::start(&programs, &log);
+        assert!(witness.vkey.starts_with(NAME), "{}", witness.vkey);
+        let (status, lines) = witness.add(&request(&reader, 0, checkpoint.size, &note));
+        assert_eq!(status, 200, "{name}: {lines}");
+        assert!(lines.starts_with(&format!("\u{2014} {NAME} ")), "{lines}");
+        let keys = data.join(if name == "server" {
+            "signer/log-key"
+        } else {
+            "gateway/log-key"
+        });
+        let size = checkpoint.size;
+        for longer in [0, 1] {
+            let forked = fork(&keys, &log, size + longer);
+            let (status, said) = witness.add(&request(&reader, size, size, forked));
+            assert_eq!(status, 422, "{name}, {longer} longer: {said}");
+        }
     }
 }

@@ -6,6 +6,8 @@ mod client;
 #[cfg(test)]
 mod foreign;
 #[cfg(test)]
+mod litewitness;
+#[cfg(test)]
 mod scripted;
 #[cfg(test)]
 mod server;

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
-use chancery_crypto::{SigningKey, read_private_file};
 use chancery_journal::{
     CheckpointSigner, Config, Journal, JournalError, LocalSigner, Unwitnessed, Witness,
     WitnessServer, Witnesses,
 };
-use chancery_tlog::{Checkpoint, LogPolicy, Note, NoteSignature, Origin, TreeHash, VerifierKey};
-use chancery_types::Algorithm;
+use chancery_tlog::{LogPolicy, Note, Origin, VerifierKey};
 use tokio::sync::oneshot;
+
+use crate::litewitness::fork;
 
 pub(crate) const ORIGIN: &str = "td.example/log/gateway";
 
@@ -112,18 +112,10 @@ impl Place {
 /// Another tree of that size under the log's name, signed with its key past any ratchet: what
 /// whoever stole the key file can do.
 pub(crate) fn forged(place: &Place, size: u64) -> Note {
-    let checkpoint = Checkpoint {
-        origin: origin(),
-        size,
-        root: TreeHash::node(&TreeHash::empty(), &TreeHash::empty()),
+    let [log, _] = &place.known()[..] else {
+        panic!("two keys");
     };
-    let path = place.folder.path().join("signer/ed25519.pk8");
-    let key = SigningKey::from_pkcs8(Algorithm::Ed25519, read_private_file(&path).unwrap());
-    let text = checkpoint.to_string();
-    let signature = key.unwrap().sign(text.as_bytes()).unwrap();
-    let known = place.known()[0].clone();
-    let line = NoteSignature::new(known.name().clone(), known.key_id(), signature);
-    Note::new(&text, vec![line]).unwrap()
+    fork(&place.folder.path().join("signer"), log, size)
 }
 
 pub(crate) fn fill(journal: &Journal, count: u64) {
