@@ -67,6 +67,7 @@ fn references(root: &Path) -> anyhow::Result<Vec<(String, String)>> {
         ("events", "events.md"),
         ("events-schema", "events.schema.json"),
         ("reasons", "reasons.md"),
+        ("metrics", "metrics.md"),
     ]
     .into_iter()
     .map(write)

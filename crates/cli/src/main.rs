@@ -6,6 +6,7 @@ mod demo;
 mod deployment;
 mod gateway_config;
 mod output;
+mod telemetry;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;

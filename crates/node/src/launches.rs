@@ -199,6 +199,7 @@ impl Launches {
     /// Withdraws a launch: its streams end and nothing more is issued. The process goes on.
     pub fn withdraw(&self, id: LaunchId) -> Option<Arc<Launch>> {
         let launch = self.running().remove(&id)?;
+        self.count();
         self.note_end(&launch, EndReason::Withdrawn);
         launch.end(EndReason::Withdrawn);
         Some(launch)
@@ -227,8 +228,13 @@ impl Launches {
         lock(&self.running)
     }
 
+    fn count(&self) {
+        metrics::gauge!("chancery_launches").set(self.running().len() as f64);
+    }
+
     fn begin(self: &Arc<Self>, launch: Arc<Launch>) {
         self.running().insert(launch.id(), Arc::clone(&launch));
+        self.count();
         let this = Arc::downgrade(self);
         self.spawn(async move {
             let reason = launch.watch().await;
@@ -236,6 +242,7 @@ impl Launches {
                 return;
             };
             this.running().remove(&launch.id());
+            this.count();
             this.note_end(&launch, reason);
             tracing::info!(launch = %launch.id(), %reason, "launch ended");
             this.tell(launch.id(), launch.instance(), reason).await;

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use chancery_api::signer::SignerClient;
-use chancery_api::{OwnerListener, Problem};
+use chancery_api::{OwnerListener, Problem, measured};
 use chancery_audit::{Entry, Event, Label};
 use chancery_crypto::{AwsLc, replace_private_file};
 use chancery_delegation::ChainRules;
@@ -123,7 +123,7 @@ impl Server {
 
     /// Serves until the future is dropped.
     pub async fn serve(self: Arc<Self>, listener: OwnerListener) -> Result<(), ServerError> {
-        Ok(axum::serve(listener, crate::endpoints::router(self)).await?)
+        Ok(axum::serve(listener, measured(crate::endpoints::router(self))).await?)
     }
 
     /// Now, unless the clock stepped back: then nothing is issued.

@@ -13,7 +13,7 @@ use chancery_api::signer::{
     SignRoot, SignSnapshot, SignWit, SignX509, SignedCheckpoint, SignedSnapshot, SignedToken,
     SignedX509,
 };
-use chancery_api::{OwnerListener, Problem};
+use chancery_api::{OwnerListener, Problem, measured};
 use chancery_crypto::{AwsLc, replace_private_file};
 use chancery_identity::TrustDomain;
 use chancery_identity::trust::{SignedTrust, VerifiedTrust};
@@ -81,7 +81,7 @@ impl Signer {
 
     /// Serves until the future is dropped.
     pub async fn serve(self: Arc<Self>, listener: OwnerListener) -> std::io::Result<()> {
-        axum::serve(listener, self.router()).await
+        axum::serve(listener, measured(self.router())).await
     }
 
     fn router(self: Arc<Self>) -> Router {

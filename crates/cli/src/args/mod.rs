@@ -106,6 +106,8 @@ pub(crate) enum ReferencePart {
     EventsSchema,
     /// The reason codes.
     Reasons,
+    /// The metrics.
+    Metrics,
 }
 
 /// The data folder of a deployment.

@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -25,6 +26,10 @@ pub(crate) struct UpArgs {
     /// carry: URI or URI=SERVER,SERVER. May be repeated. Remembered in the data folder.
     #[arg(long = "audience", value_name = "URI=SERVERS")]
     pub(crate) audiences: Vec<String>,
+    /// Shows metrics for Prometheus, health and readiness over HTTP to whoever reaches this address:
+    /// /metrics, /healthz, /readyz.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) metrics: Option<SocketAddr>,
     /// Where the trust document is copied, for verifiers.
     #[arg(long, value_name = "FILE")]
     pub(crate) trust_out: Option<PathBuf>,

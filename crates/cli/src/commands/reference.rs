@@ -58,6 +58,7 @@ pub(super) fn run(part: ReferencePart) -> anyhow::Result<ExitCode> {
             format!("{}\n", serde_json::to_string_pretty(&schema)?)
         }
         ReferencePart::Reasons => reasons(),
+        ReferencePart::Metrics => crate::telemetry::markdown(),
     };
     output::result(crate::args::Format::Text, &text, || text.clone())?;
     Ok(ExitCode::SUCCESS)

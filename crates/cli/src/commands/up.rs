@@ -1,6 +1,7 @@
 //! `chancery up`.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -16,6 +17,7 @@ use crate::args::{Format, UpArgs};
 use crate::deployment::{DataLock, Layout, Part, Supervisor, create, wait_until_ready};
 use crate::gateway_config::GatewayFile;
 use crate::output;
+use crate::telemetry::Front;
 
 /// What a running deployment has opened.
 #[derive(Debug, Serialize)]
@@ -30,6 +32,9 @@ pub(crate) struct Opened {
     gateway: String,
     workload_api: String,
     tool_servers: Vec<String>,
+    /// Where metrics, health and readiness are shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metrics: Option<String>,
     /// Lets the first person enrol; present until somebody has.
     #[serde(skip_serializing_if = "Option::is_none")]
     enrol_code: Option<String>,
@@ -49,11 +54,21 @@ pub(super) async fn run(format: Format, args: UpArgs) -> anyhow::Result<ExitCode
     prepare(&layout, &trust_domain)?;
     let _lock = DataLock::take(&layout).await?;
     check_port(args.gateway_port)?;
+    let front = match args.metrics {
+        Some(address) => Some(Front::bind(address).await?),
+        None => None,
+    };
+    let shown_at = front.as_ref().map(Front::address).transpose()?;
     let config = configure(&layout, &args)?;
     // Whoever sees what was opened may stop it.
     let mut stop = Stop::new()?;
     let mut supervisor = Supervisor::new(&layout);
-    let opening = open(&layout, &args, &config, &mut supervisor);
+    // Ends with this process.
+    if let Some(front) = front {
+        let parts = supervisor.watch().clone();
+        tokio::spawn(front.serve(layout.clone(), config.port, parts));
+    }
+    let opening = open(&layout, &args, (&config, shown_at), &mut supervisor);
     let outcome = tokio::select! {
         opened = opening => opened.and_then(|opened| {
             output::result(format, &opened, || shown(&opened))?;
@@ -75,7 +90,7 @@ pub(super) async fn run(format: Format, args: UpArgs) -> anyhow::Result<ExitCode
 async fn open(
     layout: &Layout,
     args: &UpArgs,
-    config: &GatewayFile,
+    (config, metrics): (&GatewayFile, Option<SocketAddr>),
     supervisor: &mut Supervisor,
 ) -> anyhow::Result<Opened> {
     for part in [Part::Signer, Part::Server] {
@@ -103,6 +118,7 @@ async fn open(
         gateway: format!("https://127.0.0.1:{}", config.port),
         workload_api: format!("unix://{}", layout.workload_socket().display()),
         tool_servers: config.tool_servers.keys().cloned().collect(),
+        metrics: metrics.map(|address| format!("http://{address}/metrics")),
         enrol_code: layout.open_enrol_code()?,
         processes: Part::ALL
             .iter()
@@ -182,6 +198,9 @@ fn shown(opened: &Opened) -> String {
             processes.collect::<Vec<_>>().join(", "),
         ],
     ];
+    if let Some(metrics) = &opened.metrics {
+        rows.push(["metrics".to_owned(), metrics.clone()]);
+    }
     if let Some(code) = &opened.enrol_code {
         rows.push([
             "first person".to_owned(),

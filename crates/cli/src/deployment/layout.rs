@@ -6,6 +6,8 @@ use chancery_crypto::AwsLc;
 use chancery_gateway::ENROLLED_CHECKPOINT;
 use chancery_identity::trust::{SignedTrust, VerifiedTrust};
 
+use super::Part;
+
 /// The content of the file `version` of a data folder.
 pub(crate) const VERSION: &str = "chancery data folder 1\n";
 
@@ -138,6 +140,11 @@ impl Layout {
 
     pub(crate) fn workload_socket(&self) -> PathBuf {
         self.run().join("workload").join("workload.sock")
+    }
+
+    /// Where a part shows its metrics.
+    pub(crate) fn metrics_socket(&self, part: Part) -> PathBuf {
+        self.run().join(format!("{part}.metrics.sock"))
     }
 
     /// What the node notes of its launches.

@@ -11,5 +11,5 @@ pub(crate) use init::create;
 pub(crate) use layout::{Layout, VERSION, read_trust};
 pub(crate) use lock::{DataLock, PartLock};
 pub(crate) use people::{Authenticator, enrol};
-pub(crate) use ready::wait_until_ready;
-pub(crate) use supervisor::{Part, Supervisor};
+pub(crate) use ready::{answers, wait_until_ready};
+pub(crate) use supervisor::{Part, Supervisor, Watch};

@@ -35,7 +35,7 @@ pub(crate) async fn wait_until_ready(
         if answers(layout, part, gateway_port).await {
             return Ok(());
         }
-        if supervisor.ends(part) >= ENDS {
+        if supervisor.watch().ends(part) >= ENDS {
             bail!("the {part} does not start; its messages, which say why, are above");
         }
         if started.elapsed() > PATIENCE && !told {
@@ -52,7 +52,8 @@ pub(crate) async fn wait_until_ready(
     )
 }
 
-async fn answers(layout: &Layout, part: Part, gateway_port: u16) -> bool {
+/// Whether a part serves.
+pub(crate) async fn answers(layout: &Layout, part: Part, gateway_port: u16) -> bool {
     match part {
         Part::Signer => SignerClient::new(layout.signer_socket())
             .ready()

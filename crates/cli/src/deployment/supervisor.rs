@@ -52,6 +52,29 @@ pub(crate) struct Supervisor {
     layout: Layout,
     stop: watch::Sender<bool>,
     parts: Vec<Kept>,
+    ends: Watch,
+}
+
+/// How many times each part has ended on its own.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Watch(Arc<[AtomicU32; Part::ALL.len()]>);
+
+impl Watch {
+    /// How many times a part has ended on its own.
+    pub(crate) fn ends(&self, part: Part) -> u32 {
+        self.counter(part)
+            .map_or(0, |ends| ends.load(Ordering::Relaxed))
+    }
+
+    fn add(&self, part: Part) {
+        if let Some(ends) = self.counter(part) {
+            ends.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn counter(&self, part: Part) -> Option<&AtomicU32> {
+        self.0.get(part as usize)
+    }
 }
 
 /// A part that is kept running.
@@ -59,7 +82,6 @@ pub(crate) struct Supervisor {
 struct Kept {
     part: Part,
     pid: watch::Receiver<Option<u32>>,
-    ends: Arc<AtomicU32>,
     keeper: JoinHandle<()>,
 }
 
@@ -72,19 +94,18 @@ impl Supervisor {
             layout: layout.clone(),
             stop: watch::Sender::new(false),
             parts: Vec::new(),
+            ends: Watch::default(),
         }
     }
 
     /// Starts a part and keeps it running.
     pub(crate) fn start(&mut self, part: Part) {
         let (pid, pid_seen) = watch::channel(None);
-        let ends = Arc::new(AtomicU32::new(0));
         let stop = self.stop.subscribe();
-        let keeper = keep(self.layout.clone(), part, pid, Arc::clone(&ends), stop);
+        let keeper = keep(self.layout.clone(), part, pid, self.ends.clone(), stop);
         self.parts.push(Kept {
             part,
             pid: pid_seen,
-            ends,
             keeper: tokio::spawn(keeper),
         });
     }
@@ -94,10 +115,9 @@ impl Supervisor {
         self.kept(part).and_then(|kept| *kept.pid.borrow())
     }
 
-    /// How many times a part has ended on its own.
-    pub(crate) fn ends(&self, part: Part) -> u32 {
-        self.kept(part)
-            .map_or(0, |kept| kept.ends.load(Ordering::Relaxed))
+    /// How many times the parts have ended on their own.
+    pub(crate) const fn watch(&self) -> &Watch {
+        &self.ends
     }
 
     fn kept(&self, part: Part) -> Option<&Kept> {
@@ -127,7 +147,7 @@ async fn keep(
     layout: Layout,
     part: Part,
     pid: watch::Sender<Option<u32>>,
-    ends: Arc<AtomicU32>,
+    ends: Watch,
     mut stop: watch::Receiver<bool>,
 ) {
     let mut pause = Duration::from_millis(100);
@@ -139,7 +159,7 @@ async fn keep(
                 let ended = child.wait().await;
                 pid.send_replace(None);
                 if !*stop.borrow() {
-                    ends.fetch_add(1, Ordering::Relaxed);
+                    ends.add(part);
                     let how =
                         ended.map_or_else(|error| error.to_string(), |status| status.to_string());
                     tracing::error!("the {part} ended ({how}); it is started again");

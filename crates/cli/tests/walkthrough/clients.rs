@@ -4,7 +4,8 @@ use super::deployment::{Deployment, text};
 use super::place::{Started, checkout, until};
 use super::tools::{Tools, python};
 
-const NORTH: &str =
+/// A grant of one tool with one argument.
+pub(crate) const NORTH: &str =
     r#"{"type":"mcp_tool","server":"ledger","tool":"balance","args":{"book":{"exact":"north"}}}"#;
 
 #[test]
@@ -148,7 +149,8 @@ fn a_client_without_a_delegation_is_told_what_is_missing() {
     assert!(deployment.logged("session.open").is_empty());
 }
 
-fn python_client(deployment: &Deployment, tools: &Tools, calls: &[&str]) -> Started {
+/// A governed client on the Python SDK that makes these calls: tools and arguments in turn.
+pub(crate) fn python_client(deployment: &Deployment, tools: &Tools, calls: &[&str]) -> Started {
     let client = checkout().join("demo/client.py");
     deployment.agent("desk", text(&client));
     let (python, prefix) = python(&deployment.place);

@@ -54,6 +54,7 @@ impl Deployment {
         let mut command = self.place.command(chancery());
         command.args(["--format", "json", "up", "--gateway-port", &self.port]);
         command.args(["--policy", text(&policy), "--tool-server", &server]);
+        command.args(["--metrics", "127.0.0.1:0"]);
         let mut up = Started::new(&mut command, &self.place);
         self.opened = until("chancery up", || {
             assert!(up.exit().is_none(), "up ended: {}", up.err());

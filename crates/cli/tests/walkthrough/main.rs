@@ -16,7 +16,12 @@ mod erasing;
 #[cfg(test)]
 mod foreign;
 #[cfg(test)]
+#[path = "../../../journal/tests/witness/litewitness.rs"]
+mod litewitness;
+#[cfg(test)]
 mod logs;
+#[cfg(test)]
+mod metrics;
 #[cfg(test)]
 mod pages;
 #[cfg(test)]

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Instant;
 
 use chancery_audit::OutcomeStatus;
 use chancery_session::{Event, ExecutionEnd};
@@ -19,17 +20,32 @@ impl Enforcer for Enforcement {
     }
 
     fn decide<'a>(&'a self, peer: &'a Peer, call: &'a Call) -> Answer<'a, Verdict> {
-        Box::pin(self.decide_call(peer, call))
+        Box::pin(async move {
+            let begun = Instant::now();
+            let verdict = self.decide_call(peer, call).await;
+            let (decision, reason) = match &verdict {
+                Verdict::Forward(_) => ("allow", ""),
+                Verdict::Deny(refusal) => ("deny", refusal.reason),
+                Verdict::Pending(_) => ("escalate", ""),
+            };
+            metrics::histogram!("chancery_decision_seconds", "decision" => decision)
+                .record(begun.elapsed());
+            metrics::counter!("chancery_decisions_total", "decision" => decision, "reason" => reason)
+                .increment(1);
+            verdict
+        })
     }
 
     fn outcome<'a>(&'a self, permit: Permit, outcome: Outcome) -> Answer<'a, Result<(), Refusal>> {
         Box::pin(async move {
+            let status = status(outcome.status);
+            metrics::counter!("chancery_outcomes_total", "status" => status.name()).increment(1);
             let home = self.sessions.get(permit.seat().session);
             let home = home.ok_or_else(|| refusal("session_unknown"))?;
             let mut live = home.lock().await;
             let end = ExecutionEnd {
                 execution: permit.execution(),
-                status: status(outcome.status),
+                status,
                 result: outcome.result_digest,
                 bytes: outcome.result_bytes,
                 micros: outcome.micros,

@@ -143,6 +143,8 @@ impl Enforcement {
     }
 
     fn put_in_force(&self, next: Arc<InForce>) {
+        metrics::gauge!("chancery_snapshot_timestamp_seconds")
+            .set(Duration::from_secs(next.snapshot.issued_at.as_seconds()));
         *self
             .in_force
             .write()

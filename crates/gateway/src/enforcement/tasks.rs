@@ -122,6 +122,8 @@ impl Enforcement {
         let now = self.clock.latest();
         let who = (&self.own, self.name.service());
         let own = OwnSvid::obtain(&self.server, who, &bundle, now).await?;
+        metrics::gauge!("chancery_svid_expiry_timestamp_seconds")
+            .set(Duration::from_secs(own.not_after.as_seconds()));
         let unusable = |_| SvidError::Unacceptable("not usable with TLS");
         let tls = match self.tls() {
             Some(tls) => {
@@ -176,7 +178,9 @@ impl Enforcement {
             let Ok(now) = self.clock.now() else {
                 continue;
             };
-            for (session, home) in self.sessions.all() {
+            let all = self.sessions.all();
+            metrics::gauge!("chancery_sessions").set(all.len() as f64);
+            for (session, home) in all {
                 let Some(due) = self.due(&home, now).await else {
                     continue;
                 };

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
+use std::time::Instant;
 
 use chancery_tlog::EntryTooLarge;
 use tokio::sync::{mpsc, oneshot};
@@ -78,8 +79,11 @@ impl Committer {
                 let _ = self.publisher.send(Command::Integrate);
                 self.pending.wait_for_room();
             }
+            let begun = Instant::now();
             match self.commit(&group) {
                 Ok(Ok(first)) => {
+                    metrics::histogram!("chancery_log_commit_seconds").record(begun.elapsed());
+                    metrics::counter!("chancery_log_entries_total").increment(group.len() as u64);
                     for (index, append) in (first..).zip(group) {
                         // Whoever does not wait any more has a durable entry all the same.
                         let _ = append.index.send(index);

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{oneshot, watch};
 
@@ -86,7 +86,9 @@ impl Publisher {
     /// Carries what is durable now into tiles and publishes it.
     fn publish(&mut self) -> Result<Result<Published, PublishError>, Ended> {
         self.integrate()?;
-        match self.store.publish() {
+        let outcome = self.store.publish();
+        count(&outcome);
+        match outcome {
             Ok(published) => {
                 self.published.send_replace(Some(published.clone()));
                 Ok(Ok(published))
@@ -117,5 +119,21 @@ impl Publisher {
             .map_err(|error| self.ending.end("the tiles cannot be written", &error))?;
         self.pending.drain_to(self.store.settled());
         Ok(())
+    }
+}
+
+/// Counts what came of a checkpoint that was due.
+fn count(outcome: &Result<Published, StoreError>) {
+    let result = match outcome {
+        Ok(published) if published.is_witnessed => "witnessed",
+        Ok(_) => "unwitnessed",
+        Err(StoreError::Withheld) => "withheld",
+        Err(_) => "failed",
+    };
+    metrics::counter!("chancery_log_checkpoints_total", "result" => result).increment(1);
+    if let Ok(published) = outcome {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        metrics::gauge!("chancery_log_published_timestamp_seconds").set(since.unwrap_or_default());
+        metrics::gauge!("chancery_log_published_entries").set(published.checkpoint.size as f64);
     }
 }

@@ -13,7 +13,7 @@ use axum::extract::{ConnectInfo, Path, State};
 use axum::routing::{delete, get};
 use axum::serve::IncomingStream;
 use axum::{Json, Router};
-use chancery_api::{OwnerListener, Problem};
+use chancery_api::{OwnerListener, Problem, measured};
 use chancery_types::id::LaunchId;
 
 use crate::Launches;
@@ -39,7 +39,8 @@ pub(crate) async fn serve(
 ) -> io::Result<()> {
     let router = Router::new()
         .route("/v1/launches", get(list).post(register))
-        .route("/v1/launches/{id}", delete(withdraw))
+        .route("/v1/launches/{id}", delete(withdraw));
+    let router = measured(router)
         .fallback(async || Problem::not_found("no_such_route", "there is no such route"))
         .with_state(launches);
     axum::serve(

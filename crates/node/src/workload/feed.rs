@@ -39,6 +39,7 @@ pub(super) async fn feed<S: Source>(
     let (sender, receiver) = mpsc::channel(1);
     let mut state = source.next().await?;
     tokio::spawn(async move {
+        let _open = Open::begin();
         loop {
             let (message, again) = state;
             if let Some(message) = message
@@ -67,6 +68,22 @@ pub(super) async fn feed<S: Source>(
         }
     });
     Ok(ReceiverStream::new(receiver))
+}
+
+/// Counts a stream for as long as it is open.
+struct Open;
+
+impl Open {
+    fn begin() -> Self {
+        metrics::gauge!("chancery_workload_streams").increment(1);
+        Self
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        metrics::gauge!("chancery_workload_streams").decrement(1);
+    }
 }
 
 async fn until(time: Option<Timestamp>) {

@@ -9,12 +9,12 @@ use chancery_server::Clock;
 use nix::sys::signal::Signal;
 
 use super::{prepare, until_stopped};
-use crate::deployment::Layout;
+use crate::deployment::{Layout, Part};
 use crate::gateway_config::GatewayFile;
 
 /// Runs the gateway.
 pub(in crate::commands) async fn gateway(layout: &Layout) -> anyhow::Result<ExitCode> {
-    let _lock = prepare(layout, Signal::SIGTERM)?;
+    let _lock = prepare(layout, Part::Gateway, Signal::SIGTERM)?;
     let file = GatewayFile::read(&layout.gateway_config())?;
     let servers = file
         .tool_servers

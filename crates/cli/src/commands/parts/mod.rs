@@ -20,8 +20,8 @@ use nix::sys::stat::{Mode, umask};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{Format, LedgerArgs, LedgerCommand};
-use crate::deployment::{Layout, PartLock};
-use crate::output;
+use crate::deployment::{Layout, Part, PartLock};
+use crate::{output, telemetry};
 
 /// Runs the demo's tool server.
 pub(super) async fn ledger(format: Format, args: LedgerArgs) -> anyhow::Result<ExitCode> {
@@ -39,11 +39,13 @@ pub(super) async fn ledger(format: Format, args: LedgerArgs) -> anyhow::Result<E
 }
 
 /// What every part does first: it ends with `up`, by this signal, and what it makes is its owner's
-/// alone. While it lives, no other `up` starts with its data folder.
-fn prepare(layout: &Layout, end: Signal) -> anyhow::Result<PartLock> {
+/// alone. While it lives, no other `up` starts with its data folder. What it does is counted.
+fn prepare(layout: &Layout, part: Part, end: Signal) -> anyhow::Result<PartLock> {
     umask(Mode::from_bits_truncate(0o077));
     set_pdeathsig(end).context("cannot follow the end of `up`")?;
-    PartLock::take(layout)
+    let lock = PartLock::take(layout)?;
+    telemetry::show(layout, part)?;
+    Ok(lock)
 }
 
 /// Waits until the part is asked to end.

@@ -6,13 +6,13 @@ use chancery_node::{Home, Node, NodeConfig, ServerIssuer};
 use nix::sys::signal::Signal;
 
 use super::{prepare, until_stopped};
-use crate::deployment::Layout;
+use crate::deployment::{Layout, Part};
 use crate::gateway_config::GatewayFile;
 
 /// Runs the node.
 pub(in crate::commands) async fn node(layout: &Layout) -> anyhow::Result<ExitCode> {
     // An `up` that was killed is no reason to end what runs: a node that is killed takes it up again.
-    let _lock = prepare(layout, Signal::SIGKILL)?;
+    let _lock = prepare(layout, Part::Node, Signal::SIGKILL)?;
     let trust = layout.trust()?;
     let config = GatewayFile::read(&layout.gateway_config())?;
     let home = Home {

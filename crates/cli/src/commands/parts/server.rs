@@ -15,11 +15,11 @@ use nix::sys::signal::Signal;
 use tokio::runtime::Handle;
 
 use super::{prepare, until_stopped};
-use crate::deployment::Layout;
+use crate::deployment::{Layout, Part};
 
 /// Runs the server.
 pub(in crate::commands) async fn server(layout: &Layout) -> anyhow::Result<ExitCode> {
-    let _lock = prepare(layout, Signal::SIGTERM)?;
+    let _lock = prepare(layout, Part::Server, Signal::SIGTERM)?;
     let trust = layout.trust()?;
     let signer = SignerClient::new(layout.signer_socket());
     while signer.ready().await.is_err() {

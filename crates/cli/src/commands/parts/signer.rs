@@ -1,20 +1,22 @@
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use chancery_api::OwnerListener;
 use chancery_crypto::{AwsLc, replace_private_file};
 use chancery_identity::trust::server_log_origin;
+use chancery_identity::{TrustDomain, X509Authority};
 use chancery_journal::LocalSigner;
 use chancery_server::Clock;
 use chancery_signer::{Signer, SignerKeys};
 use nix::sys::signal::Signal;
 
 use super::{prepare, until_stopped};
-use crate::deployment::{Layout, read_trust};
+use crate::deployment::{Layout, Part, read_trust};
 
 /// Runs the signer.
 pub(in crate::commands) async fn signer(layout: &Layout) -> anyhow::Result<ExitCode> {
-    let _lock = prepare(layout, Signal::SIGTERM)?;
+    let _lock = prepare(layout, Part::Signer, Signal::SIGTERM)?;
     let folder = layout.signer();
     let keys = SignerKeys::open(&folder)?;
     let seen = folder.join("trust.json");
@@ -44,6 +46,10 @@ pub(in crate::commands) async fn signer(layout: &Layout) -> anyhow::Result<ExitC
         Err(_) if !seen.exists() => layout.trust()?,
         Err(error) => return Err(error),
     };
+    let trust_domain: TrustDomain = trust.trust_domain.parse()?;
+    let authority = X509Authority::new(&trust_domain, keys.intermediate_certificate.clone())?;
+    metrics::gauge!("chancery_authority_expiry_timestamp_seconds")
+        .set(Duration::from_secs(authority.not_after().as_seconds()));
     let first = server_log_origin(&trust.trust_domain);
     let current = trust.current_log(&first);
     let origin = current.map_or(first.as_str(), |known| known.origin.as_str());

@@ -1,0 +1,146 @@
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use chancery_api::UnixClient;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+
+use super::families::Families;
+use crate::deployment::{Layout, Part, Watch, answers};
+
+/// Connections that are served at once; others wait.
+const PLACES: usize = 32;
+
+/// How long a connection may last.
+const CONNECTION: Duration = Duration::from_secs(10);
+
+/// How long a part may take to answer.
+const ANSWER: Duration = Duration::from_secs(2);
+
+/// How long to wait after a connection that could not be accepted.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The address at which a deployment shows its metrics, health and readiness to whoever asks.
+#[derive(Debug)]
+pub(crate) struct Front(TcpListener);
+
+/// What the answers are made of.
+#[derive(Debug)]
+struct Shown {
+    layout: Layout,
+    gateway_port: u16,
+    parts: Watch,
+}
+
+impl Front {
+    /// Opens the address.
+    pub(crate) async fn bind(address: SocketAddr) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(address).await;
+        let listener = listener
+            .with_context(|| format!("--metrics {address} cannot be opened; choose another"))?;
+        Ok(Self(listener))
+    }
+
+    /// The address, with the port that was given where 0 was asked for.
+    pub(crate) fn address(&self) -> anyhow::Result<SocketAddr> {
+        self.0.local_addr().context("--metrics")
+    }
+
+    /// Answers until it is dropped.
+    pub(crate) async fn serve(self, layout: Layout, gateway_port: u16, parts: Watch) {
+        let shown = Arc::new(Shown {
+            layout,
+            gateway_port,
+            parts,
+        });
+        let router = Router::new()
+            .route("/metrics", get(metrics))
+            .route("/healthz", get(async || "ok\n"))
+            .route("/readyz", get(ready))
+            .with_state(shown);
+        let places = Arc::new(Semaphore::new(PLACES));
+        while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+            let stream = match self.0.accept().await {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection for metrics was not accepted");
+                    sleep(PAUSE).await;
+                    continue;
+                }
+            };
+            let service = TowerToHyperService::new(router.clone());
+            tokio::spawn(async move {
+                let served = http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .serve_connection(TokioIo::new(stream), service);
+                // Who is slower than that, or breaks off, asks again.
+                let _ = timeout(CONNECTION, served).await;
+                drop(place);
+            });
+        }
+    }
+}
+
+async fn metrics(State(shown): State<Arc<Shown>>) -> Response {
+    let mut families = Families::default();
+    let mut up = String::from(
+        "# HELP chancery_part_up 1 where the part answered.\n# TYPE chancery_part_up gauge\n",
+    );
+    let mut restarts = String::from(
+        "# HELP chancery_part_restarts_total How often a part ended on its own.\n\
+         # TYPE chancery_part_restarts_total counter\n",
+    );
+    for part in Part::ALL {
+        let client = UnixClient::new(shown.layout.metrics_socket(part));
+        let text = timeout(ANSWER, client.get::<String>("/metrics")).await;
+        let text = text.ok().and_then(Result::ok);
+        up.push_str(&format!(
+            "chancery_part_up{{part=\"{part}\"}} {}\n",
+            u8::from(text.is_some())
+        ));
+        restarts.push_str(&format!(
+            "chancery_part_restarts_total{{part=\"{part}\"}} {}\n",
+            shown.parts.ends(part)
+        ));
+        families.add(&text.unwrap_or_default());
+    }
+    families.add(&up);
+    families.add(&restarts);
+    let kind = [(
+        header::CONTENT_TYPE,
+        "text/plain; version=0.0.4; charset=utf-8",
+    )];
+    (kind, families.render()).into_response()
+}
+
+/// 200 where every part serves, else 503; the body says which do.
+async fn ready(State(shown): State<Arc<Shown>>) -> Response {
+    let mut parts = BTreeMap::new();
+    for part in Part::ALL {
+        let asked = answers(&shown.layout, part, shown.gateway_port);
+        parts.insert(
+            part.to_string(),
+            timeout(ANSWER, asked).await.unwrap_or(false),
+        );
+    }
+    let ready = parts.values().all(|serves| *serves);
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (status, Json(json!({"ready": ready, "parts": parts}))).into_response()
+}
