@@ -3,8 +3,9 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use chancery_types::Digest;
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,29 @@ const INTERPRETERS: [&str; 37] = [
 pub struct Executable {
     digest: Digest,
     interpreter: bool,
+    /// Whether the kernel runs the file itself, so that a process that executes it shows it.
+    #[serde(default)]
+    native: bool,
+}
+
+/// A file as it was when it was read: nobody changes a file and leaves all of this as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    changed: (i64, i64),
+}
+
+impl From<fs::Metadata> for Stamp {
+    fn from(file: fs::Metadata) -> Self {
+        Self {
+            device: file.dev(),
+            inode: file.ino(),
+            size: file.size(),
+            changed: (file.ctime(), file.ctime_nsec()),
+        }
+    }
 }
 
 impl Executable {
@@ -45,6 +69,7 @@ impl Executable {
             Ok::<_, io::Error>(Self {
                 digest,
                 interpreter,
+                native: is_native(&file)?,
             })
         });
         let measured = measured
@@ -66,7 +91,39 @@ impl Executable {
         Ok(Self {
             digest,
             interpreter: name.file_name().is_none_or(is_interpreter),
+            native: is_native(&file).map_err(ProcessError::Kernel)?,
         })
+    }
+
+    /// Whether the process executes this file now, or one of the same content. Of a script or an
+    /// interpreter a process shows nothing that could be compared: whatever it executes is taken.
+    /// Where the file cannot be read the answer is no. `stamp` is where it was seen last, so that a
+    /// file is read again only when it is another one or was changed.
+    pub(crate) async fn is_executed_by(
+        &self,
+        process: &Process,
+        stamp: &Mutex<Option<Stamp>>,
+    ) -> bool {
+        if self.interpreter || !self.native {
+            return true;
+        }
+        let path = format!("/proc/{}/exe", process.pid());
+        let now = fs::metadata(&path).map(Stamp::from).ok();
+        let known = *stamp.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.is_none() || now != known {
+            let read = tokio::task::spawn_blocking(move || {
+                let file = File::open(path)?;
+                let stamp = Stamp::from(file.metadata()?);
+                Ok::<_, io::Error>((Digest::of_reader(&file)?, stamp))
+            });
+            match read.await {
+                Ok(Ok((digest, read))) if digest == self.digest => {
+                    *stamp.lock().unwrap_or_else(PoisonError::into_inner) = Some(read);
+                }
+                _ => return false,
+            }
+        }
+        process.is_alive()
     }
 
     /// The digest of the file, whatever it is.
@@ -83,6 +140,13 @@ impl Executable {
     pub fn code_digest(&self) -> Option<Digest> {
         (!self.interpreter).then_some(self.digest)
     }
+}
+
+/// Whether a file is in the format of programs that the kernel runs without an interpreter's name.
+fn is_native(file: &File) -> io::Result<bool> {
+    let mut start = [0; 4];
+    let read = file.read_at(&mut start, 0)?;
+    Ok(read == start.len() && start == *b"\x7fELF")
 }
 
 fn identity(metadata: io::Result<fs::Metadata>) -> io::Result<(u64, u64)> {

@@ -9,7 +9,7 @@ use chancery_types::{Jwk, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, watch};
 
-use crate::executable::Executable;
+use crate::executable::{Executable, Stamp};
 use crate::jwt_rate::JwtRate;
 use crate::process::Process;
 use crate::procfs::PidNamespace;
@@ -40,6 +40,8 @@ pub struct Launch {
     pub(crate) ended: watch::Sender<Option<EndReason>>,
     pub(crate) x509: X509Source,
     pub(crate) jwt_rate: JwtRate,
+    /// Where the launched process was seen to execute its file last.
+    pub(crate) stamp: std::sync::Mutex<Option<Stamp>>,
     /// The first agent key that was proven and certified; no other one ever is.
     pub(crate) agent_key: Mutex<Option<Jwk>>,
 }
@@ -145,6 +147,24 @@ impl Launch {
             })
     }
 
+    /// Whether `caller` speaks as this instance and is what was launched: where the launch is one
+    /// process that executes a program of its own, it executes that program still. In a pid namespace
+    /// of its own, where an interpreter or a script was launched, and for the bridge, nothing is said
+    /// about what is executed.
+    pub(crate) async fn vouches_for(&self, caller: &Process) -> bool {
+        if !self.covers(caller) {
+            return false;
+        }
+        let one = self.init.as_ref().unwrap_or(&self.bridge);
+        if self.namespace.is_some() || !one.is_same(caller) {
+            return true;
+        }
+        self.facts
+            .executable
+            .is_executed_by(caller, &self.stamp)
+            .await
+    }
+
     /// Why it ended, when it has.
     pub fn end_reason(&self) -> Option<EndReason> {
         *self.ended.borrow()
@@ -202,6 +222,7 @@ impl Launch {
             ended: watch::Sender::new(None),
             x509: X509Source::default(),
             jwt_rate: JwtRate::default(),
+            stamp: std::sync::Mutex::default(),
             agent_key: Mutex::default(),
         })
     }

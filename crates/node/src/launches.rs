@@ -174,6 +174,7 @@ impl Launches {
             ended: watch::Sender::new(None),
             x509: Default::default(),
             jwt_rate: Default::default(),
+            stamp: Default::default(),
             agent_key: Default::default(),
         });
         let record = launch.record(self.records.boot(), None);

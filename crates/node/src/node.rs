@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chancery_api::OwnerListener;
+use nix::sys::socket::{setsockopt, sockopt};
 use tokio::net::UnixListener;
 use tokio::sync::watch;
 
@@ -155,6 +156,8 @@ fn bind_for_all(path: &Path) -> io::Result<UnixListener> {
         _ => {}
     }
     let listener = UnixListener::bind(path)?;
+    // Inherited by what is accepted: every piece that is read says which process wrote it.
+    setsockopt(&listener, sockopt::PassCred, &true)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
     Ok(listener)
 }

@@ -5,6 +5,7 @@ use chancery_crypto::{RandomError, random_bytes};
 use chancery_types::base64url;
 
 use crate::process::Process;
+use crate::workload::Connection;
 
 /// How long a nonce is good.
 const NONCE_LIFE: Duration = Duration::from_secs(60);
@@ -13,6 +14,7 @@ const NONCE_LIFE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Peer {
     process: Process,
+    connection: Connection,
     nonce: Mutex<Option<Nonce>>,
 }
 
@@ -23,15 +25,27 @@ struct Nonce {
 }
 
 impl Peer {
-    pub(crate) fn new(process: Process) -> Self {
+    pub(crate) fn new(process: Process, connection: Connection) -> Self {
         Self {
             process,
+            connection,
             nonce: Mutex::default(),
         }
     }
 
     pub(crate) const fn process(&self) -> &Process {
         &self.process
+    }
+
+    /// What it is connected by.
+    pub(crate) const fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Whether `sender`, as the kernel names it for a piece of what was read, is this peer. Its
+    /// number has meant the peer since it connected, if it still does.
+    pub(crate) fn wrote(&self, sender: Option<i32>) -> bool {
+        sender == Some(self.process.pid()) && self.process.is_alive()
     }
 
     /// A fresh nonce; the one before is forgotten.

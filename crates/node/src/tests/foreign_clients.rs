@@ -40,7 +40,7 @@ fn c_core_call(authority: &str) -> Vec<u8> {
     .concat()
 }
 
-/// The type and stream of each frame until the first DATA or RST_STREAM.
+/// The type and stream of each frame until the first DATA or RST_STREAM; PINGs are answered.
 async fn answer(stream: &mut UnixStream) -> Vec<(u8, u8)> {
     let mut seen = Vec::new();
     loop {
@@ -49,6 +49,10 @@ async fn answer(stream: &mut UnixStream) -> Vec<(u8, u8)> {
         let length = usize::from(header[1]) << 8 | usize::from(header[2]);
         let mut payload = vec![0; length];
         stream.read_exact(&mut payload).await.unwrap();
+        if header[3..5] == [6, 0] {
+            stream.write_all(&frame(6, 1, 0, &payload)).await.unwrap();
+            continue;
+        }
         seen.push((header[3], header[8]));
         if matches!(header[3], 0 | 3) {
             return seen;

@@ -1,11 +1,13 @@
 //! The node on temporary sockets, with an issuer that signs for itself.
 
 mod agent_key;
+mod attackers;
 mod foreign_clients;
 mod issuer;
 mod jwt_api;
 mod registration;
 mod restart;
+mod streams;
 mod workload_api;
 
 use std::path::PathBuf;
@@ -90,11 +92,26 @@ impl Serving {
         init: Option<u32>,
         isolated: bool,
     ) -> Result<RegisteredLaunch, Problem> {
+        self.register_program(init, isolated, None).await
+    }
+
+    /// Makes a process a launch that is about to execute a program.
+    async fn launch_program(&self, pid: u32, program: &str) -> RegisteredLaunch {
+        let launch = self.register_program(Some(pid), false, Some(program.into()));
+        launch.await.unwrap()
+    }
+
+    async fn register_program(
+        &self,
+        init: Option<u32>,
+        isolated: bool,
+        program: Option<PathBuf>,
+    ) -> Result<RegisteredLaunch, Problem> {
         let request = RegisterLaunch {
             agent_id: AGENT.parse().unwrap(),
             init_pid: init.map(|pid| pid.try_into().unwrap()),
             isolated,
-            program: None,
+            program,
         };
         match self.operator().post("/v1/launches", &request).await {
             Ok(launch) => Ok(launch),

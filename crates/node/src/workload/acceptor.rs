@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use futures_util::Stream;
 use futures_util::stream::unfold;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixListener;
 use tokio::sync::Semaphore;
 
+use super::connection::Connection;
 use super::stream::WorkloadStream;
 use crate::peer::Peer;
 use crate::process::Process;
@@ -17,11 +18,11 @@ const MAX_CONNECTIONS: usize = 1_024;
 /// How long to wait when the system is out of descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
-type Connection = WorkloadStream<UnixStream>;
-
 /// The connections of processes that the kernel can name. Never ends and never fails: what cannot
 /// be attested is closed.
-pub(super) fn connections(listener: UnixListener) -> impl Stream<Item = io::Result<Connection>> {
+pub(super) fn connections(
+    listener: UnixListener,
+) -> impl Stream<Item = io::Result<WorkloadStream>> {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     unfold((listener, places), async |(listener, places)| {
         loop {
@@ -39,9 +40,9 @@ pub(super) fn connections(listener: UnixListener) -> impl Stream<Item = io::Resu
             };
             match Process::of_peer(&stream) {
                 Ok(process) => {
-                    let peer = Arc::new(Peer::new(process));
-                    let connection = WorkloadStream::new(stream, peer, place);
-                    return Some((Ok(connection), (listener, places)));
+                    let peer = Arc::new(Peer::new(process, Connection::new(stream)));
+                    let stream = WorkloadStream::new(peer, place);
+                    return Some((Ok(stream), (listener, places)));
                 }
                 Err(error) => tracing::warn!(%error, "peer could not be attested"),
             }

@@ -7,7 +7,7 @@ use tokio::time::{Duration, sleep};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
-use super::NO_IDENTITY;
+use super::{NO_IDENTITY, release};
 use crate::clock::now;
 use crate::launch::Launch;
 use crate::peer::Peer;
@@ -29,8 +29,8 @@ pub(super) trait Source: Send + 'static {
     fn changed(&mut self) -> impl Future<Output = Result<(), Status>> + Send;
 }
 
-/// Sends the state at once and whenever it changes, until the launch ends, the caller exits or
-/// stops listening. An end of the launch is told as `PermissionDenied`.
+/// Sends the state at once and whenever it changes, until the launch ends, the caller exits, is not
+/// what it was or stops listening. An end of the launch is told as `PermissionDenied`.
 pub(super) async fn feed<S: Source>(
     peer: Arc<Peer>,
     launch: Arc<Launch>,
@@ -38,6 +38,7 @@ pub(super) async fn feed<S: Source>(
 ) -> Result<Feed<S::Message>, Status> {
     let (sender, receiver) = mpsc::channel(1);
     let mut state = source.next().await?;
+    release(&peer, &launch).await?;
     tokio::spawn(async move {
         let _open = Open::begin();
         loop {
@@ -56,6 +57,12 @@ pub(super) async fn feed<S: Source>(
                     Ok(()) => source.next().await,
                     Err(status) => Err(status),
                 },
+            };
+            let outcome = match outcome {
+                Ok((Some(message), again)) => release(&peer, &launch)
+                    .await
+                    .map(|()| (Some(message), again)),
+                unchanged => unchanged,
             };
             state = match outcome {
                 Ok(next) => next,

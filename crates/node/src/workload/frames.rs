@@ -4,17 +4,21 @@ use super::hpack::Block;
 
 const PREFACE_BYTES: usize = 24;
 const HEADERS: u8 = 0x1;
+const PING: u8 = 0x6;
 const CONTINUATION: u8 = 0x9;
+const ACK: u8 = 0x1;
 const PADDED: u8 = 0x8;
 const PRIORITY: u8 = 0x20;
 
 /// Follows the frames of one connection from its first byte on, in pieces of any size, and lets
 /// [`Block`] change the header blocks. Lengths never change, so framing, tables and settings stay
-/// as they are. What is not HTTP/2 passes unchanged, for the library to refuse.
+/// as they are. What is not HTTP/2 passes unchanged, for the library to refuse. Answers to PINGs pass
+/// as well, and are kept for [`Frames::answers`].
 #[derive(Debug)]
 pub(super) struct Frames {
     state: State,
     block: Block,
+    answers: Vec<[u8; 8]>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +41,8 @@ enum State {
         block: usize,
         trail: usize,
     },
+    /// In the payload of an answer to a PING.
+    Answer { read: usize, payload: [u8; 8] },
     /// A frame says that it is shorter than what it must hold; nothing is changed any more.
     Lost,
 }
@@ -55,7 +61,13 @@ impl Frames {
                 left: PREFACE_BYTES,
             },
             block: Block::default(),
+            answers: Vec::new(),
         }
+    }
+
+    /// The payloads of the answers to PINGs that were read since this was asked last.
+    pub(super) fn answers(&mut self) -> Vec<[u8; 8]> {
+        std::mem::take(&mut self.answers)
     }
 
     /// Reads what came in next, and changes it where it must be.
@@ -159,6 +171,17 @@ impl Frames {
                 self.settle();
                 self.block.step(byte)
             }
+            State::Answer { read, mut payload } => {
+                if let Some(place) = payload.get_mut(read) {
+                    *place = byte;
+                }
+                self.state = State::Answer {
+                    read: read + 1,
+                    payload,
+                };
+                self.settle();
+                byte
+            }
             State::Preface { .. } | State::Lost => byte,
         }
     }
@@ -170,6 +193,12 @@ impl Frames {
                 skip: 0,
                 block: length,
                 trail: 0,
+            };
+        }
+        if kind == PING && flags & ACK != 0 && length == 8 {
+            return State::Answer {
+                read: 0,
+                payload: [0; 8],
             };
         }
         if kind != HEADERS {
@@ -199,6 +228,10 @@ impl Frames {
 
     /// Goes on to the next frame when this one is used up.
     fn settle(&mut self) {
+        if let State::Answer { read: 8, payload } = self.state {
+            self.answers.push(payload);
+            self.state = NEXT_FRAME;
+        }
         if matches!(
             self.state,
             State::Payload {

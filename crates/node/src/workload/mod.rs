@@ -1,14 +1,16 @@
 //! The socket of the workloads: the SPIFFE Workload API and, under another name, our own service.
 //!
 //! Nobody authenticates here. Who asks is the kernel's word about the other end of the socket, and
-//! which launch that process belongs to is asked again with every request.
+//! which launch that process belongs to is asked again with every request and before every answer.
 
 mod acceptor;
 mod agent_api;
+mod connection;
 mod feed;
 mod frames;
 mod hpack;
 mod jwt_api;
+mod outgoing;
 mod spiffe_api;
 mod stream;
 
@@ -26,6 +28,8 @@ use crate::launch::Launch;
 use crate::pb::workload::spiffe_workload_api_server::SpiffeWorkloadApiServer;
 use crate::peer::Peer;
 use chancery_api::pb::agent::agent_identity_server::AgentIdentityServer;
+
+pub(crate) use connection::Connection;
 
 /// What a caller without an identity is told; SPIFFE clients look for these words.
 const NO_IDENTITY: &str = "no identity issued";
@@ -68,18 +72,36 @@ fn security_header(request: Request<()>) -> Result<Request<()>, Status> {
 }
 
 /// Who asks, and the launch that it speaks as.
-fn caller<T>(
+async fn caller<T>(
     launches: &Launches,
     request: &Request<T>,
 ) -> Result<(Arc<Peer>, Arc<Launch>), Status> {
     let peer = request.extensions().get::<Arc<Peer>>();
-    let peer = peer.ok_or_else(|| Status::internal("connection without a peer"))?;
-    match launches.of_caller(peer.process()) {
-        Some(launch) => Ok((Arc::clone(peer), launch)),
-        None => {
-            let (pid, uid) = (peer.process().pid(), peer.process().uid());
-            tracing::warn!(pid, uid, "a process of no launch asked for an identity");
-            Err(Status::permission_denied(NO_IDENTITY))
-        }
+    let peer = Arc::clone(peer.ok_or_else(|| Status::internal("connection without a peer"))?);
+    let Some(launch) = launches.of_caller(peer.process()) else {
+        let (pid, uid) = (peer.process().pid(), peer.process().uid());
+        tracing::warn!(pid, uid, "a process of no launch asked for an identity");
+        return Err(Status::permission_denied(NO_IDENTITY));
+    };
+    vouched(&peer, &launch).await?;
+    Ok((peer, launch))
+}
+
+/// Before anything leaves: the launch's own process holds the connection, and is what it was when it
+/// asked. Reading a socket shows nobody's credentials, so that the peer must answer a PING: a process
+/// that was handed the socket cannot, whatever the peer executes meanwhile.
+async fn release(peer: &Peer, launch: &Launch) -> Result<(), Status> {
+    vouched(peer, launch).await?;
+    let confirmed = peer.connection().confirm().await;
+    confirmed.map_err(|error| Status::unavailable(error.to_string()))?;
+    vouched(peer, launch).await
+}
+
+async fn vouched(peer: &Peer, launch: &Launch) -> Result<(), Status> {
+    if launch.vouches_for(peer.process()).await {
+        return Ok(());
     }
+    let (pid, launch) = (peer.process().pid(), launch.id());
+    tracing::warn!(pid, %launch, "not the process that was launched, or it executes another program");
+    Err(Status::permission_denied(NO_IDENTITY))
 }

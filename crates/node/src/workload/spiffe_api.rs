@@ -8,7 +8,7 @@ use tonic::{Request, Response, Status};
 
 use super::feed::{Feed, Source, feed};
 use super::jwt_api::{self, KeySets};
-use super::{NO_IDENTITY, caller};
+use super::{NO_IDENTITY, caller, release};
 use crate::launch::Launch;
 use crate::pb::workload::spiffe_workload_api_server::SpiffeWorkloadApi;
 use crate::pb::workload::{
@@ -40,7 +40,7 @@ impl SpiffeWorkloadApi for WorkloadApi {
         &self,
         request: Request<X509svidRequest>,
     ) -> Result<Response<Self::FetchX509SVIDStream>, Status> {
-        let (peer, launch) = caller(&self.launches, &request)?;
+        let (peer, launch) = caller(&self.launches, &request).await?;
         let source = Svids {
             launches: Arc::clone(&self.launches),
             launch: Arc::clone(&launch),
@@ -54,7 +54,7 @@ impl SpiffeWorkloadApi for WorkloadApi {
         &self,
         request: Request<X509BundlesRequest>,
     ) -> Result<Response<Self::FetchX509BundlesStream>, Status> {
-        let (peer, launch) = caller(&self.launches, &request)?;
+        let (peer, launch) = caller(&self.launches, &request).await?;
         let source = Bundles::of(&self.launches);
         feed(peer, launch, source).await.map(Response::new)
     }
@@ -63,16 +63,17 @@ impl SpiffeWorkloadApi for WorkloadApi {
         &self,
         request: Request<JwtsvidRequest>,
     ) -> Result<Response<JwtsvidResponse>, Status> {
-        let (_, launch) = caller(&self.launches, &request)?;
-        let fetched = jwt_api::fetch(&self.launches, &launch, request.get_ref());
-        fetched.await.map(Response::new)
+        let (peer, launch) = caller(&self.launches, &request).await?;
+        let fetched = jwt_api::fetch(&self.launches, &launch, request.get_ref()).await?;
+        release(&peer, &launch).await?;
+        Ok(Response::new(fetched))
     }
 
     async fn fetch_jwt_bundles(
         &self,
         request: Request<JwtBundlesRequest>,
     ) -> Result<Response<Self::FetchJWTBundlesStream>, Status> {
-        let (peer, launch) = caller(&self.launches, &request)?;
+        let (peer, launch) = caller(&self.launches, &request).await?;
         let source = KeySets::of(&self.launches);
         feed(peer, launch, source).await.map(Response::new)
     }
@@ -81,7 +82,7 @@ impl SpiffeWorkloadApi for WorkloadApi {
         &self,
         request: Request<ValidateJwtsvidRequest>,
     ) -> Result<Response<ValidateJwtsvidResponse>, Status> {
-        caller(&self.launches, &request)?;
+        caller(&self.launches, &request).await?;
         jwt_api::validate(&self.launches, request.get_ref()).map(Response::new)
     }
 }

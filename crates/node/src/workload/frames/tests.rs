@@ -216,6 +216,29 @@ fn broken_lengths_end_the_rewriting() {
 }
 
 #[test]
+fn answers_to_pings_are_seen_and_nothing_else_is() {
+    let answer = |payload: &[u8]| frame(PING, ACK, payload);
+    let sent = connection(&[
+        answer(b"12345678"),
+        frame(PING, 0, b"asked by"),
+        frame(1, 4, &authority(&raw("a/b"))),
+        answer(b"1234567"),
+        answer(b"123456789"),
+        frame(4, ACK, b"settings"),
+        answer(b"87654321"),
+    ]);
+    for size in [1, 3, 8, 1_000] {
+        let mut frames = Frames::new();
+        let mut seen = Vec::new();
+        for piece in sent.clone().chunks_mut(size) {
+            frames.rewrite(piece);
+            seen.extend(frames.answers());
+        }
+        assert_eq!(seen, [*b"12345678", *b"87654321"], "in pieces of {size}");
+    }
+}
+
+#[test]
 fn random_bytes_change_nothing_but_authorities() {
     let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
     let mut random = || {

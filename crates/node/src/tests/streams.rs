@@ -1,0 +1,121 @@
+//! Streams over their life: what is sent when, and how many there may be.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::timeout;
+use tonic::transport::Channel;
+use tonic::{Code, Streaming};
+
+use super::Serving;
+use super::workload_api::request;
+use crate::pb::workload::spiffe_workload_api_client::SpiffeWorkloadApiClient;
+use crate::pb::workload::{
+    JwtBundlesRequest, X509BundlesRequest, X509svidRequest, X509svidResponse,
+};
+
+const SOON: Duration = Duration::from_secs(60);
+const CONNECTIONS: usize = 32;
+const STREAMS: usize = 63;
+
+async fn next<T>(stream: &mut Streaming<T>) -> T {
+    timeout(SOON, stream.message())
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap()
+}
+
+/// What is sent when nothing changed would stand before what is sent when something did.
+#[tokio::test]
+async fn nothing_is_sent_when_nothing_changed() {
+    let serving = Serving::start();
+    serving.launch_own().await;
+    let mut client = SpiffeWorkloadApiClient::new(serving.channel().await);
+    let svids = client.fetch_x509svid(request(X509svidRequest {})).await;
+    let mut svids = svids.unwrap().into_inner();
+    let bundles = client
+        .fetch_x509_bundles(request(X509BundlesRequest {}))
+        .await;
+    let mut bundles = bundles.unwrap().into_inner();
+    let keys = client
+        .fetch_jwt_bundles(request(JwtBundlesRequest {}))
+        .await;
+    let mut keys = keys.unwrap().into_inner();
+    let (svid, bundle, key) = (
+        next(&mut svids).await,
+        next(&mut bundles).await,
+        next(&mut keys).await,
+    );
+    for _ in 0..20 {
+        // The streams are woken, and find what they have sent already.
+        serving.issuer.bundle.send_modify(|_| {});
+        serving.issuer.jwt_bundle.send_modify(|_| {});
+        let other = client.fetch_x509svid(request(X509svidRequest {})).await;
+        assert_eq!(next(&mut other.unwrap().into_inner()).await, svid);
+    }
+    serving.issuer.rotate_jwt_key();
+    assert_ne!(next(&mut keys).await, key);
+    serving.issuer.add_root();
+    let (changed, changed_bundle) = (next(&mut svids).await, next(&mut bundles).await);
+    assert!(changed.svids[0].bundle.len() > svid.svids[0].bundle.len());
+    assert_eq!(changed.svids[0].x509_svid, svid.svids[0].x509_svid);
+    assert_ne!(changed_bundle, bundle);
+    // The keys for tokens did not change with the root.
+    serving.issuer.rotate_jwt_key();
+    let last = next(&mut keys).await;
+    assert_eq!(last.bundles.len(), 1);
+    let set = String::from_utf8(last.bundles["spiffe://td"].clone()).unwrap();
+    assert_eq!(set.matches("\"kid\"").count(), 3);
+}
+
+/// The memory that this process holds, in KiB: node and clients together.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.unwrap()
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .unwrap()
+}
+
+async fn open(channel: Channel) -> Vec<Streaming<X509svidResponse>> {
+    let client = SpiffeWorkloadApiClient::new(channel);
+    let opened = (0..STREAMS).map(|_| {
+        let mut client = client.clone();
+        async move {
+            let stream = client.fetch_x509svid(request(X509svidRequest {})).await;
+            stream.unwrap().into_inner()
+        }
+    });
+    join_all(opened).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_thousand_streams_hear_of_every_change_and_of_the_end() {
+    let serving = Serving::start();
+    let launch = serving.launch_own().await;
+    let before = resident();
+    let mut streams = Vec::new();
+    for _ in 0..CONNECTIONS {
+        streams.extend(open(serving.channel().await).await);
+    }
+    assert_eq!(streams.len(), CONNECTIONS * STREAMS);
+    let first = join_all(streams.iter_mut().map(next)).await;
+    assert!(first.iter().all(|message| message == &first[0]));
+    let grown = resident().saturating_sub(before);
+    println!(
+        "{} streams: {grown} KiB, node and clients together",
+        streams.len()
+    );
+    serving.issuer.add_root();
+    let second = join_all(streams.iter_mut().map(next)).await;
+    assert!(second.iter().all(|message| message == &second[0]));
+    assert!(second[0].svids[0].bundle.len() > first[0].svids[0].bundle.len());
+    serving.launches.withdraw(launch.launch_id).unwrap();
+    for stream in &mut streams {
+        let end = timeout(SOON, stream.message()).await.unwrap().unwrap_err();
+        assert_eq!(end.code(), Code::PermissionDenied);
+    }
+}
