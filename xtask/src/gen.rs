@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
+use protox::prost::Message as _;
+use protox::prost_reflect::prost_types::FileDescriptorSet;
 
 const PROTOS: [&str; 2] = ["workloadapi.proto", "chancery_agent.proto"];
 
@@ -74,8 +76,30 @@ fn references(root: &Path) -> anyhow::Result<Vec<(String, String)>> {
     .collect()
 }
 
+/// Where the descriptors of the services stand, for reflection.
+const DESCRIPTORS: &str = "crates/node/src/pb/descriptors.rs";
+
+/// The descriptors without comments and places, as Rust.
+fn described(descriptors: &FileDescriptorSet) -> String {
+    let mut descriptors = descriptors.clone();
+    for file in &mut descriptors.file {
+        file.source_code_info = None;
+    }
+    let mut text = String::from(
+        "// Generated from `proto/` by `cargo xtask gen`; never edited.\n\
+         /// The descriptors of the services and of what they use: a `FileDescriptorSet`.\n\
+         pub const FILE_DESCRIPTOR_SET: &[u8] = b\"\\\n",
+    );
+    for piece in descriptors.encode_to_vec().chunks(32) {
+        text.extend(piece.iter().map(|byte| format!("\\x{byte:02x}")));
+        text.push_str("\\\n");
+    }
+    text + "\";\n"
+}
+
 fn generated(root: &Path) -> anyhow::Result<BTreeMap<String, String>> {
     let descriptors = protox::compile(PROTOS, [root.join("proto")])?;
+    let described = described(&descriptors);
     let folder = std::env::temp_dir().join(format!("chancery-gen-{}", std::process::id()));
     fs::create_dir(&folder).with_context(|| folder.display().to_string())?;
     let outcome = tonic_prost_build::configure()
@@ -85,7 +109,9 @@ fn generated(root: &Path) -> anyhow::Result<BTreeMap<String, String>> {
         .map_err(anyhow::Error::from)
         .and_then(|()| read(&folder));
     fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    outcome
+    let mut files = outcome?;
+    files.insert(DESCRIPTORS.to_owned(), described);
+    Ok(files)
 }
 
 fn read(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {

@@ -7,6 +7,7 @@ mod deployment;
 mod gateway_config;
 mod output;
 mod telemetry;
+mod server_config;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -22,6 +23,10 @@ const FAILED: u8 = 1;
 /// Something that is needed is out of reach.
 const UNREACHABLE: u8 = 3;
 
+/// What is logged where `CHANCERY_LOG` says nothing. The HTTP library warns of answers to the PINGs that
+/// the node asks its clients for by itself.
+const LOGGED: &str = "warn,h2::proto::ping_pong=error";
+
 /// How long tasks may take to end once the command has.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -34,7 +39,7 @@ fn main() -> ExitCode {
     let cli = args::Cli::parse();
     tracing_subscriber::fmt()
         .with_env_filter(
-            EnvFilter::try_from_env("CHANCERY_LOG").unwrap_or_else(|_| EnvFilter::new("warn")),
+            EnvFilter::try_from_env("CHANCERY_LOG").unwrap_or_else(|_| EnvFilter::new(LOGGED)),
         )
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())

@@ -40,6 +40,8 @@ pub struct Launch {
     pub(crate) ended: watch::Sender<Option<EndReason>>,
     pub(crate) x509: X509Source,
     pub(crate) jwt_rate: JwtRate,
+    /// Rises when the same process is launched as an instance of another agent too.
+    pub(crate) siblings: watch::Sender<u64>,
     /// Where the launched process was seen to execute its file last.
     pub(crate) stamp: std::sync::Mutex<Option<Stamp>>,
     /// The first agent key that was proven and certified; no other one ever is.
@@ -222,6 +224,7 @@ impl Launch {
             ended: watch::Sender::new(None),
             x509: X509Source::default(),
             jwt_rate: JwtRate::default(),
+            siblings: watch::Sender::default(),
             stamp: std::sync::Mutex::default(),
             agent_key: Mutex::default(),
         })
@@ -247,6 +250,21 @@ impl Launch {
                 .any(|theirs| mine.is_same(theirs))
         });
         shared || (namespace.is_some() && namespace == self.namespace)
+    }
+
+    /// Whether this launch has exactly these processes.
+    pub(crate) fn is_of(
+        &self,
+        bridge: &Process,
+        init: Option<&Process>,
+        namespace: Option<PidNamespace>,
+    ) -> bool {
+        let same_init = match (&self.init, init) {
+            (Some(mine), Some(theirs)) => mine.is_same(theirs),
+            (None, None) => true,
+            _ => false,
+        };
+        self.bridge.is_same(bridge) && same_init && self.namespace == namespace
     }
 
     /// Marks the end; the first reason stays.

@@ -76,7 +76,8 @@ pub enum LaunchError {
     /// The process is not the first one of its pid namespace, so that others were there before it.
     #[error("process {0} is not the init of its pid namespace")]
     NotInit(i32),
-    /// The caller, the process or the namespace is a running launch already.
+    /// The caller, the process or the namespace is a running launch already: of the same agent, or
+    /// together with another process.
     #[error("the process belongs to a running launch already")]
     Taken,
     /// The issuer opened no instance.
@@ -128,7 +129,7 @@ impl Launches {
     }
 
     /// Registers what `caller` launched: attests it, has an instance opened, and watches it from
-    /// then on.
+    /// then on. The same process may be launched once for each of several agents.
     pub async fn register(
         self: &Arc<Self>,
         caller: Process,
@@ -136,10 +137,17 @@ impl Launches {
     ) -> Result<Arc<Launch>, LaunchError> {
         let _turn = self.registering.lock().await;
         let attested = attest(caller, &request)?;
-        if self.list().iter().any(|launch| {
-            launch.overlaps(&attested.bridge, attested.init.as_ref(), attested.namespace)
-        }) {
-            return Err(LaunchError::Taken);
+        let mut siblings = Vec::new();
+        for launch in self.list() {
+            let (bridge, init) = (&attested.bridge, attested.init.as_ref());
+            if !launch.overlaps(bridge, init, attested.namespace) {
+                continue;
+            }
+            let other = *launch.instance().agent() != request.agent;
+            if !other || !launch.is_of(bridge, init, attested.namespace) {
+                return Err(LaunchError::Taken);
+            }
+            siblings.push(launch);
         }
         let subject = attested.init.as_ref().unwrap_or(&attested.bridge);
         let measured = match request.program {
@@ -174,6 +182,7 @@ impl Launches {
             ended: watch::Sender::new(None),
             x509: Default::default(),
             jwt_rate: Default::default(),
+            siblings: watch::Sender::default(),
             stamp: Default::default(),
             agent_key: Default::default(),
         });
@@ -183,13 +192,20 @@ impl Launches {
             return Err(LaunchError::Record(error));
         }
         self.begin(Arc::clone(&launch));
+        for sibling in siblings {
+            sibling.siblings.send_modify(|count| *count += 1);
+        }
         tracing::info!(launch = %launch.id(), instance = %launch.instance(), "launched");
         Ok(launch)
     }
 
-    /// The launch that `caller` speaks as, if any.
-    pub fn of_caller(&self, caller: &Process) -> Option<Arc<Launch>> {
-        self.list().into_iter().find(|launch| launch.covers(caller))
+    /// The launches that `caller` speaks as, one for each agent that it is an instance of: the one
+    /// that was registered first is its default identity.
+    pub fn of_caller(&self, caller: &Process) -> Vec<Arc<Launch>> {
+        let mut launches = self.list();
+        launches.retain(|launch| launch.covers(caller));
+        launches.sort_by_key(|launch| (launch.started(), launch.id()));
+        launches
     }
 
     /// The running launches, by id.

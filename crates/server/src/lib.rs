@@ -8,9 +8,11 @@ mod endpoints;
 mod erasure;
 mod remote_signer;
 mod server;
+mod svid_lifetime;
 mod withdrawn;
 
 pub use clock::{Clock, ClockError};
 pub use endpoints::ROUTES;
 pub use remote_signer::RemoteSigner;
 pub use server::{Server, ServerConfig, ServerError};
+pub use svid_lifetime::{SvidLifetime, SvidLifetimeError};

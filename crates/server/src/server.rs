@@ -14,6 +14,7 @@ use chancery_types::Timestamp;
 use tokio::sync::watch;
 
 use crate::Clock;
+use crate::svid_lifetime::SvidLifetime;
 use crate::withdrawn::{Standing, Withdrawn};
 
 /// The control plane of one trust domain.
@@ -36,6 +37,7 @@ pub struct Server {
     pub(crate) erasing: tokio::sync::Mutex<()>,
     changes: watch::Sender<u64>,
     trust_file: PathBuf,
+    pub(crate) svid_lifetime: SvidLifetime,
 }
 
 /// What a server is made of.
@@ -53,6 +55,8 @@ pub struct ServerConfig {
     pub trust_file: PathBuf,
     /// Its clock, which continues the log's.
     pub clock: Clock,
+    /// How long the SVIDs of instances live.
+    pub svid_lifetime: SvidLifetime,
 }
 
 /// Why a server cannot start.
@@ -113,6 +117,7 @@ impl Server {
             erasing: tokio::sync::Mutex::default(),
             withdrawn: tokio::sync::Mutex::new(withdrawn),
             changes: watch::Sender::new(0),
+            svid_lifetime: config.svid_lifetime,
             trust_file: config.trust_file,
         });
         server.enrol_trust().await.map_err(ServerError::Enrol)?;

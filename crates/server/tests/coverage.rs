@@ -72,6 +72,7 @@ async fn serve(folder: &Path) -> std::path::PathBuf {
         trust: trust(),
         trust_file: folder.join("trust.json"),
         clock: Clock::new(Timestamp::from_micros(0)),
+        svid_lifetime: chancery_server::SvidLifetime::default(),
     });
     let socket = folder.join("server.sock");
     let listener = OwnerListener::bind(&socket).unwrap();

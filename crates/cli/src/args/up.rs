@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use chancery_server::SvidLifetime;
 use clap::Args;
 
 use super::DataArgs;
@@ -30,6 +31,10 @@ pub(crate) struct UpArgs {
     /// /metrics, /healthz, /readyz.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) metrics: Option<SocketAddr>,
+    /// How long the SVIDs of instances live, in seconds: from 10 to 3600, 600 where nothing was ever
+    /// said; JWT-SVIDs live 300 at most. Remembered in the data folder.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) svid_lifetime: Option<SvidLifetime>,
     /// Where the trust document is copied, for verifiers.
     #[arg(long, value_name = "FILE")]
     pub(crate) trust_out: Option<PathBuf>,

@@ -18,6 +18,7 @@ use crate::deployment::{DataLock, Layout, Part, Supervisor, create, wait_until_r
 use crate::gateway_config::GatewayFile;
 use crate::output;
 use crate::telemetry::Front;
+use crate::server_config::ServerFile;
 
 /// What a running deployment has opened.
 #[derive(Debug, Serialize)]
@@ -165,6 +166,12 @@ fn configure(layout: &Layout, args: &UpArgs) -> anyhow::Result<GatewayFile> {
         config.add_audience(audience)?;
     }
     config.write(&path)?;
+    if let Some(lifetime) = args.svid_lifetime {
+        let path = layout.server_config();
+        let mut server = ServerFile::read(&path)?;
+        server.set_svid_lifetime(lifetime);
+        server.write(&path)?;
+    }
     Ok(config)
 }
 

@@ -82,6 +82,10 @@ impl Layout {
         self.server().join("log")
     }
 
+    pub(crate) fn server_config(&self) -> PathBuf {
+        self.server().join("config.json")
+    }
+
     /// The keys that seal what the server keeps of people.
     pub(crate) fn server_keys(&self) -> PathBuf {
         self.server().join("keys")

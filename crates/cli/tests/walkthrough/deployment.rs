@@ -11,6 +11,7 @@ pub(crate) struct Deployment {
     pub(crate) place: Place,
     pub(crate) port: String,
     pub(crate) opened: Value,
+    further: Vec<String>,
     up: Option<Started>,
 }
 
@@ -22,6 +23,15 @@ impl Deployment {
 
     /// In a place that may have seen an attempt before.
     pub(crate) fn at(place: Place) -> Self {
+        Self::started(place, &[])
+    }
+
+    /// With further arguments of `up`.
+    pub(crate) fn with(further: &[&str]) -> Self {
+        Self::started(Place::new(), further)
+    }
+
+    fn started(place: Place, further: &[&str]) -> Self {
         let books = checkout().join("demo");
         place
             .chancery(&["ledger", "load", "--db", "ledger.db", "--csv", text(&books)])
@@ -31,6 +41,7 @@ impl Deployment {
             place,
             port,
             opened: Value::Null,
+            further: further.iter().map(|it| (*it).to_owned()).collect(),
             up: None,
         };
         deployment.start();
@@ -55,6 +66,7 @@ impl Deployment {
         command.args(["--format", "json", "up", "--gateway-port", &self.port]);
         command.args(["--policy", text(&policy), "--tool-server", &server]);
         command.args(["--metrics", "127.0.0.1:0"]);
+        command.args(&self.further);
         let mut up = Started::new(&mut command, &self.place);
         self.opened = until("chancery up", || {
             assert!(up.exit().is_none(), "up ended: {}", up.err());

@@ -35,6 +35,8 @@ mod refusals;
 #[cfg(test)]
 mod succession;
 #[cfg(test)]
+mod spiffe;
+#[cfg(test)]
 mod tools;
 #[cfg(test)]
 mod unisolated;

@@ -258,6 +258,7 @@ impl Plane {
             trust: self.trust.clone(),
             trust_file: self.data.join("server/trust.json"),
             clock: Clock::new(Timestamp::from_micros(0)),
+            svid_lifetime: chancery_server::SvidLifetime::default(),
         };
         let server = Server::new(config).await.unwrap();
         let listener = OwnerListener::bind(&self.data.join("server.sock")).unwrap();

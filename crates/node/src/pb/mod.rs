@@ -8,3 +8,8 @@
 )]
 #[rustfmt::skip]
 pub mod workload;
+
+#[rustfmt::skip]
+mod descriptors;
+
+pub use descriptors::FILE_DESCRIPTOR_SET;

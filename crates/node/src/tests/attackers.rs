@@ -21,8 +21,8 @@ struct Attacker {
     output: BufReader<ChildStdout>,
 }
 
-/// The Python that is there, and where its library is.
-fn python() -> (PathBuf, String) {
+/// The Python that is there, and where its library is: not a script that looks for it.
+pub(super) fn python() -> (PathBuf, String) {
     let ask = "import os, sys; print(os.path.realpath(sys.executable)); print(sys.base_prefix)";
     let said = Command::new("python3").args(["-c", ask]).output().unwrap();
     let said = String::from_utf8(said.stdout).unwrap();
@@ -69,6 +69,14 @@ impl Attacker {
             input: child.stdin.take().unwrap(),
             output: BufReader::new(child.stdout.take().unwrap()),
             child,
+        }
+    }
+
+    /// Waits until a process executes Python, which its parent or what it was before started.
+    fn until_python(pid: u32) {
+        let name = format!("/proc/{pid}/comm");
+        while !std::fs::read_to_string(&name).is_ok_and(|name| name.starts_with("python")) {
+            std::thread::yield_now();
         }
     }
 
@@ -259,6 +267,7 @@ async fn another_namespace_is_no_identity() {
     assert_eq!(below.gets(), "denied");
     // A launched process is itself in whatever network it is.
     let mut apart = Attacker::below(&["unshare", "--user", "--map-root-user", "--net"], &ask);
+    Attacker::until_python(apart.pid());
     serving.register(Some(apart.pid()), false).await.unwrap();
     assert_eq!(apart.gets(), "identity");
 }
@@ -278,15 +287,11 @@ async fn an_isolated_launch_is_its_pid_namespace_and_no_other() {
     let init_of = |outer: &Attacker| loop {
         let children = format!("/proc/{0}/task/{0}/children", outer.pid());
         let text = std::fs::read_to_string(children).unwrap_or_default();
-        let child = text.split_ascii_whitespace().next().map(str::to_owned);
-        let runs = |child: &String| {
-            let name = std::fs::read_to_string(format!("/proc/{child}/comm"));
-            name.is_ok_and(|name| name.starts_with("python"))
-        };
-        if let Some(child) = child.filter(runs) {
-            return child.parse::<u32>().unwrap();
+        if let Some(child) = text.split_ascii_whitespace().next() {
+            let child = child.parse().unwrap();
+            Attacker::until_python(child);
+            return child;
         }
-        std::thread::yield_now();
     };
     let mut neighbour = Attacker::below(&container, &["ask", &socket]);
     // Within the namespace a child may ask by a connection of its own, not by its parent's.

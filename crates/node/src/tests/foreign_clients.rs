@@ -101,7 +101,7 @@ with WorkloadApiClient(sys.argv[1]) as client:
 
 /// Where `scripts/e2e-tools` has put PyPI's `spiffe`; says so where it has not, and fails where it
 /// must have.
-fn library() -> Option<PathBuf> {
+pub(super) fn library() -> Option<PathBuf> {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
         || manifest.join("../../target"),
@@ -118,14 +118,17 @@ fn library() -> Option<PathBuf> {
     None
 }
 
-#[tokio::test]
-async fn the_python_client_is_served() {
-    let Some(library) = library() else {
-        return;
-    };
-    let serving = Serving::start();
-    let mut command = Command::new("python3");
-    command.args(["-c", SCRIPT, &serving.endpoint()]);
+/// What a script in Python writes, after something was done with its process.
+pub(super) async fn python<F: Future<Output = ()>>(
+    serving: &Serving,
+    library: &Path,
+    script: &str,
+    before: impl FnOnce(u32) -> F,
+) -> String {
+    let (program, home) = super::attackers::python();
+    let mut command = Command::new(program);
+    command.args(["-c", script, &serving.endpoint()]);
+    command.env("PYTHONHOME", home);
     command
         .env("PYTHONPATH", library)
         .env("PYTHONDONTWRITEBYTECODE", "1");
@@ -135,7 +138,7 @@ async fn the_python_client_is_served() {
         .spawn()
         .unwrap();
     let mut child = Sleeper(child);
-    let launch = serving.register(Some(child.0.id()), false).await.unwrap();
+    before(child.0.id()).await;
     child.0.stdin.take().unwrap().write_all(b"go\n").unwrap();
     let mut stdout = child.0.stdout.take().unwrap();
     let printed = tokio::task::spawn_blocking(move || {
@@ -143,7 +146,23 @@ async fn the_python_client_is_served() {
         std::io::Read::read_to_string(&mut stdout, &mut text).unwrap();
         text
     });
-    let printed = printed.await.unwrap();
+    printed.await.unwrap()
+}
+
+#[tokio::test]
+async fn the_python_client_is_served() {
+    let Some(library) = library() else {
+        return;
+    };
+    let serving = Serving::start();
+    let serving = &serving;
+    let registered = |pid| async move {
+        serving.register(Some(pid), false).await.unwrap();
+    };
+    let printed = python(serving, &library, SCRIPT, registered).await;
     let printed: Vec<_> = printed.lines().collect();
-    assert_eq!(printed, vec![launch.spiffe_id.to_string(); 4]);
+    let launch = serving.launches.list().pop();
+    let ended = serving.issuer.ended.lock().unwrap().first().cloned();
+    let instance = launch.map_or_else(|| ended.unwrap().0, |launch| launch.instance().clone());
+    assert_eq!(printed, vec![instance.to_string(); 4]);
 }

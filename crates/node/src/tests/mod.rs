@@ -3,10 +3,12 @@
 mod agent_key;
 mod attackers;
 mod foreign_clients;
+mod identities;
 mod issuer;
 mod jwt_api;
 mod registration;
 mod restart;
+mod specification;
 mod streams;
 mod workload_api;
 
@@ -107,8 +109,17 @@ impl Serving {
         isolated: bool,
         program: Option<PathBuf>,
     ) -> Result<RegisteredLaunch, Problem> {
+        let of = (AGENT, init, isolated);
+        self.register_as(of, program).await
+    }
+
+    async fn register_as(
+        &self,
+        (agent, init, isolated): (&str, Option<u32>, bool),
+        program: Option<PathBuf>,
+    ) -> Result<RegisteredLaunch, Problem> {
         let request = RegisterLaunch {
-            agent_id: AGENT.parse().unwrap(),
+            agent_id: agent.parse().unwrap(),
             init_pid: init.map(|pid| pid.try_into().unwrap()),
             isolated,
             program,

@@ -55,6 +55,7 @@ async fn an_isolated_launch_covers_its_namespace_and_its_bridge() {
         serving
             .launches
             .of_caller(&process(pid))
+            .first()
             .map(|launch| launch.id())
     };
     assert_eq!(covering(init), Some(launch.launch_id));

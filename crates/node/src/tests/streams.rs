@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use spiffe::X509Source;
 use tokio::time::timeout;
 use tonic::transport::Channel;
 use tonic::{Code, Streaming};
@@ -67,6 +68,48 @@ async fn nothing_is_sent_when_nothing_changed() {
     assert_eq!(last.bundles.len(), 1);
     let set = String::from_utf8(last.bundles["spiffe://td"].clone()).unwrap();
     assert_eq!(set.matches("\"kid\"").count(), 3);
+}
+
+#[tokio::test]
+async fn a_06_a_client_holds_what_was_sent_last_and_nothing_older() {
+    let serving = Serving::start();
+    serving.launch_own().await;
+    let source = X509Source::builder().endpoint(serving.endpoint());
+    let source = source.build().await.unwrap();
+    let mut updates = source.updated();
+    let authorities = || {
+        let bundles = source.bundle_set().unwrap();
+        let held: Vec<_> = bundles
+            .iter()
+            .map(|(_, it)| it.authorities().len())
+            .collect();
+        held
+    };
+    let first = serving.issuer.bundle.borrow().clone();
+    serving.issuer.add_root();
+    timeout(SOON, updates.changed()).await.unwrap().unwrap();
+    assert_eq!(authorities(), [2]);
+    serving.issuer.bundle.send_replace(first);
+    timeout(SOON, updates.changed()).await.unwrap().unwrap();
+    assert_eq!(authorities(), [1]);
+    source.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_21_a_client_comes_back_when_its_stream_ends() {
+    let serving = Serving::start();
+    serving.launch_own().await;
+    let source = X509Source::builder().endpoint(serving.endpoint());
+    let source = source.build().await.unwrap();
+    let mut updates = source.updated();
+    let before = source.svid().unwrap();
+    let serving = serving.killed().await;
+    timeout(SOON, updates.changed()).await.unwrap().unwrap();
+    let after = source.svid().unwrap();
+    assert_eq!(after.spiffe_id(), before.spiffe_id());
+    assert_ne!(after.leaf().as_bytes(), before.leaf().as_bytes());
+    assert_eq!(serving.launches.list().len(), 1);
+    source.shutdown().await;
 }
 
 /// The memory that this process holds, in KiB: node and clients together.

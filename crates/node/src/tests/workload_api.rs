@@ -98,7 +98,7 @@ async fn the_parent_of_a_launch_is_not_the_launch() {
     assert!(first(&serving).await.is_ok());
     let stranger = Sleeper::plain();
     let stranger = crate::Process::open(stranger.0.id().try_into().unwrap()).unwrap();
-    assert!(serving.launches.of_caller(&stranger).is_none());
+    assert!(serving.launches.of_caller(&stranger).is_empty());
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::spiffe_api::status;
-use super::{NO_IDENTITY, caller, release};
+use super::{NO_IDENTITY, caller_by_default, release};
 use crate::Launches;
 use chancery_api::pb::agent::agent_identity_server::AgentIdentity;
 use chancery_api::pb::agent::{
@@ -36,7 +36,7 @@ impl AgentIdentity for AgentApi {
         &self,
         request: Request<ChallengeRequest>,
     ) -> Result<Response<ChallengeResponse>, Status> {
-        let (peer, _) = caller(&self.launches, &request).await?;
+        let (peer, _) = caller_by_default(&self.launches, &request).await?;
         let nonce = peer
             .challenge()
             .map_err(|error| Status::internal(error.to_string()))?;
@@ -47,7 +47,7 @@ impl AgentIdentity for AgentApi {
         &self,
         request: Request<IssueCredentialRequest>,
     ) -> Result<Response<IssueCredentialResponse>, Status> {
-        let (peer, launch) = caller(&self.launches, &request).await?;
+        let (peer, launch) = caller_by_default(&self.launches, &request).await?;
         let request = request.into_inner();
         let nonce = peer.take_nonce();
         let nonce =
@@ -63,7 +63,7 @@ impl AgentIdentity for AgentApi {
         let issued = self.launches.issuer().issue_wit(&launch, &key).await;
         let issued = issued.map_err(|error| status(&error))?;
         *bound = Some(*key.jwk());
-        release(&peer, &launch).await?;
+        release(&peer, std::slice::from_ref(&launch)).await?;
         Ok(Response::new(IssueCredentialResponse {
             token: issued.token,
             spiffe_id: launch.instance().to_string(),
@@ -77,7 +77,7 @@ impl AgentIdentity for AgentApi {
         &self,
         request: Request<AwaitDelegationRequest>,
     ) -> Result<Response<Self::AwaitDelegationStream>, Status> {
-        let (peer, launch) = caller(&self.launches, &request).await?;
+        let (peer, launch) = caller_by_default(&self.launches, &request).await?;
         let mut delegations = self.launches.issuer().delegations(&launch);
         let (sender, receiver) = mpsc::channel(1);
         tokio::spawn(async move {

@@ -2,12 +2,14 @@ use std::future::Future;
 use std::sync::Arc;
 
 use chancery_types::Timestamp;
-use tokio::sync::mpsc;
+use futures_util::future::select_all;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Duration, sleep};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
-use super::{NO_IDENTITY, release};
+use super::{entitled, release};
+use crate::Launches;
 use crate::clock::now;
 use crate::launch::Launch;
 use crate::peer::Peer;
@@ -20,25 +22,72 @@ pub(super) trait Source: Send + 'static {
     /// What is sent.
     type Message: Send + 'static;
 
-    /// The state of now, unless it is what was sent last; and when to look again.
+    /// The state of now for who speaks as these launches, unless it is what was sent last; and when to
+    /// look again.
     fn next(
         &mut self,
+        held: &[Arc<Launch>],
     ) -> impl Future<Output = Result<(Option<Self::Message>, Option<Timestamp>), Status>> + Send;
 
     /// Waits until the state may have changed.
     fn changed(&mut self) -> impl Future<Output = Result<(), Status>> + Send;
 }
 
-/// Sends the state at once and whenever it changes, until the launch ends, the caller exits, is not
-/// what it was or stops listening. An end of the launch is told as `PermissionDenied`.
+/// The launches that a peer speaks as, and what tells that there is one more.
+struct Held {
+    launches: Vec<Arc<Launch>>,
+    siblings: Vec<watch::Receiver<u64>>,
+}
+
+impl Held {
+    async fn of(launches: &Launches, peer: &Peer) -> Result<Self, Status> {
+        let mut held = entitled(launches, peer).await?;
+        loop {
+            let siblings = held.iter().map(|it| it.siblings.subscribe()).collect();
+            // One that came before it was listened for is there now.
+            let now = entitled(launches, peer).await?;
+            if now
+                .iter()
+                .map(|it| it.id())
+                .eq(held.iter().map(|it| it.id()))
+            {
+                return Ok(Self {
+                    launches: held,
+                    siblings,
+                });
+            }
+            held = now;
+        }
+    }
+
+    /// Waits until a launch ends or has a sibling.
+    async fn changed(&mut self) {
+        let launches = self.launches.iter().zip(&mut self.siblings);
+        let changes = launches.map(|(launch, siblings)| {
+            Box::pin(async move {
+                tokio::select! {
+                    _ = launch.ended() => {}
+                    // The sender is the launch's own.
+                    _ = siblings.changed() => {}
+                }
+            })
+        });
+        select_all(changes).await;
+    }
+}
+
+/// Sends the state at once and whenever it changes, until every launch of the caller ends, the caller
+/// exits, is not what it was or stops listening. The end of the last launch is told as
+/// `PermissionDenied`.
 pub(super) async fn feed<S: Source>(
+    launches: Arc<Launches>,
     peer: Arc<Peer>,
-    launch: Arc<Launch>,
     mut source: S,
 ) -> Result<Feed<S::Message>, Status> {
     let (sender, receiver) = mpsc::channel(1);
-    let mut state = source.next().await?;
-    release(&peer, &launch).await?;
+    let mut held = Held::of(&launches, &peer).await?;
+    let mut state = source.next(&held.launches).await?;
+    release(&peer, &held.launches).await?;
     tokio::spawn(async move {
         let _open = Open::begin();
         loop {
@@ -48,18 +97,19 @@ pub(super) async fn feed<S: Source>(
             {
                 return;
             }
-            let outcome = tokio::select! {
-                _ = launch.ended() => Err(Status::permission_denied(NO_IDENTITY)),
+            let woken = tokio::select! {
+                () = held.changed() => Held::of(&launches, &peer).await.map(|now| held = now),
                 () = peer.process().exited() => return,
                 () = sender.closed() => return,
-                () = until(again) => source.next().await,
-                changed = source.changed() => match changed {
-                    Ok(()) => source.next().await,
-                    Err(status) => Err(status),
-                },
+                () = until(again) => Ok(()),
+                changed = source.changed() => changed,
+            };
+            let outcome = match woken {
+                Ok(()) => source.next(&held.launches).await,
+                Err(status) => Err(status),
             };
             let outcome = match outcome {
-                Ok((Some(message), again)) => release(&peer, &launch)
+                Ok((Some(message), again)) => release(&peer, &held.launches)
                     .await
                     .map(|()| (Some(message), again)),
                 unchanged => unchanged,

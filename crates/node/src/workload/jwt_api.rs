@@ -15,9 +15,9 @@ use serde_json::{Map, Value};
 use tokio::sync::watch;
 use tonic::Status;
 
-use super::NO_IDENTITY;
 use super::feed::Source;
 use super::spiffe_api::status;
+use super::{NO_IDENTITY, hint};
 use crate::clock::now;
 use crate::launch::Launch;
 use crate::pb::workload::{
@@ -26,38 +26,54 @@ use crate::pb::workload::{
 };
 use crate::{IssuerError, Launches};
 
-/// Issues a token of the launch for the audiences that are asked for.
+/// Issues a token of each launch, or of the one that is asked for, for the audiences that are asked
+/// for.
 pub(super) async fn fetch(
     launches: &Launches,
-    launch: &Launch,
+    held: &[Arc<Launch>],
     request: &JwtsvidRequest,
 ) -> Result<JwtsvidResponse, Status> {
     let audience = audiences(&request.audience)?;
-    let own = launch.instance().to_spiffe_id();
-    if !request.spiffe_id.is_empty() {
-        let asked: SpiffeId = request.spiffe_id.parse().map_err(|error| {
+    let asked = match request.spiffe_id.as_str() {
+        "" => None,
+        text => Some(text.parse::<SpiffeId>().map_err(|error| {
             Status::invalid_argument(format!("invalid requested SPIFFE ID: {error}"))
-        })?;
-        if asked != own {
-            return Err(Status::permission_denied(NO_IDENTITY));
+        })?),
+    };
+    let mut svids = Vec::new();
+    for launch in held {
+        let own = launch.instance().to_spiffe_id();
+        if asked.as_ref().is_some_and(|asked| *asked != own) {
+            continue;
         }
+        svids.push(Jwtsvid {
+            spiffe_id: own.to_string(),
+            svid: issue(launches, launch, &audience).await?,
+            hint: hint(held, launch),
+        });
     }
+    if svids.is_empty() {
+        return Err(Status::permission_denied(NO_IDENTITY));
+    }
+    Ok(JwtsvidResponse { svids })
+}
+
+async fn issue(
+    launches: &Launches,
+    launch: &Launch,
+    audience: &[JwtAudience],
+) -> Result<String, Status> {
     let bundle = current(&launches.issuer().jwt_bundle())?;
     if !launch.jwt_rate.take(now()) {
         return Err(Status::resource_exhausted(
             "too many jwt-svids in a minute; keep a token until it is about to expire",
         ));
     }
-    let issued = launches.issuer().issue_jwt(launch, &audience).await;
+    let issued = launches.issuer().issue_jwt(launch, audience).await;
     let token = issued.map_err(|error| status(&error))?;
-    check(&token, &audience, &own, bundle).map_err(|error| status(&error))?;
-    Ok(JwtsvidResponse {
-        svids: vec![Jwtsvid {
-            spiffe_id: own.to_string(),
-            svid: token,
-            hint: String::new(),
-        }],
-    })
+    let own = launch.instance().to_spiffe_id();
+    check(&token, audience, &own, bundle).map_err(|error| status(&error))?;
+    Ok(token)
 }
 
 /// An issuer's answer is what it was asked for, or is not handed on.
@@ -188,7 +204,10 @@ impl KeySets {
 impl Source for KeySets {
     type Message = JwtBundlesResponse;
 
-    async fn next(&mut self) -> Result<(Option<JwtBundlesResponse>, Option<Timestamp>), Status> {
+    async fn next(
+        &mut self,
+        _: &[Arc<Launch>],
+    ) -> Result<(Option<JwtBundlesResponse>, Option<Timestamp>), Status> {
         self.receiver.mark_unchanged();
         let bundle = current(&self.receiver)?;
         if self.sent.as_ref() == Some(&bundle) {

@@ -22,9 +22,11 @@ use tokio::net::UnixListener;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
 use tonic::{Request, Status};
+use tonic_reflection::server::{Builder, v1, v1alpha};
 
 use crate::Launches;
 use crate::launch::Launch;
+use crate::pb::FILE_DESCRIPTOR_SET;
 use crate::pb::workload::spiffe_workload_api_server::SpiffeWorkloadApiServer;
 use crate::peer::Peer;
 use chancery_api::pb::agent::agent_identity_server::AgentIdentityServer;
@@ -38,6 +40,8 @@ const NO_IDENTITY: &str = "no identity issued";
 const MAX_METADATA_BYTES: u32 = 64 << 10;
 /// Most requests that one connection has open.
 const MAX_STREAMS: u32 = 64;
+/// Longest hint (Workload API section 5.2.1).
+const MAX_HINT_BYTES: usize = 1_024;
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// Serves both services until `shutdown`.
@@ -50,15 +54,40 @@ pub(crate) async fn serve(
     // In front of the whole service, so that methods which are not served are guarded as well.
     let spiffe = InterceptedService::new(spiffe, security_header);
     let agent = AgentIdentityServer::new(agent_api::AgentApi::new(launches));
+    let (reflection, reflection_alpha) = reflection();
     Server::builder()
         .http2_max_header_list_size(MAX_METADATA_BYTES)
         .max_concurrent_streams(MAX_STREAMS)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .add_service(spiffe)
         .add_service(agent)
+        .add_optional_service(reflection)
+        .add_optional_service(reflection_alpha)
         .serve_with_incoming_shutdown(acceptor::connections(listener), shutdown)
         .await
 }
+
+/// Says over both versions of gRPC's reflection what is served here, to who sends the security header.
+fn reflection() -> (
+    Option<InterceptedService<v1::ServerReflectionServer<impl v1::ServerReflection>, Guard>>,
+    Option<
+        InterceptedService<v1alpha::ServerReflectionServer<impl v1alpha::ServerReflection>, Guard>,
+    >,
+) {
+    let described =
+        || Builder::configure().register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET);
+    let guard: Guard = security_header;
+    // A description that cannot be read leaves the rest served; a test reads it.
+    let stable = described().build_v1().ok();
+    let alpha = described().build_v1alpha().ok();
+    (
+        stable.map(|service| InterceptedService::new(service, guard)),
+        alpha.map(|service| InterceptedService::new(service, guard)),
+    )
+}
+
+/// What looks at every request before it is served.
+type Guard = fn(Request<()>) -> Result<Request<()>, Status>;
 
 /// Every request of the Workload API carries `workload.spiffe.io: true`, so that no request that
 /// somebody else was made to send is answered (Workload Endpoint section 6).
@@ -71,37 +100,77 @@ fn security_header(request: Request<()>) -> Result<Request<()>, Status> {
     }
 }
 
-/// Who asks, and the launch that it speaks as.
+/// Who asks, and the launches that it speaks as: at least one, the default identity first.
 async fn caller<T>(
     launches: &Launches,
     request: &Request<T>,
-) -> Result<(Arc<Peer>, Arc<Launch>), Status> {
+) -> Result<(Arc<Peer>, Vec<Arc<Launch>>), Status> {
     let peer = request.extensions().get::<Arc<Peer>>();
     let peer = Arc::clone(peer.ok_or_else(|| Status::internal("connection without a peer"))?);
-    let Some(launch) = launches.of_caller(peer.process()) else {
+    let held = entitled(launches, &peer).await;
+    if held.is_err() {
         let (pid, uid) = (peer.process().pid(), peer.process().uid());
         tracing::warn!(pid, uid, "a process of no launch asked for an identity");
-        return Err(Status::permission_denied(NO_IDENTITY));
-    };
-    vouched(&peer, &launch).await?;
-    Ok((peer, launch))
+    }
+    Ok((peer, held?))
 }
 
-/// Before anything leaves: the launch's own process holds the connection, and is what it was when it
-/// asked. Reading a socket shows nobody's credentials, so that the peer must answer a PING: a process
-/// that was handed the socket cannot, whatever the peer executes meanwhile.
-async fn release(peer: &Peer, launch: &Launch) -> Result<(), Status> {
-    vouched(peer, launch).await?;
+/// Who asks, and its default identity.
+async fn caller_by_default<T>(
+    launches: &Launches,
+    request: &Request<T>,
+) -> Result<(Arc<Peer>, Arc<Launch>), Status> {
+    let (peer, held) = caller(launches, request).await?;
+    let first = held.into_iter().next();
+    Ok((
+        peer,
+        first.ok_or_else(|| Status::permission_denied(NO_IDENTITY))?,
+    ))
+}
+
+/// The launches that a peer speaks as now.
+async fn entitled(launches: &Launches, peer: &Peer) -> Result<Vec<Arc<Launch>>, Status> {
+    let mut held = Vec::new();
+    for launch in launches.of_caller(peer.process()) {
+        if launch.vouches_for(peer.process()).await {
+            held.push(launch);
+        } else {
+            let (pid, launch) = (peer.process().pid(), launch.id());
+            tracing::warn!(pid, %launch, "executes another program than the one that was launched");
+        }
+    }
+    if held.is_empty() {
+        return Err(Status::permission_denied(NO_IDENTITY));
+    }
+    Ok(held)
+}
+
+/// Tells several identities of one process apart: the agent's name, and nothing where there is one.
+fn hint(held: &[Arc<Launch>], launch: &Launch) -> String {
+    match launch.instance().agent().as_str() {
+        _ if held.len() < 2 => String::new(),
+        agent if agent.len() <= MAX_HINT_BYTES => agent.to_owned(),
+        _ => launch.id().to_string(),
+    }
+}
+
+/// Before anything leaves that is these launches': their own process holds the connection, and is what
+/// it was when it asked. Reading a socket shows nobody's credentials, so that the peer must answer a
+/// PING: a process that was handed the socket cannot, whatever the peer executes meanwhile.
+async fn release(peer: &Peer, held: &[Arc<Launch>]) -> Result<(), Status> {
+    vouched(peer, held).await?;
     let confirmed = peer.connection().confirm().await;
     confirmed.map_err(|error| Status::unavailable(error.to_string()))?;
-    vouched(peer, launch).await
+    vouched(peer, held).await
 }
 
-async fn vouched(peer: &Peer, launch: &Launch) -> Result<(), Status> {
-    if launch.vouches_for(peer.process()).await {
-        return Ok(());
+async fn vouched(peer: &Peer, held: &[Arc<Launch>]) -> Result<(), Status> {
+    for launch in held {
+        if !launch.vouches_for(peer.process()).await {
+            let (pid, launch) = (peer.process().pid(), launch.id());
+            tracing::warn!(pid, %launch, "ended, or executes another program");
+            return Err(Status::permission_denied(NO_IDENTITY));
+        }
     }
-    let (pid, launch) = (peer.process().pid(), launch.id());
-    tracing::warn!(pid, %launch, "not the process that was launched, or it executes another program");
-    Err(Status::permission_denied(NO_IDENTITY))
+    Ok(())
 }

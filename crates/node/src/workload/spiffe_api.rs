@@ -8,16 +8,21 @@ use tonic::{Request, Response, Status};
 
 use super::feed::{Feed, Source, feed};
 use super::jwt_api::{self, KeySets};
-use super::{NO_IDENTITY, caller, release};
+use super::{NO_IDENTITY, caller, hint, release};
 use crate::launch::Launch;
 use crate::pb::workload::spiffe_workload_api_server::SpiffeWorkloadApi;
 use crate::pb::workload::{
     JwtBundlesRequest, JwtBundlesResponse, JwtsvidRequest, JwtsvidResponse, ValidateJwtsvidRequest,
-    ValidateJwtsvidResponse, X509BundlesRequest, X509BundlesResponse, X509svid, X509svidRequest,
+    ValidateJwtsvidResponse, WitBundlesRequest, WitBundlesResponse, WitsvidRequest,
+    WitsvidResponse, X509BundlesRequest, X509BundlesResponse, X509svid, X509svidRequest,
     X509svidResponse,
 };
+use crate::peer::Peer;
 use crate::x509_source::X509Identity;
 use crate::{IssuerError, Launches};
+
+/// What who asks for a WIT-SVID is told: that profile is incubating.
+const NO_WITS: &str = "the wit-svid profile is not served";
 
 /// The SPIFFE Workload API: its X.509 profile and its JWT profile.
 pub(super) struct WorkloadApi {
@@ -28,6 +33,15 @@ impl WorkloadApi {
     pub(super) const fn new(launches: Arc<Launches>) -> Self {
         Self { launches }
     }
+
+    async fn feed<S: Source>(
+        &self,
+        peer: Arc<Peer>,
+        source: S,
+    ) -> Result<Response<Feed<S::Message>>, Status> {
+        let launches = Arc::clone(&self.launches);
+        feed(launches, peer, source).await.map(Response::new)
+    }
 }
 
 #[tonic::async_trait]
@@ -35,37 +49,37 @@ impl SpiffeWorkloadApi for WorkloadApi {
     type FetchX509SVIDStream = Feed<X509svidResponse>;
     type FetchX509BundlesStream = Feed<X509BundlesResponse>;
     type FetchJWTBundlesStream = Feed<JwtBundlesResponse>;
+    type FetchWITSVIDStream = Feed<WitsvidResponse>;
+    type FetchWITBundlesStream = Feed<WitBundlesResponse>;
 
     async fn fetch_x509svid(
         &self,
         request: Request<X509svidRequest>,
     ) -> Result<Response<Self::FetchX509SVIDStream>, Status> {
-        let (peer, launch) = caller(&self.launches, &request).await?;
+        let (peer, _) = caller(&self.launches, &request).await?;
         let source = Svids {
             launches: Arc::clone(&self.launches),
-            launch: Arc::clone(&launch),
             bundles: Bundles::of(&self.launches),
             sent: None,
         };
-        feed(peer, launch, source).await.map(Response::new)
+        self.feed(peer, source).await
     }
 
     async fn fetch_x509_bundles(
         &self,
         request: Request<X509BundlesRequest>,
     ) -> Result<Response<Self::FetchX509BundlesStream>, Status> {
-        let (peer, launch) = caller(&self.launches, &request).await?;
-        let source = Bundles::of(&self.launches);
-        feed(peer, launch, source).await.map(Response::new)
+        let (peer, _) = caller(&self.launches, &request).await?;
+        self.feed(peer, Bundles::of(&self.launches)).await
     }
 
     async fn fetch_jwtsvid(
         &self,
         request: Request<JwtsvidRequest>,
     ) -> Result<Response<JwtsvidResponse>, Status> {
-        let (peer, launch) = caller(&self.launches, &request).await?;
-        let fetched = jwt_api::fetch(&self.launches, &launch, request.get_ref()).await?;
-        release(&peer, &launch).await?;
+        let (peer, held) = caller(&self.launches, &request).await?;
+        let fetched = jwt_api::fetch(&self.launches, &held, request.get_ref()).await?;
+        release(&peer, &held).await?;
         Ok(Response::new(fetched))
     }
 
@@ -73,9 +87,8 @@ impl SpiffeWorkloadApi for WorkloadApi {
         &self,
         request: Request<JwtBundlesRequest>,
     ) -> Result<Response<Self::FetchJWTBundlesStream>, Status> {
-        let (peer, launch) = caller(&self.launches, &request).await?;
-        let source = KeySets::of(&self.launches);
-        feed(peer, launch, source).await.map(Response::new)
+        let (peer, _) = caller(&self.launches, &request).await?;
+        self.feed(peer, KeySets::of(&self.launches)).await
     }
 
     async fn validate_jwtsvid(
@@ -85,48 +98,78 @@ impl SpiffeWorkloadApi for WorkloadApi {
         caller(&self.launches, &request).await?;
         jwt_api::validate(&self.launches, request.get_ref()).map(Response::new)
     }
+
+    async fn fetch_witsvid(
+        &self,
+        _: Request<WitsvidRequest>,
+    ) -> Result<Response<Self::FetchWITSVIDStream>, Status> {
+        Err(Status::unimplemented(NO_WITS))
+    }
+
+    async fn fetch_wit_bundles(
+        &self,
+        _: Request<WitBundlesRequest>,
+    ) -> Result<Response<Self::FetchWITBundlesStream>, Status> {
+        Err(Status::unimplemented(NO_WITS))
+    }
 }
 
-/// The X.509-SVID of a launch, together with the bundle that verifies its peers.
+/// The X.509-SVIDs of a caller's launches, together with the bundle that verifies its peers.
 struct Svids {
     launches: Arc<Launches>,
-    launch: Arc<Launch>,
     bundles: Bundles,
-    sent: Option<(Arc<X509Identity>, X509Bundle)>,
+    sent: Option<(Vec<Arc<X509Identity>>, X509Bundle)>,
 }
 
 impl Source for Svids {
     type Message = X509svidResponse;
 
-    async fn next(&mut self) -> Result<(Option<X509svidResponse>, Option<Timestamp>), Status> {
+    async fn next(
+        &mut self,
+        held: &[Arc<Launch>],
+    ) -> Result<(Option<X509svidResponse>, Option<Timestamp>), Status> {
         let bundle = self.bundles.current()?;
         let issuer = self.launches.issuer().as_ref();
-        let current = self
-            .launch
-            .x509
-            .current(&self.launch, issuer, &bundle)
-            .await;
-        let (identity, again) = current.map_err(|error| status(&error))?;
-        let known = self
-            .sent
-            .as_ref()
-            .is_some_and(|(sent, with)| Arc::ptr_eq(sent, &identity) && *with == bundle);
-        if known {
-            return Ok((None, Some(again)));
-        }
-        let message = X509svidResponse {
-            svids: vec![X509svid {
-                spiffe_id: self.launch.instance().to_string(),
+        let (mut svids, mut identities, mut again, mut refused) = (vec![], vec![], None, None);
+        for launch in held {
+            let (identity, at) = match launch.x509.current(launch, issuer, &bundle).await {
+                Ok(current) => current,
+                // The others are none the worse for it.
+                Err(error @ IssuerError::Refused { .. }) => {
+                    refused = Some(error);
+                    continue;
+                }
+                Err(error) => return Err(status(&error)),
+            };
+            again = Some(again.map_or(at, |other: Timestamp| other.min(at)));
+            svids.push(X509svid {
+                spiffe_id: launch.instance().to_string(),
                 x509_svid: identity.chain_der.clone(),
                 x509_svid_key: identity.key.expose().to_vec(),
                 bundle: bundle.to_concatenated_der(),
-                hint: String::new(),
-            }],
+                hint: hint(held, launch),
+            });
+            identities.push(identity);
+        }
+        if let (Some(refused), true) = (refused, svids.is_empty()) {
+            return Err(status(&refused));
+        }
+        let known = self.sent.as_ref().is_some_and(|(sent, with)| {
+            let same = |(one, other): (&Arc<_>, &Arc<_>)| Arc::ptr_eq(one, other);
+            sent.len() == identities.len()
+                && *with == bundle
+                && sent.iter().zip(&identities).all(same)
+        });
+        if known {
+            return Ok((None, again));
+        }
+        let message = X509svidResponse {
+            svids,
             crl: Vec::new(),
             federated_bundles: HashMap::new(),
         };
-        self.sent = Some((identity, bundle));
-        Ok((Some(message), Some(again)))
+        self.sent = Some((identities, bundle));
+        Ok((Some(message), again))
     }
 
     async fn changed(&mut self) -> Result<(), Status> {
@@ -158,7 +201,10 @@ impl Bundles {
 impl Source for Bundles {
     type Message = X509BundlesResponse;
 
-    async fn next(&mut self) -> Result<(Option<X509BundlesResponse>, Option<Timestamp>), Status> {
+    async fn next(
+        &mut self,
+        _: &[Arc<Launch>],
+    ) -> Result<(Option<X509BundlesResponse>, Option<Timestamp>), Status> {
         let bundle = self.current()?;
         if self.sent.as_ref() == Some(&bundle) {
             return Ok((None, None));

@@ -10,7 +10,6 @@ use chancery_api::{ClientError, Problem};
 use chancery_audit::{Credential, CredentialForm, IdentityIssue, Isolation};
 use chancery_crypto::{AwsLc, random_bytes, random_id};
 use chancery_delegation::ChainReading;
-use chancery_identity::jwt_svid::DEFAULT_JWT_SVID_SECONDS;
 use chancery_identity::{Confirmation, InstanceSpiffeId, JwtSvidClaims, SpiffeId, WitClaims};
 use chancery_store::InstanceRow;
 use chancery_types::id::CredentialId;
@@ -19,9 +18,6 @@ use chancery_types::{Digest, SignatureVerifier as _, Timestamp, base64url, to_ca
 use super::instances::{evidence, running};
 use super::{Answer, label, random, stored};
 use crate::Server;
-
-/// How long an instance's X.509-SVID lives; renewed at half of it.
-const X509_LIFETIME_SECONDS: u64 = 600;
 
 /// How long a service's X.509-SVID lives.
 const SERVICE_LIFETIME_SECONDS: u64 = 3_600;
@@ -37,11 +33,12 @@ pub(super) async fn x509(
     let instance = running(&server, request.instance_id).await?;
     server.check_instance(&instance.spiffe_id)?;
     let serial = random_bytes::<16>().map_err(random)?;
+    let lifetime_seconds = server.svid_lifetime.seconds();
     let credential = Credential {
         form: CredentialForm::X509Svid,
         id: CredentialId::from_random(serial),
         key: key_digest(&request.spki)?,
-        expires: end(now, X509_LIFETIME_SECONDS),
+        expires: end(now, lifetime_seconds),
     };
     server
         .enrol(issued(&server, &instance, credential)?)
@@ -50,7 +47,7 @@ pub(super) async fn x509(
         spiffe_id: instance.spiffe_id,
         spki: request.spki,
         now,
-        lifetime_seconds: X509_LIFETIME_SECONDS,
+        lifetime_seconds,
         serial: base64url::encode(serial),
     };
     sign_x509(&server, request).await.map(Json)
@@ -168,7 +165,7 @@ pub(super) async fn jwt(
             .with_remedy("a data folder from before there were jwt-svids issues none")
     })?;
     let id: CredentialId = random_id().map_err(random)?;
-    let expires = end(now, DEFAULT_JWT_SVID_SECONDS);
+    let expires = end(now, server.svid_lifetime.jwt_seconds());
     let claims = JwtSvidClaims {
         aud: request.audience,
         exp: expires.as_seconds(),

@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 
 use super::{prepare, until_stopped};
 use crate::deployment::{Layout, Part};
+use crate::server_config::ServerFile;
 
 /// Runs the server.
 pub(in crate::commands) async fn server(layout: &Layout) -> anyhow::Result<ExitCode> {
@@ -36,6 +37,7 @@ pub(in crate::commands) async fn server(layout: &Layout) -> anyhow::Result<ExitC
         trust,
         trust_file: layout.trust_file(),
         clock,
+        svid_lifetime: ServerFile::read(&layout.server_config())?.svid_lifetime()?,
     })
     .await?;
     let socket = layout.server_socket();

@@ -1,0 +1,157 @@
+//! A program that knows SPIFFE by the crates `spiffe` and `spiffe-rustls` alone: no word of Chancery.
+//!
+//! `watch` fetches, validates and waits until both kinds of SVIDs have rotated; `serve PORT PEER COUNT`
+//! answers over mutual TLS whose SPIFFE ID it saw, to peers below the path `PEER`; `dial PORT PEER` asks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use spiffe::{JwtSource, JwtSvid, SpiffeId, WorkloadApiClient, X509Source};
+use spiffe_rustls::{mtls_client, mtls_server};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+const AUDIENCE: &str = "reports";
+
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let work = async {
+        match arguments.as_slice() {
+            ["watch"] => watch().await,
+            ["serve", port, peer, count] => serve(port.parse()?, peer, count.parse()?).await,
+            ["dial", port, peer] => dial(port.parse()?, peer).await,
+            other => bail!("unknown: {other:?}"),
+        }
+    };
+    tokio::time::timeout(PATIENCE, work).await?
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "standard output is what the test reads"
+)]
+fn say(text: impl std::fmt::Display) {
+    println!("{text}");
+}
+
+async fn watch() -> anyhow::Result<()> {
+    let source = X509Source::new().await?;
+    let mut updates = source.updated();
+    let first = source.svid()?;
+    say(format_args!("id {}", first.spiffe_id()));
+    let bundle = source.bundle_set()?;
+    ensure!(bundle.len() == 1, "bundles: {}", bundle.len());
+    let client = WorkloadApiClient::connect_env().await?;
+    let tokens = JwtSource::new().await?;
+    let token = tokens.fetch_jwt_svid([AUDIENCE]).await?;
+    ensure!(token.spiffe_id() == first.spiffe_id(), "another subject");
+    let domain = first.spiffe_id().trust_domain();
+    let authorities = tokens
+        .try_bundle_for_trust_domain(domain)
+        .context("jwt bundle")?;
+    ensure!(
+        authorities.find_jwt_authority(token.key_id()).is_some(),
+        "the token's key is not in the bundle"
+    );
+    judged(&client, &token).await?;
+    let other = client.validate_jwt_token("accounts", token.token()).await;
+    ensure!(other.is_err(), "a token for somebody else was taken");
+    say("validated");
+    // What the watcher was told of last is another certificate with another key.
+    loop {
+        updates.changed().await?;
+        let now = source.svid()?;
+        if now.leaf().as_bytes() != first.leaf().as_bytes() {
+            ensure!(now.spiffe_id() == first.spiffe_id(), "another identity");
+            ensure!(
+                now.private_key().as_bytes() != first.private_key().as_bytes(),
+                "the key stayed"
+            );
+            break;
+        }
+    }
+    say("x509 rotated");
+    let next = tokens.fetch_jwt_svid([AUDIENCE]).await?;
+    ensure!(next.token() != token.token(), "the token stayed");
+    while judged(&client, &token).await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    judged(&client, &tokens.fetch_jwt_svid([AUDIENCE]).await?).await?;
+    say("jwt rotated");
+    Ok(())
+}
+
+async fn judged(client: &WorkloadApiClient, token: &JwtSvid) -> anyhow::Result<()> {
+    let judged = client.validate_jwt_token(AUDIENCE, token.token()).await?;
+    ensure!(judged.spiffe_id() == token.spiffe_id(), "another subject");
+    Ok(())
+}
+
+/// Peers of this path, in whatever instance.
+fn of(path: &str) -> impl Fn(&SpiffeId) -> bool + Send + Sync + use<> {
+    let path = path.to_owned();
+    move |peer: &SpiffeId| peer.path().starts_with(&path)
+}
+
+async fn serve(port: u16, peer: &str, count: usize) -> anyhow::Result<()> {
+    let source = X509Source::new().await?;
+    let config = mtls_server(source).authorize(of(peer)).build()?;
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    for _ in 0..count {
+        let (connection, _) = listener.accept().await?;
+        match answer(&acceptor, connection).await {
+            Ok(peer) => say(format_args!("served {peer}")),
+            Err(error) => say(format_args!("refused: {error}")),
+        }
+    }
+    Ok(())
+}
+
+async fn answer(acceptor: &TlsAcceptor, connection: TcpStream) -> anyhow::Result<SpiffeId> {
+    let mut stream = acceptor.accept(connection).await?;
+    let chain = stream.get_ref().1.peer_certificates();
+    let leaf = chain.and_then(<[_]>::first).context("no certificate")?;
+    let peer = spiffe::cert::spiffe_id_from_der(leaf)?;
+    let mut asked = [0; 5];
+    stream.read_exact(&mut asked).await?;
+    stream.write_all(peer.to_string().as_bytes()).await?;
+    stream.shutdown().await?;
+    Ok(peer)
+}
+
+async fn dial(port: u16, peer: &str) -> anyhow::Result<()> {
+    let source = X509Source::new().await?;
+    let own = source.svid()?.spiffe_id().clone();
+    let config = mtls_client(source).authorize(of(peer)).build()?;
+    let connector = TlsConnector::from(Arc::new(config));
+    let connection = loop {
+        match TcpStream::connect(("127.0.0.1", port)).await {
+            Ok(connection) => break connection,
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    };
+    match ask(&connector, connection).await {
+        Ok(seen) if seen == own.to_string() => say("seen as itself"),
+        Ok(seen) => bail!("seen as {seen:?}"),
+        Err(error) => say(format_args!("refused: {error}")),
+    }
+    Ok(())
+}
+
+async fn ask(connector: &TlsConnector, connection: TcpStream) -> anyhow::Result<String> {
+    let name = rustls_pki_types::ServerName::try_from("peer.example")?;
+    let mut stream = connector.connect(name, connection).await?;
+    stream.write_all(b"hello").await?;
+    let mut seen = String::new();
+    stream.read_to_string(&mut seen).await?;
+    ensure!(!seen.is_empty(), "the peer said nothing");
+    Ok(seen)
+}

@@ -1,0 +1,73 @@
+//! The server's configuration in the data folder.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use chancery_crypto::replace_private_file;
+use chancery_server::SvidLifetime;
+use serde::{Deserialize, Serialize};
+
+/// What `up` was told about the server. A data folder without the file has what nobody said.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ServerFile {
+    /// How long the SVIDs of instances live.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    svid_lifetime_seconds: Option<u64>,
+}
+
+impl ServerFile {
+    pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
+        match std::fs::read(path) {
+            Ok(text) => serde_json::from_slice(&text).with_context(|| path.display().to_string()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(error).context(path.display().to_string()),
+        }
+    }
+
+    pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
+        Ok(replace_private_file(
+            path,
+            &serde_json::to_vec_pretty(self)?,
+        )?)
+    }
+
+    pub(crate) const fn set_svid_lifetime(&mut self, lifetime: SvidLifetime) {
+        self.svid_lifetime_seconds = Some(lifetime.seconds());
+    }
+
+    pub(crate) fn svid_lifetime(&self) -> anyhow::Result<SvidLifetime> {
+        match self.svid_lifetime_seconds {
+            Some(seconds) => SvidLifetime::from_seconds(seconds).context("svid_lifetime_seconds"),
+            None => Ok(SvidLifetime::default()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_said_is_remembered_and_held() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.json");
+        let mut file = ServerFile::read(&path).unwrap();
+        assert_eq!(file.svid_lifetime().unwrap(), SvidLifetime::default());
+        file.set_svid_lifetime("60".parse().unwrap());
+        file.write(&path).unwrap();
+        let known = ServerFile::read(&path).unwrap();
+        assert_eq!(known.svid_lifetime().unwrap().seconds(), 60);
+        for bad in [
+            "",
+            "{",
+            r#"{"more":1}"#,
+            r#"{"svid_lifetime_seconds":"60"}"#,
+        ] {
+            std::fs::write(&path, bad).unwrap();
+            assert!(ServerFile::read(&path).is_err(), "{bad}");
+        }
+        std::fs::write(&path, r#"{"svid_lifetime_seconds":9}"#).unwrap();
+        assert!(ServerFile::read(&path).unwrap().svid_lifetime().is_err());
+    }
+}

@@ -1,0 +1,158 @@
+//! SPIFFE programs that we did not write: they find the Workload API in their environment and know
+//! nothing else of Chancery.
+
+use std::path::PathBuf;
+
+use super::deployment::{Deployment, text};
+use super::place::{Started, chancery, checkout, free_port, until};
+use super::tools::{Tools, python, python_package};
+
+/// An agent's program: what stands before its own arguments.
+struct Peer<'a> {
+    deployment: &'a Deployment,
+    agent: &'a str,
+    command: Vec<String>,
+}
+
+impl Peer<'_> {
+    fn start(&self, arguments: &[&str]) -> Started {
+        let mut all = vec!["--agent", self.agent, "--network", "host"];
+        all.extend(self.command.iter().map(String::as_str));
+        all.extend(arguments);
+        self.deployment.run(&all)
+    }
+}
+
+/// The Rust program, which stands on the crates `spiffe` and `spiffe-rustls`.
+fn rust_program() -> PathBuf {
+    let folder = PathBuf::from(chancery()).parent().unwrap().join("examples");
+    let program = folder.join("spiffe_peer");
+    assert!(
+        program.exists(),
+        "{}: build the examples",
+        program.display()
+    );
+    program
+}
+
+fn rust<'a>(deployment: &'a Deployment, agent: &'a str) -> Peer<'a> {
+    let program = rust_program();
+    deployment.agent(agent, text(&program));
+    Peer {
+        deployment,
+        agent,
+        command: ["--", text(&program)].map(str::to_owned).to_vec(),
+    }
+}
+
+/// The Python program, where PyPI's `spiffe` and `spiffe-tls` are there.
+fn pythonic<'a>(deployment: &'a Deployment, agent: &'a str) -> Option<Peer<'a>> {
+    let package = python_package("spiffe")?;
+    let program = checkout().join("crates/cli/tests/walkthrough/foreign/spiffe_peer.py");
+    deployment.agent(agent, text(&program));
+    let (python, prefix) = python(&deployment.place);
+    let read = ["--read", &prefix, "--read", text(&package), "--"];
+    let run = [&python, text(&program), text(&package)];
+    let command = read.into_iter().chain(run).map(str::to_owned).collect();
+    Some(Peer {
+        deployment,
+        agent,
+        command,
+    })
+}
+
+/// The program in JavaScript, where grpc-js and jose are there.
+fn scripted<'a>(deployment: &'a Deployment, agent: &'a str) -> Option<Peer<'a>> {
+    let tools = Tools::find()?;
+    let program = checkout().join("crates/cli/tests/walkthrough/foreign/spiffe_client.mjs");
+    deployment.agent(agent, text(&program));
+    let proto = checkout().join("proto");
+    let (npm, node) = (tools.npm(), tools.node());
+    let service = proto.join("workloadapi.proto");
+    let read = ["--read", &npm, "--read", text(&proto), "--"];
+    let run = [&node, text(&program), &npm, text(&service)];
+    let command = read.into_iter().chain(run).map(str::to_owned).collect();
+    Some(Peer {
+        deployment,
+        agent,
+        command,
+    })
+}
+
+/// The SPIFFE ID that `chancery run` says its command has.
+fn id(running: &Started) -> String {
+    until("an identity", || {
+        let said = running.err();
+        let start = said.find("spiffe://")?;
+        let id = said.get(start..)?.split_whitespace().next()?;
+        Some(id.to_owned())
+    })
+}
+
+fn watched(name: &str, running: Started) {
+    let identity = id(&running);
+    let said = running.ended().ok();
+    let said: Vec<_> = said.lines().collect();
+    let first = format!("id {identity}");
+    let expected = [&first, "validated", "x509 rotated", "jwt rotated"];
+    assert_eq!(said, expected, "{name}");
+}
+
+#[test]
+fn libraries_of_others_fetch_validate_watch_and_talk_to_each_other() {
+    let deployment = Deployment::with(&["--svid-lifetime", "10"]);
+    let rust = rust(&deployment, "rust");
+    let watching = rust.start(&["watch"]);
+    let javascript = scripted(&deployment, "javascript").map(|peer| peer.start(&[]));
+    let Some(python) = pythonic(&deployment, "python") else {
+        watched("rust", watching);
+        return;
+    };
+    let other = pythonic(&deployment, "other").unwrap();
+    let also = python.start(&["watch"]);
+    rust_serves(&rust, &python, &other);
+    python_serves(&rust, &python);
+    watched("rust", watching);
+    watched("python", also);
+    if let Some(javascript) = javascript {
+        watched("javascript", javascript);
+    }
+}
+
+fn rust_serves(rust: &Peer<'_>, python: &Peer<'_>, other: &Peer<'_>) {
+    let port = free_port();
+    let server = rust.start(&["serve", &port, "/agent/python/", "3"]);
+    let server_id = id(&server);
+    let client = python.start(&["dial", &port, &server_id]);
+    let client_id = id(&client);
+    assert_eq!(client.ended().ok(), "seen as itself\n");
+    // The client holds the server to its ID, to the last character.
+    let mut wrong = server_id.clone();
+    let last = wrong.pop().unwrap();
+    wrong.push(if last == '0' { '1' } else { '0' });
+    let refused = python.start(&["dial", &port, &wrong]).ended().ok();
+    assert!(refused.starts_with("refused: "), "{refused}");
+    // The server holds the client to its agent.
+    let refused = other.start(&["dial", &port, &server_id]).ended().ok();
+    assert!(refused.starts_with("refused: "), "{refused}");
+    let served = server.ended().ok();
+    let served: Vec<_> = served.lines().collect();
+    assert_eq!(served[0], format!("served {client_id}"));
+    assert_eq!(served.len(), 3, "{served:?}");
+    let refused = |line: &&str| line.starts_with("refused: ");
+    assert!(served[1..].iter().all(refused), "{served:?}");
+}
+
+fn python_serves(rust: &Peer<'_>, python: &Peer<'_>) {
+    let port = free_port();
+    let server = python.start(&["serve", &port, "/agent/rust/", "2"]);
+    let client = rust.start(&["dial", &port, "/agent/python/"]);
+    let client_id = id(&client);
+    assert_eq!(client.ended().ok(), "seen as itself\n");
+    let refused = rust.start(&["dial", &port, "/agent/other/"]).ended().ok();
+    assert!(refused.starts_with("refused: "), "{refused}");
+    let served = server.ended().ok();
+    let served: Vec<_> = served.lines().collect();
+    assert_eq!(served[0], format!("served {client_id}"));
+    assert!(served[1].starts_with("refused: "), "{served:?}");
+}
