@@ -32,6 +32,9 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<String>> {
         findings.extend(judge(root, row)?);
         named.extend(row.tests.iter().map(|test| (test.clone(), row.prefix())));
     }
+    for test in elsewhere(&page) {
+        findings.extend(judge_test(root, "below", test)?);
+    }
     for (test, prefix) in profile_tests(root)? {
         let known = named
             .iter()
@@ -121,16 +124,25 @@ fn judge(root: &Path, row: &Row) -> anyhow::Result<Vec<String>> {
         ));
     }
     for test in &row.tests {
-        let Some((path, name)) = test.split_once("::") else {
-            findings.push(format!("{PAGE}: {id}: {test} is no path::name"));
-            continue;
-        };
-        let file = root.join("crates").join(path);
-        if !file.is_file() || !tests(&super::read(&file)?).contains(&name) {
-            findings.push(format!("{PAGE}: {id}: there is no test {test}"));
-        }
+        findings.extend(judge_test(root, id, test)?);
     }
     Ok(findings)
+}
+
+fn judge_test(root: &Path, id: &str, test: &str) -> anyhow::Result<Option<String>> {
+    let Some((path, name)) = test.split_once("::") else {
+        return Ok(Some(format!("{PAGE}: {id}: {test} is no path::name")));
+    };
+    let file = root.join("crates").join(path);
+    let found = file.is_file() && tests(&super::read(&file)?).contains(&name);
+    Ok((!found).then(|| format!("{PAGE}: {id}: there is no test {test}")))
+}
+
+/// The tests that rows of other tables name.
+fn elsewhere(page: &str) -> impl Iterator<Item = &str> {
+    let others = page.lines().filter(|line| rows(line).is_empty());
+    let pieces = others.filter(|line| line.starts_with('|')).flat_map(|line| line.split('`'));
+    pieces.filter(|piece| piece.contains(".rs::"))
 }
 
 /// The names of the tests of a source file.
@@ -146,7 +158,7 @@ fn tests(source: &str) -> Vec<&str> {
         {
             found.push(name);
         }
-        marked = matches!(line, "#[test]" | "#[tokio::test]");
+        marked = line == "#[test]" || line.starts_with("#[tokio::test");
     }
     found
 }
@@ -178,12 +190,18 @@ fn profile_tests(root: &Path) -> anyhow::Result<BTreeMap<String, String>> {
 mod tests {
     use super::*;
 
-    const SOURCE: &str =
-        "#[test]\nfn id_01_a() {}\n\nfn helper() {}\n\n#[tokio::test]\nasync fn b() {}\n";
+    const SOURCE: &str = "#[test]\nfn id_01_a() {}\n\nfn helper() {}\n\n#[tokio::test]\nasync fn b() {}\n\
+                          #[tokio::test(flavor = \"multi_thread\")]\nasync fn c() {}\n";
 
     #[test]
     fn finds_tests_and_nothing_else() {
-        assert_eq!(super::tests(SOURCE), ["id_01_a", "b"]);
+        assert_eq!(super::tests(SOURCE), ["id_01_a", "b", "c"]);
+    }
+
+    #[test]
+    fn other_tables_name_tests_as_well() {
+        let page = "| ID-1 | says | `x.rs::a` |\n| who | what | `y.rs::b`<br>`y.rs::c` |\n`z.rs::d`";
+        assert_eq!(elsewhere(page).collect::<Vec<_>>(), ["y.rs::b", "y.rs::c"]);
     }
 
     #[test]
