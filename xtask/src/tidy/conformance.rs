@@ -141,7 +141,9 @@ fn judge_test(root: &Path, id: &str, test: &str) -> anyhow::Result<Option<String
 /// The tests that rows of other tables name.
 fn elsewhere(page: &str) -> impl Iterator<Item = &str> {
     let others = page.lines().filter(|line| rows(line).is_empty());
-    let pieces = others.filter(|line| line.starts_with('|')).flat_map(|line| line.split('`'));
+    let pieces = others
+        .filter(|line| line.starts_with('|'))
+        .flat_map(|line| line.split('`'));
     pieces.filter(|piece| piece.contains(".rs::"))
 }
 
@@ -200,7 +202,8 @@ mod tests {
 
     #[test]
     fn other_tables_name_tests_as_well() {
-        let page = "| ID-1 | says | `x.rs::a` |\n| who | what | `y.rs::b`<br>`y.rs::c` |\n`z.rs::d`";
+        let page =
+            "| ID-1 | says | `x.rs::a` |\n| who | what | `y.rs::b`<br>`y.rs::c` |\n`z.rs::d`";
         assert_eq!(elsewhere(page).collect::<Vec<_>>(), ["y.rs::b", "y.rs::c"]);
     }
 

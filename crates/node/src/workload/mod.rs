@@ -69,10 +69,8 @@ pub(crate) async fn serve(
 
 /// Says over both versions of gRPC's reflection what is served here, to who sends the security header.
 fn reflection() -> (
-    Option<InterceptedService<v1::ServerReflectionServer<impl v1::ServerReflection>, Guard>>,
-    Option<
-        InterceptedService<v1alpha::ServerReflectionServer<impl v1alpha::ServerReflection>, Guard>,
-    >,
+    Guarded<v1::ServerReflectionServer<impl v1::ServerReflection>>,
+    Guarded<v1alpha::ServerReflectionServer<impl v1alpha::ServerReflection>>,
 ) {
     let described =
         || Builder::configure().register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET);
@@ -88,6 +86,9 @@ fn reflection() -> (
 
 /// What looks at every request before it is served.
 type Guard = fn(Request<()>) -> Result<Request<()>, Status>;
+
+/// A service behind the guard, where there is one.
+type Guarded<S> = Option<InterceptedService<S, Guard>>;
 
 /// Every request of the Workload API carries `workload.spiffe.io: true`, so that no request that
 /// somebody else was made to send is answered (Workload Endpoint section 6).
