@@ -469,3 +469,125 @@ fn what_stood_in_clear_is_sealed_and_taken_away() {
     assert_eq!(store.get(None, digest).unwrap(), value);
     assert_eq!(store.of(&ada()).unwrap(), [digest]);
 }
+
+#[test]
+fn an_erasure_whose_last_step_fails_is_not_done_and_can_be_finished() {
+    let folder = tempfile::tempdir().unwrap();
+    let keyring = keys(folder.path());
+    let sealed = keyring.seal(&ada(), b"1", b"a value of ada").unwrap();
+    keyring.begin_erasure(&ada(), "the note").unwrap();
+    // The key cannot be overwritten where there is no file.
+    let file = key_file(folder.path(), &keyring, &ada());
+    let aside = folder.path().join("aside");
+    fs::rename(&file, &aside).unwrap();
+    fs::create_dir(&file).unwrap();
+    keyring.finish_erasure(&ada(), 7, AT).unwrap_err();
+    assert_eq!(keyring.erased(&ada()), None);
+    assert_eq!(keyring.erasing().len(), 1);
+    assert_eq!(keyring.erasing_of(&ada()).unwrap().note, "the note");
+    // Nobody reads it meanwhile, nothing is kept, and who begins again is told of the first note.
+    assert!(open(&keyring, b"1", &sealed).unwrap_err().is_erased());
+    assert!(matches!(
+        keyring.seal(&ada(), b"2", b""),
+        Err(ContentError::Erasing)
+    ));
+    assert!(matches!(keyring.check(&ada()), Err(ContentError::Erasing)));
+    assert_eq!(keyring.begin_erasure(&ada(), "other").unwrap(), "the note");
+
+    fs::remove_dir(&file).unwrap();
+    fs::rename(&aside, &file).unwrap();
+    let tombstone = keyring.finish_erasure(&ada(), 7, AT).unwrap();
+    assert_eq!(keyring.erased(&ada()), Some(tombstone));
+    assert!(keyring.erasing().is_empty());
+    assert!(matches!(
+        keyring.check(&ada()),
+        Err(ContentError::Erased { entry: 7 })
+    ));
+    let again = keys(folder.path());
+    assert_eq!(again.erased(&ada()), Some(tombstone));
+}
+
+#[test]
+fn a_note_that_could_not_be_taken_away_leaves_the_tombstone_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let keyring = keys(folder.path());
+    keyring.seal(&ada(), b"1", b"a value of ada").unwrap();
+    keyring.begin_erasure(&ada(), "the note").unwrap();
+    let file = key_file(folder.path(), &keyring, &ada());
+    // The last step fails: the note is none that can be taken away.
+    let [note] = files(folder.path(), "erasing").try_into().unwrap();
+    let aside = folder.path().join("aside");
+    fs::rename(&note, &aside).unwrap();
+    fs::create_dir(&note).unwrap();
+    keyring.finish_erasure(&ada(), 7, AT).unwrap_err();
+    assert_eq!(keyring.erased(&ada()), None);
+    let mark = fs::read(&file).unwrap();
+    let before = fs::metadata(&file).unwrap().len();
+    fs::remove_dir(&note).unwrap();
+    fs::rename(&aside, &note).unwrap();
+    // Another process finds it unfinished too.
+    let reader = Keyring::read(&folder.path().join("keys")).unwrap();
+    assert_eq!(reader.erased(&ada()), None);
+    assert_eq!(keyring.finish_erasure(&ada(), 7, AT).unwrap().entry, 7);
+    assert_eq!(fs::read(&file).unwrap(), mark);
+    assert_eq!(before, fs::metadata(&file).unwrap().len());
+}
+
+#[test]
+fn who_reads_waits_for_who_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let keyring = keys(folder.path());
+    let sealed = keyring.seal(&ada(), b"1", b"a value of ada").unwrap();
+    let file = key_file(folder.path(), &keyring, &ada());
+    let whole = fs::read(&file).unwrap();
+    // As a writer does in the middle of a change.
+    let held = fs::File::open(folder.path().join("keys")).unwrap();
+    held.lock().unwrap();
+    fs::write(&file, vec![0; whole.len()]).unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    let place = folder.path().join("keys");
+    let reader = std::thread::spawn(move || {
+        tell.send(Keyring::read(&place)).unwrap();
+    });
+    let early = told.recv_timeout(std::time::Duration::from_millis(300));
+    assert!(early.is_err(), "it read what was half written: {early:?}");
+    fs::write(&file, &whole).unwrap();
+    drop(held);
+    let read = told.recv().unwrap().unwrap();
+    reader.join().unwrap();
+    assert_eq!(open(&read, b"1", &sealed).unwrap(), b"a value of ada");
+}
+
+#[test]
+fn readers_and_a_writer_at_once_see_whole_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let keyring = keys(folder.path());
+    keyring.seal(&bob(), b"1", b"a value of bob").unwrap();
+    let place = folder.path().join("keys");
+    let writes = std::sync::atomic::AtomicBool::new(true);
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..2)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut reads = 0;
+                    while writes.load(std::sync::atomic::Ordering::Relaxed) {
+                        let read = Keyring::read(&place).unwrap();
+                        assert!(read.key_of(&bob()).is_some());
+                        reads += 1;
+                    }
+                    reads
+                })
+            })
+            .collect();
+        for number in 0..40 {
+            let subject = Subject::person(number);
+            keyring.seal(&subject, b"1", b"a value").unwrap();
+            keyring.begin_erasure(&subject, "note").unwrap();
+            keyring.finish_erasure(&subject, number, AT).unwrap();
+        }
+        writes.store(false, std::sync::atomic::Ordering::Relaxed);
+        for reader in readers {
+            assert!(reader.join().unwrap() > 0);
+        }
+    });
+}

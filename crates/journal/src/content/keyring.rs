@@ -85,7 +85,10 @@ pub struct Erasing {
 ///
 /// An erasure is begun ([`Keyring::begin_erasure`], durable), enrolled by the caller, and finished
 /// ([`Keyring::finish_erasure`], which overwrites the sealed key before it takes its name away). One
-/// that was begun is among [`Keyring::erasing`] after any crash, to be enrolled and finished.
+/// that was begun is among [`Keyring::erasing`] after any crash or failure, to be enrolled and finished.
+///
+/// Whoever writes holds an exclusive lock on the folder, whoever reads it a shared one, so that other
+/// processes see no change half made.
 pub struct Keyring {
     folder: PathBuf,
     master: Option<ContentKey>,
@@ -165,6 +168,7 @@ impl Keyring {
             .recursive(true)
             .create(folder)
             .map_err(ContentError::io(folder))?;
+        let _writing = lock_alone(folder)?;
         let found = files(folder)?;
         for unfinished in found.iter().filter(|path| has_extension(path, NEXT)) {
             fs::remove_file(unfinished).map_err(ContentError::io(unfinished))?;
@@ -185,6 +189,7 @@ impl Keyring {
     /// are no keys.
     pub fn read(folder: &Path) -> Result<Self, ContentError> {
         if folder.exists() {
+            let _reading = lock_shared(folder)?;
             return Self::load(folder, false);
         }
         Ok(Self {
@@ -269,12 +274,25 @@ impl Keyring {
         self.lock().names.keys().copied().collect()
     }
 
-    /// When and by which entry a subject was erased.
+    /// When and by which entry a subject was erased; none before that is finished to the last step.
     pub fn erased(&self, subject: &Subject) -> Option<Tombstone> {
-        match self.lock().standing.get(&subject.name()) {
-            Some(Standing::Erased(tombstone)) => Some(*tombstone),
+        let (name, state) = (subject.name(), self.lock());
+        match state.standing.get(&name) {
+            Some(Standing::Erased(tombstone)) if !state.erasing.contains_key(&name) => {
+                Some(*tombstone)
+            }
             _ => None,
         }
+    }
+
+    /// Refuses a subject that was erased or is being erased.
+    pub fn check(&self, subject: &Subject) -> Result<(), ContentError> {
+        self.lock().check(&subject.name())
+    }
+
+    /// The erasure of a subject that was begun and not finished.
+    pub fn erasing_of(&self, subject: &Subject) -> Option<Erasing> {
+        self.lock().erasing.get(&subject.name()).cloned()
     }
 
     /// The erasures that were begun and not finished.
@@ -289,12 +307,11 @@ impl Keyring {
         self.check_writes()?;
         let name = subject.name();
         let mut state = self.lock();
-        if let Some(Standing::Erased(known)) = state.standing.get(&name) {
-            return Err(ContentError::Erased { entry: known.entry });
-        }
         if let Some(known) = state.erasing.get(&name) {
             return Ok(known.note.clone());
         }
+        state.check(&name)?;
+        let _writing = lock_alone(&self.folder)?;
         let path = self.path(&name, NOTE);
         let file = NoteFile {
             format: NoteFormat::V1,
@@ -317,7 +334,8 @@ impl Keyring {
 
     /// Destroys the key of a subject whose erasure was begun, and is enrolled as that entry: the
     /// sealed key is overwritten and synced, then replaced by what says that it was erased, then the
-    /// note is taken away. A crash in between leaves an erasure that is not finished.
+    /// note is taken away. A crash or a failure in between leaves an erasure that is not finished:
+    /// nothing is opened by the key any more, and [`Keyring::erasing`] has it until this was repeated.
     pub fn finish_erasure(
         &self,
         subject: &Subject,
@@ -337,6 +355,7 @@ impl Keyring {
         };
         // Nothing is opened by it from here on, whatever becomes of the file.
         state.standing.insert(name, Standing::Erased(tombstone));
+        let _writing = lock_alone(&self.folder)?;
         let path = self.path(&name, KEY);
         let file = TombstoneFile {
             format: TombstoneFormat::V1,
@@ -344,7 +363,12 @@ impl Keyring {
             entry: tombstone.entry,
             at: tombstone.at,
         };
-        destroy_private_file(&path, &written(&path, &file)?)?;
+        // What says that it was erased is not overwritten in place: a crash would leave nothing.
+        let mark = written(&path, &file)?;
+        match is_tombstone(&path) {
+            true => replace_private_file(&path, &mark)?,
+            false => destroy_private_file(&path, &mark)?,
+        }
         let note = self.path(&name, NOTE);
         match fs::remove_file(&note) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -378,18 +402,12 @@ impl Keyring {
     ) -> Result<(KeyId, Arc<ContentKey>), ContentError> {
         let name = subject.name();
         let mut state = self.lock();
-        if state.erasing.contains_key(&name) {
-            return Err(ContentError::Erasing);
-        }
-        match state.standing.get(&name) {
-            Some(Standing::Live(id, key)) => return Ok((*id, Arc::clone(key))),
-            Some(Standing::Erased(known)) => {
-                return Err(ContentError::Erased { entry: known.entry });
-            }
-            Some(Standing::Gone(_)) => return Err(ContentError::Erasing),
-            None => {}
+        state.check(&name)?;
+        if let Some(Standing::Live(id, key)) = state.standing.get(&name) {
+            return Ok((*id, Arc::clone(key)));
         }
         self.check_writes()?;
+        let _writing = lock_alone(&self.folder)?;
         let master = self.master.as_ref().ok_or(ContentError::ReadOnly)?;
         let (id, key) = (KeyId(random_bytes()?), ContentKey::generate()?);
         let sealed = master.seal(&key_context(&name, id), key.bytes().expose())?;
@@ -421,6 +439,17 @@ impl Keyring {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn check(&self, name: &Digest) -> Result<(), ContentError> {
+        match self.standing.get(name) {
+            _ if self.erasing.contains_key(name) => Err(ContentError::Erasing),
+            Some(Standing::Erased(known)) => Err(ContentError::Erased { entry: known.entry }),
+            Some(Standing::Gone(_)) => Err(ContentError::Erasing),
+            Some(Standing::Live(..)) | None => Ok(()),
+        }
     }
 }
 
@@ -464,6 +493,22 @@ fn damaged(path: &Path, expected: &'static str) -> ContentError {
         path: path.to_owned(),
         expected,
     }
+}
+
+/// Holds the folder against whoever reads or writes in it, until it is dropped.
+fn lock_alone(folder: &Path) -> Result<File, ContentError> {
+    let held = File::open(folder).and_then(|file| file.lock().map(|()| file));
+    held.map_err(ContentError::io(folder))
+}
+
+/// Holds the folder against whoever writes in it, until it is dropped.
+fn lock_shared(folder: &Path) -> Result<File, ContentError> {
+    let held = File::open(folder).and_then(|file| file.lock_shared().map(|()| file));
+    held.map_err(ContentError::io(folder))
+}
+
+fn is_tombstone(path: &Path) -> bool {
+    matches!(read_file::<TombstoneFile>(path), Ok(Some(_)))
 }
 
 fn files(folder: &Path) -> Result<Vec<PathBuf>, ContentError> {
