@@ -1,23 +1,107 @@
 //! Objects that were erased: what evidence holds in their place.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
+use chancery_audit::{Disclosure, Label};
 use chancery_tlog::{LeafHash, MemoryTree, TreeHash, prove_inclusion, verify_inclusion};
+use chancery_types::id::SessionId;
 use chancery_types::{CanonicalError, Digest, parse_strict, to_canonical};
 use serde::{Deserialize, Serialize};
+
+use crate::ObjectKind;
 
 /// The file that says which objects were erased, and proves it. Only where there are any.
 pub const ERASED_PATH: &str = "erased.json";
 
+/// Under which name an erasure commits to what of the logs concerns the person.
+pub const ERASED_SCOPE: &str = "erased-scope";
+
 /// The objects of a session that were erased, each with its proof into an entry `erasure.done` of the
-/// gateway's log.
+/// gateway's log, and the proofs into the entries `erasure` of the server's that each of them was the
+/// erased person's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ErasedObjects {
     /// The format.
     pub format: ErasedFormat,
+    /// What concerns those who were erased; sorted by entry and text, none twice.
+    pub concerns: Vec<ErasedConcern>,
     /// Sorted by digest, none twice.
     pub erased: Vec<ErasedObject>,
+}
+
+/// What of the logs concerns a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Concern {
+    /// A session at a root of which they stand.
+    Session(SessionId),
+    /// An answer that they gave, by the digest of its signed form.
+    Answer(Digest),
+}
+
+impl Concern {
+    /// Whose an object of a session is: an answer is its giver's, everything else that may be erased is
+    /// the person's at the root. None for what is about nobody and stays.
+    pub const fn of(kind: ObjectKind, digest: Digest, session: SessionId) -> Option<Self> {
+        match kind {
+            ObjectKind::Manifest | ObjectKind::Wit | ObjectKind::Policy | ObjectKind::Catalog => {
+                None
+            }
+            ObjectKind::Approval => Some(Self::Answer(digest)),
+            ObjectKind::Link
+            | ObjectKind::Chain
+            | ObjectKind::Consent
+            | ObjectKind::Mission
+            | ObjectKind::Opinion
+            | ObjectKind::Proof
+            | ObjectKind::SessionProof
+            | ObjectKind::Arguments
+            | ObjectKind::Display
+            | ObjectKind::Disclosure => Some(Self::Session(session)),
+        }
+    }
+
+    /// What opens the commitment of an erasure to it, behind a salt of its own.
+    pub fn disclosed(&self, salt: [u8; 32]) -> Disclosure {
+        Disclosure {
+            name: Label::or_digest(ERASED_SCOPE),
+            salt,
+            value: self.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Concern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Session(session) => write!(f, "session {session}"),
+            Self::Answer(digest) => write!(f, "answer {digest}"),
+        }
+    }
+}
+
+/// One thing that concerns somebody who was erased.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ErasedConcern {
+    /// The index of the entry `erasure` in the server's log.
+    pub erasure: u64,
+    /// What opens its commitment.
+    pub opened: Disclosure,
+    /// Its place among the commitments of that erasure.
+    pub leaf: u64,
+    /// The inclusion proof, the leaf's sibling first.
+    pub proof: Vec<Digest>,
+}
+
+impl ErasedConcern {
+    /// Whether it is among the `size` commitments under that root.
+    pub(crate) fn is_under(&self, size: u64, root: Digest) -> bool {
+        let commitment = *self.opened.commitment().as_digest();
+        self.opened.name == *ERASED_SCOPE
+            && is_under((self.leaf, size), commitment, &self.proof, root)
+    }
 }
 
 /// The one format.
@@ -46,7 +130,9 @@ impl ErasedObjects {
     /// Reads the file; its bytes must be the canonical form and its objects sorted.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let read: Self = serde_json::from_value(parse_strict(bytes).ok()?).ok()?;
-        let sorted = read.erased.is_sorted_by(|a, b| a.digest < b.digest);
+        let sorted = read.erased.is_sorted_by(|a, b| a.digest < b.digest)
+            && (read.concerns)
+                .is_sorted_by(|a, b| (a.erasure, &a.opened.value) < (b.erasure, &b.opened.value));
         (sorted && read.to_bytes().ok()? == bytes).then_some(read)
     }
 
@@ -59,18 +145,18 @@ impl ErasedObjects {
 impl ErasedObject {
     /// Whether it is among the `values` objects under that root.
     pub(crate) fn is_under(&self, values: u64, root: Digest) -> bool {
-        let proof: Vec<_> = self
-            .proof
-            .iter()
-            .map(|hash| TreeHash::from_bytes(*hash.as_bytes()))
-            .collect();
-        let root = TreeHash::from_bytes(*root.as_bytes());
-        verify_inclusion(self.leaf, values, leaf(&self.digest), &proof, &root).is_ok()
+        is_under((self.leaf, values), self.digest, &self.proof, root)
     }
 }
 
-/// The digests of everything that one erasure took from a gateway: the leaves of the tree whose root
-/// its entry names.
+fn is_under((place, size): (u64, u64), digest: Digest, proof: &[Digest], root: Digest) -> bool {
+    let hash = |digest: &Digest| TreeHash::from_bytes(*digest.as_bytes());
+    let proof: Vec<_> = proof.iter().map(hash).collect();
+    verify_inclusion(place, size, leaf(&digest), &proof, &hash(&root)).is_ok()
+}
+
+/// The digests of everything that one erasure took from a gateway, or that one concerns: the leaves of
+/// the tree whose root its entry names.
 #[derive(Debug, Clone)]
 pub struct Erasure {
     digests: Vec<Digest>,
@@ -97,6 +183,30 @@ impl Erasure {
     /// The root of the tree.
     pub fn root(&self) -> Digest {
         self.tree.root().digest()
+    }
+
+    /// Of what opens the commitments to what concerns a person.
+    pub fn scope(scope: &[Disclosure]) -> Self {
+        Self::new(scope.iter().map(|one| *one.commitment().as_digest()))
+    }
+
+    /// The proof that something concerns whoever was erased, where `scope`, which this was made of, has
+    /// it; `erasure` is the index of the entry that names the root.
+    pub fn prove_concern(
+        &self,
+        scope: &[Disclosure],
+        concern: Concern,
+        erasure: u64,
+    ) -> Option<ErasedConcern> {
+        let text = concern.to_string();
+        let opened = scope.iter().find(|one| one.value == text)?;
+        let proven = self.prove(*opened.commitment().as_digest(), erasure)?;
+        Some(ErasedConcern {
+            erasure,
+            opened: opened.clone(),
+            leaf: proven.leaf,
+            proof: proven.proof,
+        })
     }
 
     /// The digests, sorted.
@@ -165,11 +275,43 @@ mod tests {
     }
 
     #[test]
+    fn proves_exactly_what_concerns_the_person() {
+        let concerns = [
+            Concern::Session(SessionId::from_random([1; 16])),
+            Concern::Session(SessionId::from_random([2; 16])),
+            Concern::Answer(Digest::of("answer")),
+        ];
+        let scope: Vec<_> = (7_u8..)
+            .zip(concerns)
+            .map(|(salt, concern)| concern.disclosed([salt; 32]))
+            .collect();
+        let tree = Erasure::scope(&scope);
+        for concern in concerns {
+            let proven = tree.prove_concern(&scope, concern, 4).unwrap();
+            assert!(proven.is_under(3, tree.root()));
+            assert!(!proven.is_under(3, Digest::of("other")));
+            for change in [
+                |one: &mut ErasedConcern| one.opened.value.push('0'),
+                |one: &mut ErasedConcern| one.opened.salt = [0; 32],
+                |one: &mut ErasedConcern| one.opened.name = "principal".parse().unwrap(),
+                |one: &mut ErasedConcern| one.leaf = one.leaf.wrapping_add(1) % 3,
+            ] {
+                let mut changed = proven.clone();
+                change(&mut changed);
+                assert!(!changed.is_under(3, tree.root()), "{changed:?}");
+            }
+        }
+        let other = Concern::Session(SessionId::from_random([3; 16]));
+        assert!(tree.prove_concern(&scope, other, 4).is_none());
+    }
+
+    #[test]
     fn reads_one_spelling() {
         let erasure = erasure(5);
         let all = erasure.digests().iter();
         let file = ErasedObjects {
             format: ErasedFormat::V1,
+            concerns: Vec::new(),
             erased: all.filter_map(|one| erasure.prove(*one, 3)).collect(),
         };
         let bytes = file.to_bytes().unwrap();

@@ -21,7 +21,10 @@ mod withdrawn;
 
 pub use actions::{ActionLine, actions};
 pub use catalog::Catalog;
-pub use erased::{ERASED_PATH, ErasedFormat, ErasedObject, ErasedObjects, Erasure};
+pub use erased::{
+    Concern, ERASED_PATH, ERASED_SCOPE, ErasedConcern, ErasedFormat, ErasedObject, ErasedObjects,
+    Erasure,
+};
 pub use files::{Files, INDEX_PATH, TRUST_RECORD_PATH, object_path};
 pub use index::{EvidenceIndex, IndexFormat, Object, ObjectKind};
 pub use log::{LogProblem, VerifiedLog};

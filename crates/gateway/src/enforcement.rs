@@ -59,7 +59,7 @@ pub(crate) use dossier::Dossiers;
 pub use enrolment::ENROLLED_CHECKPOINT;
 pub(crate) use enrolment::Records;
 pub use erasing::ERASED_OBJECTS;
-pub(crate) use erasing::Erasures;
+pub(crate) use erasing::{Erasures, Taken};
 pub use exchange::ExchangeForm;
 pub(crate) use log::Log;
 pub(crate) use objects::{Objects, private_folder};

@@ -3,18 +3,33 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chancery_audit::{Entry, EntryError, Event};
-use chancery_evidence::{ErasedObject, Erasure};
+use chancery_audit::{Disclosure, Entry, EntryError, Event};
+use chancery_evidence::{
+    Concern, ErasedConcern, ErasedFormat, ErasedObject, ErasedObjects, Erasure, ObjectKind,
+};
 use chancery_journal::{ContentError, JournalError, Keyring, ObjectStore, Reader};
+use chancery_types::id::SessionId;
 use chancery_types::{Digest, parse_strict};
 
+use crate::enforcement::Taken;
 use crate::{ERASED_OBJECTS, KEYS, OBJECTS};
 
 /// The objects of a gateway, opened with its keys, and the proofs of those that were erased.
 #[derive(Debug)]
 pub struct KeptObjects {
     store: ObjectStore,
-    erasures: Vec<(u64, Erasure)>,
+    erasures: Vec<Followed>,
+}
+
+/// An erasure that was followed here.
+#[derive(Debug)]
+struct Followed {
+    /// The index of the own entry, and of the server's.
+    entry: u64,
+    erasure: u64,
+    objects: Erasure,
+    scope: Vec<Disclosure>,
+    concerns: Erasure,
 }
 
 /// An object, or what is left of it.
@@ -67,10 +82,18 @@ impl KeptObjects {
             };
             let name = format!("{}.json", done.erasure);
             let path = folder.join(ERASED_OBJECTS).join(name);
-            let erasure = read_list(&path).filter(|erasure| {
-                erasure.values() == done.values && erasure.root() == done.objects
+            let taken = read_list(&path).map(|taken| (Erasure::new(taken.objects), taken.scope));
+            let taken = taken.filter(|(objects, _)| {
+                objects.values() == done.values && objects.root() == done.objects
             });
-            erasures.push((index, erasure.ok_or(KeptError::List { path })?));
+            let (objects, scope) = taken.ok_or(KeptError::List { path })?;
+            erasures.push(Followed {
+                entry: index,
+                erasure: done.erasure,
+                objects,
+                concerns: Erasure::scope(&scope),
+                scope,
+            });
         }
         Ok(Self {
             store: ObjectStore::read(&folder.join(OBJECTS), keys),
@@ -86,8 +109,45 @@ impl KeptObjects {
             Err(error) => return Err(error.into()),
         };
         let mut erasures = self.erasures.iter();
-        let erased = erasures.find_map(|(entry, erasure)| erasure.prove(digest, *entry));
+        let erased = erasures.find_map(|one| one.objects.prove(digest, one.entry));
         erased.map(KeptObject::Erased).ok_or_else(|| error.into())
+    }
+
+    /// What evidence of a session says of its objects that were erased: each with its proof, by an erasure
+    /// of whoever it concerns, which is proven too.
+    pub fn erased(
+        &self,
+        session: SessionId,
+        objects: impl IntoIterator<Item = (ObjectKind, ErasedObject)>,
+    ) -> ErasedObjects {
+        let (mut concerns, mut erased) = (Vec::<ErasedConcern>::new(), Vec::new());
+        for (kind, object) in objects {
+            let concern = Concern::of(kind, object.digest, session);
+            let mut erasures = self.erasures.iter();
+            let found = erasures.find_map(|one| {
+                let proven = one.objects.prove(object.digest, one.entry)?;
+                let concern = one
+                    .concerns
+                    .prove_concern(&one.scope, concern?, one.erasure)?;
+                Some((proven, concern))
+            });
+            // What nothing concerns is shown as it is; who verifies refuses it.
+            let Some((proven, concern)) = found else {
+                erased.push(object);
+                continue;
+            };
+            erased.push(proven);
+            if !concerns.contains(&concern) {
+                concerns.push(concern);
+            }
+        }
+        erased.sort_by_key(|one| one.digest);
+        concerns.sort_by(|a, b| (a.erasure, &a.opened.value).cmp(&(b.erasure, &b.opened.value)));
+        ErasedObjects {
+            format: ErasedFormat::V1,
+            concerns,
+            erased,
+        }
     }
 
     /// What keeps the objects.
@@ -96,8 +156,14 @@ impl KeptObjects {
     }
 }
 
-fn read_list(path: &Path) -> Option<Erasure> {
+fn read_list(path: &Path) -> Option<Taken> {
     let value = parse_strict(&std::fs::read(path).ok()?).ok()?;
-    let digests: Vec<Digest> = serde_json::from_value(value).ok()?;
-    Some(Erasure::new(digests))
+    // Lists from before have the objects alone.
+    match value.is_array() {
+        true => Some(Taken {
+            objects: serde_json::from_value(value).ok()?,
+            scope: Vec::new(),
+        }),
+        false => serde_json::from_value(value).ok(),
+    }
 }

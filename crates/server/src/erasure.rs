@@ -1,10 +1,13 @@
 //! Erasing a person: noted, enrolled, then the key destroyed; after a crash anywhere in between the
 //! next start goes on to the end.
 
+use std::collections::BTreeSet;
+
 use chancery_api::Problem;
 use chancery_api::server::PersonErased;
 use chancery_audit::{Commitment, Disclosure, Entry, Erasure, Event};
 use chancery_crypto::random_bytes;
+use chancery_evidence::{Concern, Erasure as Scope};
 use chancery_journal::{ContentError, Subject};
 use chancery_store::{ErasureRow, StoreError};
 use chancery_types::id::PersonId;
@@ -13,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Server;
 use crate::endpoints::{label, random};
-use crate::withdrawn::opened;
+use crate::withdrawn::{opened, reading_of};
 
 /// Under which names the log commits to who is erased, who asked for it and why.
 const SUBJECT: &str = "erased-subject";
@@ -29,11 +32,17 @@ struct Note {
     subject: Disclosure,
     by: Disclosure,
     reason: Disclosure,
+    /// What of the log concerns the person; none in notes from before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scope: Option<Vec<Disclosure>>,
 }
 
 impl Note {
     fn event(&self) -> Erasure {
+        let scope = self.scope.as_deref().map(Scope::scope);
         Erasure {
+            scope: scope.as_ref().map(Scope::root),
+            scope_size: scope.as_ref().map(Scope::values),
             subject: self.subject.commitment(),
             by: self.by.commitment(),
             reason: self.reason.commitment(),
@@ -69,6 +78,7 @@ impl Server {
             },
             by: opened.by,
             reason: opened.reason,
+            scope: Some(self.scope_of(person).await?),
         };
         let text = to_canonical(&note).map_err(|error| Problem::internal("erasure", &error))?;
         let text = String::from_utf8(text).map_err(|error| Problem::internal("erasure", &error))?;
@@ -77,6 +87,46 @@ impl Server {
         // One that was noted before may be in the log.
         let is_fresh = begun == text;
         self.go_on(&subject, &begun, is_fresh).await
+    }
+
+    /// Goes on with the erasure of a person that was begun and could not be finished.
+    pub(crate) async fn finish_erasure(
+        &self,
+        person: PersonId,
+    ) -> Result<Option<PersonErased>, Problem> {
+        match self.store.keys().erasing_of(&subject_of(person)) {
+            Some(begun) => self
+                .go_on(&begun.subject, &begun.note, false)
+                .await
+                .map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// What of the log concerns a person, each behind a salt of its own: the sessions of their roots, the
+    /// answers that they gave.
+    async fn scope_of(&self, person: PersonId) -> Result<Vec<Disclosure>, Problem> {
+        let roots = self.store.roots_of(&subject_of(person)).await;
+        let roots = roots.map_err(stored)?;
+        let sessions = roots.iter().filter_map(reading_of);
+        let sessions = sessions.filter_map(|root| root.sid().parse().ok());
+        let mut concerns: BTreeSet<_> = sessions.map(Concern::Session).collect();
+        for read in self.journal.entries(0..self.journal.size()) {
+            let (_, bytes) = read.map_err(|error| Problem::internal("log", &error))?;
+            if !is_of_type(&bytes, br#""type":"approval.answer""#) {
+                continue;
+            }
+            let entry = Entry::parse(&bytes).map_err(|error| Problem::internal("log", &error))?;
+            if let Event::ApprovalAnswer(answer) = entry.event
+                && answer.approver == person
+            {
+                concerns.insert(Concern::Answer(answer.answer));
+            }
+        }
+        let disclosed = concerns
+            .into_iter()
+            .map(|concern| Ok::<_, Problem>(concern.disclosed(random_bytes().map_err(random)?)));
+        disclosed.collect()
     }
 
     /// Finishes what a former run began.
@@ -130,7 +180,7 @@ impl Server {
         let size = self.journal.size();
         for read in self.journal.entries(0..size) {
             let (index, bytes) = read.map_err(|error| Problem::internal("log", &error))?;
-            if !is_erasure(&bytes) {
+            if !is_of_type(&bytes, br#""type":"erasure""#) {
                 continue;
             }
             let entry = Entry::parse(&bytes).map_err(|error| Problem::internal("log", &error))?;
@@ -141,11 +191,14 @@ impl Server {
         Ok(None)
     }
 
-    /// A person's erasure.
+    /// A person's erasure, once it is finished.
     pub(crate) async fn erasure_of(
         &self,
         person: PersonId,
     ) -> Result<Option<PersonErased>, Problem> {
+        if self.store.keys().erased(&subject_of(person)).is_none() {
+            return Ok(None);
+        }
         let rows = self.store.erasures().await.map_err(stored)?;
         let row = rows.into_iter().find(|row| row.person == person);
         row.map(shown).transpose()
@@ -157,6 +210,7 @@ impl Server {
         let shown = rows.into_iter().map(|row| {
             Ok(PersonErased {
                 receipt: None,
+                scope: Vec::new(),
                 ..shown(row)?
             })
         });
@@ -173,15 +227,15 @@ fn shown(row: ErasureRow) -> Result<PersonErased, Problem> {
         values: row.values,
         at: row.at,
         log_index: row.log_index,
-        receipt: note.map(|note| note.subject),
+        receipt: note.as_ref().map(|note| note.subject.clone()),
+        scope: note.and_then(|note| note.scope).unwrap_or_default(),
         before: false,
     })
 }
 
-/// Whether bytes of the log may be an erasure's.
-fn is_erasure(bytes: &[u8]) -> bool {
-    const TYPE: &[u8] = br#""type":"erasure""#;
-    bytes.windows(TYPE.len()).any(|window| window == TYPE)
+/// Whether bytes of the log may be an entry of that type.
+fn is_of_type(bytes: &[u8], mark: &[u8]) -> bool {
+    bytes.windows(mark.len()).any(|window| window == mark)
 }
 
 fn stored(error: StoreError) -> Problem {

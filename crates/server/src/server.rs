@@ -33,8 +33,9 @@ pub struct Server {
     pub(crate) standing: RwLock<Standing>,
     /// Held from the count of a standing consent to the root that is one more use of it.
     pub(crate) consents: tokio::sync::Mutex<()>,
-    /// Held while somebody is erased.
-    pub(crate) erasing: tokio::sync::Mutex<()>,
+    /// Held alone while somebody is erased, and together by whatever is made or kept for a person, from
+    /// the look at whether they were erased to the last that is kept.
+    pub(crate) erasing: tokio::sync::RwLock<()>,
     changes: watch::Sender<u64>,
     trust_file: PathBuf,
     pub(crate) svid_lifetime: SvidLifetime,
@@ -114,7 +115,7 @@ impl Server {
             policy: RwLock::new(policy),
             standing: RwLock::new(withdrawn.standing()),
             consents: tokio::sync::Mutex::default(),
-            erasing: tokio::sync::Mutex::default(),
+            erasing: tokio::sync::RwLock::default(),
             withdrawn: tokio::sync::Mutex::new(withdrawn),
             changes: watch::Sender::new(0),
             svid_lifetime: config.svid_lifetime,

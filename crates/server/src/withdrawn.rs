@@ -11,7 +11,7 @@ use chancery_api::signer::SignSnapshot;
 use chancery_api::snapshot::{SignedSnapshot, Snapshot};
 use chancery_audit::{Disclosure, Entry, EpochRaise, RevocationAdd, RevocationLift};
 use chancery_crypto::{AwsLc, random_bytes};
-use chancery_delegation::{Revocable, Revocation, RevocationSet};
+use chancery_delegation::{ChainReading, Revocable, Revocation, RevocationSet};
 use chancery_evidence::Withdrawn as Logged;
 use chancery_journal::{Journal, Subject};
 use chancery_store::{Kept, RevocationRow, StoreError};
@@ -33,6 +33,9 @@ const MAX_REASON_BYTES: usize = 1_000;
 
 /// How long several askers share one snapshot, unless something changes.
 const SHARED: Duration = Duration::from_millis(100);
+
+/// Nobody is erased as long as this is there.
+pub(crate) type Held<'s> = tokio::sync::RwLockReadGuard<'s, ()>;
 
 /// What is revoked, for those who only ask.
 #[derive(Debug, Clone)]
@@ -123,15 +126,18 @@ impl Server {
         found.map_or(Ok(()), |kind| Err(revoked(kind, spiffe_id)))
     }
 
-    /// Refuses a person who is revoked or was erased.
+    /// Refuses a person as [`Server::check_person`] does; nobody is erased as long as the answer is
+    /// held. Never asked for twice at once: whoever erases would stand in between.
+    pub(crate) async fn hold_person(&self, person: &str) -> Result<Held<'_>, Problem> {
+        let held = self.erasing.read().await;
+        self.check_person(person)?;
+        Ok(held)
+    }
+
+    /// Refuses a person who is revoked, was erased or is being erased.
     pub(crate) fn check_person(&self, person: &str) -> Result<(), Problem> {
-        let subject = Subject::person(person);
-        if let Some(known) = self.store.keys().erased(&subject) {
-            let text = format!(
-                "{person} was erased, as entry {} of the log says",
-                known.entry
-            );
-            return Err(Problem::forbidden("erased", text));
+        if let Err(gone) = self.store.keys().check(&Subject::person(person)) {
+            return Err(Problem::forbidden("erased", format!("{person}: {gone}")));
         }
         if self.standing().revoked.has_person(person) {
             return Err(revoked(RevocationKind::Person, person));
@@ -232,6 +238,8 @@ impl Server {
         reason: &str,
     ) -> Result<RevocationDone, Problem> {
         let opened = opened(reason, [BY, REASON])?;
+        let _held = self.erasing.read().await;
+        let whose = self.person_of(&what).await?;
         let mut withdrawn = self.withdrawn.lock().await;
         let mut revoked = RevocationSet::clone(&withdrawn.standing.revoked);
         revoked.settle(self.now()?);
@@ -268,10 +276,57 @@ impl Server {
             log_index,
             document: Kept::Value(document.clone()),
         };
-        let kept = self.store.put_revocation(&row, &document).await;
+        let kept = self.store.put_revocation(&row, whose.as_ref(), &document);
+        let kept = kept.await;
         let sequence = self.tell(&mut withdrawn).await;
         kept.map_err(|error| Problem::internal("store", &error))?;
         Ok(done(&withdrawn, log_index, at, sequence))
+    }
+
+    /// The person whom a revocation is about, where that is known: who is revoked, who stands at the root
+    /// or signed the standing consent, whom alone a mission was drafted for.
+    async fn person_of(&self, what: &Revocable) -> Result<Option<Subject>, Problem> {
+        let stored = |error: StoreError| Problem::internal("store", &error);
+        let id = what.id();
+        let person = match what.kind() {
+            RevocationKind::Person => Some(id.to_owned()),
+            RevocationKind::Token => {
+                let root = self.store.root(id).await.map_err(stored)?;
+                root.as_ref().and_then(person_at)
+            }
+            RevocationKind::Session => {
+                let beginning = Timestamp::from_micros(0);
+                let roots = self.store.roots_since(beginning).await.map_err(stored)?;
+                let mut roots = roots
+                    .iter()
+                    .filter_map(|root| Some((reading_of(root)?, root)));
+                let found = roots.find(|(reading, _)| reading.sid() == id);
+                found.and_then(|(_, root)| person_at(root))
+            }
+            RevocationKind::Mission => match id.parse() {
+                Ok(mission) => {
+                    let people = self.store.people_of_mission(mission).await;
+                    let mut people = people.map_err(stored)?;
+                    people.pop().filter(|_| people.is_empty())
+                }
+                Err(_) => None,
+            },
+            RevocationKind::Consent => match id.parse::<ConsentId>() {
+                Ok(consent) => {
+                    let kept = self.store.consent(consent).await.map_err(stored)?;
+                    let document = kept.and_then(Kept::value);
+                    let person = document.as_ref().and_then(|document| {
+                        document.pointer("/signed/statement/person")?.as_str()
+                    });
+                    person.map(str::to_owned)
+                }
+                Err(_) => None,
+            },
+            RevocationKind::Agent | RevocationKind::Instance | RevocationKind::Key => None,
+        };
+        let person = person.map(Subject::person);
+        // Of who was erased nothing is kept: the reason stays with the thing.
+        Ok(person.filter(|person| self.store.keys().check(person).is_ok()))
     }
 
     /// Raises the epoch: what was delegated before is dead.
@@ -440,6 +495,15 @@ impl Server {
             ..done(withdrawn, log_index, at, None)
         })
     }
+}
+
+/// A root as the tables keep it.
+pub(crate) fn reading_of(root: &serde_json::Value) -> Option<ChainReading> {
+    ChainReading::read(&[root.get("root")?.as_str()?]).ok()
+}
+
+fn person_at(root: &serde_json::Value) -> Option<String> {
+    Some(reading_of(root)?.principal().subject.clone())
 }
 
 fn done(

@@ -44,6 +44,15 @@ impl Store {
             _ => Ok(None),
         }
     }
+
+    /// Those on whose behalf a root was drafted for that mission.
+    pub async fn people_of_mission(&self, digest: Digest) -> Result<Vec<String>, StoreError> {
+        let people = sqlx::query_scalar("SELECT person FROM missions WHERE digest = ?")
+            .bind(digest.to_string())
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(people)
+    }
 }
 
 fn row(digest: Digest, person: &str) -> String {

@@ -20,12 +20,12 @@ pub struct RevocationRow {
     pub revoked_at: Timestamp,
     /// The index of the entry that enrolled it.
     pub log_index: u64,
-    /// What opens the commitments of that entry; kept for the person where one is revoked, otherwise
-    /// for the thing.
+    /// What opens the commitments of that entry; kept for the person whom it is about, otherwise for
+    /// the thing.
     pub document: Kept,
 }
 
-/// For whom the reason of a revocation is kept.
+/// For whom the reason of a revocation is kept by what it names alone.
 pub(crate) fn subject_of(kind: RevocationKind, id: &str) -> Subject {
     match kind {
         RevocationKind::Person => Subject::person(id),
@@ -40,14 +40,16 @@ pub(crate) fn place_of(kind: RevocationKind, id: &str) -> String {
 
 impl Store {
     /// Stores a revocation in the place of an earlier one of the same thing, with what opens its
-    /// entry's commitments.
+    /// entry's commitments: sealed for `whose`, where a person is known whom it is about.
     pub async fn put_revocation(
         &self,
         row: &RevocationRow,
+        whose: Option<&Subject>,
         document: &Value,
     ) -> Result<(), StoreError> {
-        let (subject, place) = (subject_of(row.kind, &row.id), place_of(row.kind, &row.id));
-        let document = self.seal(&subject, TABLE, &place, document)?;
+        let place = place_of(row.kind, &row.id);
+        let thing = subject_of(row.kind, &row.id);
+        let document = self.seal(whose.unwrap_or(&thing), TABLE, &place, document)?;
         sqlx::query(
             "INSERT INTO revocations (kind, id, revoked_at, log_index, document)
              VALUES (?, ?, ?, ?, ?)

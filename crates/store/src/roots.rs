@@ -4,6 +4,7 @@ use chancery_types::id::{ConsentId, InstanceId};
 use serde_json::Value;
 
 use crate::open::integer;
+use crate::sealed::prefix;
 use crate::{Kept, Store, StoreError};
 
 const TABLE: &str = "roots";
@@ -60,6 +61,31 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
         self.values(TABLE, &rows)
+    }
+
+    /// The roots of a person.
+    pub async fn roots_of(&self, subject: &Subject) -> Result<Vec<Value>, StoreError> {
+        let Some(key) = self.keys.key_of(subject) else {
+            return Ok(Vec::new());
+        };
+        let prefix = prefix(key);
+        let rows: Vec<(String, String)> =
+            sqlx::query_as("SELECT jti, document FROM roots WHERE substr(document, 1, ?) = ?")
+                .bind(integer(prefix.len() as u64))
+                .bind(prefix)
+                .fetch_all(&self.pool)
+                .await?;
+        self.values(TABLE, &rows)
+    }
+
+    /// The root of that `jti`, unless it was erased.
+    pub async fn root(&self, jti: &str) -> Result<Option<Value>, StoreError> {
+        let text: Option<String> = sqlx::query_scalar("SELECT document FROM roots WHERE jti = ?")
+            .bind(jti)
+            .fetch_optional(&self.pool)
+            .await?;
+        let kept = text.map(|text| self.unseal(TABLE, jti, &text));
+        Ok(kept.transpose()?.and_then(Kept::value))
     }
 
     /// The newest root of an instance, unless it was erased.

@@ -230,7 +230,7 @@ async fn a_revocation_is_kept_until_it_is_taken_out() {
     };
     let lost = json!({"reason": "lost"});
     for row in [row("a", 1), row("b", 2), row("a", 3)] {
-        store.put_revocation(&row, &lost).await.unwrap();
+        store.put_revocation(&row, None, &lost).await.unwrap();
     }
     let again = open(folder.path()).await.unwrap();
     let mut known = again.revocations().await.unwrap();

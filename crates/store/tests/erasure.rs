@@ -101,7 +101,7 @@ async fn fill(store: &Store) {
             document: Kept::Value(Value::Null),
         };
         let reason = json!({"reason": format!("reason-about-{name}")});
-        store.put_revocation(&row, &reason).await.unwrap();
+        store.put_revocation(&row, None, &reason).await.unwrap();
         let mission = format!("mission-of-{name}");
         let digest = Digest::of("m");
         store.put_mission(digest, name, &mission).await.unwrap();

@@ -53,6 +53,10 @@ pub struct PersonErased {
     /// What opens the commitment: with it the person can show that the entry is about them.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub receipt: Option<Disclosure>,
+    /// What opens the commitments of that entry to what of the logs concerns the person; for gateways,
+    /// which prove by it that what they miss was this person's. Only where one person is asked about.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub scope: Vec<Disclosure>,
     /// Whether it was so before, so that nothing was enrolled.
     pub before: bool,
 }

@@ -16,6 +16,13 @@ body! {
         reason: Commitment,
         /// How many values the server kept.
         values: u64,
+        [optional]
+        /// The root of the Merkle tree (RFC 6962) whose leaves are commitments (`erased-scope`), sorted,
+        /// to what of the logs concerns the subject: every session at a root of which they stand, every
+        /// answer that they gave. Without it nothing is proven to be erased.
+        scope: Digest,
+        /// How many those are.
+        scope_size: u64,
     }
 }
 

@@ -343,6 +343,8 @@ pub(crate) fn samples() -> Vec<Entry> {
             by: commit("eraser", &[6; 32], b"uid 0"),
             reason: commit("erasure-reason", &[7; 32], b"asked"),
             values: 12,
+            scope: Some(digest("scope")),
+            scope_size: Some(3),
         }),
         entry(ErasureDone {
             subject: person,

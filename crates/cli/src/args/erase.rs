@@ -18,7 +18,8 @@ pub(crate) struct EraseArgs {
     /// Erases without asking.
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) yes: bool,
-    /// Waits this many seconds for the gateway to have erased what it keeps.
+    /// Waits this many seconds for the gateway to have erased what it keeps; where it has not, the exit
+    /// code is 1.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub(crate) wait: u64,
 }

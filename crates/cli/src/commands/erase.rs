@@ -15,6 +15,9 @@ use crate::args::{EraseArgs, Format};
 use crate::deployment::Layout;
 use crate::output;
 
+/// The exit code where the gateway still keeps what is to be erased.
+const NOT_YET: u8 = 1;
+
 const POLL: Duration = Duration::from_millis(200);
 
 /// What is kept, and what became of it.
@@ -74,8 +77,21 @@ pub(super) async fn run(format: Format, args: EraseArgs) -> anyhow::Result<ExitC
             gateway,
         });
     }
+    for erased in [
+        told.kept.erased.as_mut(),
+        told.done.as_mut().map(|done| &mut done.server),
+    ] {
+        // Which sessions were theirs is for gateways alone.
+        if let Some(erased) = erased {
+            erased.scope.clear();
+        }
+    }
     output::result(format, &told, || shown(&told))?;
-    Ok(ExitCode::SUCCESS)
+    let waits = told.done.is_some_and(|done| done.gateway.is_none());
+    Ok(match waits {
+        true => ExitCode::from(NOT_YET),
+        false => ExitCode::SUCCESS,
+    })
 }
 
 /// Asks on the terminal for the person's id again.
@@ -166,9 +182,11 @@ fn shown(told: &Told) -> String {
                     "{} objects of the gateway, as entry {} of its log",
                     gateway.objects, gateway.log_index
                 ),
-                None => "the gateway has not come to it yet: it does as soon as no session of \
-                         theirs goes on"
-                    .to_owned(),
+                None => {
+                    "NOT YET by the gateway: it follows as soon as no session of theirs, and none \
+                         in which they answered, goes on"
+                        .to_owned()
+                }
             };
             format!(
                 "{verb}: {} values of the server, as entry {} of its log; {gateway}",

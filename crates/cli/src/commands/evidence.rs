@@ -8,8 +8,8 @@ use anyhow::{Context as _, bail, ensure};
 use chancery_audit::{Entry, Event};
 use chancery_evidence::log::checkpoint_digest;
 use chancery_evidence::{
-    ERASED_PATH, ErasedFormat, ErasedObject, ErasedObjects, EvidenceIndex, INDEX_PATH,
-    TRUST_RECORD_PATH, object_path,
+    ERASED_PATH, ErasedObject, EvidenceIndex, INDEX_PATH, ObjectKind, TRUST_RECORD_PATH,
+    object_path,
 };
 use chancery_gateway::{KeptObject, KeptObjects};
 use chancery_journal::Reader;
@@ -89,8 +89,9 @@ pub(crate) async fn export(
     let index = EvidenceIndex::parse(&index_bytes)
         .with_context(|| format!("object {index_digest}: not an evidence index"))?;
     let (objects, erased) = collect(&kept, &index)?;
+    let list = kept.erased(session, erased);
     // Evidence ends behind the entries that prove what was erased.
-    let end = erased.iter().map(|one| one.entry).fold(end, u64::max);
+    let end = list.erased.iter().map(|one| one.entry).fold(end, u64::max);
     let enrolled = Enrolled {
         session,
         record: Digest::of(&record),
@@ -109,10 +110,8 @@ pub(crate) async fn export(
     for (digest, bytes) in &objects {
         write(&folder.join(object_path(*digest)), bytes)?;
     }
-    let erased_objects = erased.len();
-    if !erased.is_empty() {
-        let format = ErasedFormat::V1;
-        let list = ErasedObjects { format, erased };
+    let erased_objects = list.erased.len();
+    if erased_objects > 0 {
         write(&folder.join(ERASED_PATH), &list.to_bytes()?)?;
     }
     std::fs::create_dir(folder.join("log")).context("log")?;
@@ -214,16 +213,16 @@ fn is_enrolled(note: &str, enrolled: &[Digest]) -> bool {
 /// The bytes of objects by their digests.
 type Bytes = Vec<(Digest, Vec<u8>)>;
 
+/// The proofs of those that were erased.
+type Erased = Vec<(ObjectKind, ErasedObject)>;
+
 /// Every object of an index: its bytes, or the proof that it was erased.
-fn collect(
-    kept: &KeptObjects,
-    index: &EvidenceIndex,
-) -> anyhow::Result<(Bytes, Vec<ErasedObject>)> {
+fn collect(kept: &KeptObjects, index: &EvidenceIndex) -> anyhow::Result<(Bytes, Erased)> {
     let (mut objects, mut erased) = (Vec::new(), Vec::new());
     for object in &index.objects {
         match kept.get(object.digest)? {
             KeptObject::Bytes(bytes) => objects.push((object.digest, bytes)),
-            KeptObject::Erased(proof) => erased.push(proof),
+            KeptObject::Erased(proof) => erased.push((object.kind, proof)),
         }
     }
     Ok((objects, erased))

@@ -36,13 +36,18 @@ fn nobody_is_erased_by_mistake() {
     let erase = [
         "--format", "json", "erase", person, "--reason", "a test", "--yes",
     ];
-    let erased = place.chancery(&erase).json();
+    // Who does not wait for the gateway is told by the exit code whether it has followed.
+    let hasty = place.chancery(&[&erase[..], &["--wait", "0"]].concat());
+    let erased: serde_json::Value = serde_json::from_str(&hasty.out).unwrap();
+    let waits = erased["done"].get("gateway").is_none();
+    assert_eq!(hasty.code, Some(i32::from(waits)), "{hasty:?}");
     assert_eq!(erased["done"]["before"], false);
     assert_eq!(erased["done"]["receipt"]["value"], person);
-    assert!(erased["done"]["gateway"]["log_index"].is_u64(), "{erased}");
+    assert!(erased["done"].get("scope").is_none(), "{erased}");
     let again = place.chancery(&erase).json();
     assert_eq!(again["done"]["before"], true);
     assert_eq!(again["done"]["log_index"], erased["done"]["log_index"]);
+    assert!(again["done"]["gateway"]["log_index"].is_u64(), "{again}");
     let bodies = deployment.logged("erasure.done");
     assert_eq!(bodies.len(), 1, "{bodies:?}");
 }

@@ -88,7 +88,7 @@ impl Follower<'_, '_> {
         let place = self.case.place(logged);
         let (found, objects) = (&mut self.desk.found, &mut self.desk.objects);
         let shown = objects.demand(request.displayed, ObjectKind::Display, found, &place);
-        let Some(shown) = shown else {
+        let (Some(shown), false) = (shown, self.is_asked_of_erased(request)) else {
             return;
         };
         let expected = self.expected_display(request);
@@ -99,6 +99,16 @@ impl Follower<'_, '_> {
         self.desk
             .found
             .require(same, axis, &place, "display_differs", text);
+    }
+
+    /// Whether what was asked about was erased: then nobody can tell what was to be shown.
+    fn is_asked_of_erased(&self, request: &ApprovalRequest) -> bool {
+        let decision = self.answers.decisions.get(&request.execution);
+        decision.is_some_and(|decision| {
+            [decision.chain, decision.request.args_digest]
+                .iter()
+                .any(|digest| self.desk.objects.is_erased(*digest))
+        })
     }
 
     fn expected_display(&mut self, request: &ApprovalRequest) -> Option<Display> {
@@ -160,6 +170,11 @@ impl Follower<'_, '_> {
     ) -> Result<Option<Answered>, String> {
         let (found, objects) = (&mut self.desk.found, &mut self.desk.objects);
         let Some(bytes) = objects.demand(grant.answer, ObjectKind::Approval, found, place) else {
+            // Where the answer was erased, the log still says whose it was.
+            if grant.verdict == Verdict::Approve {
+                let id = grant.approver.to_string();
+                self.heard.check_approver(self.case, self.desk, &id, logged);
+            }
             return Ok(None);
         };
         let value = parse_strict(bytes).map_err(|error| said(&error))?;

@@ -67,6 +67,9 @@ impl<'a> Follower<'_, 'a> {
         let place = self.case.place(logged);
         let derived = self.derive(logged, decision);
         let (replay, text) = match &derived {
+            Derived::Nothing if self.desk.objects.has_erased() => {
+                return self.decided_before(logged, decision);
+            }
             Derived::Nothing => return Replay::Differs,
             Derived::Judged(judgement) if judgement.matches(decision) => {
                 let known = judgement.new_links().is_empty() || decision.outcome == Ruling::Deny;
@@ -113,7 +116,7 @@ impl<'a> Follower<'_, 'a> {
     }
 
     /// What is allowed by what the gateway says that it knew is held to what it had to know.
-    fn check_heard(&mut self, logged: &Logged, decision: &Decision) {
+    pub(super) fn check_heard(&mut self, logged: &Logged, decision: &Decision) {
         let chain = self.chains.known(decision.chain);
         if let Some(chain) = chain.filter(|_| decision.outcome == Ruling::Allow) {
             self.heard.check_chain(self.case, self.desk, chain, logged);

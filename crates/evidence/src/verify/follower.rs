@@ -76,30 +76,6 @@ pub(crate) fn follow<'a>(case: &Case<'a>, desk: &mut Desk<'a>) -> Followed {
     follower.done()
 }
 
-/// Follows a session of which something was erased: its entries follow from each other; what they
-/// rest on is not asked.
-pub(crate) fn follow_left<'a>(case: &Case<'a>, desk: &mut Desk<'a>) -> Followed {
-    let mut follower = Follower::new(case, desk);
-    follower.read_disclosures();
-    follower.check_instance_chains();
-    for (at, logged) in case.gateway.entries.iter().enumerate() {
-        if logged.entry.event.session() == Some(case.session) {
-            follower.fold(at, logged);
-        }
-    }
-    if let Some((_, open)) = case.opened() {
-        let mut disclosures = follower.disclosures.iter();
-        let opens = |known: &&Disclosure| known.open(PRINCIPAL, &open.principal).is_ok();
-        follower.principal = disclosures.find(opens).cloned();
-        let mission = follower
-            .desk
-            .objects
-            .take(open.mission, ObjectKind::Mission);
-        follower.mission = mission.and_then(|bytes| Mission::parse(bytes.to_vec()).ok());
-    }
-    follower.done()
-}
-
 impl<'c, 'a> Follower<'c, 'a> {
     fn new(case: &'c Case<'a>, desk: &'c mut Desk<'a>) -> Self {
         let members = Members::read(case, desk);
@@ -296,6 +272,7 @@ impl Follower<'_, '_> {
         found.require(known, Axis::Freshness, &place, "trust_unknown", text);
         self.policies.in_force(case, self.desk, open.policy, logged);
         let Some(chain) = self.verified_chain(logged, open.chain, &place) else {
+            self.check_left(logged, open.chain, &open.root, &open.instance);
             return;
         };
         self.check_rules(&chain, &place);
@@ -354,6 +331,7 @@ impl Follower<'_, '_> {
         self.members.joined(self.desk, join);
         let chain = self.verified_chain(logged, join.chain, &place);
         let (Some(chain), Some(principal)) = (chain, self.principal.clone()) else {
+            self.check_left(logged, join.chain, &join.leaf, &join.instance);
             return;
         };
         self.chains.consent(case, self.desk, &chain, &place);
@@ -479,7 +457,8 @@ impl Follower<'_, '_> {
         let opens = |known: &&Disclosure| known.open(PRINCIPAL, &open.principal).is_ok();
         self.principal = disclosures.find(opens).cloned();
         let text = "no object opens the commitment to the principal";
-        let (axis, holds) = (Axis::Completeness, self.principal.is_some());
+        let erased = self.desk.objects.has_erased_of(ObjectKind::Disclosure);
+        let (axis, holds) = (Axis::Completeness, self.principal.is_some() || erased);
         self.desk
             .found
             .require(holds, axis, place, "principal_undisclosed", text);

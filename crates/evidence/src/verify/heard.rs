@@ -5,6 +5,7 @@ use chancery_delegation::{Reason, Refusal, Standing, VerifiedChain};
 use chancery_types::Timestamp;
 
 use super::case::{Case, Desk, FRESH_SECONDS, GRACE_SECONDS};
+use super::left::Left;
 use super::roll::{Logged, Roll};
 use crate::Withdrawn;
 use crate::report::{Axis, NoteValue};
@@ -42,22 +43,23 @@ impl Heard {
     ) {
         let now = at.entry.at;
         let found = self.since(&case.server, now, |state| fallen(chain, state, now));
-        let Some((since, refusal)) = found else {
-            return;
-        };
-        let (what, place) = (refusal.cause(), case.place(at));
-        match since {
-            Since::Overdue => desk.found.add(
-                Axis::Revocation,
-                place,
-                "allowed_revoked",
-                format!("rests on a chain whose {what} the server's log had revoked long before"),
-            ),
-            Since::Late => {
-                let about = format!("{} at {place}", chain.leaf_subject());
-                desk.found.note(NoteValue::LateWithdrawal, about);
-            }
-        }
+        let found = found.map(|(since, refusal)| (since, refusal.cause()));
+        tell(case, desk, found, chain.leaf_subject().as_str(), at);
+    }
+
+    /// The same of what the logs still say of a chain that was erased.
+    pub(crate) fn check_left(
+        &mut self,
+        case: &Case<'_>,
+        desk: &mut Desk<'_>,
+        left: &Left<'_>,
+        at: &Logged,
+    ) {
+        let found = self.since(&case.server, at.entry.at, |state| {
+            let epoch = left.root.epoch.max(state.epoch);
+            left.causes(epoch, &state.revoked).first().copied()
+        });
+        tell(case, desk, found, left.holder.as_str(), at);
     }
 
     /// Nobody answers a question who was revoked when the gateway took the answer.
@@ -109,6 +111,30 @@ impl Cursor {
             self.next = self.next.saturating_add(1);
         }
         &self.state
+    }
+}
+
+/// Says since when the chain is withdrawn that an entry rests on.
+fn tell(
+    case: &Case<'_>,
+    desk: &mut Desk<'_>,
+    found: Option<(Since, &'static str)>,
+    holder: &str,
+    at: &Logged,
+) {
+    let place = case.place(at);
+    match found {
+        Some((Since::Overdue, what)) => desk.found.add(
+            Axis::Revocation,
+            place,
+            "allowed_revoked",
+            format!("rests on a chain whose {what} the server's log had revoked long before"),
+        ),
+        Some((Since::Late, _)) => {
+            let about = format!("{holder} at {place}");
+            desk.found.note(NoteValue::LateWithdrawal, about);
+        }
+        None => {}
     }
 }
 

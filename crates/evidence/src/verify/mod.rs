@@ -9,6 +9,7 @@ mod ending;
 mod erased;
 mod follower;
 mod heard;
+mod left;
 mod members;
 mod objects;
 mod policies;
@@ -97,11 +98,11 @@ pub(crate) fn examine<'a>(
     let Some(mut objects) = objects else {
         return (found.report(session, digest, now), None);
     };
-    erased::settle(files, &gateway, &server, &mut objects, &mut found);
-    objects.report_missing(&mut found);
     let session = objects.session();
     let case = Case::new(trust, verifier, session, gateway, server, &mut objects);
     let mut desk = Desk { found, objects };
+    erased::settle(files, &case, &mut desk);
+    desk.objects.report_missing(&mut desk.found);
     desk.found.followed();
     trust::check_time(&case, now, &mut desk);
     trust::check_trust(&case, &mut desk);
@@ -111,8 +112,9 @@ pub(crate) fn examine<'a>(
     // A note that was refused was refused before.
     let note = checkpoint_digest(note).unwrap_or_else(|_| Digest::of(note));
     trust::check_checkpoints(&case, note, &mut desk);
+    // Whatever is there is asked all the same, and what the logs alone say.
     if desk.objects.has_erased() {
-        return what_is_left(case, desk, record.as_ref(), now);
+        desk.found.erased();
     }
     let followed = follower::follow(&case, &mut desk);
     ending::check_ending(&case, &followed, &mut desk);
@@ -126,34 +128,6 @@ pub(crate) fn examine<'a>(
     objects.check_all_used(&mut found);
     (
         found.report(Some(session), digest, now),
-        Some(Known {
-            case,
-            objects,
-            followed,
-        }),
-    )
-}
-
-/// Verifies what is left of a session of which something was erased: both logs whole, the session's
-/// entries and their chains, its Trust Record, and every object that is there. Nothing is replayed
-/// that rests on what is gone.
-fn what_is_left<'a>(
-    case: Case<'a>,
-    mut desk: Desk<'a>,
-    record: Option<&crate::trust_record::VerifiedTrustRecord>,
-    now: Timestamp,
-) -> (Report, Option<Known<'a>>) {
-    desk.found.erased();
-    let followed = follower::follow_left(&case, &mut desk);
-    ending::check_ending(&case, &followed, &mut desk);
-    revocations::check_adopted(&case, &mut desk);
-    if let Some(record) = record {
-        record::check_left(&case, &mut desk, record);
-    }
-    let (session, digest) = (case.session, case.trust.digest());
-    let Desk { found, objects } = desk;
-    (
-        found.report(Some(session), Some(digest), now),
         Some(Known {
             case,
             objects,

@@ -128,7 +128,14 @@ impl<'a> Objects<'a> {
         Some(bytes)
     }
 
-    /// As [`Objects::take`], and a finding where it is not there.
+    /// Whether anything of that kind was erased.
+    pub(crate) fn has_erased_of(&self, kind: ObjectKind) -> bool {
+        let missing = self.missing.iter();
+        let mut of_kind = missing.filter(|(_, known)| **known == kind);
+        of_kind.any(|(digest, _)| self.erased.contains(digest))
+    }
+
+    /// As [`Objects::take`], and a finding where it is not there and was not erased.
     pub(crate) fn demand(
         &mut self,
         digest: Digest,
@@ -137,7 +144,7 @@ impl<'a> Objects<'a> {
         place: &Place,
     ) -> Option<&'a [u8]> {
         let taken = self.take(digest, role);
-        if taken.is_none() {
+        if taken.is_none() && !self.is_erased(digest) {
             let text = format!(
                 "the {} object {} is not there",
                 role.name(),
@@ -161,12 +168,20 @@ impl<'a> Objects<'a> {
             .collect()
     }
 
-    /// A finding for every object that nothing refers to, or not as what the index calls it.
+    /// A finding for every object that nothing refers to, or not as what the index calls it. What
+    /// chains alone refer to is not asked where a chain was erased.
     pub(crate) fn check_all_used(&self, found: &mut Found) {
+        let of_chains = [
+            ObjectKind::Link,
+            ObjectKind::Consent,
+            ObjectKind::SessionProof,
+        ];
+        let chains_are_gone = self.has_erased_of(ObjectKind::Chain);
         for object in &self.index.objects {
             let place = Place::File(object_path(object.digest));
             match self.roles.get(&object.digest) {
                 _ if !self.bytes.contains_key(&object.digest) => {}
+                None if chains_are_gone && of_chains.contains(&object.kind) => {}
                 None => {
                     let text = format!("no entry refers to this {}", object.kind.name());
                     found.add(Axis::Completeness, place, "object_unreferenced", text);

@@ -1,9 +1,10 @@
 //! The Trust Record says what the log says.
 
-use chancery_audit::Event;
+use chancery_audit::{DelegationRoot, Event};
 use chancery_types::Digest;
 
 use super::case::{Case, Desk};
+use super::chains::enrolled_root;
 use super::follower::Followed;
 use super::policies::Policies;
 use crate::log::said;
@@ -65,7 +66,8 @@ pub(super) fn check(
     let subject = followed
         .chains
         .known(open.chain)
-        .map(|chain| chain.root().subject().to_string());
+        .map(|chain| chain.root().subject().to_string())
+        .or_else(|| root_left(case, desk).map(|root| root.delegate.to_string()));
     let own = is_own(case, &record.transparency);
     let whole_second = |logged: &super::roll::Logged| logged.entry.at.as_seconds();
     let not_before = ended.map_or(whole_second(opened), whole_second);
@@ -116,35 +118,12 @@ pub(super) fn check(
     check_references(case, desk, &record.references, followed);
 }
 
-/// Holds against the log what of the record can be held where something of the session was erased.
-pub(super) fn check_left(case: &Case<'_>, desk: &mut Desk<'_>, record: &VerifiedTrustRecord) {
-    check_enrolled(case, desk, record);
-    let Some((_, open)) = case.opened() else {
-        return;
-    };
-    let decided = |logged: &&super::roll::Logged| matches!(logged.entry.event, Event::Decision(_));
-    let calls = case.entries().filter(decided).count() as u64;
-    let checks = [
-        (
-            record.policy.bundle_hash == open.policy,
-            "policy.bundle_hash",
-        ),
-        (
-            record.tool_transcript.hash == transcript(case),
-            "tool_transcript.hash",
-        ),
-        (
-            record.tool_transcript.call_count == calls,
-            "tool_transcript.call_count",
-        ),
-        (is_own(case, &record.transparency), "transparency"),
-    ];
-    for (holds, member) in checks {
-        let text = format!("{member} is not what the log says");
-        let axis = Axis::Integrity;
-        desk.found
-            .require(holds, axis, &file(), "record_differs", &text);
-    }
+/// The root that the session was opened with as the server's log has it, where its chain was erased.
+fn root_left<'c>(case: &'c Case<'_>, desk: &Desk<'_>) -> Option<&'c DelegationRoot> {
+    let (_, open) = case
+        .opened()
+        .filter(|(_, open)| desk.objects.is_erased(open.chain))?;
+    enrolled_root(case, open.root.as_str()).map(|(_, root)| root)
 }
 
 /// The hash of the session's decisions and outcomes, in the order of the log.
@@ -220,7 +199,11 @@ fn check_references(
         return;
     };
     let manifest = followed.members.manifests.get(&open.manifest);
-    let root = followed.chains.known(open.chain).map(|chain| chain.root());
+    let root = followed.chains.known(open.chain).map(|chain| {
+        let root = chain.root();
+        (root.jti().to_owned(), root.token_digest())
+    });
+    let left = || root_left(case, desk).map(|root| (root.delegation.to_string(), root.link));
     let expected = [
         (
             "agent-manifest",
@@ -230,10 +213,7 @@ fn check_references(
             "evidence-index",
             Some((case.session.to_string(), desk.objects.index_digest())),
         ),
-        (
-            "delegation-root",
-            root.map(|root| (root.jti().to_owned(), root.token_digest())),
-        ),
+        ("delegation-root", root.or_else(left)),
     ];
     for (rel, thing) in expected {
         let named = references.iter().any(|reference| {

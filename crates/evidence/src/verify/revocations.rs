@@ -7,6 +7,7 @@ use chancery_delegation::ChainReading;
 use chancery_types::Timestamp;
 
 use super::case::{Case, Desk};
+use super::left;
 use super::roll::{Logged, Roll};
 use crate::report::{Axis, Place};
 use crate::{ObjectKind, Withdrawn};
@@ -111,6 +112,9 @@ pub(crate) fn check_revoked_end(case: &Case<'_>, desk: &mut Desk<'_>) {
                 _ => None,
             }),
     );
+    if chains.iter().any(|chain| desk.objects.is_erased(*chain)) {
+        return left::check_revoked_end(case, desk, state, (logged, end));
+    }
     let mut causes = chains.into_iter().filter_map(|chain| {
         let text = desk.objects.take(chain, ObjectKind::Chain)?;
         cause(state, std::str::from_utf8(text).ok()?)

@@ -1,6 +1,8 @@
 //! Evidence of a whole session, verified, told, and tampered with.
 
 #[cfg(test)]
+mod erased;
+#[cfg(test)]
 mod foreign;
 #[cfg(test)]
 mod graph_revocations;

@@ -8,7 +8,7 @@ mod record;
 mod server;
 mod signers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chancery_audit::*;
 use chancery_crypto::{AwsLc, SigningKey};
@@ -346,6 +346,26 @@ impl Builder {
 
     fn stage(&mut self, second: u64) {
         (self.beside)(self, second);
+    }
+
+    /// The gateway enrols something.
+    pub(crate) fn gateway(&mut self, second: u64, event: Event) {
+        self.gateway.append(at(second), event);
+    }
+
+    /// All objects that there are.
+    pub(crate) fn digests(&self) -> BTreeSet<Digest> {
+        self.objects.keys().copied().collect()
+    }
+
+    /// The gateway keeps quiet about the objects of that kind.
+    pub(crate) fn forget(&mut self, kind: ObjectKind) {
+        self.objects.retain(|_, (known, _)| *known != kind);
+    }
+
+    /// The SPIFFE ID of an instance.
+    pub(crate) fn instance(&self, holder: usize) -> Label {
+        self.label(holder)
     }
 
     /// The server enrols something.

@@ -1,7 +1,7 @@
 //! Whatever is changed, taken away or added fails, and the finding names it.
 
 mod lies;
-mod swaps;
+pub(crate) mod swaps;
 
 use std::sync::LazyLock;
 

@@ -190,6 +190,8 @@ impl Enforcement {
         approval: Approval,
         in_force: &InForce,
     ) -> Settled {
+        // Nobody is erased between what is kept of an answer and its entry.
+        let _turn = self.erasures.turn.read().await;
         let mut live = home.lock().await;
         let Ok(now) = self.clock.now() else {
             return Settled::Refused("clock_stepped_back");

@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use chancery_api::ClientError;
 use chancery_api::server::PersonErased;
-use chancery_audit::{Commitment, ErasureDone, Label};
+use chancery_audit::{Commitment, Disclosure, ErasureDone, Label};
 use chancery_crypto::replace_private_file;
 use chancery_evidence::Erasure;
 use chancery_journal::{ContentError, Subject};
 use chancery_session::Session;
-use chancery_types::id::SessionId;
+use chancery_types::id::{PersonId, SessionId};
 use chancery_types::{CanonicalError, Digest, Timestamp, to_canonical};
 use serde::{Deserialize, Serialize};
+use tokio::sync::RwLock;
 use tokio::time::{sleep, timeout};
 
 use super::Enforcement;
@@ -24,8 +25,8 @@ const EVERY: Duration = Duration::from_secs(2);
 const ANSWER: Duration = Duration::from_secs(5);
 
 /// The folder in a gateway's own that lists what each erasure took: one file for each, named by the
-/// index of the server's entry, the digests of the objects in canonical JSON. Nothing of what they
-/// were.
+/// index of the server's entry, the digests of the objects and what opens the server's commitments to
+/// what concerns the person, in canonical JSON. Nothing of what the objects were.
 pub const ERASED_OBJECTS: &str = "erased";
 
 /// What was erased here before.
@@ -34,6 +35,18 @@ pub(crate) struct Erasures {
     folder: PathBuf,
     /// The entries of the own log, by the index of the server's.
     done: Mutex<BTreeMap<u64, (u64, Timestamp)>>,
+    /// Held alone from the look at whether a person's sessions are over to the note of their erasure,
+    /// and together by whatever lets a session rest on a person, from the first object that is kept to
+    /// the entry: an erasure sees the entry, or the object is refused.
+    pub(crate) turn: RwLock<()>,
+}
+
+/// What one erasure took, as it stands on disk.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Taken {
+    pub(crate) objects: Vec<Digest>,
+    pub(crate) scope: Vec<Disclosure>,
 }
 
 impl Erasures {
@@ -44,6 +57,7 @@ impl Erasures {
         Ok(Self {
             folder,
             done: Mutex::new(done),
+            turn: RwLock::default(),
         })
     }
 
@@ -53,9 +67,9 @@ impl Erasures {
     }
 
     /// Keeps what an erasure takes, durably, before it is enrolled.
-    fn list(&self, erasure: u64, objects: &[Digest]) -> Result<(), ErasingError> {
+    fn list(&self, erasure: u64, taken: &Taken) -> Result<(), ErasingError> {
         let path = self.folder.join(format!("{erasure}.json"));
-        let kept = replace_private_file(&path, &to_canonical(&objects)?);
+        let kept = replace_private_file(&path, &to_canonical(taken)?);
         kept.map_err(|error| ErasingError::List(io::Error::other(error)))
     }
 
@@ -72,6 +86,8 @@ struct Note {
     subject: Commitment,
     log: Label,
     erasure: u64,
+    #[serde(default)]
+    scope: Vec<Disclosure>,
 }
 
 /// Why somebody is not erased yet.
@@ -100,6 +116,7 @@ impl Enforcement {
     pub(crate) async fn follow_erasures(self: Arc<Self>) {
         loop {
             sleep(EVERY).await;
+            self.finish_erasures().await;
             match self.erase_known().await {
                 Ok(true) => self.enrol_checkpoint().await,
                 // That the server is away is said elsewhere.
@@ -109,7 +126,7 @@ impl Enforcement {
         }
     }
 
-    /// Goes on with the erasures that a former run began.
+    /// Goes on with the erasures that were begun, by a former run or before something failed.
     pub(crate) async fn finish_erasures(&self) {
         for begun in self.objects.store().keys().erasing() {
             match self.go_on(&begun.subject, &begun.note).await {
@@ -119,63 +136,90 @@ impl Enforcement {
         }
     }
 
-    /// Erases whom the server erased and of whom no session goes on here. Says whether there was
-    /// anybody.
+    /// Erases whom the server erased and in whose sessions nothing goes on here, each whatever becomes
+    /// of the others. Says whether anybody was; the first failure where nobody was.
     async fn erase_known(&self) -> Result<bool, ErasingError> {
         let known = timeout(ANSWER, self.server.erasures()).await;
         let known = known.map_err(|_| ErasingError::Slow)??;
         let log: Label = known.log.parse().map_err(|_| ErasingError::Origin)?;
-        let mut any = false;
+        let (mut any, mut failed) = (false, None);
         for erased in known.erasures {
-            let subject = Subject::person(erased.person);
-            if self.objects.store().keys().erased(&subject).is_some() {
-                continue;
+            match self.erase_one(&erased, &log).await {
+                Ok(is_erased) => any |= is_erased,
+                Err(error) => {
+                    tracing::error!(%error, erasure = erased.log_index, "not erased yet");
+                    failed.get_or_insert(error);
+                }
             }
-            let Some(sessions) = self.sessions_of(&subject).await else {
-                continue;
-            };
-            self.erase(&subject, &erased, &log).await?;
-            for session in sessions {
-                self.sessions.withdraw(session);
-            }
-            self.chains.forget();
-            self.missions.forget();
-            any = true;
         }
-        Ok(any)
+        match failed.filter(|_| !any) {
+            Some(error) => Err(error),
+            None => Ok(any),
+        }
     }
 
-    /// The sessions of a person that are still known; none as long as one of them goes on or has no
-    /// Trust Record.
-    async fn sessions_of(&self, subject: &Subject) -> Option<Vec<SessionId>> {
+    async fn erase_one(&self, erased: &PersonErased, log: &Label) -> Result<bool, ErasingError> {
+        let subject = Subject::person(erased.person);
+        if self.objects.store().keys().erased(&subject).is_some() {
+            return Ok(false);
+        }
+        let known = timeout(ANSWER, self.server.kept_of(erased.person)).await;
+        let known = known.map_err(|_| ErasingError::Slow)??;
+        // Until the server has finished, nothing is followed.
+        let Some(PersonErased { scope, .. }) = known.erased else {
+            return Ok(false);
+        };
+        let turn = self.erasures.turn.write().await;
+        let Some(sessions) = self.sessions_of(erased.person).await else {
+            return Ok(false);
+        };
+        let note = self.begin(&subject, erased, log, scope)?;
+        drop(turn);
+        self.go_on(&subject, &note).await?;
+        for session in sessions {
+            self.sessions.withdraw(session);
+        }
+        self.chains.forget();
+        self.missions.forget();
+        Ok(true)
+    }
+
+    /// The sessions of a person that are still known; none as long as one of them, or one in which they
+    /// answered, goes on or has no Trust Record.
+    async fn sessions_of(&self, person: PersonId) -> Option<Vec<SessionId>> {
+        let subject = Subject::person(person);
         let mut found = Vec::new();
         for (session, home) in self.sessions.all() {
             let live = home.lock().await;
-            if live.whose().as_ref() != Some(subject) {
+            let own = live.whose().as_ref() == Some(&subject);
+            if !own && !live.memory.answered.contains(&person) {
                 continue;
             }
             if !matches!(live.session(), Session::Ended(_)) || !self.records.knows(session) {
                 return None;
             }
-            found.push(session);
+            found.extend(own.then_some(session));
         }
         Some(found)
     }
 
-    async fn erase(
+    /// Notes an erasure, unless it was noted before.
+    fn begin(
         &self,
         subject: &Subject,
         erased: &PersonErased,
         log: &Label,
-    ) -> Result<(), ErasingError> {
+        scope: Vec<Disclosure>,
+    ) -> Result<String, ErasingError> {
         let note = Note {
             subject: erased.subject,
             log: log.clone(),
             erasure: erased.log_index,
+            scope,
         };
         let note = serde_json::to_string(&note)?;
-        let begun = self.objects.store().keys().begin_erasure(subject, &note)?;
-        self.go_on(subject, &begun).await
+        let begun = self.objects.store().keys().begin_erasure(subject, &note);
+        Ok(begun?)
     }
 
     /// Enrols an erasure that is noted, unless the log has it, destroys the key, and takes away what
@@ -188,7 +232,11 @@ impl Enforcement {
             None => {
                 // Nothing more is sealed for the subject, so that this is all there is.
                 let kept = Erasure::new(self.objects.store().of(subject)?);
-                self.erasures.list(erasure, kept.digests())?;
+                let taken = Taken {
+                    objects: kept.digests().to_vec(),
+                    scope: note.scope,
+                };
+                self.erasures.list(erasure, &taken)?;
                 let event = ErasureDone {
                     subject: note.subject,
                     log: note.log,

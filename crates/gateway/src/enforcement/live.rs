@@ -9,7 +9,7 @@ use chancery_delegation::ChainReading;
 use chancery_evidence::ObjectKind;
 use chancery_journal::Subject;
 use chancery_session::{Effect, Event, Fault, Open, Session};
-use chancery_types::id::{ApprovalId, ExecutionId, InstanceId, SessionId};
+use chancery_types::id::{ApprovalId, ExecutionId, InstanceId, PersonId, SessionId};
 use chancery_types::{Digest, RevocationKind, Timestamp};
 
 use super::dossier::Dossier;
@@ -40,6 +40,8 @@ pub(crate) struct Memory {
     asked: BTreeMap<ApprovalId, Asked>,
     /// Actions that a person said no to, with the policy that asked.
     refused: BTreeSet<(Digest, Digest)>,
+    /// Who answered a question.
+    pub(crate) answered: BTreeSet<PersonId>,
     /// Lapsed questions whose end was told.
     told: BTreeSet<ApprovalId>,
     /// The objects that entries name.
@@ -409,6 +411,7 @@ impl Memory {
             }
             Logged::ApprovalGrant(grant) => {
                 self.named.insert(grant.answer, ObjectKind::Approval);
+                self.answered.insert(grant.approver);
                 let asked = self.asked.remove(&grant.approval);
                 if let Some(asked) = asked.filter(|_| grant.verdict == Verdict::Deny) {
                     self.refused.insert((asked.action, asked.policy));

@@ -78,6 +78,8 @@ impl Enforcement {
             members: BTreeMap::new(),
             policies: BTreeMap::new(),
         };
+        // Nobody is erased between what is kept of a session and its place among the others.
+        let _turn = self.erasures.turn.read().await;
         let home = Arc::new(Mutex::new(Live::new(session, dossier)));
         let mut live = home.lock().await;
         // A session that ended is known no more here, and to the log alone.

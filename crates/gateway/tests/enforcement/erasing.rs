@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chancery_api::ClientError;
 use chancery_api::server::{ErasePerson, PersonErased, Revoke};
 use chancery_audit::{ErasureDone, Event, commit};
 use chancery_crypto::AwsLc;
@@ -15,6 +16,7 @@ use chancery_evidence::{
 use chancery_gateway::KeptObjects;
 use chancery_journal::{Keyring, ObjectStore, Reader, Subject};
 use chancery_tlog::verify_inclusion;
+use chancery_types::id::PersonId;
 use chancery_types::{RevocationKind, base64url, to_canonical};
 use serde_json::{Value, json};
 
@@ -22,7 +24,7 @@ use super::plane::now;
 use super::world::{Opened, World, tools};
 
 /// What the person's calls say, and nobody else.
-const SECRET: &str = "secret-of-the-person";
+pub(super) const SECRET: &str = "secret-of-the-person";
 
 /// How long the gateway may take to follow.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -48,7 +50,7 @@ fn holds(folder: &Path, text: &str) -> Vec<String> {
 }
 
 /// A session that called with the secret and ended.
-async fn ended(world: &World) -> Opened {
+pub(super) async fn ended(world: &World) -> Opened {
     let mut opened = world.open(&tools()).await;
     let called = opened.call("note", json!({"text": SECRET})).await;
     assert_eq!(called.reason(), "ok", "{called:?}");
@@ -57,7 +59,7 @@ async fn ended(world: &World) -> Opened {
     opened
 }
 
-async fn revoke(world: &World) {
+pub(super) async fn revoke(world: &World) {
     let person = world.plane.principal.id.to_string();
     let what = Revocable::new(RevocationKind::Person, &person).unwrap();
     let reason = format!("{SECRET} leaves");
@@ -66,18 +68,27 @@ async fn revoke(world: &World) {
 }
 
 async fn erase(world: &World) -> PersonErased {
+    erase_one(world, world.plane.principal.id).await.unwrap()
+}
+
+pub(super) async fn erase_one(
+    world: &World,
+    person: PersonId,
+) -> Result<PersonErased, ClientError> {
     let reason = "asked for".to_owned();
     let request = ErasePerson { reason };
-    let client = world.plane.client();
-    let erased = client.erase(world.plane.principal.id, &request).await;
-    erased.unwrap()
+    world.plane.client().erase(person, &request).await
+}
+
+async fn followed(world: &World) -> (u64, ErasureDone) {
+    followed_of(world, world.plane.principal.id).await
 }
 
 /// Waits until the gateway has followed, and its entry is enrolled.
-async fn followed(world: &World) -> (u64, ErasureDone) {
+pub(super) async fn followed_of(world: &World, person: PersonId) -> (u64, ErasureDone) {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     let keys = world.folder.path().join("gateway/keys");
-    let subject = Subject::person(world.plane.principal.id);
+    let subject = Subject::person(person);
     loop {
         let known = Keyring::read(&keys).unwrap().erased(&subject);
         if let Some(tombstone) = known {
@@ -95,7 +106,7 @@ async fn followed(world: &World) -> (u64, ErasureDone) {
     }
 }
 
-fn check(world: &World, files: &Files) -> Report {
+pub(super) fn check(world: &World, files: &Files) -> Report {
     verify(files, Some(&world.plane.trust), &AwsLc, now())
 }
 

@@ -13,6 +13,8 @@ mod ending;
 #[cfg(test)]
 mod erasing;
 #[cfg(test)]
+mod erasing_turns;
+#[cfg(test)]
 mod evidence;
 #[cfg(test)]
 mod exchanges;

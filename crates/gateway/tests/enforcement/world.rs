@@ -10,8 +10,7 @@ use chancery_audit::{Entry, Event};
 use chancery_crypto::AwsLc;
 use chancery_delegation::access_token::Audience;
 use chancery_evidence::{
-    ERASED_PATH, ErasedFormat, ErasedObjects, EvidenceIndex, Files, INDEX_PATH, Report,
-    TRUST_RECORD_PATH, object_path, verify,
+    ERASED_PATH, EvidenceIndex, Files, INDEX_PATH, Report, TRUST_RECORD_PATH, object_path, verify,
 };
 use chancery_gateway::{
     ENROLLED_CHECKPOINT, Gateway, GatewayConfig, Hosts, KeptObject, KeptObjects, Limits, Upstream,
@@ -293,12 +292,11 @@ impl World {
         for listed in EvidenceIndex::parse(&index).unwrap().objects {
             match kept.get(listed.digest).unwrap() {
                 KeptObject::Bytes(bytes) => files.insert(object_path(listed.digest), bytes),
-                KeptObject::Erased(proof) => erased.push(proof),
+                KeptObject::Erased(proof) => erased.push((listed.kind, proof)),
             }
         }
         if !erased.is_empty() {
-            let format = ErasedFormat::V1;
-            let list = ErasedObjects { format, erased };
+            let list = kept.erased(session.parse().unwrap(), erased);
             files.insert(ERASED_PATH, list.to_bytes().unwrap());
         }
         files.insert(INDEX_PATH, index);

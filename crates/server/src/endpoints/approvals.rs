@@ -115,7 +115,7 @@ pub(super) async fn answer(
         .credential(&request.assertion.credential_id)
         .filter(|(person, _)| person.roles.contains(&Role::Approver))
         .ok_or_else(|| refused("the trust document names no approver with this credential"))?;
-    server.check_person(&person.id.to_string())?;
+    let _held = server.hold_person(&person.id.to_string()).await?;
     let expires = statement.expires_at;
     let answer = verify_approval(
         statement,

@@ -46,6 +46,8 @@ pub(super) async fn submit(
     State(server): State<Arc<Server>>,
     Json(request): Json<SubmitConsent>,
 ) -> Answer<StandingConsent> {
+    let person_id = request.signed.statement.person.to_string();
+    let _held = server.hold_person(&person_id).await?;
     check(&server, &request)?;
     // One at a time, so that an id is taken once.
     let _turn = server.consents.lock().await;
@@ -165,6 +167,7 @@ async fn make(server: &Server, id: ConsentId, request: UseConsent) -> Result<Iss
     } = find(server, id).await?;
     let statement = &signed.statement;
     server.check_consent(id)?;
+    let _held = server.hold_person(&statement.person.to_string()).await?;
     let instance = running(server, request.instance_id).await?;
     let _turn = server.consents.lock().await;
     let now = server.now()?;

@@ -49,7 +49,10 @@ pub(super) async fn erase(
     Json(request): Json<ErasePerson>,
 ) -> Answer<PersonErased> {
     let erased = tokio::spawn(async move {
-        let _turn = server.erasing.lock().await;
+        let _turn = server.erasing.write().await;
+        if let Some(erased) = server.finish_erasure(id).await? {
+            return Ok(erased);
+        }
         if let Some(before) = server.erasure_of(id).await? {
             return Ok(PersonErased {
                 before: true,
@@ -75,7 +78,12 @@ pub(super) async fn erase(
     let erased = erased
         .await
         .map_err(|error| Problem::internal("erasure", &error))?;
-    erased.map(Json)
+    erased.map(|erased| {
+        Json(PersonErased {
+            scope: Vec::new(),
+            ..erased
+        })
+    })
 }
 
 /// By what a person is still at work: roots and standing consents that stand, questions that wait.

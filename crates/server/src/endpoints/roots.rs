@@ -79,6 +79,7 @@ pub(super) async fn draft(
         )
         .with_remedy("delegate for fewer minutes, or write a mission that lasts longer"));
     }
+    let _held = server.hold_person(&person.subject).await?;
     let entries = request.authorization_details.iter().enumerate();
     let entries = entries.map(|(place, entry)| {
         Entry::parse(entry).map_err(|reason| {
@@ -220,7 +221,8 @@ pub(super) async fn submit(
     }
     server.check_instance(subject)?;
     server.check_key(&draft.terms.key)?;
-    server.check_person(&draft.person.subject)?;
+    // Whoever is erased meanwhile has this root standing, or it is refused.
+    let _held = server.hold_person(&draft.person.subject).await?;
     server.check_mission(&draft.mission)?;
     let standing = server.standing();
     if standing.epoch != draft.epoch {

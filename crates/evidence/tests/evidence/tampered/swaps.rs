@@ -10,7 +10,7 @@ use super::{check, fails, names, set};
 use crate::scene::{Scene, make_index};
 
 /// The record, changed and signed again.
-pub(super) fn resigned(
+pub(crate) fn resigned(
     record: &[u8],
     key: &SigningKey,
     change: impl FnOnce(&mut TrustRecord),
@@ -23,22 +23,24 @@ pub(super) fn resigned(
     record.to_bytes().unwrap()
 }
 
+/// What a record may say that the log does not.
+pub(crate) const RECORD_LIES: [fn(&mut TrustRecord); 11] = [
+    |record| record.subject.push('x'),
+    |record| record.policy.bundle_hash = Digest::of("x"),
+    |record| record.policy.version = "2".to_owned(),
+    |record| record.tool_transcript.hash = Digest::of("x"),
+    |record| record.tool_transcript.call_count += 1,
+    |record| record.transparency.push('x'),
+    |record| record.iat -= 1_000,
+    |record| record.runtime.measurement = Digest::of("x"),
+    |record| record.build_provenance.slsa_level = 3,
+    |record| record.references[0].digest = Digest::of("x"),
+    |record| record.references.truncate(3),
+];
+
 #[test]
 fn a_record_signed_again_by_the_right_key_still_has_to_say_what_the_log_says() {
-    let changes: [fn(&mut TrustRecord); 11] = [
-        |record| record.subject.push('x'),
-        |record| record.policy.bundle_hash = Digest::of("x"),
-        |record| record.policy.version = "2".to_owned(),
-        |record| record.tool_transcript.hash = Digest::of("x"),
-        |record| record.tool_transcript.call_count += 1,
-        |record| record.transparency.push('x'),
-        |record| record.iat -= 1_000,
-        |record| record.runtime.measurement = Digest::of("x"),
-        |record| record.build_provenance.slsa_level = 3,
-        |record| record.references[0].digest = Digest::of("x"),
-        |record| record.references.truncate(3),
-    ];
-    for change in changes {
+    for change in RECORD_LIES {
         let mut scene = Scene::new();
         scene.record = resigned(&scene.record, &scene.signers.record, change);
         let report = check(&scene, &scene.files());
