@@ -84,6 +84,7 @@ registry! {
     Erasure,
     ErasureDone,
     LogSucceed,
+    GapDisclose,
 }
 
 impl Event {
@@ -116,7 +117,8 @@ impl Event {
             | Self::ConsentStanding(_)
             | Self::Erasure(_)
             | Self::ErasureDone(_)
-            | Self::LogSucceed(_) => None,
+            | Self::LogSucceed(_)
+            | Self::GapDisclose(_) => None,
         }
     }
 
@@ -136,6 +138,7 @@ impl Event {
             Self::ApprovalAnswer(body) => Some(body.session),
             Self::ApprovalGrant(body) => Some(body.session),
             Self::RecordEnrol(body) => Some(body.session),
+            Self::GapDisclose(body) => Some(body.session),
             Self::TrustChange(_)
             | Self::PolicyPublish(_)
             | Self::ManifestRegister(_)

@@ -25,8 +25,8 @@ pub use entry::{Entry, EntryError, leaf_hash};
 pub use event::Event;
 pub use events::{
     ApprovalAnswer, ApprovalGrant, ApprovalRequest, CheckpointEnrol, ConsentStanding, Decision,
-    DelegationEnrol, DelegationRoot, EpochRaise, Erasure, ErasureDone, IdentityEnd, IdentityIssue,
-    LogSucceed, ManifestRegister, Outcome, PolicyPublish, RecordEnrol, RevocationAdd,
+    DelegationEnrol, DelegationRoot, EpochRaise, Erasure, ErasureDone, GapDisclose, IdentityEnd,
+    IdentityIssue, LogSucceed, ManifestRegister, Outcome, PolicyPublish, RecordEnrol, RevocationAdd,
     RevocationLift, SessionEnd, SessionJoin, SessionLeave, SessionOpen, SessionRefuse,
     SnapshotAdopt, TrustChange,
 };

@@ -135,6 +135,8 @@ pub enum NoteValue {
     Continued,
     /// An execution whose end the gateway did not see.
     UnknownOutcome,
+    /// An execution that a run of the gateway left, which broke off; it may have happened.
+    Gap,
     /// Something happened within the time that a withdrawal may take to be heard of.
     LateWithdrawal,
     /// The log goes on from an older copy of another one, of which more was signed; or another one
@@ -156,6 +158,7 @@ impl NoteValue {
             Self::Asserted => "asserted",
             Self::Continued => "continued",
             Self::UnknownOutcome => "unknown-outcome",
+            Self::Gap => "gap",
             Self::LateWithdrawal => "late-withdrawal",
             Self::Succeeded => "succeeded",
             Self::Erased => "erased",

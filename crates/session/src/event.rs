@@ -27,6 +27,8 @@ pub enum Event {
     },
     /// A permitted execution ended.
     Outcome(ExecutionEnd),
+    /// A former run left an execution without an outcome.
+    Gap(ExecutionId),
     /// An escalated call is put before a person.
     Ask(ApprovalQuestion),
     /// A person answered.

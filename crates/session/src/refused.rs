@@ -39,6 +39,9 @@ pub enum Fault {
     /// The session has ended; nothing follows its end.
     #[error("the session has ended")]
     Ended,
+    /// What was said to be left without an outcome is said so again, or to have one.
+    #[error("a gap was disclosed for this execution")]
+    GapContradicted,
     /// The session cannot be opened or joined with what was presented.
     #[error("refused: {0}")]
     Unfit(Reason),

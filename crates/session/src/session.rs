@@ -1,10 +1,11 @@
 //! The machine.
 
 use chancery_audit::{
-    Event as Entry, Label, LeaveReason, Outcome, Ruling, SessionEnd, SessionLeave, SessionRefuse,
+    Event as Entry, GapDisclose, Label, LeaveReason, Outcome, Ruling, SessionEnd, SessionLeave,
+    SessionRefuse,
 };
 use chancery_types::Timestamp;
-use chancery_types::id::SessionId;
+use chancery_types::id::{ExecutionId, SessionId};
 
 use crate::judge::{self, CallInput};
 use crate::state::{Durable, Ended, Open};
@@ -107,6 +108,7 @@ fn step(open: &mut Open, now: Timestamp, event: Event) -> Stepped {
             ));
         }
         Event::Outcome(end) => vec![outcome(open, end)?.into()],
+        Event::Gap(execution) => vec![gap(open, execution)?.into()],
         Event::Ask(question) => {
             let entries = vec![approval::ask(open, &question)?.into()];
             open.apply_all(now, &entries)?;
@@ -183,6 +185,16 @@ fn outcome(open: &Open, end: ExecutionEnd) -> Result<Outcome, Fault> {
         bytes: end.bytes,
         micros: end.micros,
         result: end.result,
+    })
+}
+
+fn gap(open: &Open, execution: ExecutionId) -> Result<GapDisclose, Fault> {
+    let (instance, decision) = open.executions.running(execution)?;
+    Ok(GapDisclose {
+        session: open.id(),
+        instance: instance.clone(),
+        execution,
+        decision,
     })
 }
 

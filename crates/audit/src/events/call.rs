@@ -49,6 +49,21 @@ body! {
 }
 
 body! {
+    /// A former run of the gateway left an allowed execution without an outcome: it may have happened,
+    /// and nobody here knows. Written when the gateway starts again, before the outcome that says so.
+    pub struct GapDisclose = "gap.disclose" in Gateway {
+        /// The session.
+        session: SessionId,
+        /// The SPIFFE ID of the instance.
+        instance: Label,
+        /// The execution.
+        execution: ExecutionId,
+        /// The index of the decision in this log.
+        decision: u64,
+    }
+}
+
+body! {
     /// An execution ended.
     pub struct Outcome = "outcome" in Gateway {
         /// The execution.

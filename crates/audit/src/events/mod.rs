@@ -11,7 +11,7 @@ mod session;
 
 pub use approval::{ApprovalAnswer, ApprovalGrant, ApprovalRequest};
 pub use authority::{ConsentStanding, DelegationEnrol, DelegationRoot, PolicyPublish, TrustChange};
-pub use call::{Decision, Outcome};
+pub use call::{Decision, GapDisclose, Outcome};
 pub use enrolment::{CheckpointEnrol, LogSucceed, RecordEnrol};
 pub use erasure::{Erasure, ErasureDone};
 pub use identity::{IdentityEnd, IdentityIssue, ManifestRegister};

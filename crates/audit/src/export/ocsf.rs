@@ -241,6 +241,7 @@ fn outcome(logged: &LoggedEntry<'_>) -> Vec<(String, Value)> {
         ("decision", ..) => (OTHER, logged.text(&["reason"])),
         ("outcome", _, Some("completed")) => (1, Some("completed")),
         ("outcome", _, Some("unknown" | "input-required")) => (0, logged.text(&["status"])),
+        ("gap.disclose", ..) => (0, Some("unknown")),
         ("outcome", ..) => (2, logged.text(&["status"])),
         _ => (1, None),
     };

@@ -362,5 +362,11 @@ pub(crate) fn samples() -> Vec<Entry> {
             signed_root: digest("signed root"),
             signed_checkpoint: digest("signed checkpoint"),
         }),
+        entry(GapDisclose {
+            session: id(1),
+            instance: label("spiffe://example.org/agent/clerk/instance/ins_1"),
+            execution: id(2),
+            decision: 12,
+        }),
     ]
 }

@@ -75,7 +75,10 @@ pub struct ActionFact {
     /// How it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<OutcomeStatus>,
-    /// Decision and outcome.
+    /// Whether a run of the gateway that broke off left it, so that nobody knows whether it happened.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub gap: bool,
+    /// Decision, gap and outcome.
     pub places: Vec<LogPlace>,
 }
 

@@ -118,8 +118,14 @@ impl Teller<'_, '_> {
                 }
                 _ => None,
             });
+        let mut entries = self.known.case.entries();
+        let left = entries.find(|logged| match &logged.entry.event {
+            Event::GapDisclose(gap) => gap.execution == self.decision.execution,
+            _ => false,
+        });
         let request = &self.decision.request;
         let mut places = vec![decided];
+        places.extend(left);
         places.extend(ended.map(|(logged, _)| logged));
         ActionFact {
             server: request.server.to_string(),
@@ -127,6 +133,7 @@ impl Teller<'_, '_> {
             name: request.name.to_string(),
             arguments,
             outcome: ended.map(|(_, status)| status),
+            gap: left.is_some(),
             places: self.gateway(places),
         }
     }

@@ -98,6 +98,12 @@ impl Story {
             "decision",
             format!("{} ({})", self.allowed.ruling.name(), self.allowed.reason),
         );
+        if action.gap {
+            page.line(
+                "gap",
+                "the gateway broke off before an outcome: it may have happened",
+            );
+        }
         page.maybe("outcome", action.outcome.map(|outcome| outcome.name()));
         page.places(&action.places);
     }

@@ -147,10 +147,14 @@ pub struct ConfirmationKey {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ToolTranscript {
-    /// The digest over the leaf hashes of the session's decisions and outcomes, in log order.
+    /// The digest over the leaf hashes of the session's decisions, gaps and outcomes, in log order.
     pub hash: Digest,
     /// How many calls were decided.
     pub call_count: u64,
+    /// How many of them a run of the gateway that broke off left without an outcome; absent where there
+    /// are none.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub gap_count: u64,
 }
 
 /// Something that the record stands on.
@@ -184,4 +188,9 @@ impl ConfirmationKey {
 pub fn transcript_hash(leaves: impl IntoIterator<Item = Digest>) -> Digest {
     let leaves: Vec<Digest> = leaves.into_iter().collect();
     Digest::of_parts(leaves.iter().map(|leaf| &leaf.as_bytes()[..]))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }

@@ -185,6 +185,11 @@ impl Follower<'_, '_> {
             }
             Enrolled::ApprovalRequest(request) => self.replay_request(logged, request),
             Enrolled::ApprovalGrant(grant) => self.replay_grant(logged, grant),
+            Enrolled::GapDisclose(gap) => {
+                self.compare_step(logged, Event::Gap(gap.execution), "gap_differs");
+                let about = format!("{} at {}", gap.execution, self.case.place(logged));
+                self.desk.found.note(NoteValue::Gap, about);
+            }
             Enrolled::Outcome(outcome) if outcome.status == OutcomeStatus::Unknown => {
                 self.desk
                     .found

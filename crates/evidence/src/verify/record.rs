@@ -57,6 +57,10 @@ pub(super) fn check(
         .entries()
         .filter(|logged| matches!(logged.entry.event, Event::Decision(_)));
     let calls = calls.count() as u64;
+    let gaps = case
+        .entries()
+        .filter(|logged| matches!(logged.entry.event, Event::GapDisclose(_)));
+    let gaps = gaps.count() as u64;
     let ended = case
         .entries()
         .find(|logged| matches!(logged.entry.event, Event::SessionEnd(_)));
@@ -88,6 +92,10 @@ pub(super) fn check(
         (
             record.tool_transcript.call_count == calls,
             "tool_transcript.call_count",
+        ),
+        (
+            record.tool_transcript.gap_count == gaps,
+            "tool_transcript.gap_count",
         ),
         (own, "transparency"),
         (record.iat >= not_before, "iat"),
@@ -126,12 +134,14 @@ fn root_left<'c>(case: &'c Case<'_>, desk: &Desk<'_>) -> Option<&'c DelegationRo
     enrolled_root(case, open.root.as_str()).map(|(_, root)| root)
 }
 
-/// The hash of the session's decisions and outcomes, in the order of the log.
+/// The hash of the session's decisions, gaps and outcomes, in the order of the log.
 fn transcript(case: &Case<'_>) -> Digest {
     let leaves = case
         .entries()
         .filter_map(|logged| match &logged.entry.event {
-            Event::Decision(_) | Event::Outcome(_) => Some(logged.leaf.hash),
+            Event::Decision(_) | Event::GapDisclose(_) | Event::Outcome(_) => {
+                Some(logged.leaf.hash)
+            }
             _ => None,
         });
     transcript_hash(leaves)

@@ -3,13 +3,13 @@ use std::time::Duration;
 
 use chancery_api::gateway::EndedSession;
 use chancery_audit::{EndReason, Label, LeaveReason, OutcomeStatus};
-use chancery_session::{Ending, Event, ExecutionEnd, Leaving, Session};
+use chancery_session::{Ending, Event, ExecutionEnd, Fault, Leaving, Session};
 use chancery_types::Digest;
 use chancery_types::id::{ApprovalId, ExecutionId, SessionId};
 
 use super::Enforcement;
 use super::evidence_index::evidence_index;
-use super::live::Live;
+use super::live::{Live, StepError};
 use super::opening::code_of;
 use super::record::trust_record;
 use super::sessions::Home;
@@ -216,6 +216,17 @@ impl Enforcement {
         let now = self.clock.latest();
         if let Err(error) = live.step(&self.log, turn, now, Event::Outcome(end)).await {
             tracing::error!(%execution, %error, "an unknown outcome was not enrolled");
+        }
+    }
+
+    /// Enrols that a former run left an execution without an outcome, unless it did that before it broke
+    /// off as well.
+    pub(crate) async fn disclose_gap(&self, live: &mut Live, execution: ExecutionId) {
+        let turn = self.log.turn().await;
+        let now = self.clock.latest();
+        match live.step(&self.log, turn, now, Event::Gap(execution)).await {
+            Ok(_) | Err(StepError::Fault(Fault::GapContradicted)) => {}
+            Err(error) => tracing::error!(%execution, %error, "a gap was not disclosed"),
         }
     }
 

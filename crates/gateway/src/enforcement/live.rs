@@ -50,9 +50,11 @@ pub(crate) struct Memory {
     pub(crate) roots: BTreeSet<Digest>,
     /// The policies that decided.
     pub(crate) policies: BTreeSet<Digest>,
-    /// The leaf hashes of decisions and outcomes, in the order of the log.
+    /// The leaf hashes of decisions, gaps and outcomes, in the order of the log.
     pub(crate) transcript: Vec<u8>,
     pub(crate) decisions: u64,
+    /// How many executions former runs left without an outcome.
+    pub(crate) gaps: u64,
     pub(crate) root: Option<RootLink>,
     pub(crate) end: Option<LeafRef>,
     /// What the chains say that the session was opened and joined with.
@@ -398,6 +400,10 @@ impl Memory {
                 self.decisions = self.decisions.saturating_add(1);
             }
             Logged::Outcome(_) => self.transcript.extend(leaf.hash.as_bytes()),
+            Logged::GapDisclose(_) => {
+                self.transcript.extend(leaf.hash.as_bytes());
+                self.gaps = self.gaps.saturating_add(1);
+            }
             Logged::ApprovalRequest(request) => {
                 self.named.insert(request.displayed, ObjectKind::Display);
                 let asked = Asked {

@@ -86,6 +86,7 @@ pub(crate) fn trust_record(
         tool_transcript: ToolTranscript {
             hash: Digest::of(&live.memory.transcript),
             call_count: live.memory.decisions,
+            gap_count: live.memory.gaps,
         },
         references: vec![
             reference(

@@ -60,7 +60,8 @@ impl Enforcement {
         tasks
     }
 
-    /// Calls that were decided and have no outcome get one that says that nothing is known.
+    /// Calls that were allowed and have no outcome: each is disclosed as a gap, and then gets an outcome
+    /// that says that nothing is known.
     /// Sessions that ended without a Trust Record get theirs.
     async fn take_up(&self) {
         for (session, home) in self.sessions.all() {
@@ -70,6 +71,7 @@ impl Enforcement {
                 tracing::warn!(%session, count = open.len(), "outcomes are unknown after a restart");
             }
             for execution in open {
+                self.disclose_gap(&mut live, execution).await;
                 self.end_unknown(&mut live, execution).await;
             }
             let ended = matches!(live.session(), Session::Ended(_));

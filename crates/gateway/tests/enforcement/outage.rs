@@ -3,9 +3,12 @@ use std::process::{Child, Command};
 use std::time::Duration;
 
 use chancery_audit::{Event, OutcomeStatus};
+use chancery_crypto::AwsLc;
+use chancery_evidence::{NoteValue, TRUST_RECORD_PATH, verify, why};
 use serde_json::json;
 
 use super::agent::Agent;
+use super::plane::now;
 use super::world::{World, count, example, reasons, tools};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -157,6 +160,46 @@ async fn a_killed_gateway_goes_on_where_its_log_ends() {
     });
     assert_eq!(unknown.count(), 1);
     assert_eq!(count(&log, "session.open"), 1);
+    // What the run that was killed left is said, once, between its decision and its outcome.
+    let gap = log.iter().find_map(|entry| match &entry.event {
+        Event::GapDisclose(gap) => Some(gap.clone()),
+        _ => None,
+    });
+    let gap = gap.unwrap();
+    assert_eq!(count(&log, "gap.disclose"), 1);
+    let decided = &log[usize::try_from(gap.decision).unwrap()].event;
+    assert!(matches!(decided, Event::Decision(decision)
+        if decision.execution == gap.execution && decision.request.name == *"slow"));
+    // A further start adds nothing to it.
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let (mut child, address) = spawn(&world).await;
+    let mut connection = agent.connect(address).await;
+    let ended = connection.control("POST", &opened.session, "/end").await;
+    assert_eq!(ended.reason(), "ok", "{ended:?}");
+    assert_eq!(count(&world.log().await, "gap.disclose"), 1);
+    let files = world.evidence(&opened.session).await;
+    let report = verify(&files, Some(&world.plane.trust), &AwsLc, now());
+    assert_eq!(report.findings, [], "{report:#?}");
+    let mut notes = report.notes.iter();
+    assert!(
+        notes.any(|note| note.value == NoteValue::Gap),
+        "{report:#?}"
+    );
+    let record = files.get(TRUST_RECORD_PATH).unwrap();
+    let record: serde_json::Value = serde_json::from_slice(record).unwrap();
+    assert_eq!(record["tool_transcript"]["gap_count"], 1);
+    let story = why(
+        &files,
+        Some(&world.plane.trust),
+        &AwsLc,
+        gap.execution,
+        now(),
+    )
+    .unwrap();
+    assert!(story.action.gap);
+    let told = story.to_string();
+    assert!(told.contains("gap") && told.contains("unknown"), "{told}");
     child.kill().unwrap();
     child.wait().unwrap();
 }

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chancery_audit::{ApprovalRequest, Decision, Label, Outcome, Ruling};
+use chancery_audit::{
+    ApprovalRequest, Decision, GapDisclose, Label, Outcome, OutcomeStatus, Ruling,
+};
 use chancery_types::Digest;
 use chancery_types::id::ExecutionId;
 
@@ -22,6 +24,8 @@ pub(crate) struct Executions {
 struct Running {
     instance: Label,
     decision: Option<u64>,
+    /// Whether a former run left it: then nothing is ever known of it.
+    is_left: bool,
 }
 
 /// An escalated call that was not put before a person yet.
@@ -86,6 +90,7 @@ impl Executions {
                 let running = Running {
                     instance,
                     decision: None,
+                    is_left: false,
                 };
                 self.running.insert(decision.execution, running);
             }
@@ -120,7 +125,25 @@ impl Executions {
         if *instance != outcome.instance || decision != outcome.decision {
             return Err(Fault::ExecutionUnknown);
         }
-        Ok(())
+        let running = self.running.get(&outcome.execution);
+        let is_left = running.is_some_and(|running| running.is_left);
+        match is_left && outcome.status != OutcomeStatus::Unknown {
+            true => Err(Fault::GapContradicted),
+            false => Ok(()),
+        }
+    }
+
+    /// Takes that a former run left an execution; once for each.
+    pub(super) fn disclose(&mut self, gap: &GapDisclose) -> Result<(), Fault> {
+        let running = self.running.get_mut(&gap.execution);
+        let running = running.filter(|running| {
+            running.instance == gap.instance && running.decision == Some(gap.decision)
+        });
+        let running = running.ok_or(Fault::ExecutionUnknown)?;
+        match std::mem::replace(&mut running.is_left, true) {
+            true => Err(Fault::GapContradicted),
+            false => Ok(()),
+        }
     }
 
     pub(super) fn end(&mut self, execution: ExecutionId) {

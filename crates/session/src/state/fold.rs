@@ -48,6 +48,7 @@ impl Open {
             }
             Event::Decision(decision) => self.decide(at, decision)?,
             Event::Outcome(outcome) => self.outcome(outcome)?,
+            Event::GapDisclose(gap) => self.executions.disclose(gap)?,
             Event::ApprovalRequest(request) => self.ask(at, request)?,
             Event::ApprovalGrant(grant) => self.answer(at, grant)?,
             Event::SessionOpen(_) => return Err(Fault::AlreadyOpen),

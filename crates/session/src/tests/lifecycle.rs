@@ -1,9 +1,9 @@
-use chancery_audit::{EndReason, Entry, Event as Logged, LeafRef, LeaveReason};
+use chancery_audit::{EndReason, Entry, Event as Logged, LeafRef, LeaveReason, OutcomeStatus};
 use chancery_types::{Digest, Timestamp};
 use serde_json::json;
 
 use super::world::{START, World, everything, id};
-use crate::{Effect, Ending, Event, Fault, Leaving, Session};
+use crate::{Effect, Ending, Event, ExecutionEnd, Fault, Leaving, Session};
 
 const END: Event = Event::End(Ending {
     reason: EndReason::Completed,
@@ -29,6 +29,32 @@ fn an_outcome_needs_its_running_execution() {
     assert_eq!(live.end_execution(1), Err(Fault::ExecutionUnknown));
     world.call(&mut live, 0, &chain, 2, ("other", json!({})));
     assert_eq!(live.end_execution(2), Err(Fault::ExecutionUnknown));
+    live.check(world.session);
+}
+
+#[test]
+fn what_was_left_is_disclosed_once_and_is_never_known_again() {
+    let mut world = World::new();
+    let chain = world.root(0, everything());
+    let mut live = world.open(&chain);
+    assert_eq!(live.step(Event::Gap(id(1))), Err(Fault::ExecutionUnknown));
+    world.call(&mut live, 0, &chain, 1, ("list", json!({})));
+    world.call(&mut live, 0, &chain, 2, ("other", json!({})));
+    // What was denied leaves nothing open.
+    assert_eq!(live.step(Event::Gap(id(2))), Err(Fault::ExecutionUnknown));
+    live.step(Event::Gap(id(1))).unwrap();
+    assert_eq!(live.step(Event::Gap(id(1))), Err(Fault::GapContradicted));
+    assert_eq!(live.end_execution(1), Err(Fault::GapContradicted));
+    live.check(world.session);
+    live.step(Event::Outcome(ExecutionEnd {
+        execution: id(1),
+        status: OutcomeStatus::Unknown,
+        result: None,
+        bytes: 0,
+        micros: 0,
+    }))
+    .unwrap();
+    assert_eq!(live.step(Event::Gap(id(1))), Err(Fault::ExecutionUnknown));
     live.check(world.session);
 }
 

@@ -112,6 +112,7 @@ impl Builder {
             tool_transcript: record::ToolTranscript {
                 hash: record::transcript_hash(leaves),
                 call_count: decisions,
+                gap_count: 0,
             },
             references: vec![
                 reference(

@@ -24,12 +24,13 @@ pub(crate) fn resigned(
 }
 
 /// What a record may say that the log does not.
-pub(crate) const RECORD_LIES: [fn(&mut TrustRecord); 11] = [
+pub(crate) const RECORD_LIES: [fn(&mut TrustRecord); 12] = [
     |record| record.subject.push('x'),
     |record| record.policy.bundle_hash = Digest::of("x"),
     |record| record.policy.version = "2".to_owned(),
     |record| record.tool_transcript.hash = Digest::of("x"),
     |record| record.tool_transcript.call_count += 1,
+    |record| record.tool_transcript.gap_count += 1,
     |record| record.transparency.push('x'),
     |record| record.iat -= 1_000,
     |record| record.runtime.measurement = Digest::of("x"),
