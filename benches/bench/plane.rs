@@ -264,6 +264,7 @@ async fn server_config(
         trust,
         trust_file: data.join("server/trust.json"),
         clock: Clock::new(Timestamp::from_micros(0)),
+        svid_lifetime: chancery_server::SvidLifetime::default(),
     })
 }
 

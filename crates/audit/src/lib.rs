@@ -26,9 +26,9 @@ pub use event::Event;
 pub use events::{
     ApprovalAnswer, ApprovalGrant, ApprovalRequest, CheckpointEnrol, ConsentStanding, Decision,
     DelegationEnrol, DelegationRoot, EpochRaise, Erasure, ErasureDone, GapDisclose, IdentityEnd,
-    IdentityIssue, LogSucceed, ManifestRegister, Outcome, PolicyPublish, RecordEnrol, RevocationAdd,
-    RevocationLift, SessionEnd, SessionJoin, SessionLeave, SessionOpen, SessionRefuse,
-    SnapshotAdopt, TrustChange,
+    IdentityIssue, LogSucceed, ManifestRegister, Outcome, PolicyPublish, RecordEnrol,
+    RevocationAdd, RevocationLift, SessionEnd, SessionJoin, SessionLeave, SessionOpen,
+    SessionRefuse, SnapshotAdopt, TrustChange,
 };
 pub use export::{LoggedEntry, OCSF_VERSION, SEMANTIC_CONVENTIONS, ocsf, otlp};
 pub use instance_chain::{ChainError, InstanceChains, InstanceLink, LeafRef};

@@ -6,8 +6,8 @@ mod demo;
 mod deployment;
 mod gateway_config;
 mod output;
-mod telemetry;
 mod server_config;
+mod telemetry;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;

@@ -17,8 +17,8 @@ use crate::args::{Format, UpArgs};
 use crate::deployment::{DataLock, Layout, Part, Supervisor, create, wait_until_ready};
 use crate::gateway_config::GatewayFile;
 use crate::output;
-use crate::telemetry::Front;
 use crate::server_config::ServerFile;
+use crate::telemetry::Front;
 
 /// What a running deployment has opened.
 #[derive(Debug, Serialize)]

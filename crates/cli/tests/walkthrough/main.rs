@@ -33,9 +33,9 @@ mod readme;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
-mod succession;
-#[cfg(test)]
 mod spiffe;
+#[cfg(test)]
+mod succession;
 #[cfg(test)]
 mod tools;
 #[cfg(test)]

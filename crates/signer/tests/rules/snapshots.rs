@@ -70,7 +70,12 @@ impl Bench {
         reason(signed).map(drop)
     }
 
-    pub(super) fn lift(&self, revocation: &Revocation, domain: &str, key: &SigningKey) -> SignedLift {
+    pub(super) fn lift(
+        &self,
+        revocation: &Revocation,
+        domain: &str,
+        key: &SigningKey,
+    ) -> SignedLift {
         let lift = Lift {
             trust_domain: domain.to_owned(),
             revocation: revocation.clone(),
