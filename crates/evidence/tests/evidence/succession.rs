@@ -70,6 +70,9 @@ impl Succeeded {
     }
 }
 
+/// A change to what a succession says.
+type Lie = fn(&mut LogSucceed);
+
 /// What is found beside that the log does not have this trust document.
 fn reasons(report: &Report) -> Vec<&str> {
     let reasons = report.findings.iter().map(|found| found.reason);
@@ -109,7 +112,7 @@ fn evidence_of_the_old_log_stays_evidence_and_says_that_another_goes_on() {
 
 #[test]
 fn a_succession_that_is_not_what_it_says_is_found() {
-    let lies: [(fn(&mut LogSucceed), &str); 9] = [
+    let lies: [(Lie, &str); 9] = [
         (|it| it.size += 1, "succession_differs"),
         (|it| it.size -= 1, "succession_differs"),
         (|it| it.root = Digest::of("another"), "succession_differs"),
