@@ -1,6 +1,6 @@
 //! Transparency logs in the C2SP formats: signed notes, checkpoints, tiles, entry bundles and the
 //! four Merkle proofs of RFC 6962 and its subtree extension; log policies, and what a witness and a
-//! log say to each other. Pinned to revision 5ba5ee8 of the C2SP documents.
+//! log say to each other; the index that says what a log holds of one instance. Pinned to revision 5ba5ee8 of the C2SP documents.
 //!
 //! Pure: files, clocks and signature arithmetic are arguments. What a verification returns
 //! ([`VerifiedCheckpoint`], [`VerifiedEntry`]) cannot be made in another way.
@@ -11,6 +11,7 @@ mod cosignature;
 mod edge;
 mod frontier;
 mod hash;
+mod index;
 mod log_finding;
 mod memory_tree;
 mod name;
@@ -42,6 +43,10 @@ pub use cosignature::{
 pub use edge::{EdgeError, LogEdge, Resource};
 pub use frontier::{Frontier, FrontierError};
 pub use hash::{HashError, LeafHash, TreeHash};
+pub use index::{
+    INDEX_PROOF_HEADER, IndexKey, IndexMap, IndexPath, IndexPathError, IndexProof, IndexProofError,
+    IndexedChain, MAX_INDEX_DEPTH,
+};
 pub use log_finding::{LogFile, LogFinding, LogReason};
 pub use memory_tree::{MemoryTree, OutOfTree};
 pub use name::{KeyName, NameError, Origin};
