@@ -85,6 +85,7 @@ registry! {
     ErasureDone,
     LogSucceed,
     GapDisclose,
+    IndexRoot,
 }
 
 impl Event {
@@ -118,7 +119,8 @@ impl Event {
             | Self::Erasure(_)
             | Self::ErasureDone(_)
             | Self::LogSucceed(_)
-            | Self::GapDisclose(_) => None,
+            | Self::GapDisclose(_)
+            | Self::IndexRoot(_) => None,
         }
     }
 
@@ -152,7 +154,8 @@ impl Event {
             | Self::ConsentStanding(_)
             | Self::Erasure(_)
             | Self::ErasureDone(_)
-            | Self::LogSucceed(_) => None,
+            | Self::LogSucceed(_)
+            | Self::IndexRoot(_) => None,
         }
     }
 }

@@ -92,6 +92,23 @@ pub enum ChainError {
     },
 }
 
+impl ChainError {
+    /// Whose chain it is, and the entry where that shows.
+    pub const fn place(&self) -> (u64, &Label) {
+        match self {
+            Self::Start { index, instance }
+            | Self::Gap {
+                index, instance, ..
+            }
+            | Self::Broken { index, instance }
+            | Self::Count {
+                index, instance, ..
+            }
+            | Self::AfterLeave { index, instance } => (*index, instance),
+        }
+    }
+}
+
 /// The chains of all instances in a log, folded entry by entry in the order of the log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InstanceChains(BTreeMap<(SessionId, Label), Chain>);

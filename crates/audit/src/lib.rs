@@ -26,7 +26,7 @@ pub use event::Event;
 pub use events::{
     ApprovalAnswer, ApprovalGrant, ApprovalRequest, CheckpointEnrol, ConsentStanding, Decision,
     DelegationEnrol, DelegationRoot, EpochRaise, Erasure, ErasureDone, GapDisclose, IdentityEnd,
-    IdentityIssue, LogSucceed, ManifestRegister, Outcome, PolicyPublish, RecordEnrol,
+    IdentityIssue, IndexRoot, LogSucceed, ManifestRegister, Outcome, PolicyPublish, RecordEnrol,
     RevocationAdd, RevocationLift, SessionEnd, SessionJoin, SessionLeave, SessionOpen,
     SessionRefuse, SnapshotAdopt, TrustChange,
 };

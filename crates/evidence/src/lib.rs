@@ -6,6 +6,7 @@
 //! [`actions`] lists what was done.
 
 pub mod catalog;
+pub mod completeness;
 pub mod erased;
 pub mod files;
 pub mod graph;

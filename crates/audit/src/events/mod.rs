@@ -6,6 +6,7 @@ mod call;
 mod enrolment;
 mod erasure;
 mod identity;
+mod index;
 mod revocation;
 mod session;
 
@@ -15,5 +16,6 @@ pub use call::{Decision, GapDisclose, Outcome};
 pub use enrolment::{CheckpointEnrol, LogSucceed, RecordEnrol};
 pub use erasure::{Erasure, ErasureDone};
 pub use identity::{IdentityEnd, IdentityIssue, ManifestRegister};
+pub use index::IndexRoot;
 pub use revocation::{EpochRaise, RevocationAdd, RevocationLift, SnapshotAdopt};
 pub use session::{SessionEnd, SessionJoin, SessionLeave, SessionOpen, SessionRefuse};

@@ -368,5 +368,10 @@ pub(crate) fn samples() -> Vec<Entry> {
             execution: id(2),
             decision: 12,
         }),
+        entry(IndexRoot {
+            size: 12,
+            root: digest("index"),
+            instances: 2,
+        }),
     ]
 }

@@ -18,6 +18,7 @@ use super::members::{Members, check_alive};
 use super::policies::Policies;
 use super::proofs::{self, Memory};
 use super::roll::Logged;
+use crate::completeness::IndexChecker;
 use crate::report::{Axis, NoteValue, Place};
 use crate::{Catalog, ObjectKind, object_path};
 
@@ -154,6 +155,15 @@ impl Follower<'_, '_> {
                 self.desk
                     .found
                     .add(Axis::Completeness, place, "chain_broken", error.to_string());
+            }
+        }
+        let mut checker = IndexChecker::default();
+        for logged in &self.case.gateway.entries {
+            if let Err(fault) = checker.take(&logged.leaf, &logged.entry.event) {
+                let (place, text) = (self.case.place(logged), fault.to_string());
+                self.desk
+                    .found
+                    .add(Axis::Completeness, place, fault.code(), text);
             }
         }
         for (_, instance) in chains

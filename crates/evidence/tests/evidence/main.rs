@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod erased;
 #[cfg(test)]
+mod completeness;
+#[cfg(test)]
 mod foreign;
 #[cfg(test)]
 mod graph_revocations;

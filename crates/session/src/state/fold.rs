@@ -64,6 +64,7 @@ impl Open {
             | Event::Erasure(_)
             | Event::ErasureDone(_)
             | Event::LogSucceed(_)
+            | Event::IndexRoot(_)
             | Event::ApprovalAnswer(_)
             | Event::CheckpointEnrol(_)
             | Event::RecordEnrol(_)
