@@ -185,6 +185,7 @@ pub(crate) async fn start_gateway(
         audiences: BTreeMap::new(),
         grace_seconds: GatewayConfig::DEFAULT_GRACE_SECONDS,
         abandon_seconds: GatewayConfig::DEFAULT_ABANDON_SECONDS,
+        index_seconds: GatewayConfig::DEFAULT_INDEX_SECONDS,
         hosts: Hosts::default(),
         limits: Limits::default(),
         clock: now,

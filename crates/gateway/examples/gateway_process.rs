@@ -40,6 +40,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         audiences: BTreeMap::new(),
         grace_seconds: GatewayConfig::DEFAULT_GRACE_SECONDS,
         abandon_seconds: GatewayConfig::DEFAULT_ABANDON_SECONDS,
+        index_seconds: GatewayConfig::DEFAULT_INDEX_SECONDS,
         hosts: Hosts::default(),
         limits: Limits::default(),
         clock: now,

@@ -16,6 +16,7 @@ mod erasing;
 mod evidence_index;
 mod exchange;
 mod in_force;
+mod indexing;
 mod introspection;
 mod live;
 mod log;
@@ -61,6 +62,7 @@ pub(crate) use enrolment::Records;
 pub use erasing::ERASED_OBJECTS;
 pub(crate) use erasing::{Erasures, Taken};
 pub use exchange::ExchangeForm;
+pub(crate) use indexing::{Indexed, Indexing};
 pub(crate) use log::Log;
 pub(crate) use objects::{Objects, private_folder};
 pub use reasons::REASONS;
@@ -95,6 +97,7 @@ pub(crate) struct Enforcement {
     /// The gateway's own SPIFFE ID: the audience of chains and proofs.
     own: SpiffeId,
     log: Log,
+    indexing: Indexing,
     objects: Objects,
     dossiers: Dossiers,
     records: Records,
@@ -105,6 +108,7 @@ pub(crate) struct Enforcement {
     started_at: Timestamp,
     grace_seconds: u64,
     abandon_seconds: u64,
+    index_seconds: u64,
     server: ServerClient,
     trust: TrustStore,
     /// The sequence of the last snapshot that the log says was adopted.
@@ -136,6 +140,7 @@ pub(crate) struct Parts {
     pub(crate) name: GatewayName,
     pub(crate) own: SpiffeId,
     pub(crate) log: Log,
+    pub(crate) indexed: Indexed,
     pub(crate) objects: Objects,
     pub(crate) dossiers: Dossiers,
     pub(crate) records: Records,
@@ -144,6 +149,7 @@ pub(crate) struct Parts {
     pub(crate) clock: Clock,
     pub(crate) grace_seconds: u64,
     pub(crate) abandon_seconds: u64,
+    pub(crate) index_seconds: u64,
     pub(crate) server_socket: PathBuf,
     pub(crate) trust: TrustStore,
     pub(crate) upstreams: Arc<Upstreams>,
@@ -159,6 +165,7 @@ impl Enforcement {
             name: parts.name,
             own: parts.own,
             log: parts.log,
+            indexing: Indexing::new(parts.indexed),
             objects: parts.objects,
             dossiers: parts.dossiers,
             records: parts.records,
@@ -168,6 +175,7 @@ impl Enforcement {
             clock: parts.clock,
             grace_seconds: parts.grace_seconds,
             abandon_seconds: parts.abandon_seconds,
+            index_seconds: parts.index_seconds,
             server: ServerClient::new(parts.server_socket),
             trust: parts.trust,
             adopted: AtomicU64::new(parts.adopted),

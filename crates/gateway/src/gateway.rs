@@ -31,6 +31,9 @@ use crate::witnesses::witnesses;
 /// Longest time without a snapshot after which running sessions stop (decision 10).
 const MAX_GRACE_SECONDS: u64 = 3_600;
 
+/// Longest time between two roots of the completeness index.
+const MAX_INDEX_SECONDS: u64 = 3_600;
+
 /// The folder in a gateway's own with its objects.
 pub const OBJECTS: &str = "objects";
 
@@ -66,6 +69,9 @@ pub struct GatewayConfig {
     pub grace_seconds: u64,
     /// How long a session without instances stays open, in seconds.
     pub abandon_seconds: u64,
+    /// How often the root of the completeness index is enrolled where it changed, in seconds; an
+    /// hour at most.
+    pub index_seconds: u64,
     /// By which names it may be addressed.
     pub hosts: Hosts,
     /// What it spends on one peer, message or child.
@@ -79,6 +85,8 @@ impl GatewayConfig {
     pub const DEFAULT_GRACE_SECONDS: u64 = 900;
     /// How long a session without instances stays open unless configured.
     pub const DEFAULT_ABANDON_SECONDS: u64 = 30;
+    /// How often the completeness index is enrolled unless configured.
+    pub const DEFAULT_INDEX_SECONDS: u64 = 60;
 }
 
 /// Why a gateway does not start.
@@ -88,6 +96,9 @@ pub enum GatewayError {
     /// A setting is out of range.
     #[error("grace_seconds is {0}; it is 10 to 3600")]
     Grace(u64),
+    /// A setting is out of range.
+    #[error("index_seconds is {0}; it is 1 to {MAX_INDEX_SECONDS}")]
+    Index(u64),
     /// A tool server has the name of the exchanges.
     #[error("no tool server may be called {EXCHANGE_SERVER}; choose another name")]
     Reserved,
@@ -171,6 +182,9 @@ impl Gateway {
     pub async fn open(config: GatewayConfig) -> Result<Self, GatewayError> {
         if !(10..=MAX_GRACE_SECONDS).contains(&config.grace_seconds) {
             return Err(GatewayError::Grace(config.grace_seconds));
+        }
+        if !(1..=MAX_INDEX_SECONDS).contains(&config.index_seconds) {
+            return Err(GatewayError::Index(config.index_seconds));
         }
         if config
             .servers
@@ -284,6 +298,7 @@ fn parts(config: GatewayConfig) -> Result<Parts, GatewayError> {
         name: config.name,
         own,
         log: Log::new(journal, label),
+        indexed: restored.indexed,
         objects,
         dossiers,
         records,
@@ -292,6 +307,7 @@ fn parts(config: GatewayConfig) -> Result<Parts, GatewayError> {
         clock: Clock::new(restored.latest, config.clock),
         grace_seconds: config.grace_seconds,
         abandon_seconds: config.abandon_seconds,
+        index_seconds: config.index_seconds,
         server_socket: config.server_socket,
         trust,
         audiences: config.audiences,

@@ -233,6 +233,8 @@ impl Enforcement {
     /// Makes the Trust Record of an ended session under a fresh checkpoint, and wakes whoever
     /// hands it to the server.
     pub(crate) async fn finish(&self, home: &Home) {
+        // Evidence ends with an index that covers all of the session.
+        self.enrol_index().await;
         let _naming = self.records.naming().await;
         let published = match self.log.journal().publish().await {
             Ok(published) => published,

@@ -10,6 +10,7 @@ use chancery_types::{Digest, Timestamp};
 use super::dossier::{Dossier, Dossiers};
 use super::enrolment::Records;
 use super::evidence_index::evidence_index;
+use super::indexing::Indexed;
 use super::live::Live;
 use super::objects::Objects;
 
@@ -67,6 +68,8 @@ pub(crate) struct Restored {
     pub(crate) erased: BTreeMap<u64, (u64, Timestamp)>,
     /// Sessions whose person and objects stand in clear.
     pub(crate) legacy: Vec<Legacy>,
+    /// The completeness index over the log.
+    pub(crate) indexed: Indexed,
 }
 
 /// What a gateway that sealed nothing kept of a session.
@@ -142,10 +145,16 @@ pub(crate) fn restore(
     let mut over = BTreeSet::new();
     let mut latest = Timestamp::from_micros(0);
     let mut adopted = 0;
+    let mut indexed = Indexed::default();
     for read in journal.entries(0..journal.size()) {
         let (index, bytes) = read?;
         let entry = Entry::parse(&bytes).map_err(|source| RestoreError::Entry { index, source })?;
         latest = latest.max(entry.at);
+        let leaf = LeafRef {
+            index,
+            hash: leaf_hash(&bytes),
+        };
+        indexed.take(&leaf, &entry.event);
         if let Event::SnapshotAdopt(adopt) = &entry.event {
             adopted = adopt.sequence;
         }
@@ -177,10 +186,6 @@ pub(crate) fn restore(
                 new.insert(Live::new(session, dossier))
             }
         };
-        let leaf = LeafRef {
-            index,
-            hash: leaf_hash(&bytes),
-        };
         live.fold(&leaf, &entry)
             .map_err(|fault| RestoreError::Fold { index, fault })?;
         if matches!(live.session(), Session::Ended(_)) && records.knows(session) {
@@ -201,5 +206,6 @@ pub(crate) fn restore(
         sessions: sessions.into_values().collect(),
         latest,
         adopted,
+        indexed,
     })
 }

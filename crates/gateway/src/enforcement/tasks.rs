@@ -57,6 +57,7 @@ impl Enforcement {
         tasks.spawn(Arc::clone(self).watch_sessions());
         tasks.spawn(Arc::clone(self).enrol_periodically());
         tasks.spawn(Arc::clone(self).follow_erasures());
+        tasks.spawn(Arc::clone(self).index_periodically());
         tasks
     }
 
@@ -239,6 +240,14 @@ impl Enforcement {
         }
     }
 
+    async fn index_periodically(self: Arc<Self>) {
+        let mut roots = ticks(Duration::from_secs(self.index_seconds));
+        loop {
+            roots.tick().await;
+            self.enrol_index().await;
+        }
+    }
+
     async fn enrol_periodically(self: Arc<Self>) {
         self.enrol_records().await;
         let mut checkpoints = ticks(CHECKPOINTS);
@@ -267,7 +276,7 @@ fn ticks(period: Duration) -> tokio::time::Interval {
 }
 
 /// Logs an error with its causes.
-fn said(what: &str, error: &dyn std::error::Error) {
+pub(super) fn said(what: &str, error: &dyn std::error::Error) {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(next) = cause {

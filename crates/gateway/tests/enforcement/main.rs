@@ -25,6 +25,8 @@ mod exchanges_signed;
 #[cfg(test)]
 mod forged_policy;
 #[cfg(test)]
+mod indexing;
+#[cfg(test)]
 mod intermediary;
 #[cfg(test)]
 mod missions;
