@@ -1,5 +1,6 @@
 //! Evidence, as a relying party gets it.
 
+use chancery_evidence::completeness::IndexChecker;
 use chancery_evidence::trust_record::VerifiedTrustRecord;
 use chancery_evidence::{Catalog, ErasedObjects, EvidenceIndex, Files, actions, verify, why};
 use chancery_types::canonical::is_canonical;
@@ -35,6 +36,17 @@ pub(crate) fn index(input: &[u8]) -> bool {
         return false;
     };
     assert_eq!(index.to_bytes().ok().as_deref(), Some(input));
+    true
+}
+
+/// What a monitor remembered of an index is what would be written.
+pub(crate) fn seen_index(input: &[u8]) -> bool {
+    let text = str::from_utf8(input).ok();
+    let Some(seen) = text.and_then(|text| text.parse::<IndexChecker>().ok()) else {
+        return false;
+    };
+    assert_eq!(seen.to_string().as_bytes(), input);
+    assert!(seen.covered() <= seen.size());
     true
 }
 

@@ -70,6 +70,8 @@ pub const TARGETS: &[Target] = &[
     #[cfg(feature = "whole")]
     target("tlog_seen_log", tlog::seen_log, 10_000),
     #[cfg(feature = "whole")]
+    target("tlog_index_proof", tlog::index_proof, 10_000),
+    #[cfg(feature = "whole")]
     target("tlog_served", tlog::served, 500),
     #[cfg(feature = "whole")]
     target("journal_frame", journal::frame, 20_000),
@@ -125,6 +127,8 @@ pub const TARGETS: &[Target] = &[
     target("evidence_erased", evidence::erased, 10_000),
     #[cfg(feature = "whole")]
     target("evidence_index", evidence::index, 10_000),
+    #[cfg(feature = "whole")]
+    target("evidence_seen_index", evidence::seen_index, 5_000),
     #[cfg(feature = "whole")]
     target("evidence_catalog", evidence::catalog, 10_000),
     #[cfg(feature = "whole")]

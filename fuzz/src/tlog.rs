@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use chancery_tlog::{
-    AddCheckpoint, Checkpoint, CosignatureLines, LogEdge, LogKeys, LogPolicy, MAX_PROOF_HASHES,
-    Note, NoteSignature, RecordedSize, SeenLog, TileEdge, TilePath, TimestampedSignature,
-    TlogProof, VerifierKey, WitnessRefusal, decode_bundle, encode_entry, encode_tile, judge,
-    parse_tile, rebuild, recompute, tiles_for, verify_checkpoint, verify_checkpoint_cosigned,
-    verify_checkpoint_exact,
+    AddCheckpoint, Checkpoint, CosignatureLines, IndexKey, IndexProof, LogEdge, LogKeys, LogPolicy,
+    MAX_PROOF_HASHES, Note, NoteSignature, RecordedSize, SeenLog, TileEdge, TilePath,
+    TimestampedSignature, TlogProof, TreeHash, VerifierKey, WitnessRefusal, decode_bundle,
+    encode_entry, encode_tile, judge, parse_tile, rebuild, recompute, tiles_for, verify_checkpoint,
+    verify_checkpoint_cosigned, verify_checkpoint_exact,
 };
 
 use crate::sections::sections;
@@ -94,6 +94,19 @@ pub(crate) fn proof(input: &[u8]) -> bool {
         // Nobody finds a path from the hash of this entry.
         assert!(proof.verify(b"no entry", &keys, &Credulous).is_err());
     }
+    true
+}
+
+/// Proofs of instances that are read are written the same, and prove nothing under a root that
+/// nobody made.
+pub(crate) fn index_proof(input: &[u8]) -> bool {
+    let Ok(proof) = IndexProof::parse(input) else {
+        return false;
+    };
+    assert_eq!(proof.to_string().as_bytes(), input);
+    let root = TreeHash::from_bytes([7; 32]);
+    let key = IndexKey::of(proof.name());
+    assert!(proof.path().verify(&key, &root).is_err());
     true
 }
 

@@ -6,10 +6,11 @@ use std::path::Path;
 use anyhow::{Context as _, bail, ensure};
 use chancery_crypto::replace_private_file;
 use chancery_delegation::access_token::{Audience, EXCHANGE_SERVER};
+use chancery_gateway::GatewayConfig;
 use serde::{Deserialize, Serialize};
 
 /// What `up` was told about the gateway.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GatewayFile {
     /// The port on 127.0.0.1.
@@ -20,6 +21,24 @@ pub(crate) struct GatewayFile {
     /// tokens carry entries.
     #[serde(default)]
     pub(crate) audiences: BTreeMap<String, BTreeSet<String>>,
+    /// Seconds between two roots of the completeness index.
+    #[serde(default = "index_seconds")]
+    pub(crate) index_seconds: u64,
+}
+
+const fn index_seconds() -> u64 {
+    GatewayConfig::DEFAULT_INDEX_SECONDS
+}
+
+impl Default for GatewayFile {
+    fn default() -> Self {
+        Self {
+            port: 0,
+            tool_servers: BTreeMap::new(),
+            audiences: BTreeMap::new(),
+            index_seconds: index_seconds(),
+        }
+    }
 }
 
 /// A stdio MCP server.

@@ -103,11 +103,13 @@ impl Monitor {
     }
 
     /// Reads what is new and recomputes it; with `whole` everything. `progress` hears how many
-    /// entries were read, of how many.
+    /// entries were read, of how many; `each` sees every entry that is new, with `whole` every one,
+    /// in order and before it is known whether the log holds.
     pub async fn pass(
         &self,
         whole: bool,
         mut progress: impl FnMut(u64, u64) + Send + 'static,
+        mut each: impl FnMut(u64, &[u8]) + Send + 'static,
     ) -> Result<Watched, WatchError> {
         let seen = self.remembered()?;
         let edge = seen.map_or_else(TileEdge::new, |seen| seen.edge().clone());
@@ -153,7 +155,7 @@ impl Monitor {
                 }
                 handle.block_on(source.tile(path))
             };
-            recompute(&checkpoint, &edge, whole, &mut read, &mut |_, _| {})
+            recompute(&checkpoint, &edge, whole, &mut read, &mut each)
         });
         let Recomputed {
             edge,

@@ -93,15 +93,10 @@ pub(crate) enum LogCommand {
         #[arg(long, value_name = "COUNT")]
         count: Option<u64>,
     },
-    /// Writes the inclusion proof of one entry (c2sp.org/tlog-proof).
-    Prove {
-        /// The entry's index.
-        index: u64,
-        /// Writes the entry's exact bytes into this file: the proof is about them.
-        #[arg(long, value_name = "FILE")]
-        entry_out: Option<PathBuf>,
-    },
-    /// Verifies an inclusion proof offline, with the log's keys.
+    /// Writes the inclusion proof of one entry (c2sp.org/tlog-proof), or the proof of how many
+    /// entries of one instance there are.
+    Prove(ProveArgs),
+    /// Verifies such a proof offline, with the log's keys.
     ///
     /// With `--trust` the document's witnesses are asked for as well: a checkpoint without their
     /// quorum is told as unwitnessed, and refused (1) where the document withholds such ones.
@@ -184,12 +179,36 @@ pub(crate) struct SucceedArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct ProveArgs {
+    /// The entry's index.
+    #[arg(required_unless_present = "instance", conflicts_with = "instance")]
+    pub(crate) index: Option<u64>,
+    /// Writes the entry's exact bytes into this file: the proof is about them.
+    #[arg(long, value_name = "FILE", requires = "index")]
+    pub(crate) entry_out: Option<PathBuf>,
+    /// An instance, by its SPIFFE ID: how many entries of it there are, or that there is none.
+    #[arg(long, value_name = "ID")]
+    pub(crate) instance: Option<String>,
+    /// By the first index that covers so many entries of the log; the newest one where nothing is
+    /// said.
+    #[arg(long, value_name = "SIZE", requires = "instance")]
+    pub(crate) upto: Option<u64>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct VerifyProofArgs {
     /// The proof file.
     pub(crate) proof: PathBuf,
-    /// The file with the entry's exact bytes.
+    /// The file with the entry's exact bytes; of the proof of one entry.
     #[arg(long, value_name = "FILE")]
-    pub(crate) entry: PathBuf,
+    pub(crate) entry: Option<PathBuf>,
+    /// The entries themselves, as `log export` writes them: whether they are all. Of the proof of an
+    /// instance; entries of others are passed over.
+    #[arg(long, value_name = "FILE", conflicts_with = "entry")]
+    pub(crate) entries: Option<PathBuf>,
+    /// How many entries of the log must be covered at least; of the proof of an instance.
+    #[arg(long, value_name = "SIZE", conflicts_with = "entry")]
+    pub(crate) upto: Option<u64>,
     #[command(flatten)]
     pub(crate) keys: KeyArgs,
 }

@@ -31,7 +31,8 @@ pub(crate) use erase::EraseArgs;
 pub(crate) use evidence::{EvidenceArgs, VerifyArgs, WhyArgs};
 pub(crate) use graph::{GraphArgs, GraphOf};
 pub(crate) use log::{
-    ExportAs, KeyArgs, LogArgs, LogCommand, LogName, MonitorArgs, SucceedArgs, VerifyProofArgs,
+    ExportAs, KeyArgs, LogArgs, LogCommand, LogName, MonitorArgs, ProveArgs, SucceedArgs,
+    VerifyProofArgs,
 };
 pub(crate) use mission::{MissionArgs, MissionCommand, NewMissionArgs};
 pub(crate) use parts::{LedgerArgs, LedgerCommand, PartArgs};

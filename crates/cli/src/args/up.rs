@@ -35,6 +35,10 @@ pub(crate) struct UpArgs {
     /// said; JWT-SVIDs live 300 at most. Remembered in the data folder.
     #[arg(long, value_name = "SECONDS")]
     pub(crate) svid_lifetime: Option<SvidLifetime>,
+    /// Seconds between two roots of the completeness index in the gateway's log, where it changed;
+    /// a minute where nothing is said. Remembered in the data folder.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub(crate) index_interval: Option<u64>,
     /// Where the trust document is copied, for verifiers.
     #[arg(long, value_name = "FILE")]
     pub(crate) trust_out: Option<PathBuf>,

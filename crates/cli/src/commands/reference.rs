@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
+use chancery_evidence::completeness::IndexFault;
 use clap::{Command, CommandFactory as _};
 
 use crate::args::{Cli, ReferencePart};
@@ -115,6 +116,16 @@ fn reasons() -> String {
     codes(&mut text, "A served log (`log check`, `log monitor`)", &log);
     let alarms = chancery_journal::LogAlarm::REASONS;
     codes(&mut text, "A log that is not signed any more", alarms);
+    let broken = "an entry of an instance is missing, added or out of order";
+    let index: Vec<_> = [("chain_broken", broken)]
+        .into_iter()
+        .chain(IndexFault::CODES)
+        .collect();
+    codes(
+        &mut text,
+        "What the entries of a log say of each other (`log check`, `log monitor`, `verify`)",
+        &index,
+    );
     text
 }
 

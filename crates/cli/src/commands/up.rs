@@ -165,6 +165,9 @@ fn configure(layout: &Layout, args: &UpArgs) -> anyhow::Result<GatewayFile> {
     for audience in &args.audiences {
         config.add_audience(audience)?;
     }
+    if let Some(seconds) = args.index_interval {
+        config.index_seconds = seconds;
+    }
     config.write(&path)?;
     if let Some(lifetime) = args.svid_lifetime {
         let path = layout.server_config();

@@ -56,13 +56,13 @@ impl Written {
     }
 
     /// Runs a log command on it.
-    fn log(&self, place: &Place, arguments: &[&str]) -> Ran {
+    pub(crate) fn log(&self, place: &Place, arguments: &[&str]) -> Ran {
         let dir = ["log", "--dir", text(&self.dir)];
         place.chancery(&[&dir, arguments].concat())
     }
 
     /// Runs a command that believes its keys.
-    fn with_keys(&self, place: &Place, arguments: &[&str]) -> Ran {
+    pub(crate) fn with_keys(&self, place: &Place, arguments: &[&str]) -> Ran {
         let (ed25519, ml_dsa_44) = (self.ed25519(), self.ml_dsa_44());
         let keys = ["--vkey", &ed25519, "--vkey", &ml_dsa_44];
         place.chancery(&[arguments, &keys].concat())

@@ -16,6 +16,8 @@ mod erasing;
 #[cfg(test)]
 mod foreign;
 #[cfg(test)]
+mod indexed;
+#[cfg(test)]
 #[path = "../../../journal/tests/witness/litewitness.rs"]
 mod litewitness;
 #[cfg(test)]

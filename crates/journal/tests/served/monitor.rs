@@ -22,7 +22,7 @@ fn monitor(place: &str, logs: &Logs, state: &Path) -> Monitor {
 }
 
 async fn pass(monitor: &Monitor, whole: bool) -> Watched {
-    monitor.pass(whole, |_, _| {}).await.unwrap()
+    monitor.pass(whole, |_, _| {}, |_, _| {}).await.unwrap()
 }
 
 /// The codes with their files.
@@ -315,7 +315,7 @@ async fn a_state_that_is_not_this_logs_is_refused() {
     let state = logs.path("state");
     pass(&monitor(text(&other), &others, &state), false).await;
     let watch = monitor(text(&dir), &logs, &state);
-    let refused = watch.pass(false, |_, _| {}).await.unwrap_err();
+    let refused = watch.pass(false, |_, _| {}, |_, _| {}).await.unwrap_err();
     assert!(matches!(refused, WatchError::StateKeys { .. }), "{refused}");
     let theirs = fs::read(&state).unwrap();
     for bad in [
@@ -324,13 +324,13 @@ async fn a_state_that_is_not_this_logs_is_refused() {
         theirs.get(..theirs.len() - 1).unwrap(),
     ] {
         fs::write(&state, bad).unwrap();
-        let refused = watch.pass(false, |_, _| {}).await.unwrap_err();
+        let refused = watch.pass(false, |_, _| {}, |_, _| {}).await.unwrap_err();
         assert!(matches!(refused, WatchError::State { .. }), "{refused}");
         assert!(refused.to_string().contains(text(&state)), "{refused}");
     }
     fs::remove_file(&state).unwrap();
     fs::create_dir(&state).unwrap();
-    let refused = watch.pass(false, |_, _| {}).await.unwrap_err();
+    let refused = watch.pass(false, |_, _| {}, |_, _| {}).await.unwrap_err();
     assert!(refused.to_string().contains(text(&state)), "{refused}");
 }
 
@@ -354,7 +354,7 @@ async fn places_that_are_no_logs_are_named_with_a_remedy() {
     let logs = Logs::new();
     let nobody: PathBuf = logs.path("state");
     let watch = monitor("http://127.0.0.1:9/log", &logs, &nobody);
-    let refused = watch.pass(false, |_, _| {}).await.unwrap_err();
+    let refused = watch.pass(false, |_, _| {}, |_, _| {}).await.unwrap_err();
     assert!(
         matches!(refused, WatchError::Source(SourceError::Unreachable { .. })),
         "{refused}"
@@ -392,7 +392,7 @@ async fn a_server_that_breaks_off_is_no_finding() {
             }
         });
         let watch = monitor(&place, &logs, &logs.path("state"));
-        let refused = watch.pass(false, |_, _| {}).await.unwrap_err();
+        let refused = watch.pass(false, |_, _| {}, |_, _| {}).await.unwrap_err();
         assert!(matches!(refused, WatchError::Source(_)), "{refused}");
     }
 }

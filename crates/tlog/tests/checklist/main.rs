@@ -6,6 +6,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod formats;
 mod policies;
 mod strictness;
 mod verifier;

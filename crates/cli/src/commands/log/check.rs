@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use chancery_audit::{Entry, EntryError, Event, LogSucceed};
+use chancery_audit::LogSucceed;
 use chancery_crypto::AwsLc;
 use chancery_evidence::log::witness_policy;
 use chancery_journal::Reader;
 use chancery_tlog::{Cosigned, LogFinding, LogPolicy, Origin, verify_checkpoint_cosigned};
 use serde::Serialize;
 
+use super::completeness::Completeness;
 use super::keys;
 use crate::args::Format;
 use crate::deployment::read_trust;
@@ -65,7 +66,7 @@ impl Witnessed {
 }
 
 /// A finding as it is told.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(super) struct Found {
     pub(super) file: String,
     pub(super) reason: &'static str,
@@ -83,6 +84,11 @@ impl From<&LogFinding> for Found {
 }
 
 impl Found {
+    /// Whether it is about what an entry says, and not about a file.
+    fn is_entry(&self) -> bool {
+        self.file.starts_with("entry ")
+    }
+
     /// What is wrong, without the file.
     fn why(&self) -> &str {
         let text = self.text.split_once(": ");
@@ -110,24 +116,20 @@ pub(super) fn run(format: Format, reader: &Reader, trust: Option<&Path>) -> anyh
     };
     let bar = super::bar()?;
     bar.set_length(checkpoint.size);
-    let mut malformed: Option<(u64, EntryError)> = None;
-    let mut succeeds = None;
+    let mut completeness = Completeness::whole();
     let recomputed = reader.recompute(&checkpoint, |index, entry| {
         bar.set_position(index + 1);
-        match Entry::parse(entry) {
-            Ok(Entry {
-                event: Event::LogSucceed(succeed),
-                ..
-            }) => succeeds = Some(succeed),
-            Ok(_) => {}
-            Err(error) if malformed.is_none() => malformed = Some((index, error)),
-            Err(_) => {}
-        }
+        completeness.take(index, entry);
     });
     bar.finish_and_clear();
-    let findings: Vec<Found> = recomputed?.findings.iter().map(Found::from).collect();
-    if let (true, Some((index, error))) = (findings.is_empty(), malformed) {
-        return Err(error).with_context(|| format!("{}: entry {index}", dir.display()));
+    let succeeds = completeness.succeeds.clone();
+    let mut findings: Vec<Found> = recomputed?.findings.iter().map(Found::from).collect();
+    if findings.is_empty() {
+        let (incomplete, malformed, _) = completeness.done();
+        if let Some((index, error)) = malformed {
+            return Err(error).with_context(|| format!("{}: entry {index}", dir.display()));
+        }
+        findings = incomplete;
     }
     let witnessed = trust.map(|file| signed(file, &checkpoint.origin, note.as_bytes(), dir));
     let witnessed = witnessed.transpose()?;
@@ -175,6 +177,13 @@ pub(super) fn run(format: Format, reader: &Reader, trust: Option<&Path>) -> anyh
         count => format!(", and {} more", count - 1),
     };
     let (file, why) = (dir.join(&first.file), first.why());
+    if first.is_entry() {
+        bail!(
+            "{}: {}: {why}{others}; its keys signed that",
+            dir.display(),
+            first.file
+        );
+    }
     bail!(
         "{}: {why}{others}; restore it from a copy of this log",
         file.display()

@@ -1,7 +1,9 @@
 //! `chancery log`.
 
 mod check;
+mod completeness;
 mod export;
+mod instance;
 mod keys;
 mod lines;
 mod monitor;
@@ -38,9 +40,7 @@ pub(super) async fn run(format: Format, args: LogArgs) -> anyhow::Result<ExitCod
         LogCommand::Monitor(args) => return monitor::run(format, args).await,
         LogCommand::Succeed(args) => succeed::run(format, &place, args).await?,
         LogCommand::Tail { from, count } => tail::run(&place.reader()?, from, count).await?,
-        LogCommand::Prove { index, entry_out } => {
-            proof::make(format, &place.reader()?, index, entry_out.as_deref())?;
-        }
+        LogCommand::Prove(args) => proof::make(format, &place.reader()?, &args)?,
         LogCommand::VerifyProof(args) => proof::verify(format, &args)?,
         LogCommand::Export {
             form,

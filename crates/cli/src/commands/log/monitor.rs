@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -10,6 +11,7 @@ use chancery_tlog::{Checkpoint, LogReason, Note, Origin, SeenLog, VerifiedCheckp
 use serde::Serialize;
 
 use super::check::{Found, Witnessed, table};
+use super::completeness::{self, Completeness};
 use super::{Stop, keys};
 use crate::args::{Format, MonitorArgs};
 use crate::output;
@@ -79,16 +81,37 @@ async fn pass(format: Format, args: &MonitorArgs) -> anyhow::Result<bool> {
     let policy = believed.witnesses.as_ref().map(|it| it.policy.clone());
     let bar = super::bar()?;
     let shown = bar.clone();
+    let size = seen(&args.state)?.map_or(0, |seen| seen.size);
+    let remembered = completeness::remembered(&args.state, size)?;
+    let whole = args.whole || remembered.is_none();
+    let completeness = Arc::new(Mutex::new(match remembered.filter(|_| !whole) {
+        Some(checker) => Completeness::from(checker),
+        None => Completeness::whole(),
+    }));
+    let sees = Arc::clone(&completeness);
     let watched = Monitor::new(source, believed.keys, &args.state)
         .witnessed_by(believed.witnesses)
-        .pass(args.whole, move |read, size| {
-            shown.set_length(size);
-            shown.set_position(read);
-        })
+        .pass(
+            whole,
+            move |read, size| {
+                shown.set_length(size);
+                shown.set_position(read);
+            },
+            move |index, entry| lock(&sees).take(index, entry),
+        )
         .await;
     bar.finish_and_clear();
     let watched = watched?;
-    let findings = watched.findings.iter().map(Found::from).collect();
+    let mut findings: Vec<Found> = watched.findings.iter().map(Found::from).collect();
+    if findings.is_empty() {
+        // Entries that are not ours say nothing that could be checked.
+        let (incomplete, _, checker) = std::mem::take(&mut *lock(&completeness)).done();
+        findings = incomplete;
+        let read = watched.checkpoint.as_ref().map(VerifiedCheckpoint::size);
+        if findings.is_empty() && read == Some(checker.size()) {
+            completeness::remember(&args.state, &checker)?;
+        }
+    }
     let witnessed = policy.as_ref().zip(watched.cosigned.as_ref());
     let witnessed = witnessed.map(|(policy, cosigned)| Witnessed::of(policy, cosigned));
     tell(format, origin.as_str(), Some(&watched), witnessed, findings)
@@ -102,8 +125,8 @@ async fn origin(args: &MonitorArgs, source: &LogSource) -> anyhow::Result<Option
             .map(Some)
             .with_context(|| format!("--origin {name}"));
     }
-    if let Some(origin) = seen(&args.state)? {
-        return Ok(Some(origin));
+    if let Some(seen) = seen(&args.state)? {
+        return Ok(Some(seen.origin));
     }
     let note = source.checkpoint().await?;
     let note = note.and_then(|note| Note::parse(&note).ok());
@@ -111,16 +134,21 @@ async fn origin(args: &MonitorArgs, source: &LogSource) -> anyhow::Result<Option
     Ok(checkpoint.map(|checkpoint| checkpoint.origin))
 }
 
-fn seen(state: &Path) -> anyhow::Result<Option<Origin>> {
+/// What was seen of the log.
+fn seen(state: &Path) -> anyhow::Result<Option<Checkpoint>> {
     let shown = || state.display().to_string();
     match std::fs::read(state) {
         Ok(bytes) => {
             let seen = SeenLog::parse(&bytes).with_context(shown)?;
-            Ok(Some(seen.checkpoint().origin.clone()))
+            Ok(Some(seen.checkpoint().clone()))
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(shown),
     }
+}
+
+fn lock(completeness: &Mutex<Completeness>) -> MutexGuard<'_, Completeness> {
+    completeness.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn is_unreachable(error: &anyhow::Error) -> bool {

@@ -44,6 +44,7 @@ pub(in crate::commands) async fn gateway(layout: &Layout) -> anyhow::Result<Exit
         audiences: file.audiences()?,
         grace_seconds: GatewayConfig::DEFAULT_GRACE_SECONDS,
         abandon_seconds: GatewayConfig::DEFAULT_ABANDON_SECONDS,
+        index_seconds: file.index_seconds,
         hosts: Hosts::new(Vec::<String>::new(), Vec::<String>::new()),
         limits: Limits::default(),
         clock: Clock::machine,

@@ -1,0 +1,4 @@
+//! `tlog_index_proof` of the library, driven by libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| chancery_fuzz::run("tlog_index_proof", input));
