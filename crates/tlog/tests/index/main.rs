@@ -131,7 +131,10 @@ fn every_change_of_a_proof_is_refused() {
             if at > 0 {
                 let mut other = path.clone();
                 other.siblings.swap(at - 1, at);
-                refused(&other);
+                // Two subtrees without leaves are the same.
+                if other != path {
+                    refused(&other);
+                }
             }
         }
         let mut none = path.clone();
