@@ -184,14 +184,24 @@ pub(crate) struct ProveArgs {
     #[arg(required_unless_present = "instance", conflicts_with = "instance")]
     pub(crate) index: Option<u64>,
     /// Writes the entry's exact bytes into this file: the proof is about them.
-    #[arg(long, value_name = "FILE", requires = "index")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "index",
+        conflicts_with = "instance"
+    )]
     pub(crate) entry_out: Option<PathBuf>,
     /// An instance, by its SPIFFE ID: how many entries of it there are, or that there is none.
     #[arg(long, value_name = "ID")]
     pub(crate) instance: Option<String>,
     /// By the first index that covers so many entries of the log; the newest one where nothing is
     /// said.
-    #[arg(long, value_name = "SIZE", requires = "instance")]
+    #[arg(
+        long,
+        value_name = "SIZE",
+        requires = "instance",
+        conflicts_with = "index"
+    )]
     pub(crate) upto: Option<u64>,
 }
 

@@ -193,7 +193,7 @@ fn an_instance_is_proven_whole_and_verified_with_the_keys_alone() {
         .refused(2, &["--instance"]);
     log.log(&place, &["prove"]).refused(2, &["INDEX"]);
     log.log(&place, &["prove", "3", "--upto", "3"])
-        .refused(2, &["--instance"]);
+        .refused(2, &["--upto"]);
 }
 
 #[test]
