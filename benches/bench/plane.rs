@@ -17,7 +17,7 @@ use chancery_identity::trust::{
 };
 use chancery_journal::{Config, Journal, Keyring, LocalSigner};
 use chancery_policy::{Files, Index, SignedBundle, bundle_digest, schema_text};
-use chancery_server::{Clock, RemoteSigner, Server, ServerConfig};
+use chancery_server::{Clock, RemoteSigner, Server, ServerConfig, SvidLifetime};
 use chancery_signer::ca::{
     CaError, IssuingAuthority, SerialNumber, Validity, intermediate_certificate, root_certificate,
 };
@@ -264,7 +264,7 @@ async fn server_config(
         trust,
         trust_file: data.join("server/trust.json"),
         clock: Clock::new(Timestamp::from_micros(0)),
-        svid_lifetime: chancery_server::SvidLifetime::default(),
+        svid_lifetime: SvidLifetime::default(),
     })
 }
 
