@@ -77,14 +77,13 @@ pub(super) async fn run(format: Format, args: EraseArgs) -> anyhow::Result<ExitC
             gateway,
         });
     }
-    for erased in [
+    let kept = [
         told.kept.erased.as_mut(),
         told.done.as_mut().map(|done| &mut done.server),
-    ] {
+    ];
+    for erased in kept.into_iter().flatten() {
         // Which sessions were theirs is for gateways alone.
-        if let Some(erased) = erased {
-            erased.scope.clear();
-        }
+        erased.scope.clear();
     }
     output::result(format, &told, || shown(&told))?;
     let waits = told.done.is_some_and(|done| done.gateway.is_none());

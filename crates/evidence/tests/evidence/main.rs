@@ -1,9 +1,9 @@
 //! Evidence of a whole session, verified, told, and tampered with.
 
 #[cfg(test)]
-mod erased;
-#[cfg(test)]
 mod completeness;
+#[cfg(test)]
+mod erased;
 #[cfg(test)]
 mod foreign;
 #[cfg(test)]

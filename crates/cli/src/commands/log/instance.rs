@@ -134,7 +134,9 @@ pub(super) fn verify(format: Format, args: &VerifyProofArgs, bytes: &[u8]) -> an
         let witnessed = shown.witnessed.as_ref().map(Witnessed::shown);
         let witnessed = witnessed.unwrap_or_default();
         match (shown.entries, shown.compared) {
-            (0, _) => format!("there is none of {instance} among the first {covers} of {origin}{witnessed}"),
+            (0, _) => format!(
+                "there is none of {instance} among the first {covers} of {origin}{witnessed}"
+            ),
             (count, true) => format!(
                 "these {count} entries are all of {instance} among the first {covers} of {origin}{witnessed}"
             ),
