@@ -73,6 +73,7 @@ fn completeness(scene: &Scene) -> Vec<&'static str> {
 /// The scene with an index at its end.
 fn indexed(change: impl FnOnce(&mut IndexRoot)) -> Scene {
     let mut scene = Scene::new();
+    scene.gateway.note = None;
     let mut index = InstanceIndex::default();
     for (leaf, entry) in world::leaves(&scene.gateway) {
         index.take(&leaf, &entry.event);
