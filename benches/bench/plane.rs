@@ -166,6 +166,7 @@ impl Plane {
         let envelope = manifest::sign(&manifest_key, &tool_server::tools(), policy, now())?;
         let request = RegisterAgent {
             manifest: base64url::encode(envelope),
+            federates_with: Vec::new(),
         };
         client.register_agent(&request).await?;
         Ok(Self {
@@ -265,6 +266,8 @@ async fn server_config(
         trust_file: data.join("server/trust.json"),
         clock: Clock::new(Timestamp::from_micros(0)),
         svid_lifetime: SvidLifetime::default(),
+        refresh_hint: 300,
+        issuer: None,
     })
 }
 

@@ -2,6 +2,7 @@
 
 use chancery_crypto::SVID_ALGORITHMS;
 use chancery_identity::federation::{EndpointUrl, Relationship};
+use chancery_identity::jwt_svid::JwtIssuer;
 use chancery_identity::jwt_svid::bearer_token;
 use chancery_identity::trust::SignedTrust;
 use chancery_identity::{
@@ -151,6 +152,7 @@ pub(crate) fn bundle(input: &[u8]) -> bool {
         return false;
     };
     round_trips::<EndpointUrl>(&String::from_utf8_lossy(input));
+    round_trips::<JwtIssuer>(&String::from_utf8_lossy(input));
     if let Ok(read) = serde_json::from_slice::<Relationship>(input) {
         let written = serde_json::to_vec(&read).unwrap_or_default();
         let again = serde_json::from_slice::<Relationship>(&written);

@@ -86,6 +86,9 @@ registry! {
     LogSucceed,
     GapDisclose,
     IndexRoot,
+    FederationAdd,
+    FederationBundle,
+    FederationRemove,
 }
 
 impl Event {
@@ -120,7 +123,10 @@ impl Event {
             | Self::ErasureDone(_)
             | Self::LogSucceed(_)
             | Self::GapDisclose(_)
-            | Self::IndexRoot(_) => None,
+            | Self::IndexRoot(_)
+            | Self::FederationAdd(_)
+            | Self::FederationBundle(_)
+            | Self::FederationRemove(_) => None,
         }
     }
 
@@ -155,7 +161,10 @@ impl Event {
             | Self::Erasure(_)
             | Self::ErasureDone(_)
             | Self::LogSucceed(_)
-            | Self::IndexRoot(_) => None,
+            | Self::IndexRoot(_)
+            | Self::FederationAdd(_)
+            | Self::FederationBundle(_)
+            | Self::FederationRemove(_) => None,
         }
     }
 }

@@ -25,15 +25,16 @@ pub use entry::{Entry, EntryError, leaf_hash};
 pub use event::Event;
 pub use events::{
     ApprovalAnswer, ApprovalGrant, ApprovalRequest, CheckpointEnrol, ConsentStanding, Decision,
-    DelegationEnrol, DelegationRoot, EpochRaise, Erasure, ErasureDone, GapDisclose, IdentityEnd,
-    IdentityIssue, IndexRoot, LogSucceed, ManifestRegister, Outcome, PolicyPublish, RecordEnrol,
-    RevocationAdd, RevocationLift, SessionEnd, SessionJoin, SessionLeave, SessionOpen,
-    SessionRefuse, SnapshotAdopt, TrustChange,
+    DelegationEnrol, DelegationRoot, EpochRaise, Erasure, ErasureDone, FederationAdd,
+    FederationBundle, FederationRemove, GapDisclose, IdentityEnd, IdentityIssue, IndexRoot,
+    LogSucceed, ManifestRegister, Outcome, PolicyPublish, RecordEnrol, RevocationAdd,
+    RevocationLift, SessionEnd, SessionJoin, SessionLeave, SessionOpen, SessionRefuse,
+    SnapshotAdopt, TrustChange,
 };
 pub use export::{LoggedEntry, OCSF_VERSION, SEMANTIC_CONVENTIONS, ocsf, otlp};
 pub use instance_chain::{ChainError, InstanceChains, InstanceLink, LeafRef};
 pub use label::{Label, LabelError};
 pub use words::{
     Assurance, CallKind, CallRecord, Charge, ClearValue, Counts, Credential, CredentialForm,
-    EndReason, Isolation, LeaveReason, OutcomeStatus, Ruling, Verdict,
+    EndReason, EndpointProfile, Isolation, LeaveReason, OutcomeStatus, Ruling, Verdict,
 };

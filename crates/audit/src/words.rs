@@ -77,6 +77,16 @@ words! {
 }
 
 words! {
+    /// How the endpoint of a foreign bundle is authenticated.
+    pub enum EndpointProfile {
+        /// By a certificate of the Web's authorities.
+        HttpsWeb = "https_web",
+        /// By an X.509-SVID.
+        HttpsSpiffe = "https_spiffe",
+    }
+}
+
+words! {
     /// Why a session ended.
     pub enum EndReason {
         /// The mission was done.

@@ -1,6 +1,7 @@
 //! The `chancery` command.
 
 mod args;
+mod bundle_config;
 mod commands;
 mod demo;
 mod deployment;

@@ -28,7 +28,8 @@ pub use bundle::{BundleDocument, BundleDocumentError, BundleKeys, BundleMap, Pub
 pub use federation::{Federation, ForeignBundle, Relationship};
 pub use incubating::Incubating;
 pub use jwt_svid::{
-    JwtAudience, JwtSvidClaims, JwtSvidContext, JwtSvidError, VerifiedJwtSvid, verify_jwt_svid,
+    JwtAudience, JwtIssuer, JwtSvidClaims, JwtSvidContext, JwtSvidError, VerifiedJwtSvid,
+    verify_jwt_svid,
 };
 pub use key_proof::{KeyProofError, ProvenKey, key_proof_signing_input, verify_key_proof};
 pub use leeway::Leeway;

@@ -13,6 +13,9 @@ pub const JWT_SVID_USE: &str = "jwt-svid";
 /// The `use` of a key that signs WIT-SVIDs (WIT-SVID section 6.1).
 pub const WIT_SVID_USE: &str = "wit-svid";
 
+/// The `use` of a key of signatures (RFC 7517 section 4.2).
+const OIDC_USE: &str = "sig";
+
 /// The keys that may sign JWT-SVIDs of one trust domain, and nothing else, by `kid`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JwtBundle {
@@ -56,6 +59,12 @@ impl JwtBundle {
     /// (Workload API section 6.2.2).
     pub fn to_jwks(&self) -> String {
         json!({"keys": self.to_elements()}).to_string()
+    }
+
+    /// The same keys for readers that know OpenID Connect and not SPIFFE: their `use` is `sig`
+    /// (RFC 7517 section 4.2).
+    pub fn to_oidc_jwks(&self) -> String {
+        json!({"keys": elements(&self.keys, OIDC_USE)}).to_string()
     }
 
     pub(crate) fn to_elements(&self) -> Vec<Value> {

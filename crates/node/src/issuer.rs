@@ -10,7 +10,7 @@ use chancery_identity::{
 use futures_util::Stream;
 use tokio::sync::watch;
 
-use crate::{EndReason, Launch, LaunchFacts};
+use crate::{EndReason, ForeignBundles, Launch, LaunchFacts};
 
 /// What an [`Issuer`] answers later.
 pub type IssuerFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -58,6 +58,11 @@ pub trait Issuer: Send + Sync + 'static {
 
     /// The keys that sign JWT-SVIDs of the node's own trust domain; none until they are known.
     fn jwt_bundle(&self) -> watch::Receiver<Option<JwtBundle>>;
+
+    /// The bundles of foreign trust domains for those who are registered for them; none by default.
+    fn foreign_bundles(&self) -> watch::Receiver<ForeignBundles> {
+        watch::channel(ForeignBundles::default()).1
+    }
 
     /// Hears that the launch of an instance has ended; told again until it answers, and after a
     /// restart of the node once more where the first answer was lost.

@@ -10,6 +10,7 @@ pub mod sandbox;
 
 mod clock;
 mod executable;
+mod foreign;
 mod issuer;
 mod jwt_rate;
 mod launch;
@@ -25,6 +26,7 @@ mod workload;
 mod x509_source;
 
 pub use executable::Executable;
+pub use foreign::ForeignBundles;
 pub use issuer::{AgentCredential, Delegation, Delegations, Issuer, IssuerError, IssuerFuture};
 pub use launch::{EndReason, Launch, LaunchFacts};
 pub use launches::{LaunchError, LaunchRequest, Launches};

@@ -9,23 +9,24 @@ use chancery_api::server::{
     EndInstance, IssueJwt, IssueWit, IssueX509, IssuedRoot, OpenInstance, ServerClient,
 };
 use chancery_identity::{
-    InstanceSpiffeId, JwtAudience, JwtBundle, ProvenKey, SpiffeId, TrustDomain, X509Bundle,
+    BundleDocument, Incubating, InstanceSpiffeId, JwtAudience, JwtBundle, ProvenKey, SpiffeId,
+    TrustDomain, X509Bundle,
 };
-use chancery_types::{SvidKey, base64url};
+use chancery_types::{Digest, SvidKey, base64url};
 use futures_util::stream;
 use serde_json::json;
 use tokio::sync::watch;
 
 use crate::{
-    AgentCredential, Delegation, Delegations, EndReason, Issuer, IssuerError, IssuerFuture, Launch,
-    LaunchFacts,
+    AgentCredential, Delegation, Delegations, EndReason, ForeignBundles, Issuer, IssuerError,
+    IssuerFuture, Launch, LaunchFacts,
 };
 
 /// How long one question for a delegation waits for its answer.
 const WAIT_SECONDS: u64 = 30;
 
-/// How often the authorities of the trust domain are asked for.
-const BUNDLE_INTERVAL: Duration = Duration::from_secs(30);
+/// How long a server that does not answer is left alone.
+const RETRY: Duration = Duration::from_millis(200);
 
 /// Where the instances of this node are at home.
 #[derive(Debug, Clone)]
@@ -45,6 +46,7 @@ pub struct ServerIssuer {
     home: Home,
     bundle: watch::Receiver<Option<X509Bundle>>,
     jwt_bundle: watch::Receiver<Option<JwtBundle>>,
+    foreign: watch::Receiver<ForeignBundles>,
 }
 
 impl ServerIssuer {
@@ -52,13 +54,15 @@ impl ServerIssuer {
     pub fn start(server: ServerClient, home: Home) -> Arc<Self> {
         let (x509, bundle) = watch::channel(None);
         let (jwt, jwt_bundle) = watch::channel(None);
+        let (others, foreign) = watch::channel(ForeignBundles::default());
         let domain = home.trust_domain.clone();
-        tokio::spawn(follow(server.clone(), domain, x509, jwt));
+        tokio::spawn(follow(server.clone(), domain, x509, jwt, others));
         Arc::new(Self {
             server,
             home,
             bundle,
             jwt_bundle,
+            foreign,
         })
     }
 
@@ -177,6 +181,10 @@ impl Issuer for ServerIssuer {
         self.jwt_bundle.clone()
     }
 
+    fn foreign_bundles(&self) -> watch::Receiver<ForeignBundles> {
+        self.foreign.clone()
+    }
+
     fn ended<'a>(
         &'a self,
         instance: &'a InstanceSpiffeId,
@@ -201,29 +209,52 @@ fn delegation(issued: IssuedRoot) -> Result<Delegation, IssuerError> {
     })
 }
 
-/// Asks for the trust document's authorities until nobody listens any more.
+/// Asks for the trust document's authorities, and for the bundles of foreign trust domains, until
+/// nobody listens any more. The server answers as soon as either has changed.
 async fn follow(
     server: ServerClient,
     trust_domain: TrustDomain,
     x509: watch::Sender<Option<X509Bundle>>,
     jwt: watch::Sender<Option<JwtBundle>>,
+    foreign: watch::Sender<ForeignBundles>,
 ) {
+    let mut state = Digest::of("nothing is known yet");
     loop {
-        let known = x509.borrow().is_some();
         if let Some((certificates, keys)) = bundles(&server, &trust_domain).await {
             put(&x509, certificates);
             put(&jwt, keys);
         }
-        let pause = if known {
-            BUNDLE_INTERVAL
-        } else {
-            Duration::from_millis(200)
-        };
-        tokio::select! {
+        let asked = tokio::select! {
             () = x509.closed() => return,
-            () = tokio::time::sleep(pause) => {}
-        }
+            asked = server.foreign_bundles(state, WAIT_SECONDS) => asked,
+        };
+        let Ok(answer) = asked else {
+            tokio::select! {
+                () = x509.closed() => return,
+                () = tokio::time::sleep(RETRY) => continue,
+            }
+        };
+        state = answer.state;
+        let next = read(answer);
+        foreign.send_if_modified(|current| {
+            let changed = *current != next;
+            if changed {
+                *current = next;
+            }
+            changed
+        });
     }
+}
+
+/// Reads each bundle as of the trust domain that it is named by; one that cannot be read is
+/// nobody's.
+fn read(answer: chancery_api::server::ForeignBundles) -> ForeignBundles {
+    let documents = answer.bundles.into_iter().filter_map(|(name, text)| {
+        let read = BundleDocument::parse(name.clone(), text.as_bytes(), Incubating::NONE);
+        read.inspect_err(|error| tracing::warn!(%name, %error, "a bundle cannot be read"))
+            .ok()
+    });
+    ForeignBundles::new(documents, answer.agents)
 }
 
 /// Tells what changed and nothing else.

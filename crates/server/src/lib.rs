@@ -3,16 +3,23 @@
 //! Everything is enrolled in the server's log before it takes effect, and nothing is signed here:
 //! the signer does that, each kind only by its rule. No call of an agent ever passes this process.
 
+mod bundle_endpoint;
 mod clock;
 mod endpoints;
 mod erasure;
+mod federation;
 mod remote_signer;
 mod server;
 mod svid_lifetime;
 mod withdrawn;
 
+pub use bundle_endpoint::{
+    BUNDLE_ROUTES, BundleEndpointConfig, BundleEndpointError, BundleEndpoints, CertificateError,
+    WebEndpoint,
+};
 pub use clock::{Clock, ClockError};
 pub use endpoints::ROUTES;
+pub use federation::FEDERATION_REASONS;
 pub use remote_signer::RemoteSigner;
 pub use server::{Server, ServerConfig, ServerError};
 pub use svid_lifetime::{SvidLifetime, SvidLifetimeError};

@@ -6,6 +6,8 @@ use chancery_api::{OwnerListener, Problem, measured};
 use chancery_audit::{Entry, Event, Label};
 use chancery_crypto::{AwsLc, replace_private_file};
 use chancery_delegation::ChainRules;
+use chancery_identity::TrustDomain;
+use chancery_identity::jwt_svid::JwtIssuer;
 use chancery_identity::trust::{SignedTrust, VerifiedTrust};
 use chancery_journal::Journal;
 use chancery_session::{Rulebook, RulebookError};
@@ -14,6 +16,7 @@ use chancery_types::Timestamp;
 use tokio::sync::watch;
 
 use crate::Clock;
+use crate::federation::{Federating, own};
 use crate::svid_lifetime::SvidLifetime;
 use crate::withdrawn::{Standing, Withdrawn};
 
@@ -36,6 +39,9 @@ pub struct Server {
     /// Held alone while somebody is erased, and together by whatever is made or kept for a person, from
     /// the look at whether they were erased to the last that is kept.
     pub(crate) erasing: tokio::sync::RwLock<()>,
+    pub(crate) federating: Federating,
+    /// Under which issuer the keys of JWT-SVIDs are found.
+    pub(crate) issuer: Option<JwtIssuer>,
     changes: watch::Sender<u64>,
     trust_file: PathBuf,
     pub(crate) svid_lifetime: SvidLifetime,
@@ -58,6 +64,11 @@ pub struct ServerConfig {
     pub clock: Clock,
     /// How long the SVIDs of instances live.
     pub svid_lifetime: SvidLifetime,
+    /// After how many seconds others are to fetch this trust domain's bundle again.
+    pub refresh_hint: u64,
+    /// The issuer that JWT-SVIDs name, for readers that know OpenID Connect; see
+    /// [`WebEndpoint`](crate::WebEndpoint).
+    pub issuer: Option<JwtIssuer>,
 }
 
 /// Why a server cannot start.
@@ -82,6 +93,9 @@ pub enum ServerError {
     /// The stored policy bundle is not one.
     #[error("the stored policy bundle cannot be loaded")]
     Policy(#[from] RulebookError),
+    /// A stored relation to a foreign trust domain cannot be taken up.
+    #[error("the stored relation to {0} cannot be taken up")]
+    Federation(String, #[source] Box<dyn std::error::Error + Send + Sync>),
     /// A name of the deployment is not a label.
     #[error("the trust document's names are not usable")]
     Name(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -103,9 +117,18 @@ impl Server {
         // A clock that stepped back issues nothing; what is revoked is read all the same.
         let now = config.clock.now().unwrap_or_else(|error| error.latest);
         let withdrawn = Withdrawn::load(&config.journal, now)?;
-        let name = |error| ServerError::Name(Box::new(error));
+        let name = |error: Box<dyn std::error::Error + Send + Sync>| ServerError::Name(error);
+        let domain = config.trust.trust_domain.clone();
+        let named = domain
+            .parse::<TrustDomain>()
+            .map_err(|error| name(error.into()))?;
+        let keys = own::keys(&config.trust).map_err(|error| name(error.into()))?;
+        let hint = config.refresh_hint;
+        let published = own::load(&config.store, named, keys, hint, now).await?;
+        let federating = Federating::load(&config.store, published, hint, now).await?;
         let server = Arc::new(Self {
-            origin: (config.journal.origin().as_str()).parse().map_err(name)?,
+            origin: (config.journal.origin().as_str().parse::<Label>())
+                .map_err(|error| name(error.into()))?,
             store: config.store,
             signer: config.signer,
             journal: config.journal,
@@ -116,6 +139,8 @@ impl Server {
             standing: RwLock::new(withdrawn.standing()),
             consents: tokio::sync::Mutex::default(),
             erasing: tokio::sync::RwLock::default(),
+            federating,
+            issuer: config.issuer,
             withdrawn: tokio::sync::Mutex::new(withdrawn),
             changes: watch::Sender::new(0),
             svid_lifetime: config.svid_lifetime,
@@ -129,7 +154,12 @@ impl Server {
 
     /// Serves until the future is dropped.
     pub async fn serve(self: Arc<Self>, listener: OwnerListener) -> Result<(), ServerError> {
-        Ok(axum::serve(listener, measured(crate::endpoints::router(self))).await?)
+        let fetching = Arc::clone(&self).follow_federations();
+        let serving = axum::serve(listener, measured(crate::endpoints::router(self)));
+        tokio::select! {
+            served = serving => Ok(served?),
+            () = fetching => Ok(()),
+        }
     }
 
     /// Now, unless the clock stepped back: then nothing is issued.
@@ -200,6 +230,7 @@ impl Server {
             .map_err(|error| Problem::internal("trust", &error))?;
         *self.trust.write().unwrap_or_else(PoisonError::into_inner) = accepted;
         self.snapshot_changed().await;
+        self.publish_own().await?;
         self.enrol_trust().await
     }
 

@@ -73,6 +73,8 @@ async fn serve(folder: &Path) -> std::path::PathBuf {
         trust_file: folder.join("trust.json"),
         clock: Clock::new(Timestamp::from_micros(0)),
         svid_lifetime: chancery_server::SvidLifetime::default(),
+        refresh_hint: 300,
+        issuer: None,
     });
     let socket = folder.join("server.sock");
     let listener = OwnerListener::bind(&socket).unwrap();

@@ -16,6 +16,8 @@ pub struct AgentRow {
     pub manifest_digest: Digest,
     /// When the manifest ends to be valid.
     pub expires_at: Timestamp,
+    /// The foreign trust domains whose bundles its instances are handed, by name.
+    pub federates_with: Vec<String>,
     /// The entry of the server's log that enrolled it.
     pub log_index: u64,
 }
@@ -43,29 +45,55 @@ impl Store {
         .bind(integer(agent.log_index))
         .execute(&mut *transaction)
         .await?;
+        sqlx::query("DELETE FROM agent_federations WHERE agent_id = ?")
+            .bind(&agent.agent_id)
+            .execute(&mut *transaction)
+            .await?;
+        for trust_domain in &agent.federates_with {
+            sqlx::query(
+                "INSERT OR IGNORE INTO agent_federations (agent_id, trust_domain) VALUES (?, ?)",
+            )
+            .bind(&agent.agent_id)
+            .bind(trust_domain)
+            .execute(&mut *transaction)
+            .await?;
+        }
         transaction.commit().await?;
         Ok(())
     }
 
     /// The agent of that SPIFFE ID.
     pub async fn agent(&self, agent_id: &str) -> Result<Option<AgentRow>, StoreError> {
-        sqlx::query("SELECT * FROM agents WHERE agent_id = ?")
-            .bind(agent_id)
-            .fetch_optional(&self.pool)
-            .await?
-            .as_ref()
-            .map(agent)
-            .transpose()
+        let row = sqlx::query("SELECT * FROM agents WHERE agent_id = ?").bind(agent_id);
+        let Some(row) = row.fetch_optional(&self.pool).await? else {
+            return Ok(None);
+        };
+        let mut agent = agent(&row)?;
+        agent.federates_with = sqlx::query_scalar(
+            "SELECT trust_domain FROM agent_federations WHERE agent_id = ? ORDER BY trust_domain",
+        )
+        .bind(agent_id)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(Some(agent))
     }
 
     /// All agents, in the order of their ids.
     pub async fn agents(&self) -> Result<Vec<AgentRow>, StoreError> {
         let rows = sqlx::query("SELECT * FROM agents ORDER BY agent_id");
-        rows.fetch_all(&self.pool)
-            .await?
-            .iter()
-            .map(agent)
-            .collect()
+        let rows = rows.fetch_all(&self.pool).await?;
+        let federated: Vec<(String, String)> = sqlx::query_as(
+            "SELECT agent_id, trust_domain FROM agent_federations ORDER BY trust_domain",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let with = |row| {
+            let mut agent = agent(row)?;
+            let own = federated.iter().filter(|(id, _)| *id == agent.agent_id);
+            agent.federates_with = own.map(|(_, name)| name.clone()).collect();
+            Ok(agent)
+        };
+        rows.iter().map(with).collect()
     }
 
     /// The envelope of the manifest with that payload digest.
@@ -85,6 +113,7 @@ fn agent(row: &SqliteRow) -> Result<AgentRow, StoreError> {
         manifest_id: row.try_get("manifest_id")?,
         manifest_digest: digest.parse().map_err(|e| StoreError::row("agents", e))?,
         expires_at: Timestamp::from_micros(natural(row.try_get("expires_at")?)),
+        federates_with: Vec::new(),
         log_index: natural(row.try_get("log_index")?),
     })
 }

@@ -78,6 +78,18 @@ CREATE TABLE IF NOT EXISTS erasures (
     log_index INTEGER NOT NULL,
     document  TEXT NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS agent_federations (
+    agent_id     TEXT NOT NULL,
+    trust_domain TEXT NOT NULL,
+    PRIMARY KEY (agent_id, trust_domain)
+) STRICT;
+CREATE TABLE IF NOT EXISTS federations (
+    trust_domain TEXT PRIMARY KEY,
+    relationship TEXT NOT NULL,
+    web_roots    TEXT,
+    bundle       TEXT,
+    log_index    INTEGER NOT NULL
+) STRICT;
 CREATE TABLE IF NOT EXISTS consent_uses (
     consent_id TEXT NOT NULL,
     number     INTEGER NOT NULL,

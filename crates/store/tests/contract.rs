@@ -184,6 +184,7 @@ async fn agents_keep_their_earlier_manifests() {
             manifest_id: text.into(),
             manifest_digest: Digest::of(text),
             expires_at: Timestamp::from_seconds(9),
+            federates_with: vec![],
             log_index: 4,
         };
         store.put_agent(&row, text.as_bytes()).await.unwrap();

@@ -1,3 +1,4 @@
+use chancery_identity::TrustDomain;
 use chancery_types::{Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -7,6 +8,9 @@ use serde::{Deserialize, Serialize};
 pub struct RegisterAgent {
     /// The COSE envelope, base64url.
     pub manifest: String,
+    /// The foreign trust domains whose bundles its instances are handed.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub federates_with: Vec<TrustDomain>,
 }
 
 /// A registered agent.
@@ -21,6 +25,9 @@ pub struct Agent {
     pub manifest_digest: Digest,
     /// When the manifest ends to be valid.
     pub expires_at: Timestamp,
+    /// The foreign trust domains whose bundles its instances are handed, by name.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub federates_with: Vec<TrustDomain>,
     /// The index of the entry that enrolled it in the server's log.
     pub log_index: u64,
 }

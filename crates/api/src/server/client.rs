@@ -1,16 +1,18 @@
 use std::path::PathBuf;
 
+use chancery_identity::TrustDomain;
 use chancery_policy::SignedBundle;
 use chancery_types::Digest;
 use chancery_types::id::{ApprovalId, ConsentId, InstanceId, PersonId};
 
 use super::{
-    Agent, Agents, AnswerApproval, Approval, Approvals, DraftRoot, EndInstance, EnrolCheckpoint,
-    EnrolRecord, Enrolled, ErasePerson, Erasures, Instances, Introspect, Introspection, IssueJwt,
-    IssueService, IssueWit, IssueX509, IssuedRoot, IssuedX509, KeptOfPerson, LaunchedInstance,
-    LiftRevocation, Manifest, OpenApproval, OpenInstance, PersonAuthority, PersonErased,
-    RaiseEpoch, RegisterAgent, RevocationDone, Revocations, Revoke, RootDraft, ServerStatus,
-    StandingConsent, StandingConsents, SubmitConsent, SubmitRoot, TrustText, UseConsent,
+    AddFederation, Agent, Agents, AnswerApproval, Approval, Approvals, DraftRoot, EndInstance,
+    EnrolCheckpoint, EnrolRecord, Enrolled, ErasePerson, Erasures, FederationEnded, FederationView,
+    Federations, ForeignBundles, Instances, Introspect, Introspection, IssueJwt, IssueService,
+    IssueWit, IssueX509, IssuedRoot, IssuedX509, KeptOfPerson, LaunchedInstance, LiftRevocation,
+    Manifest, OpenApproval, OpenInstance, PersonAuthority, PersonErased, RaiseEpoch, RegisterAgent,
+    RevocationDone, Revocations, Revoke, RootDraft, ServerStatus, StandingConsent,
+    StandingConsents, SubmitConsent, SubmitRoot, TrustText, UseConsent,
 };
 use crate::signer::{Done, SignAccess, SignedToken};
 use crate::snapshot::SignedSnapshot;
@@ -50,7 +52,30 @@ impl ServerClient {
         self.0.post(&path, &Done {}).await
     }
 
+    /// Ends a relation to a foreign trust domain.
+    pub async fn remove_federation(
+        &self,
+        trust_domain: &TrustDomain,
+    ) -> Result<FederationEnded, ClientError> {
+        let path = format!("/v1/federations/{trust_domain}/remove");
+        self.0.post(&path, &Done {}).await
+    }
+
+    /// Fetches the bundle of a foreign trust domain now; says how that ended.
+    pub async fn refresh_federation(
+        &self,
+        trust_domain: &TrustDomain,
+    ) -> Result<FederationView, ClientError> {
+        let path = format!("/v1/federations/{trust_domain}/refresh");
+        self.0.post(&path, &Done {}).await
+    }
+
     get! {
+        /// One's own bundle and all relations to foreign trust domains.
+        federations() -> Federations = "/v1/federations";
+        /// The bundles of foreign trust domains, once they differ from `state`.
+        foreign_bundles(state: Digest, wait_seconds: u64) -> ForeignBundles =
+            "/v1/bundles?state={state}&wait_seconds={wait_seconds}";
         /// The state of the server.
         status() -> ServerStatus = "/v1/status";
         /// The trust document in force.
@@ -94,6 +119,8 @@ impl ServerClient {
     post! {
         /// Installs a later version of the trust document.
         install_trust(=> TrustText) -> Enrolled = "/v1/trust";
+        /// Begins a relation to a foreign trust domain.
+        add_federation(=> AddFederation) -> FederationView = "/v1/federations";
         /// Registers an agent.
         register_agent(=> RegisterAgent) -> Agent = "/v1/agents";
         /// Opens an instance of an agent.

@@ -5,6 +5,7 @@ mod approvals;
 mod client;
 mod consents;
 mod erasures;
+mod federations;
 mod instances;
 mod introspection;
 mod revocations;
@@ -20,6 +21,10 @@ pub use consents::{
     ConsentState, ConsentUse, StandingConsent, StandingConsents, SubmitConsent, UseConsent,
 };
 pub use erasures::{ErasePerson, Erasures, KeptOfPerson, KeptValues, PersonErased};
+pub use federations::{
+    AddFederation, BundleView, FederationEnded, FederationView, Federations, ForeignBundles,
+    LastFetch,
+};
 pub use instances::{
     EndInstance, Instance, InstanceState, Instances, IssueJwt, IssueService, IssueWit, IssueX509,
     IssuedX509, LaunchedInstance, OpenInstance,

@@ -25,6 +25,8 @@ body! {
         policy: Digest,
         /// The digest of the code that it names.
         code: Digest,
+        /// The foreign trust domains whose bundles its instances are handed; absent where none is.
+        federates_with: Vec<Label>,
     }
 }
 

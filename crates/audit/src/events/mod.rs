@@ -5,6 +5,7 @@ mod authority;
 mod call;
 mod enrolment;
 mod erasure;
+mod federation;
 mod identity;
 mod index;
 mod revocation;
@@ -15,6 +16,7 @@ pub use authority::{ConsentStanding, DelegationEnrol, DelegationRoot, PolicyPubl
 pub use call::{Decision, GapDisclose, Outcome};
 pub use enrolment::{CheckpointEnrol, LogSucceed, RecordEnrol};
 pub use erasure::{Erasure, ErasureDone};
+pub use federation::{FederationAdd, FederationBundle, FederationRemove};
 pub use identity::{IdentityEnd, IdentityIssue, ManifestRegister};
 pub use index::IndexRoot;
 pub use revocation::{EpochRaise, RevocationAdd, RevocationLift, SnapshotAdopt};

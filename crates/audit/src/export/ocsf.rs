@@ -56,10 +56,10 @@ fn activity(kind: &str) -> u64 {
     match kind {
         "manifest.register" | "identity.issue" | "delegation.root" | "delegation.enrol"
         | "consent.standing" | "session.open" | "policy.publish" | "approval.request"
-        | "record.enrol" | "revocation.add" => CREATE,
+        | "record.enrol" | "revocation.add" | "federation.add" => CREATE,
         "trust.change" | "epoch.raise" | "snapshot.adopt" | "session.join" | "approval.answer"
-        | "approval.grant" | "revocation.lift" | "checkpoint.enrol" => UPDATE,
-        "identity.end" | "session.leave" | "session.end" => DELETE,
+        | "approval.grant" | "revocation.lift" | "checkpoint.enrol" | "federation.bundle" => UPDATE,
+        "identity.end" | "session.leave" | "session.end" | "federation.remove" => DELETE,
         _ => OTHER,
     }
 }

@@ -153,6 +153,7 @@ pub(crate) fn samples() -> Vec<Entry> {
             tools: Some(digest("tools")),
             policy: None,
             code: Some(digest("code")),
+            federates_with: Some(vec![label("partner.example")]),
         }),
         entry(IdentityIssue {
             agent: agent.clone(),
@@ -372,6 +373,25 @@ pub(crate) fn samples() -> Vec<Entry> {
             size: 12,
             root: digest("index"),
             instances: 2,
+        }),
+        entry(FederationAdd {
+            trust_domain: label("partner.example"),
+            endpoint: label("https://partner.example:8443/"),
+            profile: EndpointProfile::HttpsSpiffe,
+            endpoint_id: Some(label("spiffe://partner.example/service/server")),
+            web_roots: None,
+            bundle: Some(digest("bundle")),
+        }),
+        entry(FederationBundle {
+            trust_domain: label("partner.example"),
+            bundle: digest("next bundle"),
+            x509_authorities: 2,
+            jwt_authorities: 1,
+            sequence: Some(2),
+            previous: Some(digest("bundle")),
+        }),
+        entry(FederationRemove {
+            trust_domain: label("partner.example"),
         }),
     ]
 }

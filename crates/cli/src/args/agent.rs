@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use chancery_identity::TrustDomain;
 use clap::{Args, Subcommand};
 
 use super::DataArgs;
@@ -47,4 +48,8 @@ pub(crate) struct ManifestArgs {
 pub(crate) struct RegisterArgs {
     /// The signed manifest.
     pub(crate) manifest: PathBuf,
+    /// A foreign trust domain whose bundle instances of the agent are handed. May be repeated; what a
+    /// registration names takes the place of what the one before named.
+    #[arg(long, value_name = "TRUST_DOMAIN")]
+    pub(crate) federates_with: Vec<TrustDomain>,
 }

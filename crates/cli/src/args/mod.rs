@@ -8,6 +8,7 @@ mod delegation;
 mod demo;
 mod erase;
 mod evidence;
+mod federation;
 mod graph;
 mod log;
 mod mission;
@@ -29,6 +30,7 @@ pub(crate) use delegation::{DelegationArgs, DelegationCommand};
 pub(crate) use demo::DemoArgs;
 pub(crate) use erase::EraseArgs;
 pub(crate) use evidence::{EvidenceArgs, VerifyArgs, WhyArgs};
+pub(crate) use federation::{AddArgs, FederationArgs, FederationCommand, Profile};
 pub(crate) use graph::{GraphArgs, GraphOf};
 pub(crate) use log::{
     ExportAs, KeyArgs, LogArgs, LogCommand, LogName, MonitorArgs, ProveArgs, SucceedArgs,
@@ -42,7 +44,7 @@ pub(crate) use revoke::{DepartArgs, RevokeArgs, RevokeCommand};
 pub(crate) use run::{IsolationMode, NetworkMode, RunArgs, SpawnArgs};
 pub(crate) use token::{ExchangeArgs, KeysArgs, MetadataArgs, ProofArgs, TokenArgs, TokenCommand};
 pub(crate) use trust::{EnrolArgs, TrustArgs, TrustCommand, TrustWitnessArgs};
-pub(crate) use up::UpArgs;
+pub(crate) use up::{BundleArgs, UpArgs};
 pub(crate) use witness::WitnessArgs;
 
 use std::ffi::OsString;
@@ -133,6 +135,8 @@ pub(crate) enum Command {
     Up(UpArgs),
     /// Shows and changes the trust document.
     Trust(TrustArgs),
+    /// Relations to foreign trust domains, whose SVIDs workloads can then verify.
+    Federation(FederationArgs),
     /// Makes, registers and lists agents.
     Agent(AgentArgs),
     /// Checks and publishes policy bundles.

@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use chancery_identity::jwt_svid::JwtIssuer;
 use chancery_server::SvidLifetime;
 use clap::Args;
 
@@ -39,7 +40,46 @@ pub(crate) struct UpArgs {
     /// a minute where nothing is said. Remembered in the data folder.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub(crate) index_interval: Option<u64>,
+    #[command(flatten)]
+    pub(crate) bundle: BundleArgs,
     /// Where the trust document is copied, for verifiers.
     #[arg(long, value_name = "FILE")]
     pub(crate) trust_out: Option<PathBuf>,
+}
+
+/// Where others fetch the bundle of this trust domain; nowhere by default. Remembered in the data
+/// folder, all of it together.
+#[derive(Debug, Args)]
+pub(crate) struct BundleArgs {
+    /// Serves the bundle by the X.509-SVID of the server (https_spiffe) at this address. Remembered in
+    /// the data folder, with the other options of the bundle.
+    #[arg(long = "bundle-spiffe", value_name = "ADDRESS:PORT")]
+    pub(crate) spiffe: Option<SocketAddr>,
+    /// Serves the bundle by a certificate of the Web's (https_web) at this address.
+    #[arg(
+        long = "bundle-web",
+        value_name = "ADDRESS:PORT",
+        requires_all = ["web_certificate", "web_key"]
+    )]
+    pub(crate) web: Option<SocketAddr>,
+    /// The certificate chain of https_web, in PEM, leaf first; read again when it changes.
+    #[arg(long = "bundle-web-certificate", value_name = "FILE", requires = "web")]
+    pub(crate) web_certificate: Option<PathBuf>,
+    /// The key of that certificate, in PEM; mode 0600.
+    #[arg(long = "bundle-web-key", value_name = "FILE", requires = "web")]
+    pub(crate) web_key: Option<PathBuf>,
+    /// The issuer that JWT-SVIDs name; its discovery document and keys are served beside the bundle of
+    /// https_web, for readers that know OpenID Connect.
+    #[arg(long, value_name = "URL", requires = "web")]
+    pub(crate) oidc_issuer: Option<JwtIssuer>,
+    /// After how many seconds others are to fetch the bundle again; 300 where it is not said.
+    #[arg(
+        long = "bundle-refresh",
+        value_name = "SECONDS",
+        value_parser = clap::value_parser!(u64).range(60..=86_400)
+    )]
+    pub(crate) refresh: Option<u64>,
+    /// Forgets where the bundle was served; it is served nowhere.
+    #[arg(long, conflicts_with_all = ["spiffe", "web", "refresh"])]
+    pub(crate) no_bundle_endpoint: bool,
 }

@@ -8,6 +8,7 @@ pub(crate) mod delegate;
 mod delegation;
 mod erase;
 pub(crate) mod evidence;
+mod federation;
 pub(crate) mod graph;
 mod log;
 pub(crate) mod mission;
@@ -45,6 +46,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(format, args).await,
         Command::Up(args) => up::run(format, args).await,
         Command::Trust(args) => trust::run(format, args).await,
+        Command::Federation(args) => federation::run(format, args).await,
         Command::Agent(args) => agent::run(format, args).await,
         Command::Policy(args) => policy::run(format, args).await,
         Command::Mission(args) => mission::run(format, &args.command),

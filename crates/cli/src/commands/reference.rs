@@ -111,6 +111,7 @@ fn reasons() -> String {
     let session = chancery_session::Reason::OWN.map(|reason| (reason.code(), reason.said()));
     codes(&mut text, "Decisions in a session", &session);
     codes(&mut text, "The gateway", chancery_gateway::REASONS);
+    codes(&mut text, "Federation", chancery_server::FEDERATION_REASONS);
     let log = chancery_tlog::LogReason::ALL.iter();
     let log: Vec<_> = log.map(|reason| (reason.code(), reason.said())).collect();
     codes(&mut text, "A served log (`log check`, `log monitor`)", &log);

@@ -14,6 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::policy::{load, publish};
 use super::trust::copy;
 use crate::args::{Format, UpArgs};
+use crate::bundle_config::BundleFile;
 use crate::deployment::{DataLock, Layout, Part, Supervisor, create, wait_until_ready};
 use crate::gateway_config::GatewayFile;
 use crate::output;
@@ -32,6 +33,12 @@ pub(crate) struct Opened {
     policy: Digest,
     gateway: String,
     workload_api: String,
+    /// Where others fetch the bundle by the server's X.509-SVID.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bundle_spiffe: Option<String>,
+    /// Where others fetch the bundle by a certificate of the Web's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bundle_web: Option<String>,
     tool_servers: Vec<String>,
     /// Where metrics, health and readiness are shown.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,6 +68,14 @@ pub(super) async fn run(format: Format, args: UpArgs) -> anyhow::Result<ExitCode
     };
     let shown_at = front.as_ref().map(Front::address).transpose()?;
     let config = configure(&layout, &args)?;
+    let bundle = BundleFile::configure(&layout.bundle_config(), &args.bundle)?;
+    let addresses = [
+        bundle.https_spiffe,
+        bundle.https_web.as_ref().map(|web| web.listen),
+    ];
+    for address in addresses.into_iter().flatten() {
+        check_address(address)?;
+    }
     // Whoever sees what was opened may stop it.
     let mut stop = Stop::new()?;
     let mut supervisor = Supervisor::new(&layout);
@@ -69,7 +84,12 @@ pub(super) async fn run(format: Format, args: UpArgs) -> anyhow::Result<ExitCode
         let parts = supervisor.watch().clone();
         tokio::spawn(front.serve(layout.clone(), config.port, parts));
     }
-    let opening = open(&layout, &args, (&config, shown_at), &mut supervisor);
+    let opening = open(
+        &layout,
+        &args,
+        (&config, &bundle, shown_at),
+        &mut supervisor,
+    );
     let outcome = tokio::select! {
         opened = opening => opened.and_then(|opened| {
             output::result(format, &opened, || shown(&opened))?;
@@ -91,7 +111,7 @@ pub(super) async fn run(format: Format, args: UpArgs) -> anyhow::Result<ExitCode
 async fn open(
     layout: &Layout,
     args: &UpArgs,
-    (config, metrics): (&GatewayFile, Option<SocketAddr>),
+    (config, bundle, metrics): (&GatewayFile, &BundleFile, Option<SocketAddr>),
     supervisor: &mut Supervisor,
 ) -> anyhow::Result<Opened> {
     for part in [Part::Signer, Part::Server] {
@@ -118,6 +138,8 @@ async fn open(
         policy,
         gateway: format!("https://127.0.0.1:{}", config.port),
         workload_api: format!("unix://{}", layout.workload_socket().display()),
+        bundle_spiffe: bundle.https_spiffe.map(|at| format!("https://{at}/")),
+        bundle_web: (bundle.https_web.as_ref()).map(|web| format!("https://{}/", web.listen)),
         tool_servers: config.tool_servers.keys().cloned().collect(),
         metrics: metrics.map(|address| format!("http://{address}/metrics")),
         enrol_code: layout.open_enrol_code()?,
@@ -187,6 +209,18 @@ fn check_port(port: u16) -> anyhow::Result<()> {
         })
 }
 
+/// The same for an endpoint of the bundle.
+fn check_address(address: std::net::SocketAddr) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        address.port() != 0,
+        "{address}: a bundle endpoint needs a port that partners can be told"
+    );
+    let opened = std::net::TcpListener::bind(address).map(drop);
+    opened.with_context(|| {
+        format!("{address} cannot be opened; choose another with --bundle-spiffe or --bundle-web")
+    })
+}
+
 fn shown(opened: &Opened) -> String {
     let processes = opened
         .processes
@@ -208,6 +242,12 @@ fn shown(opened: &Opened) -> String {
             processes.collect::<Vec<_>>().join(", "),
         ],
     ];
+    for url in [&opened.bundle_spiffe, &opened.bundle_web]
+        .into_iter()
+        .flatten()
+    {
+        rows.push(["bundle".to_owned(), url.clone()]);
+    }
     if let Some(metrics) = &opened.metrics {
         rows.push(["metrics".to_owned(), metrics.clone()]);
     }

@@ -220,7 +220,7 @@ async fn register_agents(
         };
         let path = run.manifest(name);
         std::fs::write(&path, sign(&draft, &key)?).with_context(|| path.display().to_string())?;
-        let agent = register(&server, &path).await?;
+        let agent = register(&server, &path, Vec::new()).await?;
         seen.push(format!("{} {}", agent.agent_id, agent.manifest_digest));
     }
     story.tell(

@@ -95,6 +95,11 @@ impl Layout {
         self.server().join("chancery.db")
     }
 
+    /// Where the bundle is served.
+    pub(crate) fn bundle_config(&self) -> PathBuf {
+        self.server().join("bundle.json")
+    }
+
     pub(crate) fn gateway(&self) -> PathBuf {
         self.data.join("gateway")
     }

@@ -31,7 +31,8 @@ impl Deployment {
         Self::started(Place::new(), further)
     }
 
-    fn started(place: Place, further: &[&str]) -> Self {
+    /// In that place, with further arguments of `up`.
+    pub(crate) fn started(place: Place, further: &[&str]) -> Self {
         let books = checkout().join("demo");
         place
             .chancery(&["ledger", "load", "--db", "ledger.db", "--csv", text(&books)])

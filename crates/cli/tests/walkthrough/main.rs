@@ -14,6 +14,8 @@ mod deployment;
 #[cfg(test)]
 mod erasing;
 #[cfg(test)]
+mod federating;
+#[cfg(test)]
 mod foreign;
 #[cfg(test)]
 mod indexed;

@@ -46,6 +46,7 @@ fn every_page_runs_as_it_stands_and_shows_what_it_says() {
         .current_dir(checkout())
         .env("PORT", free_port())
         .env("PORT2", free_port())
+        .env("PORT3", free_port())
         .envs(tools::wheels());
     let ran = Ran::within(PATIENCE, &mut bash, &place);
     let (mut wrong, mut last) = (String::new(), String::new());

@@ -259,6 +259,8 @@ impl Plane {
             trust_file: self.data.join("server/trust.json"),
             clock: Clock::new(Timestamp::from_micros(0)),
             svid_lifetime: chancery_server::SvidLifetime::default(),
+            refresh_hint: 300,
+            issuer: None,
         };
         let server = Server::new(config).await.unwrap();
         let listener = OwnerListener::bind(&self.data.join("server.sock")).unwrap();
@@ -446,6 +448,7 @@ impl Plane {
     pub(crate) async fn register(&self, manifest: &[u8]) {
         let request = RegisterAgent {
             manifest: base64url::encode(manifest),
+            federates_with: Vec::new(),
         };
         self.client().register_agent(&request).await.unwrap();
     }

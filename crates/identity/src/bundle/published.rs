@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use chancery_types::{Digest, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::{BundleDocument, BundleKeys};
 use crate::TrustDomain;
@@ -19,7 +20,8 @@ pub struct PublishedBundle {
 }
 
 /// A key of a bundle.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum KeyName {
     /// An authority of X.509-SVIDs, by the digest of its certificate.
     X509(Digest),
@@ -53,6 +55,29 @@ impl PublishedBundle {
             document: BundleDocument::new(trust_domain, keys, 1, refresh_hint),
             since: names.into_iter().map(|name| (name, now)).collect(),
         }
+    }
+
+    /// What was published before, as it was stored. A key that `since` does not name is told from
+    /// `now` on.
+    pub fn resume(
+        document: BundleDocument,
+        since: impl IntoIterator<Item = (KeyName, Timestamp)>,
+        now: Timestamp,
+    ) -> Self {
+        let known: BTreeMap<_, _> = since.into_iter().collect();
+        let told = |name: KeyName| {
+            let first = known.get(&name).copied().unwrap_or(now);
+            (name, first)
+        };
+        Self {
+            since: names(document.keys()).into_iter().map(told).collect(),
+            document,
+        }
+    }
+
+    /// Since when each key is told: what is stored beside the document.
+    pub fn since(&self) -> impl Iterator<Item = (&KeyName, Timestamp)> {
+        self.since.iter().map(|(name, since)| (name, *since))
     }
 
     /// The document with other keys or another hint; the same one where nothing changed.

@@ -1,7 +1,8 @@
 use chancery_types::Timestamp;
 
 use super::Relationship;
-use crate::{BundleDocument, BundleDocumentError, BundleKeys, Incubating};
+use crate::bundle::IgnoredKeyReason;
+use crate::{BundleDocument, BundleDocumentError, BundleKeys, Incubating, ProfileError};
 
 /// How long after a fetch the next one is made where the bundle does not say, in seconds
 /// (Trust-Domain-and-Bundle section 6.1).
@@ -69,10 +70,29 @@ pub enum FetchRefusal {
     /// The bundle that is known has a sequence and this one has none: it could be any older one.
     #[error("bundle has no sequence, and {0} is known")]
     NoSequence(u64),
+    /// An authority in it is named like another trust domain: the endpoint serves somebody else's
+    /// bundle, or has merged several (sections 3 and 4.2).
+    #[error("bundle holds an authority of another trust domain")]
+    WrongTrustDomain,
     /// A key of one's own is among those of the foreign trust domain
     /// (Trust-Domain-and-Bundle section 6.2).
     #[error("bundle holds a key of our own trust domain")]
     OwnKey,
+}
+
+impl FetchRefusal {
+    /// The one code of this refusal.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Document(BundleDocumentError::TooLong) => "bundle_too_long",
+            Self::Document(_) => "bundle_malformed",
+            Self::Rollback { .. } => "bundle_rollback",
+            Self::SameSequence(_) => "bundle_same_sequence",
+            Self::NoSequence(_) => "bundle_no_sequence",
+            Self::WrongTrustDomain => "bundle_wrong_domain",
+            Self::OwnKey => "bundle_own_key",
+        }
+    }
 }
 
 impl ForeignBundle {
@@ -159,6 +179,10 @@ impl ForeignBundle {
     ) -> Result<BundleDocument, FetchRefusal> {
         let trust_domain = self.relationship.trust_domain().clone();
         let document = BundleDocument::parse(trust_domain, body, incubating)?;
+        let foreign = IgnoredKeyReason::Certificate(ProfileError::WrongTrustDomain);
+        if (document.ignored().iter()).any(|ignored| ignored.reason == foreign) {
+            return Err(FetchRefusal::WrongTrustDomain);
+        }
         if let Some(latest) = &self.latest
             && let Some(known) = latest.sequence()
         {

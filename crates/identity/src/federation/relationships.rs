@@ -57,6 +57,32 @@ pub enum EndpointRefusal {
     OtherWorkload,
 }
 
+impl FederateError {
+    /// The one code of this refusal.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::OwnTrustDomain => "federation_own_domain",
+            Self::Exists(_) => "federation_exists",
+            Self::Start(StartError::NoFirstBundle) => "federation_no_bundle",
+            Self::Start(StartError::WrongTrustDomain) => "bundle_wrong_domain",
+            Self::OwnKey => "bundle_own_key",
+        }
+    }
+}
+
+impl EndpointRefusal {
+    /// The one code of this refusal.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoRelationship => "federation_unknown",
+            Self::OtherProfile => "endpoint_profile",
+            Self::NoBundle => "endpoint_no_bundle",
+            Self::Svid(_) => "endpoint_svid",
+            Self::OtherWorkload => "endpoint_workload",
+        }
+    }
+}
+
 impl Federation {
     /// One's own trust domain and no other.
     pub const fn new(own: BundleDocument, incubating: Incubating) -> Self {
@@ -104,6 +130,16 @@ impl Federation {
     /// What is known of that foreign trust domain.
     pub fn of(&self, trust_domain: &TrustDomain) -> Option<&ForeignBundle> {
         self.foreign.get(trust_domain)
+    }
+
+    /// When the next fetch is made; none where there is no relationship.
+    pub fn next_fetch(&self) -> Option<Timestamp> {
+        self.foreign.values().map(ForeignBundle::next_fetch).min()
+    }
+
+    /// All foreign trust domains, by name.
+    pub fn foreign(&self) -> impl Iterator<Item = &ForeignBundle> {
+        self.foreign.values()
     }
 
     /// The relationships whose bundles are to be fetched now.

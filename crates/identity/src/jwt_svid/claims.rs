@@ -1,10 +1,10 @@
 use chancery_types::id::CredentialId;
 use chancery_types::jws::{self, Header};
 use chancery_types::limits::MAX_JWS_BYTES;
-use chancery_types::{Algorithm, CanonicalError, Jwk, to_canonical};
+use chancery_types::{Algorithm, CanonicalError, Jwk, members, to_canonical};
 use serde::{Deserialize, Serialize};
 
-use super::{JWT_SVID_TYP, JwtAudience};
+use super::{JWT_SVID_TYP, JwtAudience, JwtIssuer};
 use crate::SpiffeId;
 
 /// How long a JWT-SVID lives where nobody says otherwise, in seconds.
@@ -30,6 +30,14 @@ pub struct JwtSvidClaims {
     pub exp: u64,
     /// When it was issued, in seconds.
     pub iat: u64,
+    /// Under which issuer its key is found by readers that know OpenID Connect; absent where no
+    /// discovery document is served.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "members::present"
+    )]
+    pub iss: Option<JwtIssuer>,
     /// Names the token in the log.
     pub jti: CredentialId,
     /// Whose it is.

@@ -2,6 +2,7 @@
 
 mod audience;
 mod claims;
+mod issuer;
 mod verify;
 
 pub use audience::{JwtAudience, JwtAudienceError, MAX_AUDIENCE_BYTES};
@@ -9,6 +10,7 @@ pub use claims::{
     DEFAULT_JWT_SVID_SECONDS, JwtSvidClaims, JwtSvidDraftError, MAX_JWT_AUDIENCES,
     MAX_JWT_SVID_SECONDS,
 };
+pub use issuer::{JwtIssuer, JwtIssuerError};
 pub(crate) use verify::seconds;
 pub use verify::{JwtSvidContext, JwtSvidError, VerifiedJwtSvid, bearer_token, verify_jwt_svid};
 

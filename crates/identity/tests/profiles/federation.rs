@@ -289,11 +289,21 @@ fn f_19_the_name_is_known_before_anything_is_fetched() {
     world.fetch(&claimed).unwrap();
     let latest = world.federation.of(&world.partner.name).unwrap().latest();
     assert_eq!(latest.unwrap().trust_domain(), &world.partner.name);
-    // An authority that names another trust domain is left out.
+    // Somebody else's bundle is not the partner's, nor is one with an authority of somebody else:
+    // what is known stays.
+    let known = latest.cloned();
     let elses = Domain::new("else").served(2);
-    world.fetch(&elses).unwrap();
-    let latest = world.federation.of(&world.partner.name).unwrap().latest();
-    assert!(latest.unwrap().keys().x509.authorities().is_empty());
+    let mut mixed = world.partner.served(2);
+    let one = elses["keys"].as_array().unwrap();
+    let one = one.iter().find(|key| key["use"] == "x509-svid").unwrap();
+    mixed["keys"].as_array_mut().unwrap().push(one.clone());
+    for served in [elses.clone(), mixed] {
+        let refused = world.fetch(&served).unwrap_err();
+        assert!(matches!(refused, FetchRefusal::WrongTrustDomain));
+        let latest = world.federation.of(&world.partner.name).unwrap().latest();
+        assert_eq!(latest, known.as_ref());
+    }
+    assert!(world.trusts_partner());
 }
 
 #[test]

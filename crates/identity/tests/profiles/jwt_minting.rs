@@ -17,6 +17,7 @@ fn claims() -> JwtSvidClaims {
         aud: vec!["audience".parse().unwrap(), "other".parse().unwrap()],
         exp: NOW + 300,
         iat: NOW,
+        iss: None,
         jti: CredentialId::from_random([1; 16]),
         sub: "spiffe://td/agent/a".parse().unwrap(),
     }

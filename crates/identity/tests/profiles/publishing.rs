@@ -1,5 +1,5 @@
-use chancery_identity::PublishedBundle;
 use chancery_identity::bundle::{KeyName, Readiness};
+use chancery_identity::{BundleDocument, Incubating, PublishedBundle};
 use chancery_types::Digest;
 
 use crate::support::{Domain, es256, now, svid_key};
@@ -33,6 +33,33 @@ fn b_02_the_sequence_rises_with_every_change_and_with_nothing_else() {
         [1, 2, 3, 4, 5, 6],
         "what was published before is a change as well"
     );
+}
+
+#[test]
+fn b_02_the_sequence_goes_on_where_what_was_published_is_read_again() {
+    let domain = Domain::new("td");
+    let first = PublishedBundle::first(domain.name.clone(), domain.keys(), 300, now());
+    let text = first.document().to_json().unwrap();
+    let read = BundleDocument::parse(domain.name.clone(), text.as_bytes(), Incubating::WIT_SVID);
+    let since: Vec<_> = first.since().map(|(name, at)| (name.clone(), at)).collect();
+    let later = now().plus_seconds(1_000_000);
+    let resumed = PublishedBundle::resume(read.unwrap(), since, later);
+    assert_eq!(resumed, first);
+    let same = resumed.clone().publish(domain.keys(), 300, later);
+    assert_eq!(same, first, "nothing changed");
+    let empty = chancery_identity::BundleKeys::none(&domain.name);
+    assert_eq!(
+        resumed.publish(empty, 300, later).document().sequence(),
+        Some(2)
+    );
+    // A key of which it is not known since when it is told is told from now on.
+    let forgotten = PublishedBundle::resume(first.document().clone(), [], later);
+    let (name, _) = first.since().next().unwrap();
+    assert!(matches!(
+        forgotten.readiness(name, later),
+        Readiness::Early(_)
+    ));
+    assert_eq!(first.readiness(name, later), Readiness::Ready);
 }
 
 #[test]

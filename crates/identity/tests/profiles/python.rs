@@ -63,6 +63,7 @@ fn j_09_another_implementation_takes_our_tokens_and_keys() {
         aud: vec!["audience".parse().unwrap(), "other".parse().unwrap()],
         exp: now + 300,
         iat: now,
+        iss: None,
         jti: CredentialId::from_random([1; 16]),
         sub: "spiffe://td/agent/a".parse().unwrap(),
     };

@@ -53,7 +53,10 @@ async fn a_20_each_identity_is_sent_and_the_first_one_stays_first() {
     let one = serving.launch_own().await;
     let mut stream = svids(&serving).await;
     let only = (one.spiffe_id.to_string(), String::new());
-    assert_eq!(next(&mut stream).await.unwrap(), [only.clone()]);
+    assert_eq!(
+        next(&mut stream).await.unwrap(),
+        std::slice::from_ref(&only)
+    );
     // An open stream hears of it at once.
     let two = serving.launch_as(OTHER).await;
     let both = [

@@ -16,8 +16,8 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use crate::clock::now;
 use crate::{
-    AgentCredential, Delegation, Delegations, EndReason, Issuer, IssuerError, IssuerFuture, Launch,
-    LaunchFacts,
+    AgentCredential, Delegation, Delegations, EndReason, ForeignBundles, Issuer, IssuerError,
+    IssuerFuture, Launch, LaunchFacts,
 };
 
 /// What the issuer does when it is asked.
@@ -42,6 +42,7 @@ pub(super) struct TestIssuer {
     pub(super) bundle: watch::Sender<Option<X509Bundle>>,
     pub(super) jwt_key: Mutex<Arc<SigningKey>>,
     pub(super) jwt_bundle: watch::Sender<Option<JwtBundle>>,
+    pub(super) foreign: watch::Sender<ForeignBundles>,
     pub(super) mood: Mutex<Mood>,
     pub(super) lifetime_seconds: Mutex<u64>,
     pub(super) ended: Mutex<Vec<(InstanceSpiffeId, EndReason)>>,
@@ -61,7 +62,11 @@ fn serial() -> SerialNumber {
 
 impl TestIssuer {
     pub(super) fn new() -> Self {
-        let trust_domain: TrustDomain = "td".parse().unwrap();
+        Self::of("td")
+    }
+
+    pub(super) fn of(name: &str) -> Self {
+        let trust_domain: TrustDomain = name.parse().unwrap();
         let (root_key, root) = fresh_root(&trust_domain);
         let key = SigningKey::generate(Algorithm::Es256).unwrap();
         let authority = IssuingAuthority::new(&trust_domain, root.clone(), &root_key).unwrap();
@@ -78,6 +83,7 @@ impl TestIssuer {
                 [SvidKey::try_from(jwt_key.public()).unwrap()],
             ))),
             jwt_key: Mutex::new(Arc::new(jwt_key)),
+            foreign: watch::Sender::default(),
             mood: Mutex::new(Mood::Willing),
             lifetime_seconds: Mutex::new(3_600),
             ended: Mutex::default(),
@@ -88,6 +94,20 @@ impl TestIssuer {
 
     pub(super) fn feel(&self, mood: Mood) {
         *self.mood.lock().unwrap() = mood;
+    }
+
+    /// An authority of its own for another trust domain.
+    pub(super) fn x509_of(&self, name: &TrustDomain) -> X509Bundle {
+        if *name == self.trust_domain {
+            return self.bundle.borrow().clone().unwrap();
+        }
+        X509Bundle::new(name.clone(), [fresh_root(name).1]).unwrap()
+    }
+
+    /// Its own keys of JWT-SVIDs, as of that trust domain.
+    pub(super) fn jwt_of(&self, name: &TrustDomain) -> JwtBundle {
+        let own = self.jwt_bundle.borrow().clone().unwrap();
+        JwtBundle::new(name.clone(), own.keys().map(|(_, key)| key.clone()))
     }
 
     pub(super) fn wit_bundle(&self) -> WitBundle {
@@ -163,6 +183,7 @@ impl TestIssuer {
             aud: audience.to_vec(),
             exp: now().as_seconds() + 300,
             iat: now().as_seconds(),
+            iss: None,
             jti: random_id().unwrap(),
             sub: if mood == Mood::WrongInstance {
                 stranger
@@ -253,6 +274,10 @@ impl Issuer for TestIssuer {
 
     fn jwt_bundle(&self) -> watch::Receiver<Option<JwtBundle>> {
         self.jwt_bundle.subscribe()
+    }
+
+    fn foreign_bundles(&self) -> watch::Receiver<ForeignBundles> {
+        self.foreign.subscribe()
     }
 
     fn ended<'a>(

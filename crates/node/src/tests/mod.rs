@@ -2,6 +2,7 @@
 
 mod agent_key;
 mod attackers;
+mod foreign_bundles;
 mod foreign_clients;
 mod identities;
 mod issuer;
@@ -39,6 +40,11 @@ impl Serving {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         Self::start_in(folder, Arc::new(TestIssuer::new()))
+    }
+
+    fn start_as(trust_domain: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self::start_in(folder, Arc::new(TestIssuer::of(trust_domain)))
     }
 
     /// Ends as a killed process does, so that nobody hears of anything, and starts again.
@@ -111,6 +117,11 @@ impl Serving {
     ) -> Result<RegisteredLaunch, Problem> {
         let of = (AGENT, init, isolated);
         self.register_as(of, program).await
+    }
+
+    /// Makes this very process a launch of that agent.
+    async fn launch_as(&self, agent: &str) -> RegisteredLaunch {
+        self.register_as((agent, None, false), None).await.unwrap()
     }
 
     async fn register_as(

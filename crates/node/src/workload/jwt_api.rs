@@ -1,6 +1,6 @@
 //! The JWT profile of the SPIFFE Workload API (section 6).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chancery_crypto::AwsLc;
@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tonic::Status;
 
 use super::feed::Source;
-use super::spiffe_api::status;
+use super::spiffe_api::{agents, either, status};
 use super::{NO_IDENTITY, hint};
 use crate::clock::now;
 use crate::launch::Launch;
@@ -24,7 +24,7 @@ use crate::pb::workload::{
     JwtBundlesResponse, Jwtsvid, JwtsvidRequest, JwtsvidResponse, ValidateJwtsvidRequest,
     ValidateJwtsvidResponse,
 };
-use crate::{IssuerError, Launches};
+use crate::{ForeignBundles, IssuerError, Launches};
 
 /// Issues a token of each launch, or of the one that is asked for, for the audiences that are asked
 /// for.
@@ -72,7 +72,7 @@ async fn issue(
     let issued = launches.issuer().issue_jwt(launch, audience).await;
     let token = issued.map_err(|error| status(&error))?;
     let own = launch.instance().to_spiffe_id();
-    check(&token, audience, &own, bundle).map_err(|error| status(&error))?;
+    check(&token, audience, &own, &bundle).map_err(|error| status(&error))?;
     Ok(token)
 }
 
@@ -81,13 +81,14 @@ fn check(
     token: &str,
     audience: &[JwtAudience],
     own: &SpiffeId,
-    bundle: JwtBundle,
+    bundle: &JwtBundle,
 ) -> Result<(), IssuerError> {
     let failed = |error: Box<dyn std::error::Error + Send + Sync>| IssuerError::Unavailable(error);
     let first = audience
         .first()
         .ok_or_else(|| failed("no audience".into()))?;
-    let svid = judge(token, first, bundle).map_err(|error| failed(Box::new(error)))?;
+    let bundles = [bundle.clone()].into_iter().collect();
+    let svid = judge(token, first, &bundles).map_err(|error| failed(Box::new(error)))?;
     let asked = audience.iter().map(JwtAudience::as_str);
     if svid.spiffe_id() != own || !svid.audiences().iter().eq(asked) {
         return Err(failed("another subject or audience".into()));
@@ -95,17 +96,22 @@ fn check(
     Ok(())
 }
 
-/// Judges a token for the caller.
+/// Judges a token for the caller, by the bundles that the caller is handed.
 pub(super) fn validate(
     launches: &Launches,
+    held: &[Arc<Launch>],
     request: &ValidateJwtsvidRequest,
 ) -> Result<ValidateJwtsvidResponse, Status> {
     let audience = audience(&request.audience)?;
     if request.svid.is_empty() {
         return Err(Status::invalid_argument("svid must be specified"));
     }
-    let bundle = current(&launches.issuer().jwt_bundle())?;
-    let svid = judge(&request.svid, &audience, bundle)
+    let own = current(&launches.issuer().jwt_bundle())?;
+    let foreign = launches.issuer().foreign_bundles();
+    let foreign = foreign.borrow().of(agents(held));
+    let mut bundles: JwtBundles = foreign.into_iter().map(|keys| keys.jwt).collect();
+    bundles.replace(own);
+    let svid = judge(&request.svid, &audience, &bundles)
         .map_err(|error| Status::invalid_argument(error.to_string()))?;
     let mut claims = svid.claims().clone();
     // A list always, as others answer.
@@ -119,12 +125,11 @@ pub(super) fn validate(
 fn judge(
     token: &str,
     audience: &JwtAudience,
-    bundle: JwtBundle,
+    bundles: &JwtBundles,
 ) -> Result<VerifiedJwtSvid, chancery_identity::JwtSvidError> {
-    let bundles: JwtBundles = [bundle].into_iter().collect();
     let context = JwtSvidContext {
         audience,
-        bundles: &bundles,
+        bundles,
         now: now(),
         leeway: Leeway::NONE,
         verifier: &AwsLc,
@@ -186,18 +191,31 @@ fn to_value(value: Value) -> prost_types::Value {
     prost_types::Value { kind: Some(kind) }
 }
 
-/// The keys of the node's own trust domain, as a set of JSON Web Keys.
+/// The keys of the node's own trust domain, and those of the foreign ones that the caller's agents
+/// were registered with, each as a set of JSON Web Keys.
 pub(super) struct KeySets {
-    receiver: watch::Receiver<Option<JwtBundle>>,
-    sent: Option<JwtBundle>,
+    own: watch::Receiver<Option<JwtBundle>>,
+    foreign: watch::Receiver<ForeignBundles>,
+    sent: Option<Vec<JwtBundle>>,
 }
 
 impl KeySets {
-    pub(super) fn of(launches: &Arc<Launches>) -> Self {
+    pub(super) fn of(launches: &Launches) -> Self {
         Self {
-            receiver: launches.issuer().jwt_bundle(),
+            own: launches.issuer().jwt_bundle(),
+            foreign: launches.issuer().foreign_bundles(),
             sent: None,
         }
+    }
+
+    fn current(&mut self, held: &[Arc<Launch>]) -> Result<Vec<JwtBundle>, Status> {
+        self.own.mark_unchanged();
+        let own = current(&self.own)?;
+        let foreign = self.foreign.borrow_and_update();
+        let foreign = foreign.of(agents(held)).into_iter();
+        Ok(std::iter::once(own)
+            .chain(foreign.map(|keys| keys.jwt))
+            .collect())
     }
 }
 
@@ -206,23 +224,24 @@ impl Source for KeySets {
 
     async fn next(
         &mut self,
-        _: &[Arc<Launch>],
+        held: &[Arc<Launch>],
     ) -> Result<(Option<JwtBundlesResponse>, Option<Timestamp>), Status> {
-        self.receiver.mark_unchanged();
-        let bundle = current(&self.receiver)?;
-        if self.sent.as_ref() == Some(&bundle) {
+        let bundles = self.current(held)?;
+        if self.sent.as_ref() == Some(&bundles) {
             return Ok((None, None));
         }
-        let name = bundle.trust_domain().to_spiffe_id().to_string();
-        let message = JwtBundlesResponse {
-            bundles: HashMap::from([(name, bundle.to_jwks().into_bytes())]),
+        let named = |bundle: &JwtBundle| {
+            let name = bundle.trust_domain().to_spiffe_id().to_string();
+            (name, bundle.to_jwks().into_bytes())
         };
-        self.sent = Some(bundle);
+        let message = JwtBundlesResponse {
+            bundles: bundles.iter().map(named).collect(),
+        };
+        self.sent = Some(bundles);
         Ok((Some(message), None))
     }
 
     async fn changed(&mut self) -> Result<(), Status> {
-        let changed = self.receiver.changed().await;
-        changed.map_err(|_| Status::unavailable("the node stops"))
+        either(&mut self.own, &mut self.foreign).await
     }
 }

@@ -1,7 +1,6 @@
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use chancery_identity::X509Bundle;
+use chancery_identity::{AgentId, X509Bundle};
 use chancery_types::Timestamp;
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
@@ -19,7 +18,7 @@ use crate::pb::workload::{
 };
 use crate::peer::Peer;
 use crate::x509_source::X509Identity;
-use crate::{IssuerError, Launches};
+use crate::{ForeignBundles, IssuerError, Launches};
 
 /// What who asks for a WIT-SVID is told: that profile is incubating.
 const NO_WITS: &str = "the wit-svid profile is not served";
@@ -95,8 +94,8 @@ impl SpiffeWorkloadApi for WorkloadApi {
         &self,
         request: Request<ValidateJwtsvidRequest>,
     ) -> Result<Response<ValidateJwtsvidResponse>, Status> {
-        caller(&self.launches, &request).await?;
-        jwt_api::validate(&self.launches, request.get_ref()).map(Response::new)
+        let (_, held) = caller(&self.launches, &request).await?;
+        jwt_api::validate(&self.launches, &held, request.get_ref()).map(Response::new)
     }
 
     async fn fetch_witsvid(
@@ -114,11 +113,11 @@ impl SpiffeWorkloadApi for WorkloadApi {
     }
 }
 
-/// The X.509-SVIDs of a caller's launches, together with the bundle that verifies its peers.
+/// The X.509-SVIDs of a caller's launches, together with the bundles that verify its peers.
 struct Svids {
     launches: Arc<Launches>,
     bundles: Bundles,
-    sent: Option<(Vec<Arc<X509Identity>>, X509Bundle)>,
+    sent: Option<(Vec<Arc<X509Identity>>, Known)>,
 }
 
 impl Source for Svids {
@@ -128,11 +127,11 @@ impl Source for Svids {
         &mut self,
         held: &[Arc<Launch>],
     ) -> Result<(Option<X509svidResponse>, Option<Timestamp>), Status> {
-        let bundle = self.bundles.current()?;
+        let known = self.bundles.current(held)?;
         let issuer = self.launches.issuer().as_ref();
         let (mut svids, mut identities, mut again, mut refused) = (vec![], vec![], None, None);
         for launch in held {
-            let (identity, at) = match launch.x509.current(launch, issuer, &bundle).await {
+            let (identity, at) = match launch.x509.current(launch, issuer, &known.own).await {
                 Ok(current) => current,
                 // The others are none the worse for it.
                 Err(error @ IssuerError::Refused { .. }) => {
@@ -146,7 +145,7 @@ impl Source for Svids {
                 spiffe_id: launch.instance().to_string(),
                 x509_svid: identity.chain_der.clone(),
                 x509_svid_key: identity.key.expose().to_vec(),
-                bundle: bundle.to_concatenated_der(),
+                bundle: known.own.to_concatenated_der(),
                 hint: hint(held, launch),
             });
             identities.push(identity);
@@ -154,21 +153,21 @@ impl Source for Svids {
         if let (Some(refused), true) = (refused, svids.is_empty()) {
             return Err(status(&refused));
         }
-        let known = self.sent.as_ref().is_some_and(|(sent, with)| {
+        let is_sent = self.sent.as_ref().is_some_and(|(sent, with)| {
             let same = |(one, other): (&Arc<_>, &Arc<_>)| Arc::ptr_eq(one, other);
             sent.len() == identities.len()
-                && *with == bundle
+                && *with == known
                 && sent.iter().zip(&identities).all(same)
         });
-        if known {
+        if is_sent {
             return Ok((None, again));
         }
         let message = X509svidResponse {
             svids,
             crl: Vec::new(),
-            federated_bundles: HashMap::new(),
+            federated_bundles: known.foreign.iter().map(named).collect(),
         };
-        self.sent = Some((identities, bundle));
+        self.sent = Some((identities, known));
         Ok((Some(message), again))
     }
 
@@ -177,25 +176,54 @@ impl Source for Svids {
     }
 }
 
-/// The bundle of the node's own trust domain.
+/// The bundle of the node's own trust domain, and those of the foreign ones that the caller's agents
+/// were registered with.
 struct Bundles {
-    receiver: watch::Receiver<Option<X509Bundle>>,
-    sent: Option<X509Bundle>,
+    own: watch::Receiver<Option<X509Bundle>>,
+    foreign: watch::Receiver<ForeignBundles>,
+    sent: Option<Known>,
+}
+
+/// What is known of authorities.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Known {
+    own: X509Bundle,
+    foreign: Vec<X509Bundle>,
 }
 
 impl Bundles {
     fn of(launches: &Launches) -> Self {
         Self {
-            receiver: launches.issuer().x509_bundle(),
+            own: launches.issuer().x509_bundle(),
+            foreign: launches.issuer().foreign_bundles(),
             sent: None,
         }
     }
 
-    fn current(&mut self) -> Result<X509Bundle, Status> {
-        let bundle = self.receiver.borrow_and_update().clone();
-        bundle
-            .ok_or_else(|| Status::unavailable("the trust domain's authorities are not known yet"))
+    fn current(&mut self, held: &[Arc<Launch>]) -> Result<Known, Status> {
+        let own = self.own.borrow_and_update().clone();
+        let own = own.ok_or_else(|| {
+            Status::unavailable("the trust domain's authorities are not known yet")
+        })?;
+        let foreign = self.foreign.borrow_and_update();
+        let foreign = foreign.of(agents(held)).into_iter();
+        Ok(Known {
+            own,
+            foreign: foreign.map(|keys| keys.x509).collect(),
+        })
     }
+}
+
+/// The agents that a caller speaks as an instance of.
+pub(super) fn agents(held: &[Arc<Launch>]) -> impl Iterator<Item = &AgentId> {
+    held.iter().map(|launch| launch.instance().agent())
+}
+
+/// A bundle with the name of its trust domain. One without keys is there as well: nothing of that
+/// trust domain is trusted.
+fn named(bundle: &X509Bundle) -> (String, Vec<u8>) {
+    let name = bundle.trust_domain().to_spiffe_id().to_string();
+    (name, bundle.to_concatenated_der())
 }
 
 impl Source for Bundles {
@@ -203,24 +231,40 @@ impl Source for Bundles {
 
     async fn next(
         &mut self,
-        _: &[Arc<Launch>],
+        held: &[Arc<Launch>],
     ) -> Result<(Option<X509BundlesResponse>, Option<Timestamp>), Status> {
-        let bundle = self.current()?;
-        if self.sent.as_ref() == Some(&bundle) {
+        let known = self.current(held)?;
+        if self.sent.as_ref() == Some(&known) {
             return Ok((None, None));
         }
-        let name = bundle.trust_domain().to_spiffe_id().to_string();
+        let all = std::iter::once(&known.own).chain(&known.foreign);
         let message = X509BundlesResponse {
             crl: Vec::new(),
-            bundles: HashMap::from([(name, bundle.to_concatenated_der())]),
+            bundles: all.map(named).collect(),
         };
-        self.sent = Some(bundle);
+        self.sent = Some(known);
         Ok((Some(message), None))
     }
 
     async fn changed(&mut self) -> Result<(), Status> {
-        let changed = self.receiver.changed().await;
-        changed.map_err(|_| Status::unavailable("the node stops"))
+        either(&mut self.own, &mut self.foreign).await
+    }
+}
+
+/// Waits until the own bundle or a foreign one has changed.
+pub(super) async fn either<T>(
+    own: &mut watch::Receiver<T>,
+    foreign: &mut watch::Receiver<ForeignBundles>,
+) -> Result<(), Status> {
+    let foreign = async {
+        // Whoever tells of none has nothing to tell later.
+        if foreign.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        changed = own.changed() => changed.map_err(|_| Status::unavailable("the node stops")),
+        () = foreign => Ok(()),
     }
 }
 

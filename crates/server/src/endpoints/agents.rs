@@ -12,11 +12,15 @@ use chancery_crypto::AwsLc;
 use chancery_delegation::manifest::{
     IssuerKey, ManifestContext, VerifiedManifest, verify_manifest,
 };
+use chancery_identity::TrustDomain;
 use chancery_store::AgentRow;
 use chancery_types::{Digest, Timestamp, base64url};
 
 use super::{Answer, label, stored};
 use crate::Server;
+
+/// Most foreign trust domains that an agent names.
+const MAX_FEDERATES_WITH: usize = 32;
 
 pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Agents> {
     let rows = server.store.agents().await.map_err(stored)?;
@@ -44,6 +48,7 @@ pub(super) async fn register(
         ));
     }
     let code = code(&manifest)?;
+    let federates_with = named(request.federates_with, agent_id.trust_domain())?;
     let event = ManifestRegister {
         agent: label(agent_id.as_str())?,
         manifest: manifest.payload_digest(),
@@ -53,6 +58,15 @@ pub(super) async fn register(
         tools: manifest.catalog_hash(),
         policy: manifest.policy_bundle(),
         code: Some(code),
+        federates_with: match federates_with.is_empty() {
+            true => None,
+            false => Some(
+                federates_with
+                    .iter()
+                    .map(|name| label(name))
+                    .collect::<Result<_, _>>()?,
+            ),
+        },
     };
     let log_index = server.enrol(event).await?;
     let row = AgentRow {
@@ -60,6 +74,7 @@ pub(super) async fn register(
         manifest_id: manifest.manifest_id().to_owned(),
         manifest_digest: manifest.payload_digest(),
         expires_at: manifest.expires_at(),
+        federates_with,
         log_index,
     };
     server
@@ -67,7 +82,29 @@ pub(super) async fn register(
         .put_agent(&row, &envelope)
         .await
         .map_err(stored)?;
+    // Nodes wait for what they hand to workloads.
+    server.changed();
     Ok(Json(shown(row)))
+}
+
+/// The foreign trust domains that a registration names, each once. Whether there is a relation to
+/// one is not asked: what is not there is not handed out.
+fn named(mut names: Vec<TrustDomain>, own: &TrustDomain) -> Result<Vec<String>, Problem> {
+    names.sort();
+    names.dedup();
+    if names.len() > MAX_FEDERATES_WITH {
+        return Err(Problem::bad_request(
+            "federates_with",
+            format!("an agent federates with {MAX_FEDERATES_WITH} trust domains at most"),
+        ));
+    }
+    if names.contains(own) {
+        return Err(Problem::bad_request(
+            "federates_with",
+            format!("{own} is the agent's own trust domain, whose bundle it always has"),
+        ));
+    }
+    Ok(names.iter().map(ToString::to_string).collect())
 }
 
 pub(super) async fn manifest(
@@ -143,6 +180,9 @@ fn shown(row: AgentRow) -> Agent {
         manifest_id: row.manifest_id,
         manifest_digest: row.manifest_digest,
         expires_at: row.expires_at,
+        federates_with: (row.federates_with.iter())
+            .filter_map(|name| name.parse().ok())
+            .collect(),
         log_index: row.log_index,
     }
 }

@@ -58,42 +58,51 @@ pub(super) async fn service(
     State(server): State<Arc<Server>>,
     Json(request): Json<IssueService>,
 ) -> Answer<IssuedX509> {
-    let now = server.now()?;
-    let trust = server.trust();
-    let spiffe_id = format!(
-        "spiffe://{}/service/{}",
-        trust.trust_domain, request.service
-    );
-    let serial = random_bytes::<16>().map_err(random)?;
-    let event = IdentityIssue {
-        agent: label(&spiffe_id)?,
-        instance: label(&spiffe_id)?,
-        credentials: vec![Credential {
-            form: CredentialForm::X509Svid,
-            id: CredentialId::from_random(serial),
-            key: key_digest(&request.spki)?,
+    let issued = server.issue_service(&request.service, &request.spki).await;
+    issued.map(Json)
+}
+
+impl Server {
+    /// Issues the SVID of one of Chancery's own services.
+    pub(crate) async fn issue_service(
+        &self,
+        service: &str,
+        spki: &str,
+    ) -> Result<IssuedX509, Problem> {
+        let now = self.now()?;
+        let trust = self.trust();
+        let spiffe_id = format!("spiffe://{}/service/{service}", trust.trust_domain);
+        let serial = random_bytes::<16>().map_err(random)?;
+        let event = IdentityIssue {
+            agent: label(&spiffe_id)?,
+            instance: label(&spiffe_id)?,
+            credentials: vec![Credential {
+                form: CredentialForm::X509Svid,
+                id: CredentialId::from_random(serial),
+                key: key_digest(spki)?,
+                expires: end(now, SERVICE_LIFETIME_SECONDS),
+            }],
+            manifest: trust.digest(),
+            attestation_level: label("owner-socket")?,
+            isolation: Isolation::Unisolated,
+            evidence: trust.digest(),
+            executable: trust.digest(),
+            node: label(&spiffe_id)?,
+            renewal: false,
             expires: end(now, SERVICE_LIFETIME_SECONDS),
-        }],
-        manifest: trust.digest(),
-        attestation_level: label("owner-socket")?,
-        isolation: Isolation::Unisolated,
-        evidence: trust.digest(),
-        executable: trust.digest(),
-        node: label(&spiffe_id)?,
-        renewal: false,
-        expires: end(now, SERVICE_LIFETIME_SECONDS),
-        launch: None,
-        operator: None,
-    };
-    server.enrol(event).await?;
-    let request = SignX509 {
-        spiffe_id,
-        spki: request.spki,
-        now,
-        lifetime_seconds: SERVICE_LIFETIME_SECONDS,
-        serial: base64url::encode(serial),
-    };
-    sign_x509(&server, request).await.map(Json)
+            launch: None,
+            operator: None,
+        };
+        self.enrol(event).await?;
+        let request = SignX509 {
+            spiffe_id,
+            spki: spki.to_owned(),
+            now,
+            lifetime_seconds: SERVICE_LIFETIME_SECONDS,
+            serial: base64url::encode(serial),
+        };
+        sign_x509(self, request).await
+    }
 }
 
 pub(super) async fn wit(
@@ -170,6 +179,7 @@ pub(super) async fn jwt(
         aud: request.audience,
         exp: expires.as_seconds(),
         iat: now.as_seconds(),
+        iss: server.issuer.clone(),
         jti: id,
         sub: (instance.spiffe_id.parse()).map_err(|error: chancery_identity::SpiffeIdError| {
             Problem::internal("spiffe_id", &error)

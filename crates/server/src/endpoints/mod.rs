@@ -5,6 +5,7 @@ mod approvals;
 mod consents;
 mod enrolments;
 mod erasures;
+mod federations;
 mod instances;
 mod introspection;
 mod issue;
@@ -57,6 +58,11 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("GET", "/v1/people/{id}/kept"),
     ("POST", "/v1/people/{id}/erase"),
     ("GET", "/v1/erasures"),
+    ("GET", "/v1/federations"),
+    ("POST", "/v1/federations"),
+    ("POST", "/v1/federations/{domain}/remove"),
+    ("POST", "/v1/federations/{domain}/refresh"),
+    ("GET", "/v1/bundles"),
     ("GET", "/v1/revocations"),
     ("POST", "/v1/revocations"),
     ("POST", "/v1/revocations/lift"),
@@ -97,6 +103,16 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/v1/people/{id}/erase", post(erasures::erase))
         .route("/v1/erasures", get(erasures::list))
         .route(
+            "/v1/federations",
+            get(federations::list).post(federations::add),
+        )
+        .route("/v1/federations/{domain}/remove", post(federations::remove))
+        .route(
+            "/v1/federations/{domain}/refresh",
+            post(federations::refresh),
+        )
+        .route("/v1/bundles", get(federations::bundles))
+        .route(
             "/v1/revocations",
             get(revocations::list).post(revocations::revoke),
         )
@@ -119,7 +135,7 @@ struct Wait {
     wait_seconds: u64,
 }
 
-fn stored(error: chancery_store::StoreError) -> Problem {
+pub(crate) fn stored(error: chancery_store::StoreError) -> Problem {
     Problem::internal("store", &error)
 }
 

@@ -36,8 +36,12 @@ async fn a_jwt_svid_is_for_an_own_instance_and_an_hour_at_most() {
     };
     let svid = verify_jwt_svid(&token, &context).unwrap();
     assert_eq!(svid.spiffe_id().as_str(), INSTANCE);
+    let with_issuer = asked(&|claims| claims["iss"] = "https://td.example/a".into());
+    let token = bench.client.jwt(&with_issuer).await.unwrap().token;
+    let svid = verify_jwt_svid(&token, &context).unwrap();
+    assert_eq!(svid.claims()["iss"], "https://td.example/a");
     type Change = fn(&mut serde_json::Value);
-    let cases: [(Change, &str); 11] = [
+    let cases: [(Change, &str); 14] = [
         (
             |claims| claims["sub"] = "spiffe://example.org/agent/clerk".into(),
             "sub",
@@ -59,6 +63,15 @@ async fn a_jwt_svid_is_for_an_own_instance_and_an_hour_at_most() {
         (|claims| claims["aud"] = serde_json::json!([]), "claims"),
         (|claims| claims["aud"] = "audience".into(), "claims"),
         (|claims| claims["aud"] = serde_json::json!([""]), "claims"),
+        (
+            |claims| claims["iss"] = "http://td.example".into(),
+            "claims",
+        ),
+        (
+            |claims| claims["iss"] = "https://td.example/".into(),
+            "claims",
+        ),
+        (|claims| claims["iss"] = serde_json::Value::Null, "claims"),
         (
             |claims| claims["act"] = serde_json::json!({"sub": "spiffe://a/b"}),
             "claims",

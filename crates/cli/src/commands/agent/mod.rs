@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use chancery_api::server::{Agent, InstanceState, RegisterAgent, ServerClient};
 use chancery_crypto::create_private_file;
+use chancery_identity::TrustDomain;
 use chancery_types::{Digest, base64url};
 use serde::Serialize;
 
@@ -26,7 +27,7 @@ pub(super) async fn run(format: Format, args: AgentArgs) -> anyhow::Result<ExitC
     match args.command {
         AgentCommand::Manifest(args) => make(format, &layout, &server, args).await?,
         AgentCommand::Register(args) => {
-            let agent = register(&server, &args.manifest).await?;
+            let agent = register(&server, &args.manifest, args.federates_with).await?;
             output::result(format, &agent, || {
                 format!(
                     "{} registered, manifest {}, entry {}",
@@ -70,10 +71,15 @@ pub(super) async fn run(format: Format, args: AgentArgs) -> anyhow::Result<ExitC
 }
 
 /// Registers an agent by the envelope in a file.
-pub(crate) async fn register(server: &ServerClient, manifest: &Path) -> anyhow::Result<Agent> {
+pub(crate) async fn register(
+    server: &ServerClient,
+    manifest: &Path,
+    federates_with: Vec<TrustDomain>,
+) -> anyhow::Result<Agent> {
     let envelope = std::fs::read(manifest).with_context(|| manifest.display().to_string())?;
     let request = RegisterAgent {
         manifest: base64url::encode(envelope),
+        federates_with,
     };
     server
         .register_agent(&request)

@@ -8,13 +8,14 @@ use chancery_api::signer::SignerClient;
 use chancery_audit::Entry;
 use chancery_identity::trust::{TrustDocument, server_log_origin};
 use chancery_journal::{Config, Journal, Keyring};
-use chancery_server::{Clock, RemoteSigner, Server, ServerConfig};
+use chancery_server::{BundleEndpoints, Clock, RemoteSigner, Server, ServerConfig};
 use chancery_store::Store;
 use chancery_types::Timestamp;
 use nix::sys::signal::Signal;
 use tokio::runtime::Handle;
 
 use super::{prepare, until_stopped};
+use crate::bundle_config::BundleFile;
 use crate::deployment::{Layout, Part};
 use crate::server_config::ServerFile;
 
@@ -22,6 +23,7 @@ use crate::server_config::ServerFile;
 pub(in crate::commands) async fn server(layout: &Layout) -> anyhow::Result<ExitCode> {
     let _lock = prepare(layout, Part::Server, Signal::SIGTERM)?;
     let trust = layout.trust()?;
+    let bundle = BundleFile::read(&layout.bundle_config())?;
     let signer = SignerClient::new(layout.signer_socket());
     while signer.ready().await.is_err() {
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -38,13 +40,17 @@ pub(in crate::commands) async fn server(layout: &Layout) -> anyhow::Result<ExitC
         trust_file: layout.trust_file(),
         clock,
         svid_lifetime: ServerFile::read(&layout.server_config())?.svid_lifetime()?,
+        refresh_hint: bundle.refresh_hint(),
+        issuer: bundle.issuer(),
     })
     .await?;
+    let endpoints = BundleEndpoints::bind(Arc::clone(&server), bundle.endpoints()).await?;
     let socket = layout.server_socket();
     let listener = OwnerListener::bind(&socket).context(socket.display().to_string())?;
     tracing::info!(socket = %socket.display(), "server serves");
     tokio::select! {
         ended = server.serve(listener) => ended?,
+        ended = endpoints.serve() => ended?,
         stopped = until_stopped() => stopped?,
     }
     Ok(ExitCode::SUCCESS)

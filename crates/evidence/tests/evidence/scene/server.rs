@@ -42,6 +42,7 @@ impl Builder {
             tools: self.manifest.catalog_hash(),
             policy: self.manifest.policy_bundle(),
             code: self.manifest.container_image(),
+            federates_with: None,
         };
         self.server.append(now, register.into());
         for number in 0..self.holders.len() {

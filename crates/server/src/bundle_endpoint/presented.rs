@@ -1,0 +1,179 @@
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use chancery_api::Problem;
+use chancery_crypto::{KeyFileError, SigningKey, read_private_file};
+use chancery_identity::spki_der;
+use chancery_types::{Algorithm, Timestamp, base64url};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+
+use super::BundleEndpointError;
+use crate::Server;
+use crate::federation::provider;
+
+/// The service whose X.509-SVID the endpoint presents.
+const SERVICE: &str = "server";
+
+/// What an endpoint presents; replaced while it serves.
+pub(super) struct Presented {
+    source: Source,
+    current: RwLock<Current>,
+}
+
+struct Current {
+    certified: Arc<CertifiedKey>,
+    /// When another SVID is asked for; files are looked at every time.
+    renew_at: Timestamp,
+}
+
+enum Source {
+    Svid,
+    Files { certificate: PathBuf, key: PathBuf },
+}
+
+/// Why a certificate and its key cannot be presented.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CertificateError {
+    /// The file of the certificate cannot be read.
+    #[error("{}: {source}; name the certificate's file with --bundle-web-certificate", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The key's file cannot be read, or others may read it.
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
+    /// A file does not hold what it must.
+    #[error("{}: holds no {what} in PEM", path.display())]
+    Pem {
+        /// The file.
+        path: PathBuf,
+        /// What it must hold.
+        what: &'static str,
+    },
+    /// The key is not the certificate's, or of a kind that TLS does not know.
+    #[error("{}: is not the key of {}, or not one that TLS can use", key.display(), certificate.display())]
+    Mismatch {
+        /// The file of the key.
+        key: PathBuf,
+        /// The file of the certificate.
+        certificate: PathBuf,
+        /// What the TLS library said.
+        source: rustls::Error,
+    },
+}
+
+impl Presented {
+    /// A fresh X.509-SVID of the server.
+    pub(super) async fn svid(server: &Server) -> Result<Self, BundleEndpointError> {
+        let current = issue(server).await.map_err(BundleEndpointError::Svid)?;
+        Ok(Self {
+            source: Source::Svid,
+            current: RwLock::new(current),
+        })
+    }
+
+    /// A certificate and its key from files.
+    pub(super) fn files(certificate: PathBuf, key: PathBuf) -> Result<Self, CertificateError> {
+        let certified = read(&certificate, &key)?;
+        Ok(Self {
+            source: Source::Files { certificate, key },
+            current: RwLock::new(Current {
+                certified,
+                renew_at: Timestamp::from_micros(0),
+            }),
+        })
+    }
+
+    /// Takes another one where it is time. One that cannot be had is told, and the last one stays.
+    pub(super) async fn renew(&self, server: &Server) {
+        let next = match &self.source {
+            Source::Svid => {
+                let due = server.now().is_ok_and(|now| now >= self.renew_at());
+                if !due {
+                    return;
+                }
+                issue(server).await.map_err(|problem| problem.to_string())
+            }
+            Source::Files { certificate, key } => read(certificate, key)
+                .map(|certified| Current {
+                    certified,
+                    renew_at: Timestamp::from_micros(0),
+                })
+                .map_err(|error| error.to_string()),
+        };
+        match next {
+            Ok(next) => *self.current.write().unwrap_or_else(PoisonError::into_inner) = next,
+            Err(error) => tracing::warn!(error, "the bundle endpoint keeps its certificate"),
+        }
+    }
+
+    fn renew_at(&self) -> Timestamp {
+        let current = self.current.read();
+        current.unwrap_or_else(PoisonError::into_inner).renew_at
+    }
+}
+
+impl fmt::Debug for Presented {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Presented([redacted])")
+    }
+}
+
+impl ResolvesServerCert for Presented {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        Some(Arc::clone(&current.certified))
+    }
+}
+
+/// Enrols and signs an SVID over a fresh key.
+async fn issue(server: &Server) -> Result<Current, Problem> {
+    let key =
+        SigningKey::generate(Algorithm::Es256).map_err(|error| Problem::internal("key", &error))?;
+    let now = server.now()?;
+    let spki = base64url::encode(spki_der(key.public()));
+    let issued = server.issue_service(SERVICE, &spki).await?;
+    let chain = issued.chain.iter().map(|der| base64url::decode(der));
+    let chain: Result<Vec<_>, _> = chain.map(|der| der.map(CertificateDer::from)).collect();
+    let chain = chain.map_err(|error| Problem::internal("svid", &error))?;
+    let pkcs8 = PrivatePkcs8KeyDer::from(key.pkcs8().expose().to_vec());
+    let certified = CertifiedKey::from_der(chain, PrivateKeyDer::Pkcs8(pkcs8), &provider())
+        .map_err(|error| Problem::internal("svid", &error))?;
+    let half = issued.not_after.micros_since(now) / 2;
+    Ok(Current {
+        certified: Arc::new(certified),
+        renew_at: Timestamp::from_micros(now.as_micros().saturating_add(half)),
+    })
+}
+
+fn read(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, CertificateError> {
+    let pem = std::fs::read(certificate).map_err(|source| CertificateError::Read {
+        path: certificate.to_owned(),
+        source,
+    })?;
+    let missing = |path: &Path, what| CertificateError::Pem {
+        path: path.to_owned(),
+        what,
+    };
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let chain = chain.ok().filter(|chain| !chain.is_empty());
+    let chain = chain.ok_or_else(|| missing(certificate, "certificate"))?;
+    let secret = read_private_file(key)?;
+    let private = PrivateKeyDer::from_pem_slice(secret.expose());
+    let private = private.map_err(|_| missing(key, "private key"))?;
+    let certified = CertifiedKey::from_der(chain, private, &provider());
+    let certified = certified.map_err(|source| CertificateError::Mismatch {
+        key: key.to_owned(),
+        certificate: certificate.to_owned(),
+        source,
+    })?;
+    Ok(Arc::new(certified))
+}

@@ -1,0 +1,81 @@
+//! Relations to foreign trust domains. A change goes on to its end when its asker has gone.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use chancery_api::Problem;
+use chancery_api::server::{
+    AddFederation, FederationEnded, FederationView, Federations, ForeignBundles,
+};
+use chancery_api::signer::Done;
+use chancery_identity::TrustDomain;
+use chancery_types::Digest;
+use serde::Deserialize;
+
+use super::Answer;
+use crate::Server;
+
+pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Federations> {
+    server.federations().await.map(Json)
+}
+
+pub(super) async fn add(
+    State(server): State<Arc<Server>>,
+    Json(request): Json<AddFederation>,
+) -> Answer<FederationView> {
+    to_the_end(async move { server.federate(request).await }).await
+}
+
+pub(super) async fn remove(
+    State(server): State<Arc<Server>>,
+    Path(domain): Path<TrustDomain>,
+    Json(Done {}): Json<Done>,
+) -> Answer<FederationEnded> {
+    to_the_end(async move { server.end_federation(&domain).await }).await
+}
+
+/// Fetches now; what was not taken is the refusal.
+pub(super) async fn refresh(
+    State(server): State<Arc<Server>>,
+    Path(domain): Path<TrustDomain>,
+    Json(Done {}): Json<Done>,
+) -> Answer<FederationView> {
+    to_the_end(async move {
+        server.fetch(&domain).await?;
+        server.federation(&domain).await
+    })
+    .await
+}
+
+/// What a node knows already.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Known {
+    state: Digest,
+    #[serde(default)]
+    wait_seconds: u64,
+}
+
+/// What a node hands to workloads, once it differs from what the node knows.
+pub(super) async fn bundles(
+    State(server): State<Arc<Server>>,
+    Query(known): Query<Known>,
+) -> Answer<ForeignBundles> {
+    let look = || async {
+        let bundles = server.foreign_bundles().await?;
+        Ok((bundles.state != known.state).then_some(bundles))
+    };
+    match server.wait_for(known.wait_seconds, look).await? {
+        Some(bundles) => Ok(Json(bundles)),
+        None => server.foreign_bundles().await.map(Json),
+    }
+}
+
+async fn to_the_end<T: Send + 'static>(
+    change: impl Future<Output = Result<T, Problem>> + Send + 'static,
+) -> Answer<T> {
+    let ended = tokio::spawn(change).await;
+    let done = ended.map_err(|error| Problem::internal("federation", &error))?;
+    done.map(Json)
+}

@@ -1,0 +1,350 @@
+//! A trust domain in this process: authorities, a signer, a server with both of its endpoints.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chancery_api::OwnerListener;
+use chancery_api::server::{AddFederation, FederationView, ServerClient, TrustText};
+use chancery_api::signer::SignerClient;
+use chancery_crypto::{AwsLc, SigningKey, create_private_file, random_bytes};
+use chancery_identity::federation::EndpointProfile;
+use chancery_identity::trust::{
+    SignedTrust, TrustDocument, TrustFormat, TrustSignature, VerifiedTrust,
+};
+use chancery_identity::{
+    BundleDocument, BundleKeys, JwtBundle, Relationship, SpiffeId, TrustDomain, WitSvidBundle,
+    X509Bundle, spki_der,
+};
+use chancery_journal::{Config, Journal, Keyring, LocalSigner};
+use chancery_server::{
+    BundleEndpointConfig, BundleEndpoints, Clock, Server, ServerConfig, WebEndpoint,
+};
+use chancery_signer::ca::{
+    IssuingAuthority, LeafRequest, SerialNumber, Validity, intermediate_certificate,
+    leaf_certificate, root_certificate,
+};
+use chancery_signer::{Signer, SignerKeys};
+use chancery_store::Store;
+use chancery_types::{Algorithm, SvidKey, Timestamp, base64url};
+use tokio::task::JoinHandle;
+
+use crate::web::Web;
+
+pub(crate) const DAY: u64 = 86_400;
+
+pub(crate) fn now() -> Timestamp {
+    Clock::machine()
+}
+
+pub(crate) fn serial() -> SerialNumber {
+    SerialNumber::from_random(random_bytes().unwrap())
+}
+
+/// The authority of a trust domain, with or without a server.
+pub(crate) struct Authority {
+    pub(crate) name: TrustDomain,
+    pub(crate) root: SigningKey,
+    pub(crate) certificate: Vec<u8>,
+    pub(crate) jwt: SigningKey,
+}
+
+impl Authority {
+    pub(crate) fn new(name: &str) -> Self {
+        Self::valid(name, now().minus_seconds(DAY), 30 * DAY)
+    }
+
+    pub(crate) fn valid(name: &str, from: Timestamp, seconds: u64) -> Self {
+        let name: TrustDomain = name.parse().unwrap();
+        let root = SigningKey::generate(Algorithm::Es256).unwrap();
+        let validity = Validity::from_now(from, seconds);
+        let certificate = root_certificate(&root, &name, validity, serial()).unwrap();
+        Self {
+            name,
+            root,
+            certificate,
+            jwt: SigningKey::generate(Algorithm::Es256).unwrap(),
+        }
+    }
+
+    /// A leaf and its key, issued at `at` for an hour.
+    pub(crate) fn leaf(&self, path: &str, at: Timestamp) -> (Vec<Vec<u8>>, SigningKey) {
+        let key = SigningKey::generate(Algorithm::Es256).unwrap();
+        let spki = spki_der(key.public());
+        let id: SpiffeId = format!("spiffe://{}{path}", self.name).parse().unwrap();
+        let authority =
+            IssuingAuthority::new(&self.name, self.certificate.clone(), &self.root).unwrap();
+        let request = LeafRequest {
+            spiffe_id: &id,
+            spki_der: &spki,
+            now: at,
+            lifetime_seconds: 3_600,
+            serial: serial(),
+        };
+        (vec![leaf_certificate(&authority, request).unwrap()], key)
+    }
+
+    pub(crate) fn keys(&self) -> BundleKeys {
+        let jwt = SvidKey::try_from(self.jwt.public()).unwrap();
+        BundleKeys {
+            x509: X509Bundle::new(self.name.clone(), [self.certificate.clone()]).unwrap(),
+            jwt: JwtBundle::new(self.name.clone(), [jwt]),
+            wit: WitSvidBundle::new(self.name.clone(), []),
+        }
+    }
+
+    pub(crate) fn bundle(&self, sequence: u64) -> String {
+        let document = BundleDocument::new(self.name.clone(), self.keys(), sequence, 300);
+        document.to_json().unwrap()
+    }
+}
+
+/// A trust domain with a server.
+pub(crate) struct Domain {
+    folder: tempfile::TempDir,
+    pub(crate) authority: Authority,
+    trust_root: SigningKey,
+    pub(crate) web: Web,
+    pub(crate) spiffe_at: SocketAddr,
+    pub(crate) web_at: SocketAddr,
+    trust: VerifiedTrust,
+    serving: Vec<JoinHandle<()>>,
+}
+
+impl Domain {
+    pub(crate) async fn start(name: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path();
+        let authority = Authority::new(name);
+        let trust_root = SigningKey::generate(Algorithm::Ed25519).unwrap();
+        std::fs::create_dir(data.join("signer")).unwrap();
+        let keys = SignerKeys::create(&data.join("signer"), |key| {
+            let certificate = authority.certificate.clone();
+            let issuing =
+                IssuingAuthority::new(&authority.name, certificate, &authority.root).unwrap();
+            let made = intermediate_certificate(&issuing, key, now(), 20 * DAY, serial());
+            Ok::<_, chancery_signer::KeysError>(made.unwrap())
+        })
+        .unwrap();
+        let document = TrustDocument {
+            format: TrustFormat::V1,
+            version: 1,
+            trust_domain: name.to_owned(),
+            issued_at: now(),
+            previous: None,
+            threshold: 1,
+            roots: vec![*trust_root.public()],
+            x509_authorities: vec![base64url::encode(&authority.certificate)],
+            token_authorities: vec![],
+            jwt_authorities: vec![*keys.jwt.as_ref().unwrap().public()],
+            delegation_authorities: vec![],
+            access_token_authorities: vec![],
+            manifest_issuers: vec![],
+            people: vec![],
+            policy_signers: vec![],
+            snapshot_signers: vec![*keys.snapshot.public()],
+            record_signers: vec![],
+            witnesses: None,
+            log_origins: vec![],
+        };
+        let trust = signed(&trust_root, document).verify(&AwsLc).unwrap();
+        let origin = format!("{name}/log/server").parse().unwrap();
+        let log = LocalSigner::open_or_create(&data.join("signer/log-key"), &origin).unwrap();
+        let signer = Signer::new(keys, trust.clone(), log, &data.join("signer"), now).unwrap();
+        let listener = OwnerListener::bind(&data.join("signer.sock")).unwrap();
+        tokio::spawn(async move {
+            let _ = signer.serve(listener).await;
+        });
+        let web = Web::new(&["localhost"], 0..DAY);
+        let mut domain = Self {
+            authority,
+            trust_root,
+            web,
+            spiffe_at: ([127, 0, 0, 1], 0).into(),
+            web_at: ([127, 0, 0, 1], 0).into(),
+            trust,
+            serving: Vec::new(),
+            folder,
+        };
+        domain.serve().await;
+        domain
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    async fn serve(&mut self) {
+        let name = self.authority.name.to_string();
+        let (log, keys) = (self.at("log"), self.at("log-key"));
+        let journal = tokio::task::spawn_blocking(move || {
+            let origin: chancery_tlog::Origin = format!("{name}/log/server").parse().unwrap();
+            let signer = Arc::new(LocalSigner::open_or_create(&keys, &origin).unwrap());
+            // One that was stopped lets go of its log a moment after the last who knew it.
+            for _ in 0..500 {
+                match Journal::open(Config::new(log.clone(), origin.clone()), signer.clone()) {
+                    Ok(opened) => return opened,
+                    Err(_) => std::thread::sleep(Duration::from_millis(20)),
+                }
+            }
+            panic!("the log of the stopped server stays locked");
+        });
+        let issuer = format!("https://localhost/{}", self.authority.name);
+        let issuer: chancery_identity::jwt_svid::JwtIssuer = issuer.parse().unwrap();
+        let config = ServerConfig {
+            store: store(&self.folder).await,
+            journal: journal.await.unwrap(),
+            signer: SignerClient::new(self.at("signer.sock")),
+            trust: self.trust.clone(),
+            trust_file: self.at("trust.json"),
+            clock: Clock::new(Timestamp::from_micros(0)),
+            refresh_hint: 120,
+            issuer: Some(issuer.clone()),
+        };
+        let server = Server::new(config).await.unwrap();
+        let (certificate, key) = (self.at("web.pem"), self.at("web.key"));
+        if !key.exists() {
+            std::fs::write(&certificate, self.web.certificate_pem()).unwrap();
+            create_private_file(&key, self.web.key_pem().as_bytes()).unwrap();
+        }
+        let endpoints = BundleEndpointConfig {
+            https_spiffe: Some(self.spiffe_at),
+            https_web: Some(WebEndpoint {
+                listen: self.web_at,
+                certificate,
+                key,
+                issuer: Some(issuer),
+            }),
+        };
+        let endpoints = BundleEndpoints::bind(Arc::clone(&server), endpoints)
+            .await
+            .unwrap();
+        let addresses = endpoints.addresses().unwrap();
+        (self.spiffe_at, self.web_at) = (addresses[0], addresses[1]);
+        let listener = OwnerListener::bind(&self.at("server.sock")).unwrap();
+        self.serving.push(tokio::spawn(async move {
+            tokio::select! {
+                ended = server.serve(listener) => ended.unwrap(),
+                ended = endpoints.serve() => ended.unwrap(),
+            }
+        }));
+    }
+
+    /// Nobody answers any more, neither at the endpoints.
+    pub(crate) async fn stop(&mut self) {
+        for serving in self.serving.drain(..) {
+            serving.abort();
+            let _ = serving.await;
+        }
+    }
+
+    /// Another process over the same folder.
+    pub(crate) async fn restart(&mut self) {
+        self.stop().await;
+        self.serve().await;
+    }
+
+    pub(crate) fn client(&self) -> ServerClient {
+        ServerClient::new(self.at("server.sock"))
+    }
+
+    /// One more authority of X.509-SVIDs is trusted: what a rotation begins with.
+    pub(crate) async fn add_authority(&mut self) {
+        let next = Authority::new(self.authority.name.as_str());
+        let mut document = self.trust.signed().trust.clone();
+        document.version += 1;
+        document.previous = Some(self.trust.digest());
+        document.issued_at = now();
+        document
+            .x509_authorities
+            .push(base64url::encode(&next.certificate));
+        let signed = signed(&self.trust_root, document);
+        let text = String::from_utf8(signed.to_bytes().unwrap()).unwrap();
+        let request = TrustText { document: text };
+        self.client().install_trust(&request).await.unwrap();
+        self.trust = signed.verify(&AwsLc).unwrap();
+    }
+
+    /// The bundle that it publishes.
+    pub(crate) async fn bundle(&self) -> String {
+        self.client().federations().await.unwrap().own.document
+    }
+
+    /// What another one adds to fetch from here by `https_spiffe`.
+    pub(crate) async fn by_spiffe(&self) -> AddFederation {
+        let endpoint = format!("spiffe://{}/service/server", self.authority.name);
+        let url = format!("https://{}/", self.spiffe_at);
+        spiffe(
+            &self.authority.name,
+            &url,
+            &endpoint,
+            Some(self.bundle().await),
+        )
+    }
+
+    /// What another one adds to fetch from here by `https_web`.
+    pub(crate) fn by_web(&self) -> AddFederation {
+        let url = format!("https://localhost:{}/", self.web_at.port());
+        web(&self.authority.name, &url, &self.web)
+    }
+
+    pub(crate) async fn relation(&self, name: &TrustDomain) -> FederationView {
+        let all = self.client().federations().await.unwrap().relations;
+        let mut named = all
+            .into_iter()
+            .filter(|one| one.relationship.trust_domain() == name);
+        named.next().unwrap()
+    }
+}
+
+/// The tables of a folder; those of a stopped server are free a moment later.
+async fn store(folder: &tempfile::TempDir) -> Store {
+    let path = |name: &str| -> PathBuf { Path::new(folder.path()).join(name) };
+    for _ in 0..500 {
+        if let Ok(keys) = Keyring::open(&path("keys")) {
+            return Store::open(&path("chancery.db"), Arc::new(keys))
+                .await
+                .unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the keys of the stopped server stay locked");
+}
+
+pub(crate) fn spiffe(
+    name: &TrustDomain,
+    url: &str,
+    endpoint: &str,
+    bundle: Option<String>,
+) -> AddFederation {
+    let profile = EndpointProfile::HttpsSpiffe {
+        endpoint: endpoint.parse().unwrap(),
+    };
+    AddFederation {
+        relationship: Relationship::new(name.clone(), url.parse().unwrap(), profile).unwrap(),
+        bundle,
+        web_roots: None,
+    }
+}
+
+pub(crate) fn web(name: &TrustDomain, url: &str, roots: &Web) -> AddFederation {
+    let profile = EndpointProfile::HttpsWeb;
+    AddFederation {
+        relationship: Relationship::new(name.clone(), url.parse().unwrap(), profile).unwrap(),
+        bundle: None,
+        web_roots: Some(roots.root_pem()),
+    }
+}
+
+fn signed(root: &SigningKey, trust: TrustDocument) -> SignedTrust {
+    let input = SignedTrust::signing_input(&trust).unwrap();
+    let signature = TrustSignature {
+        kid: root.public().kid(),
+        signature: base64url::encode(root.sign(&input).unwrap()),
+    };
+    SignedTrust {
+        signatures: vec![signature],
+        trust,
+    }
+}
