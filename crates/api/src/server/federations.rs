@@ -103,8 +103,8 @@ pub struct FederationEnded {
 pub struct ForeignBundles {
     /// Tells this state from others.
     pub state: Digest,
-    /// The version of the trust document in force, which names one's own authorities.
-    pub trust_version: u64,
+    /// The sequence of one's own bundle: another one where one's own authorities have changed.
+    pub own_sequence: u64,
     /// The documents in force, each of the trust domain that it is named by.
     pub bundles: BTreeMap<TrustDomain, String>,
     /// Which trust domains the instances of an agent are handed, by the agent's SPIFFE ID.

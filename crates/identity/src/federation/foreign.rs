@@ -32,7 +32,7 @@ pub enum StartError {
     /// nothing is known of that one (Federation section 5.2.2.2).
     #[error("a self-serving endpoint needs a first bundle with an x509-svid authority")]
     NoFirstBundle,
-    /// The bundle at hand is of another trust domain.
+    /// The bundle at hand is of another trust domain, or holds an authority of one.
     #[error("the first bundle belongs to another trust domain")]
     WrongTrustDomain,
 }
@@ -104,7 +104,7 @@ impl ForeignBundle {
         now: Timestamp,
     ) -> Result<Self, StartError> {
         if let Some(known) = &known
-            && known.trust_domain() != relationship.trust_domain()
+            && (known.trust_domain() != relationship.trust_domain() || names_another(known))
         {
             return Err(StartError::WrongTrustDomain);
         }
@@ -179,8 +179,7 @@ impl ForeignBundle {
     ) -> Result<BundleDocument, FetchRefusal> {
         let trust_domain = self.relationship.trust_domain().clone();
         let document = BundleDocument::parse(trust_domain, body, incubating)?;
-        let foreign = IgnoredKeyReason::Certificate(ProfileError::WrongTrustDomain);
-        if (document.ignored().iter()).any(|ignored| ignored.reason == foreign) {
+        if names_another(&document) {
             return Err(FetchRefusal::WrongTrustDomain);
         }
         if let Some(latest) = &self.latest
@@ -215,4 +214,11 @@ impl ForeignBundle {
         }
         Change::Keys
     }
+}
+
+/// Whether an authority was left out because it is named like another trust domain.
+fn names_another(document: &BundleDocument) -> bool {
+    let another = IgnoredKeyReason::Certificate(ProfileError::WrongTrustDomain);
+    let mut ignored = document.ignored().iter();
+    ignored.any(|ignored| ignored.reason == another)
 }

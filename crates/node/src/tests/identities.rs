@@ -15,13 +15,6 @@ use crate::pb::workload::{Jwtsvid, JwtsvidRequest, X509svidRequest, X509svidResp
 const OTHER: &str = "spiffe://td/agent/writer";
 const SOON: Duration = Duration::from_secs(20);
 
-impl Serving {
-    /// Makes this very process an instance of one more agent.
-    async fn launch_as(&self, agent: &str) -> RegisteredLaunch {
-        self.register_as((agent, None, false), None).await.unwrap()
-    }
-}
-
 async fn svids(serving: &Serving) -> Streaming<X509svidResponse> {
     let mut client = SpiffeWorkloadApiClient::new(serving.channel().await);
     let stream = client.fetch_x509svid(request(X509svidRequest {})).await;

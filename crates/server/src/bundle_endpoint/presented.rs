@@ -177,3 +177,61 @@ fn read(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, Certificate
     })?;
     Ok(Arc::new(certified))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use chancery_crypto::create_private_file;
+    use rcgen::{CertificateParams, KeyPair};
+
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_certificate_names_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let (key, other) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+        let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let certificate = params.self_signed(&key).unwrap().pem();
+        std::fs::write(at("good.pem"), certificate).unwrap();
+        std::fs::write(at("none.pem"), "no certificate").unwrap();
+        create_private_file(&at("good.key"), key.serialize_pem().as_bytes()).unwrap();
+        create_private_file(&at("other.key"), other.serialize_pem().as_bytes()).unwrap();
+        create_private_file(&at("none.key"), b"no key").unwrap();
+        std::fs::copy(at("good.key"), at("open.key")).unwrap();
+        std::fs::set_permissions(at("open.key"), std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(read(&at("good.pem"), &at("good.key")).is_ok());
+        for (certificate, key, said) in [
+            (
+                "away.pem",
+                "good.key",
+                "away.pem: No such file or directory (os error 2); name the certificate's file with --bundle-web-certificate",
+            ),
+            (
+                "none.pem",
+                "good.key",
+                "none.pem: holds no certificate in PEM",
+            ),
+            (
+                "good.pem",
+                "away.key",
+                "away.key: No such file or directory (os error 2)",
+            ),
+            (
+                "good.pem",
+                "none.key",
+                "none.key: holds no private key in PEM",
+            ),
+            (
+                "good.pem",
+                "open.key",
+                "open.key: mode 0644 lets others in; run: chmod 600 ",
+            ),
+            ("good.pem", "other.key", "other.key: is not the key of "),
+        ] {
+            let error = read(&at(certificate), &at(key)).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
+    }
+}

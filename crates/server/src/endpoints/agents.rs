@@ -82,8 +82,7 @@ pub(super) async fn register(
         .put_agent(&row, &envelope)
         .await
         .map_err(stored)?;
-    // Nodes wait for what they hand to workloads.
-    server.changed();
+    server.federating.tell();
     Ok(Json(shown(row)))
 }
 

@@ -62,14 +62,8 @@ pub(super) async fn bundles(
     State(server): State<Arc<Server>>,
     Query(known): Query<Known>,
 ) -> Answer<ForeignBundles> {
-    let look = || async {
-        let bundles = server.foreign_bundles().await?;
-        Ok((bundles.state != known.state).then_some(bundles))
-    };
-    match server.wait_for(known.wait_seconds, look).await? {
-        Some(bundles) => Ok(Json(bundles)),
-        None => server.foreign_bundles().await.map(Json),
-    }
+    let bundles = server.foreign_bundles_after(known.state, known.wait_seconds);
+    bundles.await.map(Json)
 }
 
 async fn to_the_end<T: Send + 'static>(

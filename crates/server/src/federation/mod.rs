@@ -27,8 +27,9 @@ use chancery_identity::{
 };
 use chancery_store::{FederationRow, Store};
 use chancery_types::{Digest, Timestamp, to_canonical};
-use tokio::sync::{Mutex, MutexGuard, Notify};
+use tokio::sync::{Mutex, MutexGuard, Notify, watch};
 use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 
 use crate::endpoints::{label, stored};
 use crate::{Server, ServerError};
@@ -39,6 +40,9 @@ pub(crate) use tls::provider;
 /// How long nothing is looked at where there is no relation.
 const IDLE: Duration = Duration::from_secs(3_600);
 
+/// The longest time that a node waits for another state in one request.
+const MAX_WAIT_SECONDS: u64 = 60;
+
 /// Most relations: each one is fetched once a minute at most.
 const MAX_RELATIONS: usize = 1_024;
 
@@ -46,8 +50,10 @@ const MAX_RELATIONS: usize = 1_024;
 #[derive(Debug)]
 pub(crate) struct Federating {
     state: Mutex<State>,
-    /// Wakes whoever fetches when a relation begins.
-    begun: Notify,
+    /// Wakes whoever fetches when the next fetch may be due at another time.
+    rescheduled: Notify,
+    /// Wakes nodes when what they hand to workloads may have changed.
+    told: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
@@ -97,8 +103,17 @@ impl Federating {
                 federation,
                 relations,
             }),
-            begun: Notify::new(),
+            rescheduled: Notify::new(),
+            told: watch::Sender::new(0),
         })
+    }
+}
+
+impl Federating {
+    /// Wakes nodes that wait for another state.
+    pub(crate) fn tell(&self) {
+        self.told
+            .send_modify(|count| *count = count.wrapping_add(1));
     }
 }
 
@@ -139,7 +154,7 @@ impl Server {
         state.federation.replace_own(next.document().clone());
         state.published = next;
         drop(state);
-        self.changed();
+        self.federating.tell();
         Ok(())
     }
 
@@ -250,8 +265,7 @@ impl Server {
         };
         state.relations.insert(domain, relation);
         drop(state);
-        self.federating.begun.notify_one();
-        self.changed();
+        self.federating.tell();
         Ok(())
     }
 
@@ -274,7 +288,7 @@ impl Server {
         state.federation.end(domain);
         state.relations.remove(domain);
         drop(state);
-        self.changed();
+        self.federating.tell();
         Ok(FederationEnded {
             trust_domain: domain.clone(),
             log_index,
@@ -301,11 +315,11 @@ impl Server {
         if known != Some(&relationship) {
             return Err(unknown(domain));
         }
+        let now = self.now()?;
         let outcome = match fetched {
-            Ok(body) => self.take(&mut state, domain, &body).await,
+            Ok(body) => self.take(&mut state, domain, &body, now).await,
             Err(error) => Err(error.into_problem(&relationship)),
         };
-        let now = self.now()?;
         if outcome.is_err() {
             state.federation.failed(domain, now);
         }
@@ -323,6 +337,8 @@ impl Server {
                 problem: outcome.as_ref().err().cloned(),
             });
         }
+        drop(state);
+        self.federating.rescheduled.notify_one();
         outcome.map(drop)
     }
 
@@ -332,11 +348,12 @@ impl Server {
         state: &mut State,
         domain: &TrustDomain,
         body: &[u8],
+        now: Timestamp,
     ) -> Result<bool, Problem> {
         let before = state.federation.of(domain).and_then(ForeignBundle::latest);
         let before = before.map(text).transpose()?;
         let mut next = state.federation.clone();
-        let judged = next.fetched(domain, body, self.now()?);
+        let judged = next.fetched(domain, body, now);
         let judged = judged.ok_or_else(|| unknown(domain))?;
         judged.map_err(|refusal| {
             Problem::bad_request(refusal.code(), refusal.to_string()).with_remedy(
@@ -368,7 +385,7 @@ impl Server {
         }
         state.federation = next;
         if changed {
-            self.changed();
+            self.federating.tell();
         }
         Ok(changed)
     }
@@ -404,13 +421,35 @@ impl Server {
             };
             tokio::select! {
                 () = tokio::time::sleep(pause.min(IDLE)) => {}
-                () = self.federating.begun.notified() => {}
+                () = self.federating.rescheduled.notified() => {}
+            }
+        }
+    }
+
+    /// What a node hands to workloads, once it differs from what the node knows; the same again
+    /// after that time.
+    pub(crate) async fn foreign_bundles_after(
+        &self,
+        known: Digest,
+        wait_seconds: u64,
+    ) -> Result<ForeignBundles, Problem> {
+        let mut told = self.federating.told.subscribe();
+        let patience = Duration::from_secs(wait_seconds.min(MAX_WAIT_SECONDS));
+        let deadline = Instant::now() + patience;
+        loop {
+            told.mark_unchanged();
+            let bundles = self.foreign_bundles().await?;
+            if bundles.state != known {
+                return Ok(bundles);
+            }
+            if !matches!(timeout_at(deadline, told.changed()).await, Ok(Ok(()))) {
+                return Ok(bundles);
             }
         }
     }
 
     /// What a node hands to workloads.
-    pub(crate) async fn foreign_bundles(&self) -> Result<ForeignBundles, Problem> {
+    async fn foreign_bundles(&self) -> Result<ForeignBundles, Problem> {
         let mut agents = BTreeMap::new();
         for agent in self.store.agents().await.map_err(stored)? {
             let named: BTreeSet<TrustDomain> = (agent.federates_with.iter())
@@ -427,7 +466,7 @@ impl Server {
             .collect::<Result<BTreeMap<_, _>, Problem>>()?;
         let mut answer = ForeignBundles {
             state: Digest::of(""),
-            trust_version: self.trust().version,
+            own_sequence: state.published.document().sequence().unwrap_or_default(),
             bundles,
             agents,
         };

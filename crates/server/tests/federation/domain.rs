@@ -180,12 +180,13 @@ impl Domain {
         let (log, keys) = (self.at("log"), self.at("log-key"));
         let journal = tokio::task::spawn_blocking(move || {
             let origin: chancery_tlog::Origin = format!("{name}/log/server").parse().unwrap();
-            let signer = Arc::new(LocalSigner::open_or_create(&keys, &origin).unwrap());
             // One that was stopped lets go of its log a moment after the last who knew it.
             for _ in 0..500 {
-                match Journal::open(Config::new(log.clone(), origin.clone()), signer.clone()) {
-                    Ok(opened) => return opened,
-                    Err(_) => std::thread::sleep(Duration::from_millis(20)),
+                let signer = LocalSigner::open_or_create(&keys, &origin).map(Arc::new);
+                let config = Config::new(log.clone(), origin.clone());
+                match signer.map(|signer| Journal::open(config, signer)) {
+                    Ok(Ok(opened)) => return opened,
+                    _ => std::thread::sleep(Duration::from_millis(20)),
                 }
             }
             panic!("the log of the stopped server stays locked");
@@ -287,6 +288,17 @@ impl Domain {
     pub(crate) fn by_web(&self) -> AddFederation {
         let url = format!("https://localhost:{}/", self.web_at.port());
         web(&self.authority.name, &url, &self.web)
+    }
+
+    /// Waits for the first fetch since the start, which is nobody's.
+    pub(crate) async fn settled(&self, name: &TrustDomain) {
+        for _ in 0..1_000 {
+            if self.relation(name).await.last_fetch.is_some() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("nothing is fetched at the start");
     }
 
     pub(crate) async fn relation(&self, name: &TrustDomain) -> FederationView {

@@ -1,12 +1,5 @@
 //! Trust domains that federate: real servers on loopback, and endpoints that misbehave.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
 #[cfg(test)]
 mod domain;
 #[cfg(test)]

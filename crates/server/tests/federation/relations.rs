@@ -43,10 +43,10 @@ async fn f_07_a_relation_begins_by_its_own_parameters_or_not_at_all() {
             change(&|one| one.bundle = Some(r#"{"keys":[]}"#.to_owned())),
             "federation_no_bundle",
         ),
-        // Its authorities are named like another trust domain: none of them counts.
+        // Its authorities are named like another trust domain.
         (
             change(&|one| one.bundle = Some(elses.clone())),
-            "federation_no_bundle",
+            "bundle_wrong_domain",
         ),
         (
             change(&|one| one.web_roots = Some("x".to_owned())),

@@ -49,7 +49,7 @@ impl Trap {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 match &tls {
-                    None => serve(stream, &answers, &heard).await,
+                    None => plain(stream, &heard).await,
                     Some(tls) => {
                         if let Ok(stream) = tls.accept(stream).await {
                             serve(stream, &answers, &heard).await;
@@ -83,6 +83,20 @@ impl Trap {
     pub(crate) fn heard(&self) -> Vec<String> {
         std::mem::take(&mut *self.heard.lock().unwrap())
     }
+}
+
+/// Answers whatever it hears first as plain HTTP does.
+async fn plain(mut stream: impl AsyncRead + AsyncWrite + Unpin, heard: &Mutex<Vec<String>>) {
+    let mut bytes = [0; 1_024];
+    let count = stream.read(&mut bytes).await.unwrap_or_default();
+    if bytes.starts_with(b"GET ") {
+        let head = String::from_utf8_lossy(&bytes[..count]).into_owned();
+        heard.lock().unwrap().push(head);
+    }
+    let _ = stream
+        .write_all(b"HTTP/1.1 400 Bad\r\ncontent-length: 0\r\n\r\n")
+        .await;
+    let _ = stream.shutdown().await;
 }
 
 async fn serve(
