@@ -310,6 +310,22 @@ impl Domain {
     }
 }
 
+impl Drop for Domain {
+    /// A log whose folder goes away under it ends the process: the server ends first.
+    fn drop(&mut self) {
+        self.serving.drain(..).for_each(|serving| serving.abort());
+        let origin = format!("{}/log/server", self.authority.name)
+            .parse()
+            .unwrap();
+        for _ in 0..500 {
+            if LocalSigner::open_or_create(&self.at("log-key"), &origin).is_ok() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
 /// The tables of a folder; those of a stopped server are free a moment later.
 async fn store(folder: &tempfile::TempDir) -> Store {
     let path = |name: &str| -> PathBuf { Path::new(folder.path()).join(name) };
