@@ -31,11 +31,11 @@ fn c3_litewitness_cosigns_our_log_and_refuses_its_forks() {
     let note = journal.published().unwrap().note;
     let keys = place.folder.path().join("signer");
     let forked = |size| fork(&keys, &log, size);
-    let stale = witness.add(&request(&reader, 7, 700, note));
+    let stale = witness.add(&request(reader, 7, 700, note));
     assert_eq!(stale, (409, "700\n".to_owned()));
     let same_size = witness.add(&format!("old 700\n\n{}", forked(700)));
     assert_eq!(same_size.0, 422, "{same_size:?}");
-    let proof = request(&reader, 20, 700, forked(800)).replace("old 20\n", "old 700\n");
+    let proof = request(reader, 20, 700, forked(800)).replace("old 20\n", "old 700\n");
     let longer = witness.add(&proof);
     assert_eq!(longer.0, 422, "{longer:?}");
     // The log itself goes on.

@@ -8,7 +8,6 @@ use tonic::{Code, Status, Streaming};
 use super::issuer::Mood;
 use super::workload_api::request;
 use super::{AGENT, Serving, Sleeper};
-use crate::RegisteredLaunch;
 use crate::pb::workload::spiffe_workload_api_client::SpiffeWorkloadApiClient;
 use crate::pb::workload::{Jwtsvid, JwtsvidRequest, X509svidRequest, X509svidResponse};
 

@@ -201,6 +201,7 @@ impl Domain {
             trust_file: self.at("trust.json"),
             clock: Clock::new(Timestamp::from_micros(0)),
             refresh_hint: 120,
+            svid_lifetime: chancery_server::SvidLifetime::default(),
             issuer: Some(issuer.clone()),
         };
         let server = Server::new(config).await.unwrap();
