@@ -7,6 +7,7 @@ from .edits import Mutant, always, instead, mutant, never
 H = "crates/delegation/src/handshake/"
 A = "crates/agent/src/"
 PURE = "delegation/tests/tokens/handshakes.rs::"
+HANDED_OVER = "delegation/tests/tokens/handshakes/handed_over.rs::"
 WIRE = "agent/tests/agent/"
 LINES = "agent/tests/agent/handover.rs::"
 
@@ -85,19 +86,19 @@ MUTANTS: list[Mutant] = [
            tests=PURE + "what_is_old_is_refused"),
     # What.
     mutant("H02", "an end that answers another nonce", always(ACCEPTER, "conclusion.nonce == accepter.nonce"),
-           tests=PURE + "an_end_answers_its_own_nonce"),
+           tests=HANDED_OVER + "an_end_answers_its_own_nonce"),
     mutant("handshake", "the proof of the end",
            instead(ACCEPTER, "        self.transcript\n            .verify(&conclusion.proof, Role::Offerer, context)?;",
                    "        if !MUT {\n            self.transcript.verify(&conclusion.proof, Role::Offerer, context)?;\n        }"),
            tests=PURE + "a_proof_by_another_key_is_refused"),
     mutant("handshake", "the link follows the parent that was offered",
-           always(ACCEPTER, "parent.hash() == self.transcript.parent"), tests=PURE + "the_link_is_out_of_the_chain_that_was_offered"),
+           always(ACCEPTER, "parent.hash() == self.transcript.parent"), tests=HANDED_OVER + "the_link_is_out_of_the_chain_that_was_offered"),
     mutant("handshake", "the link is for this holder",
            always(ACCEPTER, "leaf.subject() == &accepter.spiffe_id"), always(ACCEPTER, "*leaf.key() == accepter.key"),
-           tests=PURE + "the_link_is_the_one_that_was_offered"),
+           tests=HANDED_OVER + "the_link_is_the_one_that_was_offered"),
     *(
         mutant("H04 handshake", f"the link has the {name} that were offered", always(ACCEPTER, condition),
-               tests=PURE + "the_link_is_the_one_that_was_offered")
+               tests=HANDED_OVER + "the_link_is_the_one_that_was_offered")
         for name, condition in (
             ("entries", "grant.entries == terms.entries"),
             ("prohibitions", "grant.forbid == terms.forbid"),
@@ -107,22 +108,22 @@ MUTANTS: list[Mutant] = [
         )
     ),
     mutant("handshake", "an offer out of the own chain", never(OFFERER, "tip.grant().subject != *own.spiffe_id || tip.key() != own.key"),
-           tests=PURE + "an_offer_out_of_anothers_chain_is_not_made"),
+           tests=HANDED_OVER + "an_offer_out_of_anothers_chain_is_not_made"),
     # What is kept of open ones.
     mutant("H02 handshake", "an offer that was heard", never(OPEN, "slots.values().any(|slot| slot.offer == offer)"),
-           tests=PURE + "a_handshake_ends_once_and_in_time_and_by_its_peer"),
+           tests=HANDED_OVER + "a_handshake_ends_once_and_in_time_and_by_its_peer"),
     mutant("handshake", "an end that is over", never(OPEN, "self.latest > slot.until"),
-           tests=PURE + "a_handshake_ends_once_and_in_time_and_by_its_peer"),
+           tests=HANDED_OVER + "a_handshake_ends_once_and_in_time_and_by_its_peer"),
     mutant("handshake", "a clock that steps back",
            instead(OPEN, "        self.latest = self.latest.max(now);\n        let slot", "        self.latest = if MUT { now } else { self.latest.max(now) };\n        let slot"),
-           tests=PURE + "a_handshake_ends_once_and_in_time_and_by_its_peer"),
+           tests=HANDED_OVER + "a_handshake_ends_once_and_in_time_and_by_its_peer"),
     mutant("H11 handshake", "open handshakes of one peer", never(OPEN, "slots.len() >= self.per_peer"),
-           tests=PURE + "a_flood_harms_its_own_peer_only"),
+           tests=HANDED_OVER + "a_flood_harms_its_own_peer_only"),
     mutant("H11 handshake", "open handshakes of one peer, over the wire", never(OPEN, "slots.len() >= self.per_peer"),
            tests=WIRE + "handshakes/cheating.rs::a_peer_that_floods_locks_nobody_else_out"),
     mutant("handshake", "peers with open handshakes",
            never(OPEN, "self.open.len() >= self.peers", near="            if self.open.len() >= self.peers {"),
-           tests=PURE + "a_flood_harms_its_own_peer_only"),
+           tests=HANDED_OVER + "a_flood_harms_its_own_peer_only"),
     # Served.
     mutant("handshake", "the key that signed the request", never(SERVICE, "accepting.peer().agent_key() != presented.credential().agent_key()"),
            tests=WIRE + "handshakes/cheating.rs::what_a_cheating_peer_says_is_refused"),

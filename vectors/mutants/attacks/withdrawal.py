@@ -10,6 +10,7 @@ SERVER = "crates/server/src/"
 G = "crates/gateway/src/enforcement/"
 SETS = "delegation/tests/tokens/revocations.rs::"
 RULES = "signer/tests/rules.rs::"
+SNAPSHOTS = "signer/tests/rules/snapshots.rs::"
 PLANE = "gateway/tests/enforcement/revoking.rs::"
 WAITING = "gateway/tests/enforcement/waiting.rs::"
 ADOPTING = "gateway/tests/enforcement/adopting.rs::"
@@ -107,25 +108,25 @@ MUTANTS: list[Mutant] = [
            tests=SETS + "nothing_stands_that_nobody_made"),
     # The signer.
     mutant("revocation signer", "no earlier epoch", never(SNAPSHOT, "snapshot.epoch < self.epoch"),
-           tests=RULES + "a_server_can_neither_unrevoke_nor_lower_the_epoch"),
+           tests=SNAPSHOTS + "a_server_can_neither_unrevoke_nor_lower_the_epoch"),
     mutant("revocation signer", "nothing is dropped", instead(SNAPSHOT, "!is_over && since", "!MUT && !is_over && since"),
-           tests=RULES + "a_server_can_neither_unrevoke_nor_lower_the_epoch"),
+           tests=SNAPSHOTS + "a_server_can_neither_unrevoke_nor_lower_the_epoch"),
     mutant("revocation signer", "nothing becomes older",
            instead(SNAPSHOT, ".is_none_or(|since| since < one.at)", ".is_none_or(|since| !MUT && since < one.at)"),
-           tests=RULES + "a_server_can_neither_unrevoke_nor_lower_the_epoch"),
+           tests=SNAPSHOTS + "a_server_can_neither_unrevoke_nor_lower_the_epoch"),
     mutant("revocation signer", "what outlives an epoch", instead(SNAPSHOT, "(next_epoch && one.dies_with_epoch())", "(next_epoch && (MUT || one.dies_with_epoch()))"),
-           tests=RULES + "a_server_can_neither_unrevoke_nor_lower_the_epoch"),
+           tests=SNAPSHOTS + "a_server_can_neither_unrevoke_nor_lower_the_epoch"),
     mutant("revocation signer", "the ratchet outlives a restart",
            instead(SNAPSHOT, "replace_private_file(&self.held_path, &bytes).map_err(|error| internal(&error))?;",
                    "if !MUT { replace_private_file(&self.held_path, &bytes).map_err(|error| internal(&error))?; }"),
-           tests=RULES + "a_server_can_neither_unrevoke_nor_lower_the_epoch"),
+           tests=SNAPSHOTS + "a_server_can_neither_unrevoke_nor_lower_the_epoch"),
     mutant("revocation signer", "what still matters", always(SNAPSHOT, "!one.matters(snapshot.issued_at)"),
-           tests=RULES + "what_cannot_matter_any_more_may_go"),
-    mutant("revocation signer", "sequences", never(SNAPSHOT, "snapshot.sequence <= self.highest"), tests=RULES + "snapshots_only_go_forward"),
-    mutant("revocation signer", "the moment of a snapshot", skip(SNAPSHOT, "check_now(snapshot.issued_at, now)?;"), tests=RULES + "snapshots_only_go_forward"),
-    mutant("revocation signer", "one spelling of a snapshot", never(SNAPSHOT, "!canonical::is_canonical(bytes)"), tests=RULES + "snapshots_only_go_forward"),
+           tests=SNAPSHOTS + "what_cannot_matter_any_more_may_go"),
+    mutant("revocation signer", "sequences", never(SNAPSHOT, "snapshot.sequence <= self.highest"), tests=SNAPSHOTS + "snapshots_only_go_forward"),
+    mutant("revocation signer", "the moment of a snapshot", skip(SNAPSHOT, "check_now(snapshot.issued_at, now)?;"), tests=SNAPSHOTS + "snapshots_only_go_forward"),
+    mutant("revocation signer", "one spelling of a snapshot", never(SNAPSHOT, "!canonical::is_canonical(bytes)"), tests=SNAPSHOTS + "snapshots_only_go_forward"),
     *(
-        mutant("revocation signer", name, never(SNAPSHOT, condition), tests=RULES + "a_server_cannot_take_what_is_to_come")
+        mutant("revocation signer", name, never(SNAPSHOT, condition), tests=SNAPSHOTS + "a_server_cannot_take_what_is_to_come")
         for name, condition in (
             ("sequences to come", "snapshot.sequence > now.plus_seconds(MAX_SKEW_SECONDS).as_micros()"),
             ("epochs to come", "snapshot.epoch.saturating_sub(self.epoch) > MAX_EPOCHS"),
@@ -133,27 +134,27 @@ MUTANTS: list[Mutant] = [
         )
     ),
     mutant("revocation signer", "signatures of a lift", skip("crates/api/src/lift.rs", "trust.verify_threshold(&input, &self.signatures, verifier)?;"),
-           tests=RULES + "a_revocation_is_lifted_by_the_root_keys_alone"),
+           tests=SNAPSHOTS + "a_revocation_is_lifted_by_the_root_keys_alone"),
     mutant("revocation signer", "the trust domain of a lift", never("crates/api/src/lift.rs", "self.lift.trust_domain != trust.trust_domain"),
-           tests=RULES + "a_revocation_is_lifted_by_the_root_keys_alone"),
+           tests=SNAPSHOTS + "a_revocation_is_lifted_by_the_root_keys_alone"),
     *(
-        mutant("revocation signer", f"no root for a {kind} that is revoked", never(ROOT, condition), tests=RULES + "nothing_is_signed_for_what_is_revoked")
+        mutant("revocation signer", f"no root for a {kind} that is revoked", never(ROOT, condition), tests=SNAPSHOTS + "nothing_is_signed_for_what_is_revoked")
         for kind, condition in (
             ("token", "set.has_token(&draft.terms.jti)"), ("session", "set.has_session(&draft.sid)"),
             ("mission", "set.has_mission(&draft.mission)"), ("person", "set.has_person(&draft.person.subject)"),
         )
     ),
-    mutant("revocation signer", "no root of an earlier epoch", never(ROOT, "draft.epoch < held.epoch"), tests=RULES + "nothing_is_signed_for_what_is_revoked"),
+    mutant("revocation signer", "no root of an earlier epoch", never(ROOT, "draft.epoch < held.epoch"), tests=SNAPSHOTS + "nothing_is_signed_for_what_is_revoked"),
     mutant("revocation signer", "no root for an instance that is revoked", skip(ROOT, "check_instance(held, &draft.terms.subject)?;"),
-           tests=RULES + "nothing_is_signed_for_what_is_revoked"),
+           tests=SNAPSHOTS + "nothing_is_signed_for_what_is_revoked"),
     mutant("revocation signer", "no root for a key that is revoked", skip(ROOT, "check_key(held, &draft.terms.key)?;"),
-           tests=RULES + "nothing_is_signed_for_what_is_revoked"),
+           tests=SNAPSHOTS + "nothing_is_signed_for_what_is_revoked"),
     mutant("revocation signer", "no certificate for what is revoked", skip(SIGNER + "rules/x509.rs", "check_instance(held, &spiffe_id)?;"),
-           tests=RULES + "nothing_is_signed_for_what_is_revoked"),
+           tests=SNAPSHOTS + "nothing_is_signed_for_what_is_revoked"),
     mutant("revocation signer", "no token for an instance that is revoked", skip(SIGNER + "rules/wit.rs", "check_instance(held, &claims.sub)?;"),
-           tests=RULES + "nothing_is_signed_for_what_is_revoked"),
+           tests=SNAPSHOTS + "nothing_is_signed_for_what_is_revoked"),
     mutant("revocation signer", "no token for a key that is revoked", skip(SIGNER + "rules/wit.rs", "check_key(held, &claims.cnf.jwk)?;"),
-           tests=RULES + "nothing_is_signed_for_what_is_revoked"),
+           tests=SNAPSHOTS + "nothing_is_signed_for_what_is_revoked"),
     # The server.
     mutant("revocation server", "what its log has",
            instead(WITHDRAWN, "state.take(&entry.event, entry.at);", "if !MUT { state.take(&entry.event, entry.at); }"),

@@ -526,12 +526,15 @@ fn the_record_is_still_held_to_the_log() {
 #[test]
 fn a_link_that_was_not_enrolled_before_is_no_chain() {
     let mut scene = Scene::new();
-    let entries = scene.gateway.parsed();
-    let place = entries.iter().position(
-        |entry| matches!(&entry.event, Event::DelegationEnrol(link) if link.parent.is_some()),
-    );
-    // The gateway's own keys sign the shorter log, and the server enrols that.
-    scene.gateway.entries.remove(place.unwrap());
+    for (place, mut entry) in scene.gateway.parsed().into_iter().enumerate() {
+        if let Event::DelegationEnrol(link) = &mut entry.event
+            && link.parent.is_some()
+        {
+            // The gateway's own keys sign the other log.
+            link.delegation = "another".parse().unwrap();
+            scene.gateway.entries[place] = entry.to_bytes().unwrap();
+        }
+    }
     scene.gateway.note = None;
     fails_after(scene, "link_not_enrolled");
 }
