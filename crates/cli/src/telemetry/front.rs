@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use axum::extract::State;
@@ -10,22 +11,29 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use chancery_api::UnixClient;
+use futures_util::future::join_all;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{sleep, timeout};
 
 use super::families::Families;
 use crate::deployment::{Layout, Part, Watch, answers};
 
 /// Connections that are served at once; others wait.
-const PLACES: usize = 32;
+const PLACES: usize = 128;
 
-/// How long a connection may last.
-const CONNECTION: Duration = Duration::from_secs(10);
+/// How long a connection may last: one request and its answer.
+const CONNECTION: Duration = Duration::from_secs(5);
+
+/// How long a request may take to arrive.
+const REQUEST: Duration = Duration::from_secs(2);
+
+/// For how long an answer is given again without asking the parts: who asks often costs them nothing.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// How long a part may take to answer.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -43,6 +51,33 @@ struct Shown {
     layout: Layout,
     gateway_port: u16,
     parts: Watch,
+    metrics: Fresh<String>,
+    serving: Fresh<BTreeMap<String, bool>>,
+}
+
+/// What was answered last, and when.
+#[derive(Debug)]
+struct Fresh<T>(Mutex<Option<(Instant, T)>>);
+
+impl<T> Default for Fresh<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T: Clone> Fresh<T> {
+    /// The last answer where it is fresh, else another one; it is asked for once, however many wait.
+    async fn or_ask(&self, ask: impl Future<Output = T>) -> T {
+        let mut last = self.0.lock().await;
+        if let Some((at, answer)) = &*last
+            && at.elapsed() < FRESH
+        {
+            return answer.clone();
+        }
+        let answer = ask.await;
+        *last = Some((Instant::now(), answer.clone()));
+        answer
+    }
 }
 
 impl Front {
@@ -65,6 +100,8 @@ impl Front {
             layout,
             gateway_port,
             parts,
+            metrics: Fresh::default(),
+            serving: Fresh::default(),
         });
         let router = Router::new()
             .route("/metrics", get(metrics))
@@ -85,6 +122,8 @@ impl Front {
             tokio::spawn(async move {
                 let served = http1::Builder::new()
                     .timer(TokioTimer::new())
+                    .header_read_timeout(REQUEST)
+                    .keep_alive(false)
                     .serve_connection(TokioIo::new(stream), service);
                 // Who is slower than that, or breaks off, asks again.
                 let _ = timeout(CONNECTION, served).await;
@@ -95,47 +134,17 @@ impl Front {
 }
 
 async fn metrics(State(shown): State<Arc<Shown>>) -> Response {
-    let mut families = Families::default();
-    let mut up = String::from(
-        "# HELP chancery_part_up 1 where the part answered.\n# TYPE chancery_part_up gauge\n",
-    );
-    let mut restarts = String::from(
-        "# HELP chancery_part_restarts_total How often a part ended on its own.\n\
-         # TYPE chancery_part_restarts_total counter\n",
-    );
-    for part in Part::ALL {
-        let client = UnixClient::new(shown.layout.metrics_socket(part));
-        let text = timeout(ANSWER, client.get::<String>("/metrics")).await;
-        let text = text.ok().and_then(Result::ok);
-        up.push_str(&format!(
-            "chancery_part_up{{part=\"{part}\"}} {}\n",
-            u8::from(text.is_some())
-        ));
-        restarts.push_str(&format!(
-            "chancery_part_restarts_total{{part=\"{part}\"}} {}\n",
-            shown.parts.ends(part)
-        ));
-        families.add(&text.unwrap_or_default());
-    }
-    families.add(&up);
-    families.add(&restarts);
+    let text = shown.metrics.or_ask(shown.gather()).await;
     let kind = [(
         header::CONTENT_TYPE,
         "text/plain; version=0.0.4; charset=utf-8",
     )];
-    (kind, families.render()).into_response()
+    (kind, text).into_response()
 }
 
 /// 200 where every part serves, else 503; the body says which do.
 async fn ready(State(shown): State<Arc<Shown>>) -> Response {
-    let mut parts = BTreeMap::new();
-    for part in Part::ALL {
-        let asked = answers(&shown.layout, part, shown.gateway_port);
-        parts.insert(
-            part.to_string(),
-            timeout(ANSWER, asked).await.unwrap_or(false),
-        );
-    }
+    let parts = shown.serving.or_ask(shown.ask_each()).await;
     let ready = parts.values().all(|serves| *serves);
     let status = if ready {
         StatusCode::OK
@@ -143,4 +152,46 @@ async fn ready(State(shown): State<Arc<Shown>>) -> Response {
         StatusCode::SERVICE_UNAVAILABLE
     };
     (status, Json(json!({"ready": ready, "parts": parts}))).into_response()
+}
+
+impl Shown {
+    /// The numbers of all parts; they are asked at once.
+    async fn gather(&self) -> String {
+        let texts = join_all(Part::ALL.map(async |part| {
+            let client = UnixClient::new(self.layout.metrics_socket(part));
+            let text = timeout(ANSWER, client.get::<String>("/metrics")).await;
+            (part, text.ok().and_then(Result::ok))
+        }));
+        let mut families = Families::default();
+        let mut up = String::from(
+            "# HELP chancery_part_up 1 where the part answered.\n# TYPE chancery_part_up gauge\n",
+        );
+        let mut restarts = String::from(
+            "# HELP chancery_part_restarts_total How often a part ended on its own.\n\
+             # TYPE chancery_part_restarts_total counter\n",
+        );
+        for (part, text) in texts.await {
+            let answered = u8::from(text.is_some());
+            let ends = self.parts.ends(part);
+            let _ = writeln!(up, "chancery_part_up{{part=\"{part}\"}} {answered}");
+            let _ = writeln!(
+                restarts,
+                "chancery_part_restarts_total{{part=\"{part}\"}} {ends}"
+            );
+            families.add(&text.unwrap_or_default());
+        }
+        families.add(&up);
+        families.add(&restarts);
+        families.render()
+    }
+
+    /// Which parts serve.
+    async fn ask_each(&self) -> BTreeMap<String, bool> {
+        let asked = join_all(Part::ALL.map(async |part| {
+            let asked = answers(&self.layout, part, self.gateway_port);
+            let serves = timeout(ANSWER, asked).await.unwrap_or(false);
+            (part.to_string(), serves)
+        }));
+        asked.await.into_iter().collect()
+    }
 }

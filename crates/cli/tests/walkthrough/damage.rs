@@ -77,11 +77,15 @@ fn a_damaged_log_is_named_and_not_served() {
     deployment.agent("desk", "/bin/true");
     let running = deployment.run(&["--agent", "desk", "--", "/bin/true"]);
     running.ended().ok();
-    // Tiles are there before the checkpoint that covers them is.
-    let checkpoint = deployment.place.at("chancery-data/server/log/checkpoint");
-    until("a checkpoint that covers entries", || {
-        let note = std::fs::read_to_string(&checkpoint).ok()?;
-        (note.lines().nth(1)? != "0").then_some(())
+    // Tiles are there before the checkpoint that covers them is: nothing is on its way any more.
+    until("a published end of the instance", || {
+        let listed = ["--format", "json", "log", "--log", "server", "entries"];
+        let entries = deployment.place.chancery(&listed).json();
+        let mut types = entries
+            .as_array()?
+            .iter()
+            .map(|line| &line["entry"]["type"]);
+        types.any(|kind| kind == "identity.end").then_some(())
     });
     deployment.stop();
     for (name, log, path) in [
