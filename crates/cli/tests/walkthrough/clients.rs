@@ -151,8 +151,13 @@ fn a_client_without_a_delegation_is_told_what_is_missing() {
 
 /// A governed client on the Python SDK that makes these calls: tools and arguments in turn.
 pub(crate) fn python_client(deployment: &Deployment, tools: &Tools, calls: &[&str]) -> Started {
+    deployment.agent("desk", text(&checkout().join("demo/client.py")));
+    python_again(deployment, tools, calls)
+}
+
+/// The same, of the agent that is registered already.
+pub(crate) fn python_again(deployment: &Deployment, tools: &Tools, calls: &[&str]) -> Started {
     let client = checkout().join("demo/client.py");
-    deployment.agent("desk", text(&client));
     let (python, prefix) = python(&deployment.place);
     let sdk = tools.python_sdk();
     let mut arguments = vec![

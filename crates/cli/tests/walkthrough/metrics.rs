@@ -9,7 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use super::clients::{NORTH, python_client};
+use super::clients::{NORTH, python_again, python_client};
 use super::deployment::Deployment;
 use super::foreign::python;
 use super::place::{Ran, checkout, until};
@@ -63,7 +63,7 @@ fn a_program_of_others_reads_what_happened_and_every_family_is_documented() {
     let allowed = python_client(&deployment, &tools, &["balance", r#"{"book":"north"}"#]);
     deployment.delegate(&[NORTH]);
     allowed.ended().ok();
-    let denied = python_client(&deployment, &tools, &["balance", r#"{"book":"west"}"#]);
+    let denied = python_again(&deployment, &tools, &["balance", r#"{"book":"west"}"#]);
     deployment.delegate(&[NORTH]);
     assert_ne!(denied.ended().code, Some(0));
     let Some(seen) = families(&deployment) else {
