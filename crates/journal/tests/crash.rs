@@ -22,11 +22,15 @@ const KILLS: u32 = 100;
 const KILLS_OF_A_LOG: u32 = 50;
 
 fn open(dir: &Path) -> (Journal, LogKeys) {
+    publishing_every(dir, Duration::from_millis(7))
+}
+
+fn publishing_every(dir: &Path, interval: Duration) -> (Journal, LogKeys) {
     let origin = "td.example/log/crash".parse().unwrap();
     let signer = LocalSigner::open_or_create(&dir.join("signer"), &origin).unwrap();
     let keys = signer.keys().clone();
     let mut config = Config::new(dir.join("log"), origin);
-    config.publish_interval = Duration::from_millis(7);
+    config.publish_interval = interval;
     config.segment_bytes = 1 << 18;
     (Journal::open(config, Arc::new(signer)).unwrap(), keys)
 }
@@ -57,17 +61,18 @@ fn child() {
     };
     let dir = Path::new(&dir);
     let mode = std::env::var(MODE).unwrap();
-    let (journal, _) = open(dir);
     if mode == "broken" {
+        let (journal, _) = publishing_every(dir, Duration::from_secs(3_600));
         journal.append_blocking(b"first".to_vec()).unwrap();
         journal.publish_blocking().unwrap();
         std::fs::rename(dir.join("log/tile"), dir.join("log/gone")).unwrap();
         std::fs::write(dir.join("log/tile"), b"not a folder").unwrap();
         journal.append_blocking(b"second".to_vec()).unwrap();
         println!("ack second");
-        std::thread::sleep(Duration::from_secs(20));
+        let _ = journal.publish_blocking();
         return;
     }
+    let (journal, _) = open(dir);
     println!("ready");
     let run: u32 = mode.parse().unwrap();
     std::thread::scope(|scope| {
