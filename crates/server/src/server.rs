@@ -93,9 +93,6 @@ pub enum ServerError {
     /// The stored policy bundle is not one.
     #[error("the stored policy bundle cannot be loaded")]
     Policy(#[from] RulebookError),
-    /// A stored relation to a foreign trust domain cannot be taken up.
-    #[error("the stored relation to {0} cannot be taken up")]
-    Federation(String, #[source] Box<dyn std::error::Error + Send + Sync>),
     /// A name of the deployment is not a label.
     #[error("the trust document's names are not usable")]
     Name(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -1,7 +1,7 @@
 use chancery_types::Timestamp;
 
 use super::Relationship;
-use crate::bundle::IgnoredKeyReason;
+use crate::bundle::{IgnoredKeyReason, MAX_BUNDLE_BYTES};
 use crate::{BundleDocument, BundleDocumentError, BundleKeys, Incubating, ProfileError};
 
 /// How long after a fetch the next one is made where the bundle does not say, in seconds
@@ -35,6 +35,9 @@ pub enum StartError {
     /// The bundle at hand is of another trust domain, or holds an authority of one.
     #[error("the first bundle belongs to another trust domain")]
     WrongTrustDomain,
+    /// It could not be read again: its own text is longer than [`MAX_BUNDLE_BYTES`].
+    #[error("the first bundle's own text has more than {MAX_BUNDLE_BYTES} bytes")]
+    TooLong,
 }
 
 /// What a bundle that was taken changed.
@@ -96,27 +99,43 @@ impl FetchRefusal {
 }
 
 impl ForeignBundle {
-    /// Begins a relationship, with the bundle that is known: the one that an operator gave for a
-    /// first connection, or the one that was stored. A fetch is due at once.
+    /// Begins a relationship, with the bundle that an operator gave for a first connection. A fetch
+    /// is due at once.
     pub fn start(
         relationship: Relationship,
         known: Option<BundleDocument>,
         now: Timestamp,
     ) -> Result<Self, StartError> {
-        if let Some(known) = &known
-            && (known.trust_domain() != relationship.trust_domain() || names_another(known))
-        {
-            return Err(StartError::WrongTrustDomain);
+        if let Some(known) = &known {
+            belongs(known, &relationship)?;
+            if !is_readable_again(known) {
+                return Err(StartError::TooLong);
+            }
         }
         let authorities = known.as_ref().map(|known| known.keys().x509.authorities());
         if relationship.is_self_serving() && authorities.is_none_or(<[_]>::is_empty) {
             return Err(StartError::NoFirstBundle);
         }
-        Ok(Self {
+        Ok(Self::resume(relationship, known, now))
+    }
+
+    /// Takes up a relationship that began before, with the bundle that was stored: one without
+    /// keys, or none, is as good as any. A fetch is due at once.
+    pub(super) const fn resume(
+        relationship: Relationship,
+        known: Option<BundleDocument>,
+        now: Timestamp,
+    ) -> Self {
+        Self {
             relationship,
             latest: known,
             next_fetch: now,
-        })
+        }
+    }
+
+    /// Nothing of the trust domain is trusted until a bundle is taken again.
+    pub(super) fn forget(&mut self) {
+        self.latest = None;
     }
 
     /// The parameters.
@@ -199,6 +218,10 @@ impl ForeignBundle {
         if document.keys().shares_a_key_with(own) {
             return Err(FetchRefusal::OwnKey);
         }
+        // What is stored is this text, which names more of a key than what was fetched has to.
+        if !is_readable_again(&document) {
+            return Err(BundleDocumentError::TooLong.into());
+        }
         Ok(document)
     }
 
@@ -214,6 +237,23 @@ impl ForeignBundle {
         }
         Change::Keys
     }
+}
+
+/// Whether a bundle is of the relationship's trust domain and of no other.
+pub(super) fn belongs(
+    known: &BundleDocument,
+    relationship: &Relationship,
+) -> Result<(), StartError> {
+    if known.trust_domain() != relationship.trust_domain() || names_another(known) {
+        return Err(StartError::WrongTrustDomain);
+    }
+    Ok(())
+}
+
+/// Whether the document's own text is one that is read.
+fn is_readable_again(document: &BundleDocument) -> bool {
+    let text = document.to_json();
+    text.is_ok_and(|text| text.len() <= MAX_BUNDLE_BYTES)
 }
 
 /// Whether an authority was left out because it is named like another trust domain.

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use chancery_types::Timestamp;
 use rustls_pki_types::SignatureVerificationAlgorithm;
 
-use super::foreign::{Change, FetchRefusal, ForeignBundle, StartError};
+use super::foreign::{Change, FetchRefusal, ForeignBundle, StartError, belongs};
 use super::{EndpointProfile, Relationship};
 use crate::{
     BundleDocument, BundleMap, Incubating, JwtBundles, TrustDomain, VerifiedX509Svid, X509Bundle,
@@ -33,7 +33,7 @@ pub enum FederateError {
     #[error(transparent)]
     Start(#[from] StartError),
     /// The bundle at hand holds a key of one's own.
-    #[error("the first bundle holds a key of our own trust domain")]
+    #[error("the bundle holds a key of our own trust domain")]
     OwnKey,
 }
 
@@ -65,6 +65,7 @@ impl FederateError {
             Self::Exists(_) => "federation_exists",
             Self::Start(StartError::NoFirstBundle) => "federation_no_bundle",
             Self::Start(StartError::WrongTrustDomain) => "bundle_wrong_domain",
+            Self::Start(StartError::TooLong) => "bundle_too_long",
             Self::OwnKey => "bundle_own_key",
         }
     }
@@ -93,9 +94,19 @@ impl Federation {
         }
     }
 
-    /// Puts a later document of one's own in place.
-    pub fn replace_own(&mut self, own: BundleDocument) {
+    /// Puts a later document of one's own in place. A foreign bundle that holds one of its keys is
+    /// in force no longer (Trust-Domain-and-Bundle section 6.2); of which trust domains is returned.
+    pub fn replace_own(&mut self, own: BundleDocument) -> Vec<TrustDomain> {
         self.own = own;
+        let mut forgotten = Vec::new();
+        for (trust_domain, foreign) in &mut self.foreign {
+            let latest = foreign.latest();
+            if latest.is_some_and(|latest| latest.keys().shares_a_key_with(self.own.keys())) {
+                foreign.forget();
+                forgotten.push(trust_domain.clone());
+            }
+        }
+        forgotten
     }
 
     /// Begins a relationship; see [`ForeignBundle::start`].
@@ -105,6 +116,36 @@ impl Federation {
         known: Option<BundleDocument>,
         now: Timestamp,
     ) -> Result<(), FederateError> {
+        let trust_domain = self.is_new(&relationship)?;
+        self.holds_no_own_key(known.as_ref())?;
+        let foreign = ForeignBundle::start(relationship, known, now)?;
+        self.foreign.insert(trust_domain, foreign);
+        Ok(())
+    }
+
+    /// Takes up a relationship that began before, with the bundle that was stored, if only one
+    /// without keys. Where that bundle may not be in force now, the relationship stands without one
+    /// and the error says why; a relationship with oneself and a second one do not stand.
+    pub fn resume(
+        &mut self,
+        relationship: Relationship,
+        known: Option<BundleDocument>,
+        now: Timestamp,
+    ) -> Result<(), FederateError> {
+        let trust_domain = self.is_new(&relationship)?;
+        let fits = match &known {
+            Some(bundle) => belongs(bundle, &relationship)
+                .map_err(FederateError::from)
+                .and_then(|()| self.holds_no_own_key(Some(bundle))),
+            None => Ok(()),
+        };
+        let known = known.filter(|_| fits.is_ok());
+        let foreign = ForeignBundle::resume(relationship, known, now);
+        self.foreign.insert(trust_domain, foreign);
+        fits
+    }
+
+    fn is_new(&self, relationship: &Relationship) -> Result<TrustDomain, FederateError> {
         let trust_domain = relationship.trust_domain().clone();
         if trust_domain == *self.own.trust_domain() {
             return Err(FederateError::OwnTrustDomain);
@@ -112,12 +153,14 @@ impl Federation {
         if self.foreign.contains_key(&trust_domain) {
             return Err(FederateError::Exists(trust_domain));
         }
-        let shares = |known: &BundleDocument| known.keys().shares_a_key_with(self.own.keys());
-        if known.as_ref().is_some_and(shares) {
+        Ok(trust_domain)
+    }
+
+    fn holds_no_own_key(&self, known: Option<&BundleDocument>) -> Result<(), FederateError> {
+        let own = self.own.keys();
+        if known.is_some_and(|known| known.keys().shares_a_key_with(own)) {
             return Err(FederateError::OwnKey);
         }
-        let foreign = ForeignBundle::start(relationship, known, now)?;
-        self.foreign.insert(trust_domain, foreign);
         Ok(())
     }
 

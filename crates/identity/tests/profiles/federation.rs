@@ -1,12 +1,13 @@
 //! Which bundles are taken, and when they are asked for again.
 
 use chancery_crypto::SVID_ALGORITHMS;
+use chancery_identity::bundle::MAX_BUNDLE_BYTES;
 use chancery_identity::federation::{
     Change, EndpointProfile, EndpointRefusal, FederateError, FetchRefusal, MAX_REFRESH_SECONDS,
     MIN_REFRESH_SECONDS,
 };
 use chancery_identity::{
-    BundleDocument, Federation, Incubating, Relationship, TrustDomain, VerifiedX509Svid,
+    BundleDocument, BundleDocumentError, Federation, Incubating, Relationship, TrustDomain, VerifiedX509Svid,
     X509SvidError,
 };
 use chancery_types::Timestamp;
@@ -247,6 +248,75 @@ fn f_04_a_stored_bundle_is_known_again() {
             fetched: 7
         }
     ));
+}
+
+#[test]
+fn f_04_what_could_not_be_read_again_is_not_taken() {
+    let mut world = World::federated();
+    let mut body = world.partner.served(8);
+    for key in body["keys"].as_array_mut().unwrap() {
+        let key = key.as_object_mut().unwrap();
+        if key["use"] == "x509-svid" {
+            key.retain(|name, _| ["kty", "use", "x5c"].contains(&name.as_str()));
+        } else {
+            key.insert("kid".to_owned(), "".into());
+        }
+    }
+    let pad = |mut body: Value, count: usize| {
+        for key in body["keys"].as_array_mut().unwrap() {
+            if key["use"] != "x509-svid" {
+                key["kid"] = "k".repeat(count).into();
+            }
+        }
+        body
+    };
+    let room = MAX_BUNDLE_BYTES - body.to_string().len();
+    let refused = world.fetch(&pad(body.clone(), room)).unwrap_err();
+    assert!(matches!(
+        refused,
+        FetchRefusal::Document(BundleDocumentError::TooLong)
+    ));
+    assert_eq!(refused.code(), "bundle_too_long");
+    let known = world.federation.of(&world.partner.name).unwrap();
+    assert_eq!(known.latest(), None);
+    world.fetch(&pad(body, room - 1_000)).unwrap();
+}
+
+#[test]
+fn f_04_a_relationship_is_taken_up_whatever_its_bundle_holds() {
+    let name = Domain::new("partner").name;
+    let World {
+        own, mut federation, ..
+    } = World::new();
+    let empty = BundleDocument::new(
+        name.clone(),
+        chancery_identity::BundleKeys::none(&name),
+        9,
+        300,
+    );
+    federation
+        .resume(web(&name), Some(empty.clone()), now())
+        .unwrap();
+    assert_eq!(federation.of(&name).unwrap().latest(), Some(&empty));
+    let again = federation.resume(web(&name), None, now()).unwrap_err();
+    assert_eq!(again.code(), "federation_exists");
+    federation.end(&name);
+    let ours = BundleDocument::new(name.clone(), own.keys(), 9, 300);
+    let shared = federation
+        .resume(web(&name), Some(ours), now())
+        .unwrap_err();
+    assert_eq!(shared.code(), "bundle_own_key");
+    assert_eq!(federation.of(&name).unwrap().latest(), None);
+    federation.end(&name);
+    let elses = Domain::new("else").document(1);
+    let another = federation
+        .resume(web(&name), Some(elses), now())
+        .unwrap_err();
+    assert_eq!(another.code(), "bundle_wrong_domain");
+    assert_eq!(federation.of(&name).unwrap().latest(), None);
+    let oneself = federation.resume(web(&own.name), None, now()).unwrap_err();
+    assert_eq!(oneself.code(), "federation_own_domain");
+    assert_eq!(federation.foreign().count(), 1);
 }
 
 #[test]

@@ -25,14 +25,14 @@ use chancery_identity::federation::{EndpointProfile, ForeignBundle};
 use chancery_identity::{
     BundleDocument, Federation, Incubating, PublishedBundle, Relationship, TrustDomain,
 };
-use chancery_store::{FederationRow, Store};
+use chancery_store::{FederationRow, Store, StoreError};
 use chancery_types::{Digest, Timestamp, to_canonical};
 use tokio::sync::{Mutex, MutexGuard, Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use crate::endpoints::{label, stored};
-use crate::{Server, ServerError};
+use crate::Server;
 pub use reasons::FEDERATION_REASONS;
 use tls::WebRoots;
 pub(crate) use tls::provider;
@@ -73,22 +73,34 @@ struct Relation {
 }
 
 impl Federating {
-    /// Takes up what was stored.
+    /// Takes up what was stored. What of it may not be in force is told and left out, whatever a
+    /// partner had stored: a server that does not start revokes nothing.
     pub(crate) async fn load(
         store: &Store,
         published: PublishedBundle,
         refresh_hint: u64,
         now: Timestamp,
-    ) -> Result<Self, ServerError> {
+    ) -> Result<Self, StoreError> {
         let mut federation = Federation::new(published.document().clone(), Incubating::NONE);
         let mut relations = BTreeMap::new();
         for row in store.federations().await? {
-            let (relationship, known, web_roots) = read(&row)
-                .map_err(|error| ServerError::Federation(row.trust_domain.clone(), error))?;
+            let domain = &row.trust_domain;
+            let (relationship, known, web_roots) = match read(&row) {
+                Ok(read) => read,
+                Err(error) => {
+                    tracing::error!(
+                        domain, %error, "the stored relation cannot be read: nothing of it is in force; add it again"
+                    );
+                    continue;
+                }
+            };
             let trust_domain = relationship.trust_domain().clone();
-            federation
-                .begin(relationship, known, now)
-                .map_err(|error| ServerError::Federation(row.trust_domain.clone(), error.into()))?;
+            if let Err(error) = federation.resume(relationship, known, now) {
+                tracing::error!(domain, %error, "the stored bundle is not in force");
+            }
+            if federation.of(&trust_domain).is_none() {
+                continue;
+            }
             let relation = Relation {
                 web_roots,
                 log_index: row.log_index,
@@ -119,13 +131,24 @@ impl Federating {
 
 type Stored = (Relationship, Option<BundleDocument>, Option<Arc<WebRoots>>);
 
-fn read(row: &FederationRow) -> Result<Stored, Box<dyn std::error::Error + Send + Sync>> {
+/// What can be read of a row: without the relationship nothing.
+fn read(row: &FederationRow) -> Result<Stored, serde_json::Error> {
     let relationship: Relationship = serde_json::from_str(&row.relationship)?;
-    let domain = relationship.trust_domain().clone();
-    let known = row.bundle.as_deref();
-    let known = known.map(|text| BundleDocument::parse(domain, text.as_bytes(), Incubating::NONE));
-    let roots = row.web_roots.as_deref().map(WebRoots::read).transpose()?;
-    Ok((relationship, known.transpose()?, roots.map(Arc::new)))
+    let domain = relationship.trust_domain();
+    let known = row.bundle.as_deref().and_then(|text| {
+        let read = BundleDocument::parse(domain.clone(), text.as_bytes(), Incubating::NONE);
+        read.inspect_err(|error| {
+            tracing::error!(%domain, %error, "the stored bundle cannot be read: none is in force");
+        })
+        .ok()
+    });
+    let roots = row.web_roots.as_deref().map(|pem| {
+        WebRoots::read(pem).unwrap_or_else(|error| {
+            tracing::error!(%domain, %error, "the stored web roots cannot be read: none is trusted");
+            WebRoots::none(pem)
+        })
+    });
+    Ok((relationship, known, roots.map(Arc::new)))
 }
 
 impl Server {
@@ -151,7 +174,9 @@ impl Server {
             return Ok(());
         }
         own::store(&self.store, &next).await.map_err(stored)?;
-        state.federation.replace_own(next.document().clone());
+        for domain in state.federation.replace_own(next.document().clone()) {
+            tracing::error!(%domain, "the bundle holds a key that is our own now: it is in force no longer");
+        }
         state.published = next;
         drop(state);
         self.federating.tell();

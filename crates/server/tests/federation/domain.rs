@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chancery_api::OwnerListener;
+use chancery_api::{ClientError, OwnerListener};
 use chancery_api::server::{AddFederation, FederationView, ServerClient, TrustText};
 use chancery_api::signer::SignerClient;
 use chancery_crypto::{AwsLc, SigningKey, create_private_file, random_bytes};
@@ -26,7 +26,7 @@ use chancery_signer::ca::{
     leaf_certificate, root_certificate,
 };
 use chancery_signer::{Signer, SignerKeys};
-use chancery_store::Store;
+use chancery_store::{FederationRow, Store};
 use chancery_types::{Algorithm, SvidKey, Timestamp, base64url};
 use tokio::task::JoinHandle;
 
@@ -254,18 +254,34 @@ impl Domain {
     /// One more authority of X.509-SVIDs is trusted: what a rotation begins with.
     pub(crate) async fn add_authority(&mut self) {
         let next = Authority::new(self.authority.name.as_str());
+        self.trust_also(&next.certificate).await.unwrap();
+    }
+
+    /// One more authority of X.509-SVIDs is trusted, where it is one.
+    pub(crate) async fn trust_also(&mut self, certificate: &[u8]) -> Result<(), ClientError> {
         let mut document = self.trust.signed().trust.clone();
         document.version += 1;
         document.previous = Some(self.trust.digest());
         document.issued_at = now();
         document
             .x509_authorities
-            .push(base64url::encode(&next.certificate));
+            .push(base64url::encode(certificate));
         let signed = signed(&self.trust_root, document);
         let text = String::from_utf8(signed.to_bytes().unwrap()).unwrap();
         let request = TrustText { document: text };
-        self.client().install_trust(&request).await.unwrap();
+        self.client().install_trust(&request).await?;
         self.trust = signed.verify(&AwsLc).unwrap();
+        Ok(())
+    }
+
+    /// Changes how its relations are stored while nobody serves.
+    pub(crate) async fn change_stored(&mut self, change: impl Fn(&mut FederationRow)) {
+        self.stop().await;
+        let store = store(&self.folder).await;
+        for mut row in store.federations().await.unwrap() {
+            change(&mut row);
+            store.put_federation(&row).await.unwrap();
+        }
     }
 
     /// The bundle that it publishes.

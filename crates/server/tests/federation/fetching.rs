@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use chancery_api::ClientError;
 use chancery_api::server::{AddFederation, FederationView};
+use chancery_identity::{BundleDocument, JwtBundle};
+use chancery_types::SvidKey;
 
 use crate::domain::{Authority, DAY, Domain, now, spiffe, web};
 use crate::trap::{Trap, svid};
@@ -385,4 +387,79 @@ async fn what_is_no_answer_is_told_apart() {
     let adding = web(&name, &url, &roots);
     let view = own.client().add_federation(&adding).await.unwrap();
     assert_eq!(problem(&view).as_deref(), Some("endpoint_tls"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_a_partner_had_stored_the_server_starts_again() {
+    let mut own = Domain::start("own.example").await;
+    let partner = Partner::start().await;
+    let name = &partner.authority.name;
+    partner.federated(&own).await;
+    // All keys are gone: it is no first bundle, and in force all the same.
+    partner
+        .trap
+        .then_bundle(r#"{"keys":[],"spiffe_sequence":6}"#);
+    let emptied = partner.refresh(&own).await.unwrap().bundle;
+    own.restart().await;
+    own.settled(name).await;
+    let view = own.relation(name).await;
+    assert_eq!(view.bundle, emptied);
+    assert_eq!(emptied.unwrap().x509_authorities, 0);
+    assert_eq!(problem(&view).as_deref(), Some("endpoint_svid"));
+    // A bundle that cannot be read is none, and the relation stands.
+    own.change_stored(|row| row.bundle = Some("{".to_owned()))
+        .await;
+    own.restart().await;
+    own.settled(name).await;
+    let view = own.relation(name).await;
+    assert_eq!(view.bundle, None);
+    assert_eq!(problem(&view).as_deref(), Some("endpoint_no_bundle"));
+    // A relation that cannot be read is none, and can be added again.
+    own.change_stored(|row| row.relationship = "{}".to_owned())
+        .await;
+    own.restart().await;
+    let relations = own.client().federations().await.unwrap().relations;
+    assert!(relations.is_empty());
+    partner.federated(&own).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn web_roots_that_cannot_be_read_are_not_the_systems() {
+    let (mut own, partner) = (
+        Domain::start("own.example").await,
+        Domain::start("partner.example").await,
+    );
+    let name = &partner.authority.name;
+    let adding = partner.by_web();
+    let known = own.client().add_federation(&adding).await.unwrap().bundle;
+    own.change_stored(|row| row.web_roots = Some("none".to_owned()))
+        .await;
+    own.restart().await;
+    own.settled(name).await;
+    let view = own.relation(name).await;
+    assert_eq!(
+        problem(&view).as_deref(),
+        Some("endpoint_certificate_untrusted")
+    );
+    assert_eq!(view.bundle, known);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f_04_a_bundle_with_a_key_that_becomes_ours_is_in_force_no_longer() {
+    let mut own = Domain::start("own.example").await;
+    let partner = Partner::start().await;
+    let name = partner.authority.name.clone();
+    partner.federated(&own).await;
+    let next = Authority::new("own.example");
+    let mut keys = partner.authority.keys();
+    let taken = SvidKey::try_from(next.root.public()).unwrap();
+    keys.jwt = JwtBundle::new(name.clone(), [taken]);
+    let document = BundleDocument::new(name.clone(), keys, 6, 300);
+    partner.trap.then_bundle(&document.to_json().unwrap());
+    partner.refresh(&own).await.unwrap();
+    own.trust_also(&next.certificate).await.unwrap();
+    assert_eq!(own.relation(&name).await.bundle, None);
+    own.restart().await;
+    own.settled(&name).await;
+    assert_eq!(own.relation(&name).await.bundle, None);
 }
