@@ -216,6 +216,13 @@ impl Server {
             .trust()
             .accept(next, &AwsLc)
             .map_err(|error| refused(&error))?;
+        // What could not be published is in force nowhere, the signer among it.
+        own::keys(&accepted).map_err(|error| {
+            Problem::forbidden(
+                "trust",
+                format!("an authority of the trust document is not usable: {error}"),
+            )
+        })?;
         let request = chancery_api::server::TrustText {
             document: text.to_owned(),
         };
@@ -227,8 +234,9 @@ impl Server {
             .map_err(|error| Problem::internal("trust", &error))?;
         *self.trust.write().unwrap_or_else(PoisonError::into_inner) = accepted;
         self.snapshot_changed().await;
+        let index = self.enrol_trust().await?;
         self.publish_own().await?;
-        self.enrol_trust().await
+        Ok(index)
     }
 
     /// The policy bundle in force.

@@ -180,6 +180,26 @@ async fn b_02_the_own_sequence_goes_on_after_a_restart() {
     assert_eq!(own.client().federations().await.unwrap().own, second);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trust_document_whose_authorities_are_none_is_in_force_nowhere() {
+    let mut own = Domain::start("own.example").await;
+    let before = own.client().federations().await.unwrap().own;
+    let elses = Authority::new("else.example").certificate;
+    for certificate in [b"none".to_vec(), elses] {
+        match own.trust_also(&certificate).await {
+            Err(ClientError::Refused(problem)) => assert_eq!(problem.reason, "trust"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(own.client().federations().await.unwrap().own, before);
+    // The signer does not know them either: its next version is the second.
+    own.add_authority().await;
+    let after = own.client().federations().await.unwrap().own;
+    assert_eq!((after.sequence, after.x509_authorities), (Some(2), 2));
+    own.restart().await;
+    assert_eq!(own.client().federations().await.unwrap().own, after);
+}
+
 /// What was logged.
 #[derive(Debug, Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
