@@ -72,6 +72,14 @@ struct Relation {
     last_fetch: Option<LastFetch>,
 }
 
+impl Relation {
+    /// Whether both began by the same entry of the log and believe the same authorities.
+    fn is_same(&self, other: &Self) -> bool {
+        let roots = |one: &Self| one.web_roots.as_ref().map(|roots| roots.digest());
+        self.log_index == other.log_index && roots(self) == roots(other)
+    }
+}
+
 impl Federating {
     /// Takes up what was stored. What of it may not be in force is told and left out, whatever a
     /// partner had stored: a server that does not start revokes nothing.
@@ -323,21 +331,21 @@ impl Server {
     /// Fetches the bundle of a foreign trust domain now. What was known before stays where the fetch
     /// fails or brings what is not to be taken, and that is the error.
     pub(crate) async fn fetch(self: &Arc<Self>, domain: &TrustDomain) -> Result<(), Problem> {
-        let (relationship, federation, roots) = {
+        let (relationship, federation, relation) = {
             let state = self.federating().await;
             let known = state.federation.of(domain);
-            let known = known.ok_or_else(|| unknown(domain))?;
             let relation = state.relations.get(domain);
+            let (known, relation) = known.zip(relation).ok_or_else(|| unknown(domain))?;
             (
                 known.relationship().clone(),
                 state.federation.clone(),
-                relation.and_then(|relation| relation.web_roots.clone()),
+                relation.clone(),
             )
         };
-        let fetched = fetch::bundle(&relationship, federation, roots).await;
+        let fetched = fetch::bundle(&relationship, federation, relation.web_roots.clone()).await;
         let mut state = self.federating().await;
-        let known = state.federation.of(domain).map(ForeignBundle::relationship);
-        if known != Some(&relationship) {
+        // One that began meanwhile believes by parameters of its own, equal ones too.
+        if !(state.relations.get(domain)).is_some_and(|now| now.is_same(&relation)) {
             return Err(unknown(domain));
         }
         let now = self.now()?;

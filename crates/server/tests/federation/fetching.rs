@@ -463,3 +463,34 @@ async fn f_04_a_bundle_with_a_key_that_becomes_ours_is_in_force_no_longer() {
     own.settled(&name).await;
     assert_eq!(own.relation(&name).await.bundle, None);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f_20_what_an_ended_relation_fetches_is_not_its_successors() {
+    let own = Domain::start("own.example").await;
+    let partner = Partner::start().await;
+    let name = &partner.authority.name;
+    partner.federated(&own).await;
+    let held = partner.trap.hold().await;
+    partner.trap.then_bundle(&partner.authority.bundle(9));
+    partner.trap.then_bundle(&partner.authority.bundle(5));
+    let (client, asked) = (own.client(), name.clone());
+    let fetching = tokio::spawn(async move { client.refresh_federation(&asked).await });
+    while partner.trap.heard().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    own.client().remove_federation(name).await.unwrap();
+    let (client, adding) = (own.client(), partner.adding());
+    let adding = tokio::spawn(async move { client.add_federation(&adding).await });
+    let relations = || async { own.client().federations().await.unwrap().relations };
+    while relations().await.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    drop(held);
+    match fetching.await.unwrap() {
+        Err(ClientError::Refused(problem)) => assert_eq!(problem.reason, "federation_unknown"),
+        other => panic!("{other:?}"),
+    }
+    let view = adding.await.unwrap().unwrap();
+    assert_eq!(problem(&view), None);
+    assert_eq!(view.bundle.unwrap().sequence, Some(5));
+}

@@ -17,6 +17,7 @@ pub(crate) struct Trap {
     pub(crate) at: SocketAddr,
     answers: Arc<Mutex<VecDeque<String>>>,
     heard: Arc<Mutex<Vec<String>>>,
+    held: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// What a chain of ours is presented as.
@@ -34,6 +35,7 @@ impl Trap {
             at: listener.local_addr().unwrap(),
             answers: Arc::default(),
             heard: Arc::default(),
+            held: Arc::default(),
         };
         let tls = presented.map(|(chain, key)| {
             let provider = rustls::crypto::aws_lc_rs::default_provider();
@@ -45,6 +47,7 @@ impl Trap {
             TlsAcceptor::from(Arc::new(config.unwrap()))
         });
         let (answers, heard) = (Arc::clone(&trap.answers), Arc::clone(&trap.heard));
+        let held = Arc::clone(&trap.held);
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
@@ -52,13 +55,18 @@ impl Trap {
                     None => plain(stream, &heard).await,
                     Some(tls) => {
                         if let Ok(stream) = tls.accept(stream).await {
-                            serve(stream, &answers, &heard).await;
+                            serve(stream, &answers, &heard, &held).await;
                         }
                     }
                 }
             }
         });
         trap
+    }
+
+    /// What is asked meanwhile is answered when this is dropped.
+    pub(crate) async fn hold(&self) -> tokio::sync::OwnedMutexGuard<()> {
+        Arc::clone(&self.held).lock_owned().await
     }
 
     /// What is answered next; without any, 503.
@@ -103,6 +111,7 @@ async fn serve(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
     answers: &Mutex<VecDeque<String>>,
     heard: &Mutex<Vec<String>>,
+    held: &tokio::sync::Mutex<()>,
 ) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -114,6 +123,7 @@ async fn serve(
     heard.lock().unwrap().push(String::from_utf8(head).unwrap());
     let answer = answers.lock().unwrap().pop_front();
     let answer = answer.unwrap_or_else(|| "503 Away\r\ncontent-length: 0\r\n\r\n".to_owned());
+    drop(held.lock().await);
     // A client that has heard enough goes away.
     let _ = stream
         .write_all(format!("HTTP/1.1 {answer}").as_bytes())
