@@ -46,6 +46,10 @@ const MAX_WAIT_SECONDS: u64 = 60;
 /// Most relations: each one is fetched once a minute at most.
 const MAX_RELATIONS: usize = 1_024;
 
+/// The most bytes of all foreign bundles together, as nodes are handed them: half of what a client
+/// reads in one answer. The other half is for what each agent is handed.
+const MAX_BUNDLES_BYTES: usize = 8 << 20;
+
 /// What the server knows of trust domains, its own and others.
 #[derive(Debug)]
 pub(crate) struct Federating {
@@ -265,6 +269,9 @@ impl Server {
         let mut next = state.federation.clone();
         next.begin(relationship.clone(), known.clone(), self.now()?)
             .map_err(|error| refused_begin(&error, &domain))?;
+        if known.is_some() {
+            fit_together(&state.federation, &next)?;
+        }
         let bundle = known.as_ref().map(text).transpose()?;
         let event = FederationAdd {
             trust_domain: label(domain.as_str())?,
@@ -400,6 +407,7 @@ impl Server {
         let document = text(latest)?;
         let changed = before.as_ref() != Some(&document);
         if changed {
+            fit_together(&state.federation, &next)?;
             let keys = latest.keys();
             let event = FederationBundle {
                 trust_domain: label(domain.as_str())?,
@@ -493,10 +501,7 @@ impl Server {
             }
         }
         let state = self.federating().await;
-        let latest = state.federation.foreign().filter_map(ForeignBundle::latest);
-        let bundles = latest
-            .map(|document| Ok((document.trust_domain().clone(), text(document)?)))
-            .collect::<Result<BTreeMap<_, _>, Problem>>()?;
+        let bundles = handed(&state.federation)?;
         let mut answer = ForeignBundles {
             state: Digest::of(""),
             own_sequence: state.published.document().sequence().unwrap_or_default(),
@@ -545,6 +550,33 @@ fn text(document: &BundleDocument) -> Result<String, Problem> {
     document
         .to_json()
         .map_err(|error| Problem::internal("bundle", &error))
+}
+
+/// The foreign bundles, as nodes are handed them.
+fn handed(federation: &Federation) -> Result<BTreeMap<TrustDomain, String>, Problem> {
+    let latest = federation.foreign().filter_map(ForeignBundle::latest);
+    latest
+        .map(|document| Ok((document.trust_domain().clone(), text(document)?)))
+        .collect()
+}
+
+/// Refuses what makes the foreign bundles together longer than nodes can be handed. What makes them
+/// shorter never is.
+fn fit_together(before: &Federation, next: &Federation) -> Result<(), Problem> {
+    let length = |federation| {
+        let bytes = to_canonical(&handed(federation)?);
+        let bytes = bytes.map_err(|error| Problem::internal("federation", &error))?;
+        Ok::<_, Problem>(bytes.len())
+    };
+    let longer = length(next)?;
+    if longer <= MAX_BUNDLES_BYTES || longer <= length(before)? {
+        return Ok(());
+    }
+    let said = format!(
+        "the bundles of all relations together would have {longer} bytes, of {MAX_BUNDLES_BYTES} at most"
+    );
+    Err(Problem::conflict("bundles_full", said)
+        .with_remedy("remove a relation that is not needed; what was known stays in force"))
 }
 
 fn count(number: usize) -> u64 {

@@ -83,7 +83,14 @@ pub const FEDERATION_REASONS: &[(&str, &str)] = &[
         "the endpoint redirects to what could not be configured: a relative URL, or one that is not https",
     ),
     ("endpoint_redirections", "the endpoint redirects too often"),
-    ("bundle_too_long", "the bundle is longer than 1 MiB"),
+    (
+        "bundle_too_long",
+        "the bundle is longer than 1 MiB, as it was fetched or passed or as it is stored",
+    ),
+    (
+        "bundles_full",
+        "the bundles of all relations together would be longer than 8 MiB; remove one that is not needed",
+    ),
     (
         "bundle_malformed",
         "what was fetched or passed is no bundle document",

@@ -494,3 +494,45 @@ async fn f_20_what_an_ended_relation_fetches_is_not_its_successors() {
     assert_eq!(problem(&view), None);
     assert_eq!(view.bundle.unwrap().sequence, Some(5));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_bundles_together_fit_into_one_answer() {
+    let own = Domain::start("own.example").await;
+    let partner = Partner::start().await;
+    partner.federated(&own).await;
+    // Each has a megabyte as it is handed on: quotation marks are escaped twice.
+    let long = |authority: &Authority, sequence| {
+        let kid = SvidKey::try_from(authority.jwt.public()).unwrap().kid();
+        let document = authority.bundle(sequence);
+        assert!(document.contains(&kid));
+        document.replace(&kid, &"\\\"".repeat(250_000))
+    };
+    let roots = Web::new(&["localhost"], 0..DAY);
+    let adding = |count: usize| {
+        let authority = Authority::new(&format!("p{count}.example"));
+        let bundle = Some(long(&authority, 1));
+        AddFederation {
+            bundle,
+            ..web(&authority.name, "https://localhost:1/", &roots)
+        }
+    };
+    for count in 0..8 {
+        own.client().add_federation(&adding(count)).await.unwrap();
+    }
+    match own.client().add_federation(&adding(8)).await {
+        Err(ClientError::Refused(problem)) => assert_eq!(problem.reason, "bundles_full"),
+        other => panic!("{other:?}"),
+    }
+    partner.trap.then_bundle(&long(&partner.authority, 6));
+    assert_eq!(partner.refresh(&own).await.unwrap_err(), "bundles_full");
+    let known = own.relation(&partner.authority.name).await.bundle.unwrap();
+    assert_eq!(known.sequence, Some(5));
+    let nothing = chancery_types::Digest::of("");
+    let answer = own.client().foreign_bundles(nothing, 0).await.unwrap();
+    assert_eq!(answer.bundles.len(), 9);
+    // Room for one more.
+    let gone = "p0.example".parse().unwrap();
+    own.client().remove_federation(&gone).await.unwrap();
+    partner.trap.then_bundle(&long(&partner.authority, 6));
+    partner.refresh(&own).await.unwrap();
+}
