@@ -122,7 +122,7 @@ impl Drop for Place {
 }
 
 /// Whose an address is: of IPv6 the network, which its user has all addresses of.
-fn peer_of(address: IpAddr) -> IpAddr {
+pub fn peer_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
         address @ IpAddr::V4(_) => address,

@@ -26,6 +26,7 @@ mod watch;
 mod witness;
 mod writer;
 
+pub use accept::peer_of;
 pub use content::{ContentError, Erasing, KeyId, Keyring, ObjectStore, Subject, Tombstone};
 pub use error::{Damage, JournalError};
 pub use export::Exported;

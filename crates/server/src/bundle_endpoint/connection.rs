@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use chancery_journal::peer_of;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -20,7 +21,7 @@ use super::answer::Served;
 /// Connections that an endpoint has at a time.
 const CONNECTIONS: usize = 256;
 
-/// Connections that one address has at a time.
+/// Connections that one peer has at a time: an address, of IPv6 a network of 64 bits.
 pub(super) const CONNECTIONS_PER_PEER: usize = 16;
 
 /// How long a handshake may take, and the head of a request.
@@ -48,8 +49,9 @@ struct Place {
 }
 
 impl Places {
-    /// One more for that address; none where it has as many as it may.
+    /// One more for whoever has that address; none where they have as many as they may.
     fn take(&self, peer: IpAddr) -> Option<Place> {
+        let peer = peer_of(peer);
         let mut counts = self.lock();
         let count = counts.entry(peer).or_default();
         if *count >= CONNECTIONS_PER_PEER {
@@ -102,7 +104,7 @@ pub(super) async fn accept(
         let Ok(one) = Arc::clone(&total).try_acquire_owned() else {
             continue;
         };
-        let Some(place) = places.take(peer.ip().to_canonical()) else {
+        let Some(place) = places.take(peer.ip()) else {
             tracing::info!(%peer, "an address has too many connections");
             continue;
         };
@@ -149,5 +151,28 @@ async fn serve(stream: TcpStream, tls: TlsAcceptor, served: Arc<Served>) {
         .await
     {
         tracing::debug!(%error, "connection ended");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_has_its_places_whatever_address_of_its_own_it_uses() {
+        let places = Places::default();
+        let take = |text: &str| places.take(text.parse().unwrap());
+        for (first, other, elses) in [
+            ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", "2001:db8:1:3::1"),
+            ("192.0.2.1", "::ffff:192.0.2.1", "192.0.2.2"),
+        ] {
+            let held: Vec<_> = std::iter::from_fn(|| take(first)).collect();
+            assert_eq!(held.len(), CONNECTIONS_PER_PEER);
+            assert!(take(other).is_none());
+            assert!(take(elses).is_some());
+            drop(held);
+            assert!(take(other).is_some());
+            assert!(places.lock().is_empty());
+        }
     }
 }
