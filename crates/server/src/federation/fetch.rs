@@ -1,6 +1,7 @@
 //! One fetch of a bundle: HTTP over TLS, with redirections, in bounded time and size.
 
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use hyper::client::conn::http1::handshake;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use rustls::{CertificateError, ClientConfig};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
@@ -59,6 +60,8 @@ pub(super) enum FetchError {
     Status(StatusCode),
     #[error("the endpoint redirects to what is no endpoint")]
     Redirection(#[source] EndpointUrlError),
+    #[error("the endpoint redirects to an address inside, and is outside itself")]
+    RedirectionInside,
     #[error("the endpoint redirects more than {MAX_REDIRECTIONS} times")]
     Redirections,
     #[error("the endpoint's answer is longer than a bundle may be")]
@@ -83,6 +86,7 @@ impl FetchError {
             Self::Http(_) => "endpoint_http",
             Self::Status(_) => "endpoint_status",
             Self::Redirection(_) => "endpoint_redirection",
+            Self::RedirectionInside => "endpoint_redirection_inside",
             Self::Redirections => "endpoint_redirections",
             Self::TooLong => "bundle_too_long",
         }
@@ -118,12 +122,15 @@ pub(super) async fn bundle(
     let fetching = async {
         let verified = client(relationship, federation, roots).await?;
         let mut url = relationship.url().clone();
+        let mut addresses = resolve(&url).await?;
+        let starts_inside = addresses.iter().all(|address| is_inside(address.ip()));
         for _ in 0..=MAX_REDIRECTIONS {
-            match ask(&url, &verified).await? {
+            match ask(&url, &addresses, &verified).await? {
                 Answer::Bundle(body) => return Ok(body),
                 Answer::Elsewhere(location) => {
                     let next = relationship.redirected(&location);
                     url = next.map_err(FetchError::Redirection)?;
+                    addresses = redirected(resolve(&url).await?, starts_inside)?;
                 }
             }
         }
@@ -134,11 +141,57 @@ pub(super) async fn bundle(
         .unwrap_or(Err(FetchError::Silent))
 }
 
-async fn ask(url: &EndpointUrl, verified: &Verified) -> Result<Answer, FetchError> {
-    let host = url.host().trim_start_matches('[').trim_end_matches(']');
+fn host(url: &EndpointUrl) -> &str {
+    url.host().trim_start_matches('[').trim_end_matches(']')
+}
+
+async fn resolve(url: &EndpointUrl) -> Result<Vec<SocketAddr>, FetchError> {
+    let found = lookup_host((host(url), url.port())).await;
+    Ok(found.map_err(FetchError::Unreachable)?.collect())
+}
+
+/// The addresses that a redirection may lead to: an endpoint of the Internet leads nobody to what
+/// only this machine and its neighbours reach.
+fn redirected(
+    mut addresses: Vec<SocketAddr>,
+    starts_inside: bool,
+) -> Result<Vec<SocketAddr>, FetchError> {
+    if !starts_inside {
+        addresses.retain(|address| !is_inside(address.ip()));
+    }
+    if addresses.is_empty() {
+        return Err(FetchError::RedirectionInside);
+    }
+    Ok(addresses)
+}
+
+/// Whether an address is this machine's or of a network that the Internet does not reach.
+fn is_inside(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            address.is_loopback()
+                || address.is_private()
+                || address.is_link_local()
+                || address.is_unspecified()
+        }
+        IpAddr::V6(address) => {
+            address.is_loopback()
+                || address.is_unique_local()
+                || address.is_unicast_link_local()
+                || address.is_unspecified()
+        }
+    }
+}
+
+async fn ask(
+    url: &EndpointUrl,
+    addresses: &[SocketAddr],
+    verified: &Verified,
+) -> Result<Answer, FetchError> {
+    let host = host(url);
     let name = ServerName::try_from(host.to_owned()).map_err(|_| FetchError::Host)?;
     let uri: Uri = url.as_str().parse().map_err(http_error)?;
-    let stream = TcpStream::connect((host, url.port()))
+    let stream = TcpStream::connect(addresses)
         .await
         .map_err(FetchError::Unreachable)?;
     let config: Arc<ClientConfig> = Arc::clone(&verified.config);
@@ -209,5 +262,42 @@ fn tls_error(error: io::Error) -> FetchError {
         }
         CertificateError::UnknownIssuer => FetchError::CertificateUntrusted,
         _ => FetchError::Certificate(refused.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> SocketAddr {
+        (text.parse::<IpAddr>().unwrap(), 443).into()
+    }
+
+    #[test]
+    fn f_14_a_redirection_leads_nobody_inside() {
+        let outside = ["192.0.2.1", "172.32.0.1", "2001:db8::1", "::ffff:192.0.2.1"];
+        for inside in [
+            "127.0.0.1",
+            "127.9.9.9",
+            "10.0.0.1",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "0.0.0.0",
+            "::1",
+            "::",
+            "fd00::1",
+            "fe80::1",
+            "::ffff:127.0.0.1",
+            "::ffff:169.254.169.254",
+        ] {
+            let refused = redirected(vec![at(inside)], false).unwrap_err();
+            assert_eq!(refused.code(), "endpoint_redirection_inside", "{inside}");
+            assert_eq!(redirected(vec![at(inside)], true).unwrap(), [at(inside)]);
+            for other in outside {
+                let addresses = vec![at(inside), at(other)];
+                assert_eq!(redirected(addresses, false).unwrap(), [at(other)]);
+            }
+        }
     }
 }

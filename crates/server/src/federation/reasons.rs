@@ -82,6 +82,10 @@ pub const FEDERATION_REASONS: &[(&str, &str)] = &[
         "endpoint_redirection",
         "the endpoint redirects to what could not be configured: a relative URL, or one that is not https",
     ),
+    (
+        "endpoint_redirection_inside",
+        "an endpoint of the Internet redirects to an address of this machine or of a private network",
+    ),
     ("endpoint_redirections", "the endpoint redirects too often"),
     (
         "bundle_too_long",
