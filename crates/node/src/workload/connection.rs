@@ -14,10 +14,14 @@ use tokio::io::{Interest, ReadBuf};
 use tokio::net::UnixStream;
 use tokio::sync::{Notify, oneshot};
 
+use super::MAX_STREAMS;
 use super::outgoing::Outgoing;
 
 /// How long a client may take to answer a PING.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Most PINGs that wait for their answers, and most that wait to be written: requests that were
+/// given up meanwhile may have one each beside those that are open.
+const MAX_PINGS: usize = 2 * MAX_STREAMS as usize;
 
 /// A client's socket. It knows which process wrote what it reads, and can ask for a sign of life
 /// between two frames of the HTTP library.
@@ -113,21 +117,27 @@ impl Connection {
     }
 
     /// Asks the client for a sign of life and waits for it. Only the process that connected can give
-    /// it: what anybody else writes ends the connection.
+    /// it: what anybody else writes ends the connection. Who stops waiting leaves nothing behind but
+    /// a PING that was not written yet, and of those there are only so many.
     pub(crate) async fn confirm(&self) -> Result<(), Unconfirmed> {
         let payload = random_bytes::<8>().map_err(|_| Unconfirmed)?;
         let (answered, answer) = oneshot::channel();
         match &mut *lock(&self.asked) {
-            Some(asked) => asked.insert(payload, answered),
-            None => return Err(Unconfirmed),
+            Some(asked) if asked.len() < MAX_PINGS => asked.insert(payload, answered),
+            _ => return Err(Unconfirmed),
         };
-        lock(&self.outgoing).ping(payload);
+        let _asked = Asked {
+            connection: self,
+            payload,
+        };
+        if !lock(&self.outgoing).ping(payload, MAX_PINGS) {
+            return Err(Unconfirmed);
+        }
         let asking = async {
             self.send_pings().await.map_err(|_| Unconfirmed)?;
             answer.await.map_err(|_| Unconfirmed)
         };
         let outcome = tokio::time::timeout(PATIENCE, asking).await;
-        self.answered(payload);
         outcome.unwrap_or(Err(Unconfirmed))
     }
 
@@ -178,6 +188,96 @@ impl Connection {
     }
 }
 
+/// A PING whose answer somebody waits for.
+struct Asked<'a> {
+    connection: &'a Connection,
+    payload: [u8; 8],
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        self.connection.answered(self.payload);
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use futures_util::FutureExt as _;
+    use futures_util::future::poll_immediate;
+    use tokio::io::AsyncReadExt as _;
+
+    use super::*;
+
+    fn pair() -> (Connection, UnixStream) {
+        let (here, there) = UnixStream::pair().unwrap();
+        (Connection::new(here), there)
+    }
+
+    fn asked(connection: &Connection) -> usize {
+        lock(&connection.asked).as_ref().map_or(0, HashMap::len)
+    }
+
+    /// The payload of the next PING.
+    async fn ping(there: &mut UnixStream) -> [u8; 8] {
+        let mut frame = [0; 17];
+        there.read_exact(&mut frame).await.unwrap();
+        frame[9..].try_into().unwrap()
+    }
+
+    #[tokio::test]
+    async fn who_gives_up_asking_leaves_nothing() {
+        let (connection, mut there) = pair();
+        for _ in 0..3 * MAX_PINGS {
+            connection.stream.writable().await.unwrap();
+            assert!(connection.confirm().now_or_never().is_none());
+            assert_eq!(asked(&connection), 0);
+            ping(&mut there).await;
+        }
+        assert!(!lock(&connection.outgoing).waits());
+        // The next one that waits is answered.
+        let answer = async { connection.answered(ping(&mut there).await) };
+        let (confirmed, ()) = tokio::join!(connection.confirm(), answer);
+        assert!(confirmed.is_ok());
+    }
+
+    #[tokio::test]
+    async fn only_so_many_wait_for_an_answer() {
+        let (connection, mut there) = pair();
+        let mut waiting = Vec::new();
+        for _ in 0..MAX_PINGS {
+            connection.stream.writable().await.unwrap();
+            let mut one = Box::pin(connection.confirm());
+            assert!(poll_immediate(&mut one).await.is_none());
+            waiting.push((one, ping(&mut there).await));
+        }
+        let one_more = connection.confirm().now_or_never();
+        assert!(matches!(one_more, Some(Err(Unconfirmed))));
+        let (first, payload) = waiting.swap_remove(0);
+        connection.answered(payload);
+        assert!(first.await.is_ok());
+        let mut next = pin!(connection.confirm());
+        assert!(poll_immediate(&mut next).await.is_none());
+        assert_eq!(asked(&connection), MAX_PINGS);
+    }
+
+    #[tokio::test]
+    async fn who_reads_nothing_is_asked_only_so_often() {
+        let (connection, _there) = pair();
+        connection.stream.writable().await.unwrap();
+        while connection.stream.try_write(&[0; 4_096]).is_ok() {}
+        for _ in 0..MAX_PINGS {
+            assert!(connection.confirm().now_or_never().is_none());
+        }
+        for _ in 0..10 {
+            let refused = connection.confirm().now_or_never();
+            assert!(matches!(refused, Some(Err(Unconfirmed))));
+        }
+        assert_eq!(asked(&connection), 0);
+    }
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 const HEADER_BYTES: usize = 9;
+const PING_BYTES: usize = HEADER_BYTES + 8;
 const PING: u8 = 0x6;
 
 /// Follows what is written on one connection, so that frames of ours fit between two of the
@@ -20,10 +21,14 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    /// Has a PING written at the next boundary.
-    pub(super) fn ping(&mut self, payload: [u8; 8]) {
-        self.ours.extend([0, 0, 8, PING, 0, 0, 0, 0, 0]);
-        self.ours.extend(payload);
+    /// Has a PING written at the next boundary, unless `most` of them wait already; says whether.
+    pub(super) fn ping(&mut self, payload: [u8; 8], most: usize) -> bool {
+        let room = self.ours.len() + PING_BYTES <= most.saturating_mul(PING_BYTES);
+        if room {
+            self.ours.extend([0, 0, 8, PING, 0, 0, 0, 0, 0]);
+            self.ours.extend(payload);
+        }
+        room
     }
 
     /// What must be written before the library writes on.
@@ -115,7 +120,7 @@ mod tests {
         let (mut outgoing, mut out, mut next) = (Outgoing::default(), Vec::new(), 0);
         while next < library.len() || outgoing.ours().is_some() {
             if next == at && !out.ends_with(&[7; 8]) && !outgoing.waits() {
-                outgoing.ping([7; 8]);
+                assert!(outgoing.ping([7; 8], 1));
             }
             if let Some(ours) = outgoing.ours() {
                 let piece = ours[..ours.len().min(size)].to_vec();
@@ -159,7 +164,8 @@ mod tests {
         assert_eq!(outgoing.room(&library), library.len());
         outgoing.wrote(&library[..20]);
         assert!(!outgoing.at_boundary() && outgoing.ours().is_none());
-        outgoing.ping([1; 8]);
+        assert!(outgoing.ping([1; 8], 1));
+        assert!(!outgoing.ping([2; 8], 1));
         assert!(outgoing.ours().is_none() && outgoing.waits());
         assert_eq!(outgoing.room(&library[20..]), 29);
         outgoing.wrote(&library[20..49]);
