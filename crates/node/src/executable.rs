@@ -2,13 +2,14 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
-use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chancery_types::Digest;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 
 use crate::process::{Process, ProcessError};
 
@@ -29,6 +30,9 @@ pub struct Executable {
     /// Whether the kernel runs the file itself, so that a process that executes it shows it.
     #[serde(default)]
     native: bool,
+    /// In bytes; absent where an earlier node measured the file.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    size: Option<u64>,
 }
 
 /// A file as it was when it was read: nobody changes a file and leaves all of this as it is.
@@ -38,6 +42,17 @@ pub(crate) struct Stamp {
     inode: u64,
     size: u64,
     changed: (i64, i64),
+}
+
+/// What a process executed when it was asked about last. Held while a file is read, so that nobody
+/// has a second one read meanwhile.
+pub(crate) type LastSeen = Arc<Mutex<Option<Seen>>>;
+
+/// A file, and whether it is the one that it is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seen {
+    stamp: Stamp,
+    same: bool,
 }
 
 impl From<fs::Metadata> for Stamp {
@@ -70,6 +85,7 @@ impl Executable {
                 digest,
                 interpreter,
                 native: is_native(&file)?,
+                size: Some(file.metadata()?.size()),
             })
         });
         let measured = measured
@@ -92,38 +108,43 @@ impl Executable {
             digest,
             interpreter: name.file_name().is_none_or(is_interpreter),
             native: is_native(&file).map_err(ProcessError::Kernel)?,
+            size: Some(file.metadata().map_err(ProcessError::Kernel)?.size()),
         })
     }
 
     /// Whether the process executes this file now, or one of the same content. Of a script or an
     /// interpreter a process shows nothing that could be compared: whatever it executes is taken.
-    /// Where the file cannot be read the answer is no. `stamp` is where it was seen last, so that a
-    /// file is read again only when it is another one or was changed.
-    pub(crate) async fn is_executed_by(
-        &self,
-        process: &Process,
-        stamp: &Mutex<Option<Stamp>>,
-    ) -> bool {
+    /// Where the file cannot be read the answer is no. A file is read only when it is another one than
+    /// at `last`, or was changed, and has the size that was measured; one at a time, whoever gives up
+    /// waiting meanwhile.
+    pub(crate) async fn is_executed_by(&self, process: &Process, last: &LastSeen) -> bool {
         if self.interpreter || !self.native {
             return true;
         }
-        let path = format!("/proc/{}/exe", process.pid());
+        let mut last = Arc::clone(last).lock_owned().await;
+        let path = PathBuf::from(format!("/proc/{}/exe", process.pid()));
         let now = fs::metadata(&path).map(Stamp::from).ok();
-        let known = *stamp.lock().unwrap_or_else(PoisonError::into_inner);
-        if now.is_none() || now != known {
-            let read = tokio::task::spawn_blocking(move || {
-                let file = File::open(path)?;
-                let stamp = Stamp::from(file.metadata()?);
-                Ok::<_, io::Error>((Digest::of_reader(&file)?, stamp))
-            });
-            match read.await {
-                Ok(Ok((digest, read))) if digest == self.digest => {
-                    *stamp.lock().unwrap_or_else(PoisonError::into_inner) = Some(read);
-                }
-                _ => return false,
+        let known = last.filter(|seen| now == Some(seen.stamp));
+        let same = match known {
+            Some(seen) => seen.same,
+            None => {
+                let expected = self.clone();
+                let look = tokio::task::spawn_blocking(move || {
+                    *last = expected.look(&path).ok();
+                    last.is_some_and(|seen| seen.same)
+                });
+                look.await.unwrap_or(false)
             }
-        }
-        process.is_alive()
+        };
+        same && process.is_alive()
+    }
+
+    fn look(&self, path: &Path) -> io::Result<Seen> {
+        let file = File::open(path)?;
+        let stamp = Stamp::from(file.metadata()?);
+        let same = self.size.is_none_or(|size| size == stamp.size)
+            && Digest::of_reader(file.take(stamp.size))? == self.digest;
+        Ok(Seen { stamp, same })
     }
 
     /// The digest of the file, whatever it is.
@@ -165,6 +186,10 @@ fn is_interpreter(name: &OsStr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     #[test]
@@ -219,5 +244,90 @@ mod tests {
             assert_eq!(executable.code_digest().is_none(), interpreter);
             assert!(Executable::of(&process).await.is_err());
         }
+    }
+
+    /// A program that sleeps, with something behind its end.
+    fn sleeper(path: &Path, more: &[u8]) -> (std::process::Child, Process) {
+        let mut program = fs::read("/bin/sleep").unwrap();
+        program.extend(more);
+        fs::write(path, program).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        run(path)
+    }
+
+    fn run(path: &Path) -> (std::process::Child, Process) {
+        let child = std::process::Command::new(path).arg("60").spawn().unwrap();
+        let process = Process::open(i32::try_from(child.id()).unwrap()).unwrap();
+        (child, process)
+    }
+
+    fn end(children: impl IntoIterator<Item = std::process::Child>) {
+        for mut child in children {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_of_another_size_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, process) = sleeper(&folder.path().join("one"), b"");
+        let executable = Executable::of(&process).await.unwrap();
+        // To read a tebibyte takes longer than this test may.
+        let path = folder.path().join("huge");
+        fs::copy("/bin/sleep", &path).unwrap();
+        let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.set_len(1 << 40).unwrap();
+        drop(file);
+        let (huge, other) = run(&path);
+        let last = LastSeen::default();
+        assert!(!executable.is_executed_by(&other, &last).await);
+        assert!(executable.is_executed_by(&process, &last).await);
+        end([one, huge]);
+    }
+
+    #[tokio::test]
+    async fn a_file_is_read_once_whether_it_is_the_same_or_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, process) = sleeper(&folder.path().join("one"), b"1");
+        let (two, other) = sleeper(&folder.path().join("two"), b"2");
+        let executable = Executable::of(&process).await.unwrap();
+        for (process, same) in [(&process, true), (&other, false)] {
+            let last = LastSeen::default();
+            for _ in 0..2 {
+                assert_eq!(executable.is_executed_by(process, &last).await, same);
+            }
+            // What was seen is believed as long as the file is as it was.
+            let seen = last.lock().await.unwrap();
+            assert_eq!(seen.same, same);
+            *last.lock().await = Some(Seen {
+                same: !same,
+                ..seen
+            });
+            assert_eq!(executable.is_executed_by(process, &last).await, !same);
+        }
+        // Of another file it says nothing.
+        let last = LastSeen::default();
+        assert!(executable.is_executed_by(&process, &last).await);
+        assert!(!executable.is_executed_by(&other, &last).await);
+        assert!(executable.is_executed_by(&process, &last).await);
+        end([one, two]);
+        assert!(!executable.is_executed_by(&process, &last).await);
+    }
+
+    #[tokio::test]
+    async fn a_file_is_read_to_its_end_once_though_nobody_waits() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, process) = sleeper(&folder.path().join("one"), b"");
+        let executable = Executable::of(&process).await.unwrap();
+        let last = LastSeen::default();
+        let reading = last.lock().await;
+        let waiting = executable.is_executed_by(&process, &last);
+        assert!(waiting.now_or_never().is_none());
+        drop(reading);
+        // Gives up at once, and what was begun goes on.
+        let _ = executable.is_executed_by(&process, &last).now_or_never();
+        assert!(last.lock().await.is_some_and(|seen| seen.same));
+        end([one]);
     }
 }

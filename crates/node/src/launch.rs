@@ -9,7 +9,7 @@ use chancery_types::{Jwk, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, watch};
 
-use crate::executable::{Executable, Stamp};
+use crate::executable::{Executable, LastSeen};
 use crate::jwt_rate::JwtRate;
 use crate::process::Process;
 use crate::procfs::PidNamespace;
@@ -42,8 +42,8 @@ pub struct Launch {
     pub(crate) jwt_rate: JwtRate,
     /// Rises when the same process is launched as an instance of another agent too.
     pub(crate) siblings: watch::Sender<u64>,
-    /// Where the launched process was seen to execute its file last.
-    pub(crate) stamp: std::sync::Mutex<Option<Stamp>>,
+    /// What the launched process was seen to execute last.
+    pub(crate) seen: LastSeen,
     /// The first agent key that was proven and certified; no other one ever is.
     pub(crate) agent_key: Mutex<Option<Jwk>>,
 }
@@ -163,7 +163,7 @@ impl Launch {
         }
         self.facts
             .executable
-            .is_executed_by(caller, &self.stamp)
+            .is_executed_by(caller, &self.seen)
             .await
     }
 
@@ -225,7 +225,7 @@ impl Launch {
             x509: X509Source::default(),
             jwt_rate: JwtRate::default(),
             siblings: watch::Sender::default(),
-            stamp: std::sync::Mutex::default(),
+            seen: LastSeen::default(),
             agent_key: Mutex::default(),
         })
     }

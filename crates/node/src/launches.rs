@@ -183,7 +183,7 @@ impl Launches {
             x509: Default::default(),
             jwt_rate: Default::default(),
             siblings: watch::Sender::default(),
-            stamp: Default::default(),
+            seen: Default::default(),
             agent_key: Default::default(),
         });
         let record = launch.record(self.records.boot(), None);
