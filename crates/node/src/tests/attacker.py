@@ -19,7 +19,10 @@ def frame(kind, flags, stream, payload=b""):
     return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
 
 
-def request():
+IDENTITY = "/SpiffeWorkloadAPI/FetchX509SVID"
+
+
+def request(method=IDENTITY):
     def literal(name, value):
         return b"\0" + b"".join(bytes([len(text)]) + text for text in (name, value))
 
@@ -28,7 +31,7 @@ def request():
         for name, value in [
             (b":method", b"POST"),
             (b":scheme", b"http"),
-            (b":path", b"/SpiffeWorkloadAPI/FetchX509SVID"),
+            (b":path", method.encode()),
             (b":authority", b"localhost"),
             (b"te", b"trailers"),
             (b"content-type", b"application/grpc"),
@@ -150,10 +153,10 @@ def swap(path, program):
     os.execv(program, [program, "60"])
 
 
-def execute_later(path, program):
+def execute_later(path, program, method=IDENTITY):
     """Is given an identity, and then executes another program that goes on with the stream."""
     connection = connect(path)
-    connection.sendall(request())
+    connection.sendall(request(method))
     say(hear(connection))
     sys.stdin.readline()
     connection.set_inheritable(True)

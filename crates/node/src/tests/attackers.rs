@@ -8,9 +8,10 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use tokio::sync::mpsc;
 
 use super::Serving;
-use crate::{Process, ProcessError};
+use crate::{Delegation, Process, ProcessError};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/tests/attacker.py");
 
@@ -187,6 +188,35 @@ async fn after_another_program_is_executed_nothing_more_is_sent() {
     serving.issuer.add_root();
     assert_eq!(attacker.says(), "denied");
     // The launch goes on: its process runs.
+    assert_eq!(serving.launches.list().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_another_program_is_executed_no_delegation_is_sent() {
+    let serving = Serving::start();
+    let (delegations, receiver) = mpsc::unbounded_channel();
+    *serving.issuer.delegations.lock().unwrap() = Some(receiver);
+    let delegate = || {
+        let delegation = Delegation {
+            chain: "[\"spiffe://td/agent/researcher\"]".to_owned(),
+            consent: String::new(),
+            mission: Vec::new(),
+            principal: String::new(),
+        };
+        delegations.send(delegation).unwrap();
+    };
+    let program = serving.folder.path().join("agent");
+    let (python, _) = python();
+    let method = "/chancery.agent.v1.AgentIdentity/AwaitDelegation";
+    let python = python.to_str().unwrap();
+    let way = ["execute_later", &socket(&serving), python, method];
+    let mut attacker = Attacker::named(&program, &way);
+    serving.register(Some(attacker.pid()), false).await.unwrap();
+    delegate();
+    assert_eq!(attacker.gets(), "identity");
+    assert_eq!(attacker.gets(), "executed");
+    delegate();
+    assert_eq!(attacker.says(), "denied");
     assert_eq!(serving.launches.list().len(), 1);
 }
 

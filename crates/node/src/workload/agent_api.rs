@@ -99,6 +99,13 @@ impl AgentIdentity for AgentApi {
                 let Some(next) = next else {
                     return;
                 };
+                // Who asked may execute another program by now.
+                let next = match next {
+                    Ok(delegation) => release(&peer, std::slice::from_ref(&launch))
+                        .await
+                        .map(|()| delegation),
+                    ended => ended,
+                };
                 let last = next.is_err();
                 if sender.send(next).await.is_err() || last {
                     return;
