@@ -3,7 +3,7 @@ use std::sync::Arc;
 use chancery_crypto::{SVID_ALGORITHMS, SigningKey, random_bytes};
 use chancery_identity::{X509Bundle, spki_der, verify_x509_svid};
 use chancery_types::{Algorithm, Secret, Timestamp};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::clock::now;
 use crate::{Issuer, IssuerError, Launch};
@@ -14,7 +14,7 @@ const RETRY_SECONDS: u64 = 5;
 /// The X.509-SVID of a launch: one for all of its callers, with a fresh key each time, issued again
 /// at about half of its life.
 #[derive(Debug, Default)]
-pub(crate) struct X509Source(Mutex<State>);
+pub(crate) struct X509Source(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -40,30 +40,50 @@ struct Unacceptable(&'static str);
 
 impl X509Source {
     /// The SVID of now, and when to ask again. An issuer out of reach is no failure while the last
-    /// SVID is valid; a refusal is.
+    /// SVID is valid; a refusal is. What is being issued is issued once, whoever gives up waiting.
     pub(crate) async fn current(
-        &self,
+        launch: &Arc<Launch>,
+        issuer: &Arc<dyn Issuer>,
+        bundle: &X509Bundle,
+    ) -> Result<(Arc<X509Identity>, Timestamp), IssuerError> {
+        let state = Arc::clone(&launch.x509.0).lock_owned().await;
+        if let Some(current) = state.current(now()) {
+            return Ok(current);
+        }
+        let (launch, issuer) = (Arc::clone(launch), Arc::clone(issuer));
+        let bundle = bundle.clone();
+        let issuing = async move { State::renew(state, &launch, &*issuer, &bundle).await };
+        let issued = tokio::spawn(issuing).await;
+        issued.unwrap_or_else(|error| Err(IssuerError::Unavailable(error.into())))
+    }
+}
+
+impl State {
+    fn valid(&self, now: Timestamp) -> Option<&Arc<X509Identity>> {
+        let current = self.current.as_ref();
+        current.filter(|identity| now < identity.not_after)
+    }
+
+    /// The SVID, and when to ask again, where it is not due yet.
+    fn current(&self, now: Timestamp) -> Option<(Arc<X509Identity>, Timestamp)> {
+        let identity = self.valid(now)?;
+        let due = self.retry_at.unwrap_or(identity.renew_at);
+        (now < due).then(|| (Arc::clone(identity), due))
+    }
+
+    /// Has one issued. Nobody else does until then: the state is held.
+    async fn renew(
+        mut state: OwnedMutexGuard<Self>,
         launch: &Launch,
         issuer: &dyn Issuer,
         bundle: &X509Bundle,
     ) -> Result<(Arc<X509Identity>, Timestamp), IssuerError> {
-        let mut state = self.0.lock().await;
         let now = now();
-        let valid = state
-            .current
-            .clone()
-            .filter(|identity| now < identity.not_after);
-        if let Some(identity) = &valid {
-            let due = state.retry_at.unwrap_or(identity.renew_at);
-            if now < due {
-                return Ok((Arc::clone(identity), due));
-            }
-        }
         match X509Identity::issue(launch, issuer, bundle, now).await {
             Ok(identity) => {
                 let identity = Arc::new(identity);
                 let renew_at = identity.renew_at;
-                *state = State {
+                *state = Self {
                     current: Some(Arc::clone(&identity)),
                     retry_at: None,
                 };
@@ -71,7 +91,7 @@ impl X509Source {
             }
             Err(IssuerError::Unavailable(error)) => {
                 tracing::warn!(launch = %launch.id(), error = &*error, "no x509-svid was issued");
-                let Some(identity) = valid else {
+                let Some(identity) = state.valid(now).cloned() else {
                     return Err(IssuerError::Unavailable(error));
                 };
                 let retry_at = now.plus_seconds(RETRY_SECONDS).min(identity.not_after);
@@ -79,7 +99,7 @@ impl X509Source {
                 Ok((identity, retry_at))
             }
             Err(refused) => {
-                *state = State::default();
+                *state = Self::default();
                 Err(refused)
             }
         }

@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use chancery_crypto::{SigningKey, random_bytes, random_id};
@@ -11,7 +12,7 @@ use chancery_signer::ca::{
 };
 use chancery_types::{Algorithm, Digest, SvidKey, jws};
 use futures_util::StreamExt as _;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use crate::clock::now;
@@ -45,6 +46,9 @@ pub(super) struct TestIssuer {
     pub(super) foreign: watch::Sender<ForeignBundles>,
     pub(super) mood: Mutex<Mood>,
     pub(super) lifetime_seconds: Mutex<u64>,
+    /// How many X.509-SVIDs were asked for, and how many of them it may answer now.
+    pub(super) x509_asked: AtomicUsize,
+    pub(super) x509_answers: Semaphore,
     pub(super) ended: Mutex<Vec<(InstanceSpiffeId, EndReason)>>,
     pub(super) delegations: Mutex<Option<mpsc::UnboundedReceiver<Delegation>>>,
 }
@@ -86,6 +90,8 @@ impl TestIssuer {
             foreign: watch::Sender::default(),
             mood: Mutex::new(Mood::Willing),
             lifetime_seconds: Mutex::new(3_600),
+            x509_asked: AtomicUsize::new(0),
+            x509_answers: Semaphore::new(Semaphore::MAX_PERMITS),
             ended: Mutex::default(),
             delegations: Mutex::default(),
             trust_domain,
@@ -235,7 +241,12 @@ impl Issuer for TestIssuer {
         launch: &'a Launch,
         spki_der: &'a [u8],
     ) -> IssuerFuture<'a, Result<Vec<Vec<u8>>, IssuerError>> {
-        Box::pin(async { self.leaf(launch, spki_der) })
+        Box::pin(async {
+            self.x509_asked.fetch_add(1, Ordering::SeqCst);
+            let answer = self.x509_answers.acquire().await;
+            answer.unwrap().forget();
+            self.leaf(launch, spki_der)
+        })
     }
 
     fn issue_wit<'a>(

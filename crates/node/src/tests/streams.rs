@@ -1,9 +1,12 @@
 //! Streams over their life: what is sent when, and how many there may be.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use spiffe::X509Source;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tonic::transport::Channel;
 use tonic::{Code, Streaming};
@@ -25,6 +28,29 @@ async fn next<T>(stream: &mut Streaming<T>) -> T {
         .unwrap()
         .unwrap()
         .unwrap()
+}
+
+/// A client that resets its request while the issuer takes its time has nothing issued beside it.
+#[tokio::test]
+async fn who_gives_up_waiting_has_no_second_svid_issued() {
+    let serving = Serving::start();
+    serving.launch_own().await;
+    let issuer = &serving.issuer;
+    issuer.x509_answers.forget_permits(Semaphore::MAX_PERMITS);
+    let launch = &serving.launches.list()[0];
+    let bundle = issuer.bundle.borrow().clone().unwrap();
+    for _ in 0..20 {
+        let of = serving.launches.issuer();
+        let svid = crate::x509_source::X509Source::current(launch, of, &bundle);
+        assert!(svid.now_or_never().is_none());
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(issuer.x509_asked.load(Ordering::SeqCst), 1);
+    issuer.x509_answers.add_permits(1);
+    let mut client = SpiffeWorkloadApiClient::new(serving.channel().await);
+    let svids = client.fetch_x509svid(request(X509svidRequest {})).await;
+    assert_eq!(next(&mut svids.unwrap().into_inner()).await.svids.len(), 1);
+    assert_eq!(issuer.x509_asked.load(Ordering::SeqCst), 1);
 }
 
 /// What is sent when nothing changed would stand before what is sent when something did.

@@ -17,7 +17,7 @@ use crate::pb::workload::{
     X509svidResponse,
 };
 use crate::peer::Peer;
-use crate::x509_source::X509Identity;
+use crate::x509_source::{X509Identity, X509Source};
 use crate::{ForeignBundles, IssuerError, Launches};
 
 /// What who asks for a WIT-SVID is told: that profile is incubating.
@@ -128,10 +128,10 @@ impl Source for Svids {
         held: &[Arc<Launch>],
     ) -> Result<(Option<X509svidResponse>, Option<Timestamp>), Status> {
         let known = self.bundles.current(held)?;
-        let issuer = self.launches.issuer().as_ref();
+        let issuer = self.launches.issuer();
         let (mut svids, mut identities, mut again, mut refused) = (vec![], vec![], None, None);
         for launch in held {
-            let (identity, at) = match launch.x509.current(launch, issuer, &known.own).await {
+            let (identity, at) = match X509Source::current(launch, issuer, &known.own).await {
                 Ok(current) => current,
                 // The others are none the worse for it.
                 Err(error @ IssuerError::Refused { .. }) => {
