@@ -27,9 +27,10 @@ const INTERPRETERS: [&str; 37] = [
 pub struct Executable {
     digest: Digest,
     interpreter: bool,
-    /// Whether the kernel runs the file itself, so that a process that executes it shows it.
-    #[serde(default)]
-    native: bool,
+    /// Whether the kernel runs the file itself, so that a process that executes it shows it; absent
+    /// where an earlier node measured the file, and held to be so then.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    native: Option<bool>,
     /// In bytes; absent where an earlier node measured the file.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     size: Option<u64>,
@@ -84,7 +85,7 @@ impl Executable {
             Ok::<_, io::Error>(Self {
                 digest,
                 interpreter,
-                native: is_native(&file)?,
+                native: Some(is_native(&file)?),
                 size: Some(file.metadata()?.size()),
             })
         });
@@ -107,7 +108,7 @@ impl Executable {
         Ok(Self {
             digest,
             interpreter: name.file_name().is_none_or(is_interpreter),
-            native: is_native(&file).map_err(ProcessError::Kernel)?,
+            native: Some(is_native(&file).map_err(ProcessError::Kernel)?),
             size: Some(file.metadata().map_err(ProcessError::Kernel)?.size()),
         })
     }
@@ -118,7 +119,7 @@ impl Executable {
     /// at `last`, or was changed, and has the size that was measured; one at a time, whoever gives up
     /// waiting meanwhile.
     pub(crate) async fn is_executed_by(&self, process: &Process, last: &LastSeen) -> bool {
-        if self.interpreter || !self.native {
+        if self.interpreter || self.native == Some(false) {
             return true;
         }
         let mut last = Arc::clone(last).lock_owned().await;

@@ -4,11 +4,12 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use chancery_types::Digest;
 use serde_json::{Value, json};
 
 use super::issuer::Mood;
 use super::{RegisteredLaunch, Serving, Sleeper};
-use crate::{EndReason, LaunchList};
+use crate::{EndReason, LaunchList, Process};
 
 impl Serving {
     async fn registered(&self) -> Vec<crate::LaunchView> {
@@ -95,6 +96,38 @@ async fn nothing_outlives_a_start_of_the_machine() {
     let serving = serving.killed().await;
     assert_eq!(serving.registered().await.len(), 0);
     assert_eq!(serving.heard(1).await, [EndReason::ProcessExited]);
+}
+
+/// An earlier node did not note which files the kernel runs itself: a program is held to what was
+/// measured all the same.
+#[tokio::test]
+async fn a_launch_of_an_earlier_node_is_held_to_its_program() {
+    for (native, same, vouched) in [
+        (None, true, true),
+        (None, false, false),
+        (Some(true), false, false),
+        (Some(false), false, true),
+    ] {
+        let serving = Serving::start();
+        let sleeper = Sleeper::plain();
+        let launch = serving.register(Some(sleeper.0.id()), false).await.unwrap();
+        serving.edit(&launch, |record| {
+            let executable = record["executable"].as_object_mut().unwrap();
+            executable.remove("native");
+            executable.remove("size");
+            if let Some(native) = native {
+                executable.insert("native".to_owned(), json!(native));
+            }
+            if !same {
+                executable.insert("digest".to_owned(), json!(Digest::of("another program")));
+            }
+        });
+        let serving = serving.killed().await;
+        let process = Process::open(sleeper.0.id().try_into().unwrap()).unwrap();
+        let launch = &serving.launches.list()[0];
+        let answer = launch.vouches_for(&process).await;
+        assert_eq!(answer, vouched, "{native:?} {same}");
+    }
 }
 
 #[tokio::test]
