@@ -7,8 +7,8 @@ use chancery_identity::federation::{
     MIN_REFRESH_SECONDS,
 };
 use chancery_identity::{
-    BundleDocument, BundleDocumentError, Federation, Incubating, Relationship, TrustDomain, VerifiedX509Svid,
-    X509SvidError,
+    BundleDocument, BundleDocumentError, Federation, Incubating, Relationship, TrustDomain,
+    VerifiedX509Svid, X509SvidError,
 };
 use chancery_types::Timestamp;
 use serde_json::{Value, json};
@@ -286,7 +286,9 @@ fn f_04_what_could_not_be_read_again_is_not_taken() {
 fn f_04_a_relationship_is_taken_up_whatever_its_bundle_holds() {
     let name = Domain::new("partner").name;
     let World {
-        own, mut federation, ..
+        own,
+        mut federation,
+        ..
     } = World::new();
     let empty = BundleDocument::new(
         name.clone(),

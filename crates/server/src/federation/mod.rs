@@ -31,8 +31,8 @@ use tokio::sync::{Mutex, MutexGuard, Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use crate::endpoints::{label, stored};
 use crate::Server;
+use crate::endpoints::{label, stored};
 pub use reasons::FEDERATION_REASONS;
 use tls::WebRoots;
 pub(crate) use tls::provider;

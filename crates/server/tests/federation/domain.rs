@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chancery_api::{ClientError, OwnerListener};
 use chancery_api::server::{AddFederation, FederationView, ServerClient, TrustText};
 use chancery_api::signer::SignerClient;
+use chancery_api::{ClientError, OwnerListener};
 use chancery_crypto::{AwsLc, SigningKey, create_private_file, random_bytes};
 use chancery_identity::federation::EndpointProfile;
 use chancery_identity::trust::{
