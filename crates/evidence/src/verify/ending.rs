@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chancery_audit::{Event, Ruling};
+use chancery_audit::{EndReason, Event, Ruling};
 use chancery_session::Session;
 use chancery_types::id::ExecutionId;
 
@@ -43,6 +43,42 @@ pub(super) fn check_ending(case: &Case<'_>, followed: &Followed, desk: &mut Desk
     }
     check_index(case, desk);
     check_outcomes(case, desk);
+    check_cut(case, desk);
+}
+
+/// Entries may be missing of a session that was open where the log goes on from an older copy of
+/// another one; from there on it comes to its end and does nothing more.
+fn check_cut(case: &Case<'_>, desk: &mut Desk<'_>) {
+    let Some((opened, _)) = case.opened() else {
+        return;
+    };
+    let mut entries = case.entries();
+    let end = entries.find(|logged| matches!(logged.entry.event, Event::SessionEnd(_)));
+    let end = end.map_or(u64::MAX, |end| end.leaf.index);
+    let open = opened.leaf.index..end;
+    let mut cuts = case.gateway.successions().map(|(cut, _)| cut);
+    let Some(cut) = cuts.find(|cut| open.contains(&cut.leaf.index)) else {
+        return;
+    };
+    let axis = Axis::Completeness;
+    let text = "the session was open where the log was succeeded: entries of it may be missing";
+    desk.found.add(axis, case.place(cut), "session_cut", text);
+    for logged in case.entries().filter(|it| it.leaf.index > cut.leaf.index) {
+        let ends = match &logged.entry.event {
+            Event::SessionEnd(end) => end.reason == EndReason::Interrupted,
+            Event::SessionLeave(_)
+            | Event::SessionRefuse(_)
+            | Event::Outcome(_)
+            | Event::GapDisclose(_)
+            | Event::ApprovalGrant(_) => true,
+            _ => false,
+        };
+        let text =
+            "the session goes on where its log was succeeded, in place of ending interrupted";
+        let place = case.place(logged);
+        desk.found
+            .require(ends, axis, &place, "session_not_interrupted", text);
+    }
 }
 
 /// The end names the index.

@@ -31,7 +31,7 @@ use chancery_types::id::{CredentialId, Id, InstanceKind, Kind, PersonId};
 use chancery_types::{Algorithm, Digest, Timestamp, jws, to_canonical};
 use serde_json::{Value, json};
 
-use crate::log_writer::Log;
+use crate::log_writer::{Log, LogSigner};
 use documents::{bundle, catalog, manifest, mission};
 use signers::sign_trust;
 pub(crate) use signers::{Signers, key, trust};
@@ -351,6 +351,22 @@ impl Builder {
     /// The gateway enrols something.
     pub(crate) fn gateway(&mut self, second: u64, event: Event) {
         self.gateway.append(at(second), event);
+    }
+
+    /// Another log goes on from the gateway's, of which 40 more entries were signed.
+    pub(crate) fn succeed(&mut self, second: u64, by: LogSigner) {
+        let succeed = LogSucceed {
+            log: self.gateway.origin.clone(),
+            size: self.gateway.size(),
+            root: self.gateway.root(),
+            checkpoint: Digest::of("the note of what is left"),
+            signed: self.gateway.size() + 40,
+            signed_root: Digest::of("the root of what was signed"),
+            signed_checkpoint: Digest::of("its note"),
+        };
+        self.gateway.origin = by.origin.as_str().parse().unwrap();
+        self.gateway.append(at(second), succeed.into());
+        self.signers.gateway = by;
     }
 
     /// All objects that there are.

@@ -1,13 +1,13 @@
 //! A gateway's log that goes on from an older copy of another one, and what it must say of that.
 
-use chancery_audit::{CheckpointEnrol, EpochRaise, Event, LogSucceed, commit};
+use chancery_audit::{CheckpointEnrol, EndReason, EpochRaise, Event, LogSucceed, commit};
 use chancery_crypto::AwsLc;
-use chancery_evidence::{NoteValue, Report, verify};
+use chancery_evidence::{Axis, AxisVerdict, NoteValue, Report, verify};
 use chancery_identity::trust::VerifiedTrust;
 use chancery_types::Digest;
 
 use crate::log_writer::LogSigner;
-use crate::scene::{GATEWAY, Scene, at};
+use crate::scene::{Beside, Builder, GATEWAY, Scene, at};
 
 const OLD: &str = "example.org/log/gateway";
 const NEW: &str = "example.org/log/gateway.2";
@@ -95,6 +95,45 @@ fn what_is_left_is_verified_under_the_new_name_and_the_gap_is_said() {
         whole.size
     );
     assert_eq!(succeeded(&report), [said]);
+}
+
+fn cut_before_the_end(play: &mut Builder, second: u64) {
+    if second == 35 {
+        play.succeed(second, LogSigner::new(NEW));
+    }
+}
+
+fn cut_before_a_call(play: &mut Builder, second: u64) {
+    if second == 25 {
+        play.succeed(second, LogSigner::new(NEW));
+    }
+}
+
+/// What is found of a session whose log was succeeded while it was open, and how it ended.
+fn cut(beside: Beside, reason: EndReason) -> Report {
+    let scene = Scene::with(beside, reason, None);
+    let new = scene.signers.gateway.to_origin(GATEWAY);
+    let trust = scene.trust_with(|document| document.log_origins.push(new));
+    verify(&scene.files(), Some(&trust), &AwsLc, at(100))
+}
+
+#[test]
+fn of_a_session_that_a_succession_cut_entries_are_missing() {
+    let report = cut(cut_before_the_end, EndReason::Interrupted);
+    assert_eq!(reasons(&report), ["session_cut"]);
+    assert!(!report.is_verified());
+    let complete = report.axes.iter().find(|it| it.axis == Axis::Completeness);
+    assert_eq!(complete.unwrap().verdict, AxisVerdict::Fails);
+}
+
+#[test]
+fn a_session_that_goes_on_where_its_log_was_succeeded_is_found() {
+    let report = cut(cut_before_the_end, EndReason::Completed);
+    assert_eq!(reasons(&report), ["session_cut", "session_not_interrupted"]);
+    let report = cut(cut_before_a_call, EndReason::Interrupted);
+    let found = reasons(&report).into_iter();
+    let calls = found.filter(|it| *it == "session_not_interrupted").count();
+    assert_eq!(calls, 1, "{:#?}", report.findings);
 }
 
 #[test]
@@ -238,7 +277,8 @@ fn of_a_line_the_log_that_succeeds_all_others_is_the_current_one() {
     }
     let ten = "example.org/log/gateway.10";
     for (earlier, later, succeeds) in [
-        (OLD, ten, true),
+        (OLD, ten, false),
+        (OLD, "example.org/log/gateway.9", false),
         ("example.org/log/gateway.9", ten, true),
         (ten, ten, false),
         (ten, OLD, false),

@@ -127,14 +127,20 @@ impl Enforcement {
         reason: EndReason,
         cause: Option<Label>,
     ) -> Result<u64, &'static str> {
-        {
+        let (reason, cause) = {
             let mut live = home.lock().await;
             live.open().ok_or("session_ended")?;
             if live.ending.is_some() {
                 return Err("session_ending");
             }
+            // Whatever else ends it, entries of it may be missing.
+            let (reason, cause) = match live.is_interrupted() {
+                true => (EndReason::Interrupted, None),
+                false => (reason, cause),
+            };
             live.ending = Some(reason);
-        }
+            (reason, cause)
+        };
         self.upstreams.close_session(session).await;
         self.drain(home, None).await;
         let (index, questions) = {

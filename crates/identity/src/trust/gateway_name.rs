@@ -73,13 +73,14 @@ impl TrustDocument {
             .max_by_key(|known| place_in_line(&known.origin).1)
     }
 
-    /// Whether this document names `earlier` as a log that `later` succeeds.
+    /// Whether this document names `earlier` as the log that `later` succeeds: the one right before it,
+    /// so that a line does not fork.
     pub fn is_succeeded_by(&self, earlier: &str, later: &str) -> bool {
         let ((first, place), (line, after)) = (place_in_line(earlier), place_in_line(later));
         let (Some(one), Some(other)) = (self.log_origin(earlier), self.log_origin(later)) else {
             return false;
         };
-        first == line && place < after && one.writer == other.writer
+        first == line && place.checked_add(1) == Some(after) && one.writer == other.writer
     }
 
     /// The log of that origin, where it is one of the server's.
