@@ -6,8 +6,8 @@ use chancery_tlog::{IndexKey, IndexMap, IndexedChain, LeafHash, TreeHash};
 
 use super::InstanceIndex;
 
-/// Of so many instances that changed it is tried whether one has what belongs to another, and of so
-/// many entries of one instance whether one is left out.
+/// So many entries and instances are tried in each search: who enrols a wrong root does not say how long
+/// others look for what is wrong with it.
 const MOST: usize = 256;
 
 /// How an index differs from the one that the entries make, as far as one difference explains it.
@@ -50,7 +50,7 @@ pub enum Blame {
         /// How many there are.
         held: u64,
     },
-    /// No single difference explains it.
+    /// No single difference that was looked for explains it, or a root before it was wrong already.
     Unknown,
 }
 
@@ -118,7 +118,7 @@ impl Trial<'_> {
     /// Goes back entry by entry, and forth again.
     fn stale(&mut self, taken: &[Taken]) -> Option<Blame> {
         let (mut found, mut undone) = (None, Vec::new());
-        for one in taken.iter().rev() {
+        for one in taken.iter().rev().take(MOST) {
             undone.push((one.key, self.map.get(&one.key).copied()));
             self.put(one.key, one.before);
             if self.map.root() == self.root {
@@ -135,7 +135,7 @@ impl Trial<'_> {
     }
 
     fn skipped(&mut self, names: &BTreeMap<IndexKey, Label>) -> Option<Blame> {
-        let mut names = names.iter();
+        let mut names = names.iter().take(MOST);
         let (_, name) = names.find(|(key, _)| self.with(**key, None))?;
         Some(Blame::Skipped(name.clone()))
     }
@@ -146,6 +146,7 @@ impl Trial<'_> {
             own.entry(one.key).or_default().push(one);
         }
         own.values()
+            .take(MOST)
             .find_map(|own| self.omitted(own).or_else(|| self.truncated(own)))
     }
 
@@ -171,7 +172,7 @@ impl Trial<'_> {
     }
 
     fn truncated(&mut self, own: &[&Taken]) -> Option<Blame> {
-        let mut earlier = own.iter().rev();
+        let mut earlier = own.iter().rev().take(MOST);
         let found = earlier.find(|one| self.with(one.key, one.before))?;
         let held = self.map.get(&found.key).map_or(0, IndexedChain::entries);
         Some(Blame::Truncated {

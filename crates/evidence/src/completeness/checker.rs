@@ -19,6 +19,8 @@ pub struct IndexChecker {
     waiting: VecDeque<(Label, LeafRef)>,
     covered: u64,
     size: u64,
+    /// Whether a root was wrong before; of the first one alone it is told how.
+    blamed: bool,
 }
 
 /// What is wrong with a root that a log enrolled.
@@ -132,7 +134,10 @@ impl IndexChecker {
         if self.index.to_entry() == *root {
             return Ok(());
         }
-        let blame = blame(&mut self.index, &self.names, &taken, root);
+        let blame = match std::mem::replace(&mut self.blamed, true) {
+            true => Blame::Unknown,
+            false => blame(&mut self.index, &self.names, &taken, root),
+        };
         Err(IndexFault::Wrong { index, size, blame })
     }
 

@@ -201,6 +201,36 @@ fn what_nothing_explains_is_refused_all_the_same() {
 }
 
 #[test]
+fn how_a_root_is_wrong_is_looked_for_once_and_not_for_ever() {
+    // The same lie again and again is told of the first root alone.
+    let mut world = World::played();
+    let root = forged(&world, |map| {
+        map.remove(&key(1)).unwrap();
+    });
+    for _ in 0..5 {
+        world.enrol(root.clone());
+    }
+    let blames = faults(&world).into_iter().map(|fault| match fault {
+        IndexFault::Wrong { blame, .. } => blame,
+        other => panic!("{other}"),
+    });
+    let blames: Vec<_> = blames.collect();
+    assert_eq!(blames[0], Blame::Skipped(name(1)));
+    assert_eq!(blames[1..], vec![Blame::Unknown; 4]);
+    // Of more entries than are tried, nothing is said.
+    for (more, is_known) in [(200, true), (300, false)] {
+        let mut world = World::played();
+        let stale = world.root();
+        for _ in 0..more {
+            world.act(0, 1);
+        }
+        let size = world.index.to_entry().size;
+        let blame = blamed(&mut world, IndexRoot { size, ..stale });
+        assert_eq!(blame != Blame::Unknown, is_known, "{more}: {blame}");
+    }
+}
+
+#[test]
 fn an_index_covers_what_stands_before_it_and_never_less_than_before() {
     for more in [1, 2, 1 << 40] {
         let mut world = World::played();
