@@ -254,24 +254,22 @@ fn f_04_a_stored_bundle_is_known_again() {
 fn f_04_what_could_not_be_read_again_is_not_taken() {
     let mut world = World::federated();
     let mut body = world.partner.served(8);
-    for key in body["keys"].as_array_mut().unwrap() {
+    let keys = body["keys"].as_array_mut().unwrap();
+    keys.retain(|key| key["use"] == "x509-svid" || key["use"] == "jwt-svid");
+    for key in keys.iter_mut().filter(|key| key["use"] == "x509-svid") {
         let key = key.as_object_mut().unwrap();
-        if key["use"] == "x509-svid" {
-            key.retain(|name, _| ["kty", "use", "x5c"].contains(&name.as_str()));
-        } else {
-            key.insert("kid".to_owned(), "".into());
-        }
+        key.retain(|name, _| ["kty", "use", "x5c"].contains(&name.as_str()));
     }
-    let pad = |mut body: Value, count: usize| {
-        for key in body["keys"].as_array_mut().unwrap() {
-            if key["use"] != "x509-svid" {
-                key["kid"] = "k".repeat(count).into();
-            }
-        }
+    let token = keys.iter().position(|key| key["use"] == "jwt-svid");
+    let padded = |count: usize| {
+        let mut body = body.clone();
+        body["keys"][token.unwrap()]["kid"] = "k".repeat(count).into();
         body
     };
-    let room = MAX_BUNDLE_BYTES - body.to_string().len();
-    let refused = world.fetch(&pad(body.clone(), room)).unwrap_err();
+    let room = MAX_BUNDLE_BYTES - padded(0).to_string().len();
+    let longest = padded(room);
+    assert_eq!(longest.to_string().len(), MAX_BUNDLE_BYTES);
+    let refused = world.fetch(&longest).unwrap_err();
     assert!(matches!(
         refused,
         FetchRefusal::Document(BundleDocumentError::TooLong)
@@ -279,7 +277,7 @@ fn f_04_what_could_not_be_read_again_is_not_taken() {
     assert_eq!(refused.code(), "bundle_too_long");
     let known = world.federation.of(&world.partner.name).unwrap();
     assert_eq!(known.latest(), None);
-    world.fetch(&pad(body, room - 1_000)).unwrap();
+    world.fetch(&padded(room - 1_000)).unwrap();
 }
 
 #[test]

@@ -239,6 +239,12 @@ impl Domain {
             serving.abort();
             let _ = serving.await;
         }
+        // The listeners are closed a moment after whoever served is gone.
+        for at in [self.spiffe_at, self.web_at] {
+            while tokio::net::TcpStream::connect(at).await.is_ok() {
+                tokio::task::yield_now().await;
+            }
+        }
     }
 
     /// Another process over the same folder.
