@@ -5,11 +5,11 @@
 use chancery_audit::{
     Decision, DelegationEnrol, DelegationRoot, Event, Label, Ruling, SessionEnd, Verdict,
 };
-use chancery_delegation::RevocationSet;
+use chancery_delegation::{Reason, RevocationSet};
 use chancery_types::{Digest, RevocationKind};
 
 use super::case::{Case, Desk};
-use super::chains::enrolled_root;
+use super::chains::{Presented, enrolled_root};
 use super::decisions::Replay;
 use super::follower::Follower;
 use super::roll::Logged;
@@ -44,7 +44,7 @@ impl Follower<'_, '_> {
         if decision.outcome == Ruling::Deny {
             return Replay::Erased;
         }
-        self.check_left(logged, decision.chain, &decision.leaf, &decision.instance);
+        self.check_presented(logged, decision);
         self.check_heard(logged, decision);
         let case = self.case;
         for known in case.entries() {
@@ -57,6 +57,44 @@ impl Follower<'_, '_> {
             }
         }
         Replay::Erased
+    }
+
+    /// The chain that was presented verifies and is of who acts by it; where it was erased, what is left
+    /// of it holds.
+    fn check_presented(&mut self, logged: &Logged, decision: &Decision) {
+        let (case, chains) = (self.case, &mut self.chains);
+        let withdrawn = [Reason::Revoked, Reason::StaleEpoch];
+        let (axis, reason, text) = match chains.present(case, self.desk, decision.chain, logged) {
+            Presented::Missing => {
+                let (leaf, instance) = (&decision.leaf, &decision.instance);
+                return self.check_left(logged, decision.chain, leaf, instance);
+            }
+            Presented::Verified(chain)
+                if Label::or_digest(chain.leaf_subject().as_str()) == decision.instance =>
+            {
+                return;
+            }
+            Presented::Verified(_) => {
+                let text = "another one holds the chain than acts by it".to_owned();
+                (Axis::Authenticity, REFUSED, text)
+            }
+            Presented::Absent => {
+                let text = "no chain was presented".to_owned();
+                (Axis::Authenticity, REFUSED, text)
+            }
+            Presented::Refused(refusal) => {
+                let (axis, reason) = match withdrawn.contains(&refusal.reason) {
+                    true => (Axis::Revocation, "allowed_revoked"),
+                    false => (Axis::Authenticity, REFUSED),
+                };
+                (
+                    axis,
+                    reason,
+                    format!("the chain does not verify: {refusal}"),
+                )
+            }
+        };
+        self.desk.found.add(axis, case.place(logged), reason, text);
     }
 
     /// Whatever a decision names is there or was erased.

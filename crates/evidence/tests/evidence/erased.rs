@@ -14,7 +14,7 @@ use chancery_evidence::{
 use chancery_types::id::SessionKind;
 use chancery_types::{Digest, RevocationKind};
 
-use crate::scene::{Builder, Scene, approver, at, id, person};
+use crate::scene::{Builder, Scene, approver, at, id, make_index, person};
 use crate::tampered::swaps::{RECORD_LIES, resigned};
 
 /// What somebody did to a session in the making.
@@ -507,6 +507,51 @@ fn what_an_entry_names_is_there_or_erased() {
         }
     }
     fails_after(played(forgets), "object_missing");
+}
+
+#[test]
+fn a_chain_that_is_there_is_asked_although_the_arguments_are_erased() {
+    let of_arguments = |mut scene: Scene| {
+        let gone = of_kind(&scene, ObjectKind::Arguments);
+        scene.gateway.note = None;
+        let files = erase(&mut scene, &[session()], gone).files(&scene, &[session()]);
+        check(&scene, &files)
+    };
+    let report = of_arguments(Scene::new());
+    assert_eq!(report.outcome, ReportOutcome::Erased, "{report:#?}");
+    let chains = of_kind(&Scene::new(), ObjectKind::Chain).len();
+    assert_eq!(chains, 2);
+    // None; what is no chain; another one's.
+    for lie in 0..3 {
+        let mut scene = Scene::new();
+        let entries = scene.gateway.parsed();
+        let allowed = entries.iter().enumerate().find_map(|(at, entry)| {
+            let Event::Decision(decision) = &entry.event else {
+                return None;
+            };
+            (decision.outcome == Ruling::Allow).then_some((at, entry, decision))
+        });
+        let (at, entry, decision) = allowed.unwrap();
+        let mut decision = (*decision).clone();
+        let own = decision.chain;
+        let mut others = of_kind(&scene, ObjectKind::Chain).into_iter();
+        let mut keep = |bytes: &[u8]| {
+            let digest = Digest::of(bytes);
+            let object = (ObjectKind::Chain, bytes.to_vec());
+            scene.objects.insert(digest, object);
+            scene.index = make_index(&scene.objects);
+            digest
+        };
+        decision.chain = match lie {
+            0 => keep(b""),
+            1 => keep(b"no chain"),
+            _ => others.find(|other| *other != own).unwrap(),
+        };
+        let mut entry = entry.clone();
+        entry.event = decision.into();
+        scene.gateway.entries[at] = entry.to_bytes().unwrap();
+        fails(&of_arguments(scene), "chain_refused");
+    }
 }
 
 #[test]
