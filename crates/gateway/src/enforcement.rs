@@ -60,7 +60,7 @@ pub(crate) use dossier::Dossiers;
 pub use enrolment::ENROLLED_CHECKPOINT;
 pub(crate) use enrolment::Records;
 pub use erasing::ERASED_OBJECTS;
-pub(crate) use erasing::{Erasures, Taken};
+pub(crate) use erasing::{Erasures, Taken, list_name};
 pub use exchange::ExchangeForm;
 pub(crate) use indexing::{Indexed, Indexing};
 pub(crate) use log::Log;

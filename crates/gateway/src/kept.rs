@@ -11,7 +11,7 @@ use chancery_journal::{ContentError, JournalError, Keyring, ObjectStore, Reader}
 use chancery_types::id::SessionId;
 use chancery_types::{Digest, parse_strict};
 
-use crate::enforcement::Taken;
+use crate::enforcement::{Taken, list_name};
 use crate::{ERASED_OBJECTS, KEYS, OBJECTS};
 
 /// The objects of a gateway, opened with its keys, and the proofs of those that were erased.
@@ -80,7 +80,7 @@ impl KeptObjects {
             let Event::ErasureDone(done) = entry.event else {
                 continue;
             };
-            let name = format!("{}.json", done.erasure);
+            let name = list_name(&(done.log, done.erasure));
             let path = folder.join(ERASED_OBJECTS).join(name);
             let taken = read_list(&path).map(|taken| (Erasure::new(taken.objects), taken.scope));
             let taken = taken.filter(|(objects, _)| {

@@ -139,7 +139,7 @@ impl<'c> Erasures<'c> {
             return Err((UNPROVEN, "the erasure does not name it"));
         }
         let follows = self.asked.get(&done.erasure).is_some_and(|(asked, body)| {
-            case.server.is_named(&done.log)
+            *case.server.name_at(done.erasure) == done.log
                 && body.subject == done.subject
                 && case.is_before(asked, logged)
         });

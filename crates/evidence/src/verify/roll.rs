@@ -107,7 +107,7 @@ impl Roll {
     }
 
     /// Under which name an entry stands: that of the log it was written in.
-    fn name_at(&self, index: u64) -> &Label {
+    pub(crate) fn name_at(&self, index: u64) -> &Label {
         let before = self.before.iter().find(|(_, size)| index < *size);
         before.map_or(&self.origin, |(name, _)| name)
     }

@@ -25,16 +25,20 @@ const EVERY: Duration = Duration::from_secs(2);
 const ANSWER: Duration = Duration::from_secs(5);
 
 /// The folder in a gateway's own that lists what each erasure took: one file for each, named by the
-/// index of the server's entry, the digests of the objects and what opens the server's commitments to
+/// server's log and the index of its entry, the digests of the objects and what opens the server's commitments to
 /// what concerns the person, in canonical JSON. Nothing of what the objects were.
 pub const ERASED_OBJECTS: &str = "erased";
+
+/// An erasure of the server's: its log, and the index there. Another log that goes on from an older copy
+/// may have another one at that index.
+pub(crate) type Asked = (Label, u64);
 
 /// What was erased here before.
 #[derive(Debug)]
 pub(crate) struct Erasures {
     folder: PathBuf,
-    /// The entries of the own log, by the index of the server's.
-    done: Mutex<BTreeMap<u64, (u64, Timestamp)>>,
+    /// The entries of the own log, by the server's log and the index there.
+    done: Mutex<BTreeMap<Asked, (u64, Timestamp)>>,
     /// Held alone from the look at whether a person's sessions are over to the note of their erasure,
     /// and together by whatever lets a session rest on a person, from the first object that is kept to
     /// the entry: an erasure sees the entry, or the object is refused.
@@ -51,7 +55,7 @@ pub(crate) struct Taken {
 
 impl Erasures {
     /// Takes up the folder in a gateway's own, or makes it; `done` is what the own log says.
-    pub(crate) fn open(folder: &Path, done: BTreeMap<u64, (u64, Timestamp)>) -> io::Result<Self> {
+    pub(crate) fn open(folder: &Path, done: BTreeMap<Asked, (u64, Timestamp)>) -> io::Result<Self> {
         let folder = folder.join(ERASED_OBJECTS);
         super::objects::private_folder(&folder)?;
         Ok(Self {
@@ -61,21 +65,31 @@ impl Erasures {
         })
     }
 
-    fn known(&self, erasure: u64) -> Option<(u64, Timestamp)> {
+    fn known(&self, erasure: &Asked) -> Option<(u64, Timestamp)> {
         let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
-        done.get(&erasure).copied()
+        done.get(erasure).copied()
     }
 
     /// Keeps what an erasure takes, durably, before it is enrolled.
-    fn list(&self, erasure: u64, taken: &Taken) -> Result<(), ErasingError> {
-        let path = self.folder.join(format!("{erasure}.json"));
+    fn list(&self, erasure: &Asked, taken: &Taken) -> Result<(), ErasingError> {
+        let path = self.folder.join(list_name(erasure));
         let kept = replace_private_file(&path, &to_canonical(taken)?);
         kept.map_err(|error| ErasingError::List(io::Error::other(error)))
     }
 
-    fn note(&self, erasure: u64, place: (u64, Timestamp)) {
+    fn note(&self, erasure: Asked, place: (u64, Timestamp)) {
         let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         done.insert(erasure, place);
+    }
+}
+
+/// The file that lists what an erasure took: the index, behind the last part of the log's name where
+/// the log is one that succeeded the first.
+pub(crate) fn list_name((log, erasure): &Asked) -> String {
+    let name = log.as_str().rsplit('/').next().unwrap_or_default();
+    match name {
+        "server" => format!("{erasure}.json"),
+        name => format!("{name}-{erasure}.json"),
     }
 }
 
@@ -227,7 +241,8 @@ impl Enforcement {
     async fn go_on(&self, subject: &Subject, note: &str) -> Result<(), ErasingError> {
         let note: Note = serde_json::from_str(note)?;
         let erasure = note.erasure;
-        let (index, at) = match self.erasures.known(erasure) {
+        let asked = (note.log.clone(), erasure);
+        let (index, at) = match self.erasures.known(&asked) {
             Some(place) => place,
             None => {
                 // Nothing more is sealed for the subject, so that this is all there is.
@@ -236,7 +251,7 @@ impl Enforcement {
                     objects: kept.digests().to_vec(),
                     scope: note.scope,
                 };
-                self.erasures.list(erasure, &taken)?;
+                self.erasures.list(&asked, &taken)?;
                 let event = ErasureDone {
                     subject: note.subject,
                     log: note.log,
@@ -245,7 +260,7 @@ impl Enforcement {
                     objects: kept.root(),
                 };
                 let place = self.log.enrol_at(&self.clock, event.into()).await?;
-                self.erasures.note(erasure, place);
+                self.erasures.note(asked, place);
                 place
             }
         };
@@ -256,5 +271,24 @@ impl Enforcement {
         }
         tracing::info!(entry = index, erasure, "a person was erased");
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn erasures_of_two_logs_at_one_index_are_two() {
+        let folder = tempfile::tempdir().unwrap();
+        let erasures = Erasures::open(folder.path(), BTreeMap::new()).unwrap();
+        let log = |name: &str| -> Label { name.parse().unwrap() };
+        let first = (log("example.org/log/server"), 5);
+        let second = (log("example.org/log/server.2"), 5);
+        erasures.note(first.clone(), (9, Timestamp::from_micros(1)));
+        assert!(erasures.known(&first).is_some());
+        assert!(erasures.known(&second).is_none());
+        assert_eq!(list_name(&first), "5.json");
+        assert_eq!(list_name(&second), "server.2-5.json");
     }
 }

@@ -9,6 +9,7 @@ use chancery_types::{Digest, Timestamp};
 
 use super::dossier::{Dossier, Dossiers};
 use super::enrolment::Records;
+use super::erasing::Asked;
 use super::evidence_index::evidence_index;
 use super::indexing::Indexed;
 use super::live::Live;
@@ -64,8 +65,8 @@ pub(crate) struct Restored {
     pub(crate) latest: Timestamp,
     /// The sequence of the last snapshot that was adopted; an older one is not taken any more.
     pub(crate) adopted: u64,
-    /// Where and when each erasure was enrolled, by the index of the server's entry.
-    pub(crate) erased: BTreeMap<u64, (u64, Timestamp)>,
+    /// Where and when each erasure was enrolled, by the server's entry.
+    pub(crate) erased: BTreeMap<Asked, (u64, Timestamp)>,
     /// Sessions whose person and objects stand in clear.
     pub(crate) legacy: Vec<Legacy>,
     /// The completeness index over the log.
@@ -159,7 +160,7 @@ pub(crate) fn restore(
             adopted = adopt.sequence;
         }
         if let Event::ErasureDone(done) = &entry.event {
-            erased.insert(done.erasure, (index, entry.at));
+            erased.insert((done.log.clone(), done.erasure), (index, entry.at));
         }
         if matches!(entry.event, Event::LogSucceed(_)) {
             sessions.values_mut().for_each(Live::interrupt);
