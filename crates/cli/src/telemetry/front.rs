@@ -15,7 +15,7 @@ use futures_util::future::join_all;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use serde_json::json;
+use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{sleep, timeout};
@@ -53,6 +53,13 @@ struct Shown {
     parts: Watch,
     metrics: Fresh<String>,
     serving: Fresh<BTreeMap<String, bool>>,
+}
+
+/// Whether everything serves, and which parts do.
+#[derive(Debug, Serialize)]
+struct Readiness {
+    ready: bool,
+    parts: BTreeMap<String, bool>,
 }
 
 /// What was answered last, and when.
@@ -151,7 +158,7 @@ async fn ready(State(shown): State<Arc<Shown>>) -> Response {
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    (status, Json(json!({"ready": ready, "parts": parts}))).into_response()
+    (status, Json(Readiness { ready, parts })).into_response()
 }
 
 impl Shown {

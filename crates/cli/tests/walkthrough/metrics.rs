@@ -65,7 +65,8 @@ fn a_program_of_others_reads_what_happened_and_every_family_is_documented() {
     allowed.ended().ok();
     let denied = python_again(&deployment, &tools, &["balance", r#"{"book":"west"}"#]);
     deployment.delegate(&[NORTH]);
-    assert_ne!(denied.ended().code, Some(0));
+    // The client tells of the refusal and goes on.
+    denied.ended().ok();
     let Some(seen) = families(&deployment) else {
         return;
     };
