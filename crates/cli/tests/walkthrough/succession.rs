@@ -112,6 +112,17 @@ fn a_restored_backup_is_refused_succeeded_and_at_work_again() {
         .refused(1, &["start `chancery up` as it is"]);
     deployment.start();
     session(&deployment);
+    // What is not witnessed yet, nobody misses.
+    let size = |data: &str, log: &str| {
+        let note = deployment.place.at(format!("{data}/{log}/log/checkpoint"));
+        let note = fs::read_to_string(note).ok()?;
+        note.lines().nth(1)?.parse::<u64>().ok()
+    };
+    for log in LOGS {
+        until("a witnessed checkpoint that the backup has not", || {
+            (size("chancery-data", log)? > size("backup", log)?).then_some(())
+        });
+    }
     place_is_refused(&deployment);
     deployment.stop();
 
