@@ -30,7 +30,8 @@ pub fn verify_peer(
     })
 }
 
-fn provider() -> rustls::crypto::CryptoProvider {
+/// The one provider of cryptography that TLS is spoken with.
+pub fn provider() -> rustls::crypto::CryptoProvider {
     rustls::crypto::aws_lc_rs::default_provider()
 }
 

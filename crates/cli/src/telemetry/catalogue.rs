@@ -169,6 +169,17 @@ pub(crate) fn markdown() -> String {
     text
 }
 
+/// The lines that stand before the samples of a family; nothing for one that is not in the table.
+pub(super) fn head(name: &str) -> String {
+    let family = FAMILIES.iter().find(|family| family.name == name);
+    family.map_or_else(
+        String::new,
+        |Family {
+             name, kind, says, ..
+         }| { format!("# HELP {name} {says}\n# TYPE {name} {kind}\n") },
+    )
+}
+
 /// Counts in this process from now on; the label goes with every number.
 pub(super) fn record(part: &str) -> Result<PrometheusHandle, BuildError> {
     let handle = PrometheusBuilder::new()

@@ -20,6 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{sleep, timeout};
 
+use super::catalogue::head;
 use super::families::Families;
 use crate::deployment::{Layout, Part, Watch, answers};
 
@@ -170,13 +171,8 @@ impl Shown {
             (part, text.ok().and_then(Result::ok))
         }));
         let mut families = Families::default();
-        let mut up = String::from(
-            "# HELP chancery_part_up 1 where the part answered.\n# TYPE chancery_part_up gauge\n",
-        );
-        let mut restarts = String::from(
-            "# HELP chancery_part_restarts_total How often a part ended on its own.\n\
-             # TYPE chancery_part_restarts_total counter\n",
-        );
+        let mut up = head("chancery_part_up");
+        let mut restarts = head("chancery_part_restarts_total");
         for (part, text) in texts.await {
             let answered = u8::from(text.is_some());
             let ends = self.parts.ends(part);

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chancery_api::Problem;
+use chancery_api::tls::provider;
 use chancery_identity::jwt_svid::JwtIssuer;
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
@@ -22,7 +23,6 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::Server;
-use crate::federation::provider;
 pub use answer::BUNDLE_ROUTES;
 use connection::{Places, accept};
 pub use presented::CertificateError;

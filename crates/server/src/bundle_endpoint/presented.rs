@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use chancery_api::Problem;
+use chancery_api::tls::provider;
 use chancery_crypto::{KeyFileError, SigningKey, read_private_file};
 use chancery_identity::spki_der;
 use chancery_types::{Algorithm, Timestamp, base64url};
@@ -13,7 +14,6 @@ use rustls::sign::CertifiedKey;
 
 use super::BundleEndpointError;
 use crate::Server;
-use crate::federation::provider;
 
 /// The service whose X.509-SVID the endpoint presents.
 const SERVICE: &str = "server";

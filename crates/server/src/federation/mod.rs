@@ -35,7 +35,6 @@ use crate::Server;
 use crate::endpoints::{label, stored};
 pub use reasons::FEDERATION_REASONS;
 use tls::WebRoots;
-pub(crate) use tls::provider;
 
 /// How long nothing is looked at where there is no relation.
 const IDLE: Duration = Duration::from_secs(3_600);

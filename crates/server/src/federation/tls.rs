@@ -3,12 +3,13 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use chancery_api::tls::provider;
 use chancery_crypto::SVID_ALGORITHMS;
 use chancery_identity::federation::{EndpointProfile, EndpointRefusal};
 use chancery_identity::{Federation, Relationship, TrustDomain};
 use chancery_types::{Digest, Timestamp};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
@@ -193,10 +194,6 @@ impl ServerCertVerifier for OneWorkload {
             .signature_verification_algorithms
             .supported_schemes()
     }
-}
-
-pub(crate) fn provider() -> CryptoProvider {
-    rustls::crypto::aws_lc_rs::default_provider()
 }
 
 #[cfg(test)]
