@@ -1,10 +1,12 @@
 //! The server's configuration in the data folder.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use chancery_crypto::replace_private_file;
 use chancery_server::SvidLifetime;
+use chancery_store::PostgresAddress;
+use chancery_types::id::InstanceId;
 use serde::{Deserialize, Serialize};
 
 /// What `up` was told about the server. A data folder without the file has what nobody said.
@@ -14,6 +16,20 @@ pub(crate) struct ServerFile {
     /// How long the SVIDs of instances live.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     svid_lifetime_seconds: Option<u64>,
+    /// Where the address of the PostgreSQL database stands; a file of the data folder holds the tables
+    /// where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    database: Option<DatabaseFile>,
+}
+
+/// The database that a data folder belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DatabaseFile {
+    /// The file with its address.
+    pub(crate) address_file: PathBuf,
+    /// The name that the tables know this data folder by.
+    pub(crate) deployment: String,
 }
 
 impl ServerFile {
@@ -34,6 +50,34 @@ impl ServerFile {
 
     pub(crate) const fn set_svid_lifetime(&mut self, lifetime: SvidLifetime) {
         self.svid_lifetime_seconds = Some(lifetime.seconds());
+    }
+
+    /// The database, where there is one.
+    pub(crate) const fn database(&self) -> Option<&DatabaseFile> {
+        self.database.as_ref()
+    }
+
+    /// Chooses a database for a data folder that has no tables yet, or says anew where its address
+    /// stands.
+    pub(crate) fn set_database(&mut self, file: &Path, tables: &Path) -> anyhow::Result<()> {
+        let address_file = std::path::absolute(file).context(file.display().to_string())?;
+        PostgresAddress::read(&address_file)?;
+        if let Some(known) = &mut self.database {
+            known.address_file = address_file;
+            return Ok(());
+        }
+        anyhow::ensure!(
+            !tables.exists(),
+            "{}: this data folder has its tables there; a database is chosen when a data folder is \
+             made, so leave --database out or choose another --data folder",
+            tables.display()
+        );
+        let deployment: InstanceId = chancery_crypto::random_id()?;
+        self.database = Some(DatabaseFile {
+            address_file,
+            deployment: deployment.to_string(),
+        });
+        Ok(())
     }
 
     pub(crate) fn svid_lifetime(&self) -> anyhow::Result<SvidLifetime> {

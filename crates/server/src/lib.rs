@@ -8,6 +8,7 @@ mod clock;
 mod endpoints;
 mod erasure;
 mod federation;
+mod holding;
 mod remote_signer;
 mod server;
 mod svid_lifetime;
@@ -20,6 +21,7 @@ pub use bundle_endpoint::{
 pub use clock::{Clock, ClockError};
 pub use endpoints::ROUTES;
 pub use federation::FEDERATION_REASONS;
+pub use holding::Holding;
 pub use remote_signer::RemoteSigner;
 pub use server::{Server, ServerConfig, ServerError};
 pub use svid_lifetime::{SvidLifetime, SvidLifetimeError};

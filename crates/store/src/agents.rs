@@ -1,6 +1,6 @@
 use chancery_types::{Digest, Timestamp};
 use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 
 use crate::open::{integer, natural};
 use crate::{Store, StoreError};
@@ -26,14 +26,16 @@ impl Store {
     /// Stores an agent with its manifest; a later manifest of the same agent replaces the earlier.
     pub async fn put_agent(&self, agent: &AgentRow, envelope: &[u8]) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
-        sqlx::query("INSERT OR IGNORE INTO manifests (digest, envelope) VALUES (?, ?)")
-            .bind(agent.manifest_digest.to_string())
-            .bind(envelope)
-            .execute(&mut *transaction)
-            .await?;
+        sqlx::query(
+            "INSERT INTO manifests (digest, envelope) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        )
+        .bind(agent.manifest_digest.to_string())
+        .bind(envelope)
+        .execute(&mut *transaction)
+        .await?;
         sqlx::query(
             "INSERT INTO agents (agent_id, manifest_id, manifest_digest, expires_at, log_index)
-             VALUES (?, ?, ?, ?, ?)
+             VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (agent_id) DO UPDATE SET manifest_id = excluded.manifest_id,
                  manifest_digest = excluded.manifest_digest, expires_at = excluded.expires_at,
                  log_index = excluded.log_index",
@@ -45,13 +47,13 @@ impl Store {
         .bind(integer(agent.log_index))
         .execute(&mut *transaction)
         .await?;
-        sqlx::query("DELETE FROM agent_federations WHERE agent_id = ?")
+        sqlx::query("DELETE FROM agent_federations WHERE agent_id = $1")
             .bind(&agent.agent_id)
             .execute(&mut *transaction)
             .await?;
         for trust_domain in &agent.federates_with {
             sqlx::query(
-                "INSERT OR IGNORE INTO agent_federations (agent_id, trust_domain) VALUES (?, ?)",
+                "INSERT INTO agent_federations (agent_id, trust_domain) VALUES ($1, $2) ON CONFLICT DO NOTHING",
             )
             .bind(&agent.agent_id)
             .bind(trust_domain)
@@ -64,13 +66,13 @@ impl Store {
 
     /// The agent of that SPIFFE ID.
     pub async fn agent(&self, agent_id: &str) -> Result<Option<AgentRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM agents WHERE agent_id = ?").bind(agent_id);
+        let row = sqlx::query("SELECT * FROM agents WHERE agent_id = $1").bind(agent_id);
         let Some(row) = row.fetch_optional(&self.pool).await? else {
             return Ok(None);
         };
         let mut agent = agent(&row)?;
         agent.federates_with = sqlx::query_scalar(
-            "SELECT trust_domain FROM agent_federations WHERE agent_id = ? ORDER BY trust_domain",
+            "SELECT trust_domain FROM agent_federations WHERE agent_id = $1 ORDER BY trust_domain",
         )
         .bind(agent_id)
         .fetch_all(&self.pool)
@@ -98,7 +100,7 @@ impl Store {
 
     /// The envelope of the manifest with that payload digest.
     pub async fn manifest(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
-        let envelope = sqlx::query_scalar("SELECT envelope FROM manifests WHERE digest = ?");
+        let envelope = sqlx::query_scalar("SELECT envelope FROM manifests WHERE digest = $1");
         Ok(envelope
             .bind(digest.to_string())
             .fetch_optional(&self.pool)
@@ -106,7 +108,7 @@ impl Store {
     }
 }
 
-fn agent(row: &SqliteRow) -> Result<AgentRow, StoreError> {
+fn agent(row: &AnyRow) -> Result<AgentRow, StoreError> {
     let digest: String = row.try_get("manifest_digest")?;
     Ok(AgentRow {
         agent_id: row.try_get("agent_id")?,

@@ -39,8 +39,8 @@ impl Store {
         let id = approval.approval_id.to_string();
         let document = self.seal(&approval.subject, TABLE, &id, &approval.document)?;
         let changed = sqlx::query(
-            "INSERT OR IGNORE INTO approvals (approval_id, opened_at, answered, document)
-             VALUES (?, ?, 0, ?)",
+            "INSERT INTO approvals (approval_id, opened_at, answered, document)
+             VALUES ($1, $2, 0, $3) ON CONFLICT DO NOTHING",
         )
         .bind(id)
         .bind(integer(approval.opened_at.as_micros()))
@@ -65,7 +65,7 @@ impl Store {
         };
         let mut together = self.pool.begin().await?;
         let changed = sqlx::query(
-            "UPDATE approvals SET answered = 1, document = ? WHERE approval_id = ? AND answered = 0",
+            "UPDATE approvals SET answered = 1, document = $1 WHERE approval_id = $2 AND answered = 0",
         )
         .bind(document)
         .bind(&id)
@@ -75,11 +75,14 @@ impl Store {
             return Ok(false);
         }
         if let Some(answer) = answer {
-            sqlx::query("INSERT OR REPLACE INTO answers (approval_id, document) VALUES (?, ?)")
-                .bind(&id)
-                .bind(answer)
-                .execute(&mut *together)
-                .await?;
+            sqlx::query(
+                "INSERT INTO answers (approval_id, document) VALUES ($1, $2)
+                 ON CONFLICT (approval_id) DO UPDATE SET document = excluded.document",
+            )
+            .bind(&id)
+            .bind(answer)
+            .execute(&mut *together)
+            .await?;
         }
         together.commit().await?;
         Ok(true)
@@ -89,7 +92,7 @@ impl Store {
     pub async fn approval(&self, id: ApprovalId) -> Result<Option<Kept>, StoreError> {
         let row: Option<(String, String, Option<String>)> = sqlx::query_as(
             "SELECT approval_id, approvals.document, answers.document
-             FROM approvals LEFT JOIN answers USING (approval_id) WHERE approval_id = ?",
+             FROM approvals LEFT JOIN answers USING (approval_id) WHERE approval_id = $1",
         )
         .bind(id.to_string())
         .fetch_optional(&self.pool)

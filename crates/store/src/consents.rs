@@ -26,7 +26,7 @@ impl Store {
     pub async fn put_consent(&self, row: &ConsentRow) -> Result<(), StoreError> {
         let id = row.consent.to_string();
         let document = self.seal(&row.subject, TABLE, &id, &row.document)?;
-        sqlx::query("INSERT INTO consents (consent_id, document, created_at) VALUES (?, ?, ?)")
+        sqlx::query("INSERT INTO consents (consent_id, document, created_at) VALUES ($1, $2, $3)")
             .bind(id)
             .bind(document)
             .bind(integer(row.created_at.as_micros()))
@@ -39,7 +39,7 @@ impl Store {
     pub async fn consent(&self, id: ConsentId) -> Result<Option<Kept>, StoreError> {
         let id = id.to_string();
         let text: Option<String> =
-            sqlx::query_scalar("SELECT document FROM consents WHERE consent_id = ?")
+            sqlx::query_scalar("SELECT document FROM consents WHERE consent_id = $1")
                 .bind(&id)
                 .fetch_optional(&self.pool)
                 .await?;
@@ -61,7 +61,7 @@ impl Store {
     pub async fn roots_of_consent(&self, id: ConsentId) -> Result<Vec<(u64, Value)>, StoreError> {
         let rows: Vec<(i64, String, String)> = sqlx::query_as(
             "SELECT number, jti, document FROM consent_uses JOIN roots USING (jti)
-             WHERE consent_id = ? ORDER BY number",
+             WHERE consent_id = $1 ORDER BY number",
         )
         .bind(id.to_string())
         .fetch_all(&self.pool)

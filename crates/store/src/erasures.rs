@@ -4,7 +4,7 @@ use chancery_types::{Digest, Timestamp};
 use serde_json::Value;
 
 use crate::open::{integer, natural};
-use crate::sealed::prefix;
+use crate::sealed::range;
 use crate::{Kept, Store, StoreError};
 
 const TABLE: &str = "erasures";
@@ -52,7 +52,7 @@ impl Store {
         let key = self.keys.key_of(subject);
         for table in OF_PEOPLE {
             let values = match key {
-                Some(key) => self.count(table, &prefix(key)).await?,
+                Some(key) => self.count(table, &range(key)).await?,
                 None => 0,
             };
             all.push(KeptOf { table, values });
@@ -60,18 +60,24 @@ impl Store {
         Ok(all)
     }
 
-    async fn count(&self, table: &'static str, prefix: &str) -> Result<u64, StoreError> {
+    async fn count(
+        &self,
+        table: &'static str,
+        (from, to): &(String, String),
+    ) -> Result<u64, StoreError> {
         let query = match table {
-            "roots" => "SELECT count(*) FROM roots WHERE substr(document, 1, ?) = ?",
-            "consents" => "SELECT count(*) FROM consents WHERE substr(document, 1, ?) = ?",
-            "approvals" => "SELECT count(*) FROM approvals WHERE substr(document, 1, ?) = ?",
-            "answers" => "SELECT count(*) FROM answers WHERE substr(document, 1, ?) = ?",
-            "revocations" => "SELECT count(*) FROM revocations WHERE substr(document, 1, ?) = ?",
-            _ => "SELECT count(*) FROM missions WHERE substr(document, 1, ?) = ?",
+            "roots" => "SELECT count(*) FROM roots WHERE document >= $1 AND document < $2",
+            "consents" => "SELECT count(*) FROM consents WHERE document >= $1 AND document < $2",
+            "approvals" => "SELECT count(*) FROM approvals WHERE document >= $1 AND document < $2",
+            "answers" => "SELECT count(*) FROM answers WHERE document >= $1 AND document < $2",
+            "revocations" => {
+                "SELECT count(*) FROM revocations WHERE document >= $1 AND document < $2"
+            }
+            _ => "SELECT count(*) FROM missions WHERE document >= $1 AND document < $2",
         };
         let count: i64 = sqlx::query_scalar(query)
-            .bind(integer(prefix.len() as u64))
-            .bind(prefix)
+            .bind(from)
+            .bind(to)
             .fetch_one(&self.pool)
             .await?;
         Ok(natural(count))
@@ -82,8 +88,8 @@ impl Store {
         let person = row.person.to_string();
         let document = self.seal(&Subject::operator(), TABLE, &person, &row.document)?;
         sqlx::query(
-            "INSERT OR IGNORE INTO erasures (person, subject, kept, at, log_index, document)
-             VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO erasures (person, subject, kept, at, log_index, document)
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
         )
         .bind(person)
         .bind(row.subject.to_string())

@@ -22,9 +22,12 @@ impl Store {
     /// Stores a relation; one that is there is replaced.
     pub async fn put_federation(&self, row: &FederationRow) -> Result<(), StoreError> {
         sqlx::query(
-            "INSERT OR REPLACE INTO federations
+            "INSERT INTO federations
                  (trust_domain, relationship, web_roots, bundle, log_index)
-             VALUES (?, ?, ?, ?, ?)",
+             VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (trust_domain) DO UPDATE SET relationship = excluded.relationship,
+                 web_roots = excluded.web_roots, bundle = excluded.bundle,
+                 log_index = excluded.log_index",
         )
         .bind(&row.trust_domain)
         .bind(&row.relationship)
@@ -42,7 +45,7 @@ impl Store {
         trust_domain: &str,
         bundle: &str,
     ) -> Result<bool, StoreError> {
-        let done = sqlx::query("UPDATE federations SET bundle = ? WHERE trust_domain = ?")
+        let done = sqlx::query("UPDATE federations SET bundle = $1 WHERE trust_domain = $2")
             .bind(bundle)
             .bind(trust_domain)
             .execute(&self.pool)
@@ -52,7 +55,7 @@ impl Store {
 
     /// Forgets a relation and its bundle. False where there is none.
     pub async fn remove_federation(&self, trust_domain: &str) -> Result<bool, StoreError> {
-        let done = sqlx::query("DELETE FROM federations WHERE trust_domain = ?")
+        let done = sqlx::query("DELETE FROM federations WHERE trust_domain = $1")
             .bind(trust_domain)
             .execute(&self.pool)
             .await?;
@@ -63,7 +66,7 @@ impl Store {
     pub async fn federations(&self) -> Result<Vec<FederationRow>, StoreError> {
         let rows = sqlx::query("SELECT * FROM federations ORDER BY trust_domain");
         let rows = rows.fetch_all(&self.pool).await?;
-        let read = |row: &sqlx::sqlite::SqliteRow| {
+        let read = |row: &sqlx::any::AnyRow| {
             Ok(FederationRow {
                 trust_domain: row.try_get("trust_domain")?,
                 relationship: row.try_get("relationship")?,

@@ -2,7 +2,7 @@ use chancery_types::id::InstanceId;
 use chancery_types::{Digest, Jwk, Timestamp};
 use serde_json::Value;
 use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 
 use crate::open::{integer, natural};
 use crate::{Store, StoreError};
@@ -33,7 +33,7 @@ impl Store {
     pub async fn put_instance(&self, instance: &InstanceRow) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO instances (instance_id, agent_id, spiffe_id, manifest_digest, evidence,
-                 running, opened_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                 running, opened_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
         )
         .bind(instance.instance_id.to_string())
         .bind(&instance.agent_id)
@@ -51,8 +51,8 @@ impl Store {
     pub async fn set_agent_key(&self, id: InstanceId, key: &Jwk) -> Result<bool, StoreError> {
         let text = serde_json::to_string(key).map_err(|e| StoreError::row("instances", e))?;
         let changed = sqlx::query(
-            "UPDATE instances SET agent_key = ?1
-             WHERE instance_id = ?2 AND (agent_key IS NULL OR agent_key = ?1)",
+            "UPDATE instances SET agent_key = $1
+             WHERE instance_id = $2 AND (agent_key IS NULL OR agent_key = $1)",
         )
         .bind(text)
         .bind(id.to_string())
@@ -64,7 +64,7 @@ impl Store {
     /// Marks an instance as ended; `false` says that it was not running.
     pub async fn end_instance(&self, id: InstanceId) -> Result<bool, StoreError> {
         let changed =
-            sqlx::query("UPDATE instances SET running = 0 WHERE instance_id = ? AND running = 1")
+            sqlx::query("UPDATE instances SET running = 0 WHERE instance_id = $1 AND running = 1")
                 .bind(id.to_string())
                 .execute(&self.pool)
                 .await?;
@@ -73,7 +73,7 @@ impl Store {
 
     /// The instance of that id.
     pub async fn instance(&self, id: InstanceId) -> Result<Option<InstanceRow>, StoreError> {
-        sqlx::query("SELECT * FROM instances WHERE instance_id = ?")
+        sqlx::query("SELECT * FROM instances WHERE instance_id = $1")
             .bind(id.to_string())
             .fetch_optional(&self.pool)
             .await?
@@ -93,7 +93,7 @@ impl Store {
     }
 }
 
-fn instance(row: &SqliteRow) -> Result<InstanceRow, StoreError> {
+fn instance(row: &AnyRow) -> Result<InstanceRow, StoreError> {
     let text = |column: &str| row.try_get::<String, _>(column);
     let key: Option<String> = row.try_get("agent_key")?;
     Ok(InstanceRow {

@@ -1,4 +1,4 @@
-//! What the server knows, in SQLite.
+//! What the server knows, in SQLite (the embedded default) or PostgreSQL.
 //!
 //! What is about a person stands sealed under a key of theirs ([`chancery_journal::Keyring`]), so that
 //! it can be erased: a row that was is there, and reads as [`Kept::Erased`].
@@ -6,13 +6,16 @@
 //! The log is the record of what happened; these tables are what the server answers from. A change
 //! is enrolled first and stored second, so that nothing takes effect that the log does not hold.
 
+mod address;
 mod agents;
 mod approvals;
+mod clear;
 mod consents;
 mod erasures;
 mod federations;
+mod fences;
 mod instances;
-mod migrate;
+mod migrations;
 mod missions;
 mod open;
 mod policies;
@@ -21,13 +24,16 @@ mod revocations;
 mod roots;
 mod sealed;
 
+pub use address::{AddressError, PostgresAddress};
 pub use agents::AgentRow;
 pub use approvals::{AnswerRow, ApprovalRow};
 pub use consents::ConsentRow;
 pub use erasures::{ErasureRow, KeptOf};
 pub use federations::FederationRow;
+pub use fences::Fence;
 pub use instances::InstanceRow;
-pub use open::{SCHEMA_VERSION, Store, StoreError};
+pub use migrations::SCHEMA_VERSION;
+pub use open::{Store, StoreError};
 pub use policies::PolicyRow;
 pub use revocations::RevocationRow;
 pub use roots::RootRow;

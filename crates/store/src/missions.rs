@@ -17,12 +17,15 @@ impl Store {
         let subject = Subject::person(person);
         let mission = Value::String(mission.to_owned());
         let document = self.seal(&subject, TABLE, &row(digest, person), &mission)?;
-        sqlx::query("INSERT OR REPLACE INTO missions (digest, person, document) VALUES (?, ?, ?)")
-            .bind(digest.to_string())
-            .bind(person)
-            .bind(document)
-            .execute(&self.pool)
-            .await?;
+        sqlx::query(
+            "INSERT INTO missions (digest, person, document) VALUES ($1, $2, $3)
+             ON CONFLICT (digest, person) DO UPDATE SET document = excluded.document",
+        )
+        .bind(digest.to_string())
+        .bind(person)
+        .bind(document)
+        .execute(&self.pool)
+        .await?;
         Ok(())
     }
 
@@ -33,7 +36,7 @@ impl Store {
         person: &str,
     ) -> Result<Option<String>, StoreError> {
         let text: Option<String> =
-            sqlx::query_scalar("SELECT document FROM missions WHERE digest = ? AND person = ?")
+            sqlx::query_scalar("SELECT document FROM missions WHERE digest = $1 AND person = $2")
                 .bind(digest.to_string())
                 .bind(person)
                 .fetch_optional(&self.pool)
@@ -47,7 +50,7 @@ impl Store {
 
     /// Those on whose behalf a root was drafted for that mission.
     pub async fn people_of_mission(&self, digest: Digest) -> Result<Vec<String>, StoreError> {
-        let people = sqlx::query_scalar("SELECT person FROM missions WHERE digest = ?")
+        let people = sqlx::query_scalar("SELECT person FROM missions WHERE digest = $1")
             .bind(digest.to_string())
             .fetch_all(&self.pool)
             .await?;

@@ -1,21 +1,43 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use chancery_journal::{ContentError, Keyring};
+use sqlx::AnyPool;
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
+use crate::{PostgresAddress, SCHEMA_VERSION};
 
-/// The version of the tables. A data folder of a later version is refused; one of version 1, whose
-/// rows stand in clear, is sealed when it is opened.
-pub const SCHEMA_VERSION: u32 = 2;
+/// What each connection to SQLite is told first: what is acknowledged is on the disk, what is deleted
+/// is overwritten.
+const PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON;";
 
-/// The server's tables.
+/// What each connection to PostgreSQL is told first: what is acknowledged is on its disk, whatever
+/// the default of the database is.
+const SETTINGS: &str = "SET synchronous_commit = 'on'";
+
+/// How many connections are open at most.
+const SQLITE_CONNECTIONS: u32 = 4;
+const POSTGRES_CONNECTIONS: u32 = 16;
+
+/// How long a question waits for a connection. A database that is away is said to be away, not
+/// waited for without end.
+const ACQUIRE: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// The server's tables, in SQLite or PostgreSQL: both keep the same promises, by one suite of tests.
 #[derive(Debug, Clone)]
 pub struct Store {
-    pub(crate) pool: SqlitePool,
+    pub(crate) pool: AnyPool,
     pub(crate) keys: Arc<Keyring>,
+    pub(crate) backend: Backend,
+    pub(crate) place: String,
+}
+
+/// Which database it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Backend {
+    Sqlite,
+    Postgres,
 }
 
 /// Why the tables cannot be read or written.
@@ -36,14 +58,19 @@ pub enum StoreError {
     /// A value cannot be sealed or opened.
     #[error("a value about a person cannot be kept or read")]
     Content(#[from] ContentError),
-    /// The data folder was made by another version of Chancery.
+    /// The path of the database file cannot be used.
+    #[error("{place}: a database file needs an absolute path in UTF-8")]
+    Path {
+        /// The path.
+        place: String,
+    },
+    /// The tables were made by another version of Chancery.
     #[error(
-        "{}: schema version {found}, this program reads {SCHEMA_VERSION}; use the program that made it, or another --data folder",
-        path.display()
+        "{place}: schema version {found}, this program reads versions up to {SCHEMA_VERSION}; use the program that made it, or another --data folder or database"
     )]
     Version {
-        /// The database file.
-        path: PathBuf,
+        /// The database.
+        place: String,
         /// The version that was found.
         found: String,
     },
@@ -65,33 +92,57 @@ impl Store {
     /// Opens the database file, and makes the tables in a new one. What is about a subject is sealed
     /// under its key in `keys`.
     pub async fn open(path: &Path, keys: Arc<Keyring>) -> Result<Self, StoreError> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .pragma("secure_delete", "on")
-            .busy_timeout(std::time::Duration::from_secs(5));
-        let pool = SqlitePoolOptions::new()
-            .max_connections(4)
+        let place = path.display().to_string();
+        let file = std::path::absolute(path)
+            .ok()
+            .and_then(|path| url::Url::from_file_path(path).ok())
+            .filter(|_| path.to_str().is_some())
+            .ok_or_else(|| StoreError::Path {
+                place: place.clone(),
+            })?;
+        let address = format!("sqlite://{}?mode=rwc", file.path());
+        Self::connected(&address, keys, Backend::Sqlite, place).await
+    }
+
+    /// Opens the tables of a PostgreSQL database, and makes them in an empty one.
+    pub async fn connect(
+        address: &PostgresAddress,
+        keys: Arc<Keyring>,
+    ) -> Result<Self, StoreError> {
+        let place = address.place().to_owned();
+        Self::connected(address.expose(), keys, Backend::Postgres, place).await
+    }
+
+    async fn connected(
+        address: &str,
+        keys: Arc<Keyring>,
+        backend: Backend,
+        place: String,
+    ) -> Result<Self, StoreError> {
+        sqlx::any::install_default_drivers();
+        let (connections, first) = match backend {
+            Backend::Sqlite => (SQLITE_CONNECTIONS, PRAGMAS),
+            Backend::Postgres => (POSTGRES_CONNECTIONS, SETTINGS),
+        };
+        let options: AnyConnectOptions = address.parse()?;
+        let pool = AnyPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(ACQUIRE)
+            .after_connect(move |connection, _| {
+                Box::pin(async move {
+                    sqlx::raw_sql(first).execute(connection).await?;
+                    Ok(())
+                })
+            })
             .connect_with(options)
             .await?;
-        sqlx::raw_sql(include_str!("schema.sql"))
-            .execute(&pool)
-            .await?;
-        let store = Self { pool, keys };
-        let current = SCHEMA_VERSION.to_string();
-        match store.meta("schema_version").await? {
-            None => store.set_meta("schema_version", &current).await?,
-            Some(found) if found == current => {}
-            Some(found) if found == crate::migrate::CLEAR => store.seal_all().await?,
-            Some(found) => {
-                return Err(StoreError::Version {
-                    path: path.to_owned(),
-                    found,
-                });
-            }
-        }
+        let store = Self {
+            pool,
+            keys,
+            backend,
+            place,
+        };
+        store.migrate().await?;
         Ok(store)
     }
 
@@ -100,16 +151,21 @@ impl Store {
         &self.keys
     }
 
+    /// Which database it is, for people to read; no password is in it.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
     /// One setting.
     pub async fn meta(&self, key: &str) -> Result<Option<String>, StoreError> {
-        let value = sqlx::query_scalar("SELECT value FROM meta WHERE key = ?").bind(key);
+        let value = sqlx::query_scalar("SELECT value FROM meta WHERE key = $1").bind(key);
         Ok(value.fetch_optional(&self.pool).await?)
     }
 
     /// Changes one setting.
     pub async fn set_meta(&self, key: &str, value: &str) -> Result<(), StoreError> {
         sqlx::query(
-            "INSERT INTO meta (key, value) VALUES (?, ?)
+            "INSERT INTO meta (key, value) VALUES ($1, $2)
              ON CONFLICT (key) DO UPDATE SET value = excluded.value",
         )
         .bind(key)

@@ -24,8 +24,10 @@ impl Store {
         let bundle =
             serde_json::to_string(&policy.bundle).map_err(|e| StoreError::row("policies", e))?;
         sqlx::query(
-            "INSERT OR REPLACE INTO policies (digest, bundle, version, log_index)
-             VALUES (?, ?, ?, ?)",
+            "INSERT INTO policies (digest, bundle, version, log_index)
+             VALUES ($1, $2, $3, $4)
+             ON CONFLICT (digest) DO UPDATE SET bundle = excluded.bundle,
+                 version = excluded.version, log_index = excluded.log_index",
         )
         .bind(policy.digest.to_string())
         .bind(bundle)
@@ -38,7 +40,7 @@ impl Store {
 
     /// The bundle of that digest.
     pub async fn policy(&self, digest: Digest) -> Result<Option<PolicyRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM policies WHERE digest = ?").bind(digest.to_string());
+        let row = sqlx::query("SELECT * FROM policies WHERE digest = $1").bind(digest.to_string());
         let Some(row) = row.fetch_optional(&self.pool).await? else {
             return Ok(None);
         };
@@ -55,7 +57,7 @@ impl Store {
     }
 }
 
-fn read(row: &sqlx::sqlite::SqliteRow) -> Result<PolicyRow, StoreError> {
+fn read(row: &sqlx::any::AnyRow) -> Result<PolicyRow, StoreError> {
     let digest: String = row.try_get("digest")?;
     let bundle: String = row.try_get("bundle")?;
     Ok(PolicyRow {

@@ -12,7 +12,7 @@ impl Store {
         log_index: u64,
     ) -> Result<bool, StoreError> {
         let changed = sqlx::query(
-            "INSERT OR IGNORE INTO records (session_id, record, log_index) VALUES (?, ?, ?)",
+            "INSERT INTO records (session_id, record, log_index) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
         )
         .bind(session.to_string())
         .bind(record)
@@ -24,7 +24,7 @@ impl Store {
 
     /// The Trust Record of a session.
     pub async fn record(&self, session: SessionId) -> Result<Option<String>, StoreError> {
-        let record = sqlx::query_scalar("SELECT record FROM records WHERE session_id = ?");
+        let record = sqlx::query_scalar("SELECT record FROM records WHERE session_id = $1");
         Ok(record
             .bind(session.to_string())
             .fetch_optional(&self.pool)

@@ -2,7 +2,7 @@ use chancery_journal::Subject;
 use chancery_types::{RevocationKind, Timestamp};
 use serde_json::Value;
 use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 
 use crate::open::{integer, natural};
 use crate::{Kept, Store, StoreError};
@@ -52,7 +52,7 @@ impl Store {
         let document = self.seal(whose.unwrap_or(&thing), TABLE, &place, document)?;
         sqlx::query(
             "INSERT INTO revocations (kind, id, revoked_at, log_index, document)
-             VALUES (?, ?, ?, ?, ?)
+             VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (kind, id) DO UPDATE SET revoked_at = excluded.revoked_at,
                  log_index = excluded.log_index, document = excluded.document",
         )
@@ -72,7 +72,7 @@ impl Store {
         kind: RevocationKind,
         id: &str,
     ) -> Result<bool, StoreError> {
-        let changed = sqlx::query("DELETE FROM revocations WHERE kind = ? AND id = ?")
+        let changed = sqlx::query("DELETE FROM revocations WHERE kind = $1 AND id = $2")
             .bind(kind.name())
             .bind(id)
             .execute(&self.pool)
@@ -87,7 +87,7 @@ impl Store {
         rows.iter().map(|row| self.read_revocation(row)).collect()
     }
 
-    fn read_revocation(&self, row: &SqliteRow) -> Result<RevocationRow, StoreError> {
+    fn read_revocation(&self, row: &AnyRow) -> Result<RevocationRow, StoreError> {
         let text = |column: &str| row.try_get::<String, _>(column);
         let kind: RevocationKind = text("kind")?
             .parse()

@@ -4,7 +4,7 @@ use chancery_types::id::{ConsentId, InstanceId};
 use serde_json::Value;
 
 use crate::open::integer;
-use crate::sealed::prefix;
+use crate::sealed::range;
 use crate::{Kept, Store, StoreError};
 
 const TABLE: &str = "roots";
@@ -32,7 +32,7 @@ impl Store {
         let document = self.seal(&root.subject, TABLE, &root.jti, &root.document)?;
         let mut together = self.pool.begin().await?;
         if let Some((consent, number)) = root.standing {
-            sqlx::query("INSERT INTO consent_uses (consent_id, number, jti) VALUES (?, ?, ?)")
+            sqlx::query("INSERT INTO consent_uses (consent_id, number, jti) VALUES ($1, $2, $3)")
                 .bind(consent.to_string())
                 .bind(integer(number))
                 .bind(&root.jti)
@@ -40,7 +40,7 @@ impl Store {
                 .await?;
         }
         sqlx::query(
-            "INSERT INTO roots (jti, instance_id, document, created_at) VALUES (?, ?, ?, ?)",
+            "INSERT INTO roots (jti, instance_id, document, created_at) VALUES ($1, $2, $3, $4)",
         )
         .bind(&root.jti)
         .bind(root.instance_id.to_string())
@@ -55,7 +55,7 @@ impl Store {
     /// The roots that were signed since `since` and not erased, newest first.
     pub async fn roots_since(&self, since: Timestamp) -> Result<Vec<Value>, StoreError> {
         let rows: Vec<(String, String)> = sqlx::query_as(
-            "SELECT jti, document FROM roots WHERE created_at >= ? ORDER BY created_at DESC, jti",
+            "SELECT jti, document FROM roots WHERE created_at >= $1 ORDER BY created_at DESC, jti",
         )
         .bind(integer(since.as_micros()))
         .fetch_all(&self.pool)
@@ -68,19 +68,20 @@ impl Store {
         let Some(key) = self.keys.key_of(subject) else {
             return Ok(Vec::new());
         };
-        let prefix = prefix(key);
-        let rows: Vec<(String, String)> =
-            sqlx::query_as("SELECT jti, document FROM roots WHERE substr(document, 1, ?) = ?")
-                .bind(integer(prefix.len() as u64))
-                .bind(prefix)
-                .fetch_all(&self.pool)
-                .await?;
+        let (from, to) = range(key);
+        let rows: Vec<(String, String)> = sqlx::query_as(
+            "SELECT jti, document FROM roots WHERE document >= $1 AND document < $2",
+        )
+        .bind(from)
+        .bind(to)
+        .fetch_all(&self.pool)
+        .await?;
         self.values(TABLE, &rows)
     }
 
     /// The root of that `jti`, unless it was erased.
     pub async fn root(&self, jti: &str) -> Result<Option<Value>, StoreError> {
-        let text: Option<String> = sqlx::query_scalar("SELECT document FROM roots WHERE jti = ?")
+        let text: Option<String> = sqlx::query_scalar("SELECT document FROM roots WHERE jti = $1")
             .bind(jti)
             .fetch_optional(&self.pool)
             .await?;
@@ -91,7 +92,7 @@ impl Store {
     /// The newest root of an instance, unless it was erased.
     pub async fn root_of(&self, instance: InstanceId) -> Result<Option<Value>, StoreError> {
         let row: Option<(String, String)> = sqlx::query_as(
-            "SELECT jti, document FROM roots WHERE instance_id = ? ORDER BY created_at DESC LIMIT 1",
+            "SELECT jti, document FROM roots WHERE instance_id = $1 ORDER BY created_at DESC LIMIT 1",
         )
         .bind(instance.to_string())
         .fetch_optional(&self.pool)

@@ -40,6 +40,13 @@ pub(crate) fn prefix(key: KeyId) -> String {
     format!("{SEALED}{key}:")
 }
 
+/// Between which two texts all documents lie that are sealed under a key: from the first on, before
+/// the second. Texts are compared byte by byte.
+pub(crate) fn range(key: KeyId) -> (String, String) {
+    let next = char::from(b':' + 1);
+    (prefix(key), format!("{SEALED}{key}{next}"))
+}
+
 impl Store {
     /// Seals a document for a row of a table: it opens in that row alone.
     pub(crate) fn seal(

@@ -40,6 +40,11 @@ pub(crate) struct UpArgs {
     /// a minute where nothing is said. Remembered in the data folder.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub(crate) index_interval: Option<u64>,
+    /// Keeps the server's tables in a PostgreSQL database instead of a file of the data folder. The file
+    /// holds its address, postgres://USER:PASSWORD@HOST/DATABASE, and is its owner's alone (0600).
+    /// Fixed when the data folder is made; where the address stands is remembered.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) database: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) bundle: BundleArgs,
     /// Where the trust document is copied, for verifiers.

@@ -191,10 +191,16 @@ fn configure(layout: &Layout, args: &UpArgs) -> anyhow::Result<GatewayFile> {
         config.index_seconds = seconds;
     }
     config.write(&path)?;
+    let path = layout.server_config();
+    let known = ServerFile::read(&path)?;
+    let mut server = known.clone();
     if let Some(lifetime) = args.svid_lifetime {
-        let path = layout.server_config();
-        let mut server = ServerFile::read(&path)?;
         server.set_svid_lifetime(lifetime);
+    }
+    if let Some(file) = &args.database {
+        server.set_database(file, &layout.database())?;
+    }
+    if server != known {
         server.write(&path)?;
     }
     Ok(config)

@@ -8,6 +8,8 @@ mod clients;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
+mod database;
+#[cfg(test)]
 mod demo;
 #[cfg(test)]
 mod deployment;
@@ -32,6 +34,9 @@ mod pages;
 mod people;
 #[cfg(test)]
 mod place;
+#[cfg(test)]
+#[path = "../../../store/tests/contract/postgres.rs"]
+mod postgres;
 #[cfg(test)]
 mod readme;
 #[cfg(test)]

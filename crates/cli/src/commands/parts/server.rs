@@ -8,8 +8,8 @@ use chancery_api::signer::SignerClient;
 use chancery_audit::Entry;
 use chancery_identity::trust::{TrustDocument, server_log_origin};
 use chancery_journal::{Config, Journal, Keyring};
-use chancery_server::{BundleEndpoints, Clock, RemoteSigner, Server, ServerConfig};
-use chancery_store::Store;
+use chancery_server::{BundleEndpoints, Clock, Holding, RemoteSigner, Server, ServerConfig};
+use chancery_store::{PostgresAddress, Store};
 use chancery_types::Timestamp;
 use nix::sys::signal::Signal;
 use tokio::runtime::Handle;
@@ -18,6 +18,9 @@ use super::{prepare, until_stopped};
 use crate::bundle_config::BundleFile;
 use crate::deployment::{Layout, Part};
 use crate::server_config::ServerFile;
+
+/// The setting that names whose the tables of a database are.
+const DEPLOYMENT: &str = "deployment";
 
 /// Runs the server.
 pub(in crate::commands) async fn server(layout: &Layout) -> anyhow::Result<ExitCode> {
@@ -30,7 +33,8 @@ pub(in crate::commands) async fn server(layout: &Layout) -> anyhow::Result<ExitC
     }
     let journal = open_journal(layout, &trust, signer.clone()).await?;
     let keys = Keyring::open(&layout.server_keys()).context("the server's keys")?;
-    let store = Store::open(&layout.database(), Arc::new(keys)).await?;
+    let config = ServerFile::read(&layout.server_config())?;
+    let (store, mut place) = tables(layout, &config, Arc::new(keys)).await?;
     let clock = Clock::new(last_time(&journal)?);
     let server = Server::new(ServerConfig {
         store,
@@ -39,7 +43,7 @@ pub(in crate::commands) async fn server(layout: &Layout) -> anyhow::Result<ExitC
         trust,
         trust_file: layout.trust_file(),
         clock,
-        svid_lifetime: ServerFile::read(&layout.server_config())?.svid_lifetime()?,
+        svid_lifetime: config.svid_lifetime()?,
         refresh_hint: bundle.refresh_hint(),
         issuer: bundle.issuer(),
     })
@@ -51,9 +55,67 @@ pub(in crate::commands) async fn server(layout: &Layout) -> anyhow::Result<ExitC
     tokio::select! {
         ended = server.serve(listener) => ended?,
         ended = endpoints.serve() => ended?,
+        () = lost(place.as_mut()) => anyhow::bail!("the place of the one server is lost"),
         stopped = until_stopped() => stopped?,
     }
+    if let Some(place) = place {
+        place.release().await?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Opens the tables where this data folder has them. In a database of several, the place of the one
+/// server that writes is taken first.
+async fn tables(
+    layout: &Layout,
+    config: &ServerFile,
+    keys: Arc<Keyring>,
+) -> anyhow::Result<(Store, Option<Holding>)> {
+    let Some(database) = config.database() else {
+        return Ok((Store::open(&layout.database(), keys).await?, None));
+    };
+    let address = PostgresAddress::read(&database.address_file)?;
+    let store = Store::connect(&address, keys)
+        .await
+        .with_context(|| address.place().to_owned())?;
+    let owner = store.meta(DEPLOYMENT).await?;
+    own(layout, &address, owner.as_deref(), &database.deployment)?;
+    let holder = format!(
+        "process {} of {}",
+        std::process::id(),
+        layout.data().display()
+    );
+    let place = Holding::take(store.clone(), "server", &holder).await?;
+    // Nobody else writes from here on; somebody may have before.
+    match store.meta(DEPLOYMENT).await? {
+        None => store.set_meta(DEPLOYMENT, &database.deployment).await?,
+        owner => own(layout, &address, owner.as_deref(), &database.deployment)?,
+    }
+    Ok((store, Some(place)))
+}
+
+/// That the tables are nobody else's.
+fn own(
+    layout: &Layout,
+    address: &PostgresAddress,
+    owner: Option<&str>,
+    deployment: &str,
+) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        owner.is_none_or(|owner| owner == deployment),
+        "{}: the tables there are another data folder's; make a database of its own for {}",
+        address.place(),
+        layout.data().display()
+    );
+    Ok(())
+}
+
+/// Returns when the place of the one server is lost; never where none is needed.
+async fn lost(place: Option<&mut Holding>) {
+    match place {
+        Some(place) => place.lost().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Opens the server's log; the signer is asked on the runtime, from threads of the journal.

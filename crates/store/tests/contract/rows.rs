@@ -1,31 +1,18 @@
-//! What every store must do.
-
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+//! Rows: what is stored once, replaced, ended, listed.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
 
-use chancery_journal::{Keyring, Subject};
+use chancery_journal::Subject;
 use chancery_policy::SignedBundle;
 use chancery_store::{
-    AgentRow, AnswerRow, ApprovalRow, ConsentRow, InstanceRow, Kept, PolicyRow, RevocationRow,
-    RootRow, Store, StoreError,
+    AgentRow, AnswerRow, ApprovalRow, ConsentRow, FederationRow, InstanceRow, Kept, PolicyRow,
+    RevocationRow, RootRow,
 };
 use chancery_types::id::{ApprovalId, ConsentId, InstanceId, SessionId};
 use chancery_types::{Digest, Jwk, RevocationKind, Timestamp};
 use serde_json::json;
 
-async fn store() -> (tempfile::TempDir, Store) {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path()).await.unwrap();
-    (folder, store)
-}
-
-async fn open(folder: &Path) -> Result<Store, StoreError> {
-    let keys = Arc::new(Keyring::open(&folder.join("keys")).unwrap());
-    Store::open(&folder.join("chancery.db"), keys).await
-}
+use crate::World;
 
 fn person(name: &str) -> Subject {
     Subject::person(name)
@@ -39,7 +26,7 @@ fn answer(state: &str, statement: &str) -> AnswerRow {
     }
 }
 
-fn instance(number: u8) -> InstanceRow {
+pub(crate) fn instance(number: u8) -> InstanceRow {
     InstanceRow {
         instance_id: InstanceId::from_random([number; 16]),
         agent_id: "spiffe://example.org/agent/clerk".into(),
@@ -52,9 +39,20 @@ fn instance(number: u8) -> InstanceRow {
     }
 }
 
-#[tokio::test]
-async fn an_agent_key_is_set_once() {
-    let (_folder, store) = store().await;
+/// A root of ada's.
+pub(crate) fn root(jti: &str, standing: Option<(ConsentId, u64)>) -> RootRow {
+    RootRow {
+        jti: jti.into(),
+        subject: person("ada"),
+        instance_id: instance(1).instance_id,
+        document: json!({"root": jti}),
+        created_at: Timestamp::from_seconds(1),
+        standing,
+    }
+}
+
+pub(crate) async fn an_agent_key_is_set_once(world: World) {
+    let store = world.open().await;
     let row = instance(1);
     store.put_instance(&row).await.unwrap();
     let first = Jwk::p256([1; 32], [2; 32]);
@@ -70,9 +68,8 @@ async fn an_agent_key_is_set_once() {
     assert_eq!(read.agent_key, Some(first));
 }
 
-#[tokio::test]
-async fn an_instance_ends_once() {
-    let (_folder, store) = store().await;
+pub(crate) async fn an_instance_ends_once(world: World) {
+    let store = world.open().await;
     store.put_instance(&instance(1)).await.unwrap();
     store.put_instance(&instance(2)).await.unwrap();
     assert!(store.put_instance(&instance(2)).await.is_err());
@@ -86,9 +83,8 @@ async fn an_instance_ends_once() {
     );
 }
 
-#[tokio::test]
-async fn an_approval_is_answered_once() {
-    let (_folder, store) = store().await;
+pub(crate) async fn an_approval_is_answered_once(world: World) {
+    let store = world.open().await;
     let id = ApprovalId::from_random([7; 16]);
     let row = ApprovalRow {
         approval_id: id,
@@ -121,9 +117,8 @@ async fn an_approval_is_answered_once() {
     assert!(!store.answer_approval(unknown, &stray).await.unwrap());
 }
 
-#[tokio::test]
-async fn the_newest_of_each_is_in_force() {
-    let (_folder, store) = store().await;
+pub(crate) async fn the_newest_of_each_is_in_force(world: World) {
+    let store = world.open().await;
     for version in [1, 3, 2] {
         let row = PolicyRow {
             digest: Digest::of([version]),
@@ -166,18 +161,16 @@ async fn the_newest_of_each_is_in_force() {
     );
 }
 
-#[tokio::test]
-async fn recording_twice_changes_nothing() {
-    let (_folder, store) = store().await;
+pub(crate) async fn recording_twice_changes_nothing(world: World) {
+    let store = world.open().await;
     let session = SessionId::from_random([1; 16]);
     assert!(store.put_record(session, "first", 1).await.unwrap());
     assert!(!store.put_record(session, "second", 2).await.unwrap());
     assert_eq!(store.record(session).await.unwrap().unwrap(), "first");
 }
 
-#[tokio::test]
-async fn agents_keep_their_earlier_manifests() {
-    let (_folder, store) = store().await;
+pub(crate) async fn agents_keep_their_earlier_manifests(world: World) {
+    let store = world.open().await;
     for text in ["one", "two"] {
         let row = AgentRow {
             agent_id: "spiffe://example.org/agent/clerk".into(),
@@ -206,22 +199,8 @@ async fn agents_keep_their_earlier_manifests() {
     );
 }
 
-#[tokio::test]
-async fn another_version_is_refused_by_name() {
-    let (folder, store) = store().await;
-    store.set_meta("schema_version", "999").await.unwrap();
-    let refusal = open(folder.path()).await.unwrap_err();
-    assert!(matches!(refusal, StoreError::Version { .. }));
-    let text = refusal.to_string();
-    assert!(
-        text.contains("999") && text.contains("chancery.db"),
-        "{text}"
-    );
-}
-
-#[tokio::test]
-async fn a_revocation_is_kept_until_it_is_taken_out() {
-    let (folder, store) = store().await;
+pub(crate) async fn a_revocation_is_kept_until_it_is_taken_out(world: World) {
+    let store = world.open().await;
     let row = |id: &str, second| RevocationRow {
         kind: RevocationKind::Key,
         id: id.into(),
@@ -233,7 +212,7 @@ async fn a_revocation_is_kept_until_it_is_taken_out() {
     for row in [row("a", 1), row("b", 2), row("a", 3)] {
         store.put_revocation(&row, None, &lost).await.unwrap();
     }
-    let again = open(folder.path()).await.unwrap();
+    let again = world.open().await;
     let mut known = again.revocations().await.unwrap();
     known.sort_by(|one, next| one.id.cmp(&next.id));
     assert_eq!(known, [row("a", 3), row("b", 2)]);
@@ -249,9 +228,8 @@ async fn a_revocation_is_kept_until_it_is_taken_out() {
     assert_eq!(store.revocations().await.unwrap(), [row("b", 2)]);
 }
 
-#[tokio::test]
-async fn roots_are_listed_since_a_time() {
-    let (_folder, store) = store().await;
+pub(crate) async fn roots_are_listed_since_a_time(world: World) {
+    let store = world.open().await;
     store.put_instance(&instance(1)).await.unwrap();
     for second in 1..=3 {
         let root = RootRow {
@@ -268,9 +246,8 @@ async fn roots_are_listed_since_a_time() {
     assert_eq!(since, [json!({"root": 3}), json!({"root": 2})]);
 }
 
-#[tokio::test]
-async fn a_consent_and_each_number_of_it_are_stored_once() {
-    let (_folder, store) = store().await;
+pub(crate) async fn a_consent_and_each_number_of_it_are_stored_once(world: World) {
+    let store = world.open().await;
     store.put_instance(&instance(1)).await.unwrap();
     let consent = |number: u8| ConsentRow {
         consent: ConsentId::from_random([number; 16]),
@@ -290,14 +267,6 @@ async fn a_consent_and_each_number_of_it_are_stored_once() {
     assert_eq!(store.consent(consent(3).consent).await.unwrap(), None);
     let oldest_first = [json!({"consent": 2}), json!({"consent": 1})];
     assert_eq!(store.consents().await.unwrap(), oldest_first);
-    let root = |jti: &str, standing| RootRow {
-        jti: jti.into(),
-        subject: person("ada"),
-        instance_id: instance(1).instance_id,
-        document: json!({"root": jti}),
-        created_at: Timestamp::from_seconds(1),
-        standing,
-    };
     for (jti, standing) in [
         ("c", Some((first, 2))),
         ("a", Some((first, 1))),
@@ -322,4 +291,53 @@ async fn a_consent_and_each_number_of_it_are_stored_once() {
             .len(),
         4
     );
+}
+
+pub(crate) async fn a_relation_and_its_bundle_are_kept(world: World) {
+    let store = world.open().await;
+    let row = |name: &str, web_roots: Option<&str>| FederationRow {
+        trust_domain: name.into(),
+        relationship: "{}".into(),
+        web_roots: web_roots.map(Into::into),
+        bundle: None,
+        log_index: 3,
+    };
+    for row in [
+        row("b.example", None),
+        row("a.example", Some("pem")),
+        row("b.example", None),
+    ] {
+        store.put_federation(&row).await.unwrap();
+    }
+    assert!(store.put_foreign_bundle("a.example", "keys").await.unwrap());
+    assert!(!store.put_foreign_bundle("c.example", "keys").await.unwrap());
+    let mut first = row("a.example", Some("pem"));
+    first.bundle = Some("keys".into());
+    assert_eq!(
+        store.federations().await.unwrap(),
+        [first, row("b.example", None)]
+    );
+    assert!(store.remove_federation("a.example").await.unwrap());
+    assert!(!store.remove_federation("a.example").await.unwrap());
+    assert_eq!(store.federations().await.unwrap(), [row("b.example", None)]);
+}
+
+/// Whatever the language of the database is: prefixes of sealed values are looked for by that order.
+pub(crate) async fn text_is_ordered_byte_by_byte(world: World) {
+    let store = world.open().await;
+    for name in ["b", "a_", "B", "a-", "\u{e4}", "a"] {
+        let row = AgentRow {
+            agent_id: name.into(),
+            manifest_id: name.into(),
+            manifest_digest: Digest::of(name),
+            expires_at: Timestamp::from_seconds(9),
+            federates_with: vec!["z.example".into(), "Z.example".into()],
+            log_index: 4,
+        };
+        store.put_agent(&row, b"").await.unwrap();
+    }
+    let agents = store.agents().await.unwrap();
+    let ids: Vec<_> = agents.iter().map(|agent| agent.agent_id.as_str()).collect();
+    assert_eq!(ids, ["B", "a", "a-", "a_", "b", "\u{e4}"]);
+    assert_eq!(agents[0].federates_with, ["Z.example", "z.example"]);
 }

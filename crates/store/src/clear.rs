@@ -5,16 +5,14 @@ use serde_json::{Map, Value};
 
 use crate::revocations::{place_of, subject_of};
 use crate::sealed::is_sealed;
-use crate::{SCHEMA_VERSION, Store, StoreError};
-
-/// The version of tables whose rows stand in clear.
-pub(crate) const CLEAR: &str = "1";
+use crate::{Store, StoreError};
 
 /// The members of a request that its answer added.
 const ANSWER: [&str; 2] = ["statement", "assertion"];
 
 impl Store {
-    /// Seals every row that stands in clear, all or none, and overwrites what they were. A draft
+    /// Seals every row that stands in clear, all or none, and overwrites what they were; SQLite alone ever
+    /// had such. Whoever comes here again after a crash finds rows that are sealed already. A draft
     /// that nobody consented to yet is dropped: it does not say whose it is.
     pub(crate) async fn seal_all(&self) -> Result<(), StoreError> {
         let mut together = self.pool.begin().await?;
@@ -25,7 +23,7 @@ impl Store {
             let document = read("roots", &text)?;
             let subject = root_subject(&document)?;
             let sealed = self.seal(&subject, "roots", &jti, &document)?;
-            sqlx::query("UPDATE roots SET document = ? WHERE jti = ?")
+            sqlx::query("UPDATE roots SET document = $1 WHERE jti = $2")
                 .bind(sealed)
                 .bind(jti)
                 .execute(&mut *together)
@@ -39,7 +37,7 @@ impl Store {
             let document = read("consents", &text)?;
             let subject = person_at("consents", &document, &["signed", "statement", "person"])?;
             let sealed = self.seal(&subject, "consents", &id, &document)?;
-            sqlx::query("UPDATE consents SET document = ? WHERE consent_id = ?")
+            sqlx::query("UPDATE consents SET document = $1 WHERE consent_id = $2")
                 .bind(sealed)
                 .bind(id)
                 .execute(&mut *together)
@@ -54,7 +52,7 @@ impl Store {
             let subject = person_at("approvals", &document, &["request", "subject", "principal"])?;
             let answer = take_answer(&mut document);
             let sealed = self.seal(&subject, "approvals", &id, &document)?;
-            sqlx::query("UPDATE approvals SET document = ? WHERE approval_id = ?")
+            sqlx::query("UPDATE approvals SET document = $1 WHERE approval_id = $2")
                 .bind(sealed)
                 .bind(&id)
                 .execute(&mut *together)
@@ -62,7 +60,7 @@ impl Store {
             // Who answered is not said in these rows: the answer goes with its question.
             if let Some(answer) = answer {
                 let sealed = self.seal(&subject, "answers", &id, &answer)?;
-                sqlx::query("INSERT INTO answers (approval_id, document) VALUES (?, ?)")
+                sqlx::query("INSERT INTO answers (approval_id, document) VALUES ($1, $2)")
                     .bind(&id)
                     .bind(sealed)
                     .execute(&mut *together)
@@ -80,7 +78,7 @@ impl Store {
                 .map_err(|error| StoreError::row("revocations", error))?;
             let place = place_of(named, &id);
             let sealed = self.seal(&subject_of(named, &id), "revocations", &place, &document)?;
-            sqlx::query("UPDATE revocations SET document = ? WHERE kind = ? AND id = ?")
+            sqlx::query("UPDATE revocations SET document = $1 WHERE kind = $2 AND id = $3")
                 .bind(sealed)
                 .bind(kind)
                 .bind(id)
@@ -102,9 +100,7 @@ impl Store {
                 "another process has the database open; stop it",
             ));
         }
-        // Whoever comes here again after a crash finds rows that are sealed already.
-        self.set_meta("schema_version", &SCHEMA_VERSION.to_string())
-            .await
+        Ok(())
     }
 }
 
