@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use spiffe::{JwtSource, JwtSvid, SpiffeId, WorkloadApiClient, X509Source};
+use futures_util::StreamExt as _;
+use spiffe::{JwtSource, JwtSvid, SpiffeId, WorkloadApiClient, WorkloadApiError, X509Source};
 use spiffe_rustls::{mtls_client, mtls_server};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -25,6 +26,7 @@ async fn main() -> anyhow::Result<()> {
     let work = async {
         match arguments.as_slice() {
             ["watch"] => watch().await,
+            ["held"] => held().await,
             ["serve", port, peer, count] => serve(port.parse()?, peer, count.parse()?).await,
             ["dial", port, peer] => dial(port.parse()?, peer).await,
             other => bail!("unknown: {other:?}"),
@@ -85,6 +87,29 @@ async fn watch() -> anyhow::Result<()> {
     }
     judged(&client, &tokens.fetch_jwt_svid([AUDIENCE]).await?).await?;
     say("jwt rotated");
+    Ok(())
+}
+
+/// Listens until the identity is taken away, and asks for it once more.
+async fn held() -> anyhow::Result<()> {
+    let client = WorkloadApiClient::connect_env().await?;
+    let mut updates = std::pin::pin!(client.stream_x509_contexts().await?);
+    loop {
+        match updates.next().await {
+            Some(Ok(context)) => {
+                let svid = context.default_svid().context("no svid")?;
+                say(format_args!("id {}", svid.spiffe_id()));
+            }
+            Some(Err(WorkloadApiError::NoIdentityIssued)) => break,
+            other => bail!("the stream ended otherwise: {other:?}"),
+        }
+    }
+    let again = client.fetch_x509_svid().await;
+    ensure!(
+        matches!(again, Err(WorkloadApiError::NoIdentityIssued)),
+        "handed out again: {again:?}"
+    );
+    say("taken");
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use chancery_identity::{
 use futures_util::Stream;
 use tokio::sync::watch;
 
-use crate::{EndReason, ForeignBundles, Launch, LaunchFacts};
+use crate::{EndReason, ForeignBundles, Launch, LaunchFacts, Withdrawn};
 
 /// What an [`Issuer`] answers later.
 pub type IssuerFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -62,6 +62,12 @@ pub trait Issuer: Send + Sync + 'static {
     /// The bundles of foreign trust domains for those who are registered for them; none by default.
     fn foreign_bundles(&self) -> watch::Receiver<ForeignBundles> {
         watch::channel(ForeignBundles::default()).1
+    }
+
+    /// Which identities are revoked; none by default. The node takes them from their workloads at
+    /// once.
+    fn withdrawn(&self) -> watch::Receiver<Withdrawn> {
+        watch::channel(Withdrawn::default()).1
     }
 
     /// Hears that the launch of an instance has ended; told again until it answers, and after a

@@ -1,6 +1,7 @@
 //! Launches: processes that are instances of agents.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chancery_attestation::{Evidence, LaunchEvidence};
 use chancery_identity::{AgentId, InstanceSpiffeId, Isolation};
@@ -40,8 +41,11 @@ pub struct Launch {
     pub(crate) ended: watch::Sender<Option<EndReason>>,
     pub(crate) x509: X509Source,
     pub(crate) jwt_rate: JwtRate,
-    /// Rises when the same process is launched as an instance of another agent too.
+    /// Rises when who speaks as whom may have changed: the same process is launched as an instance of
+    /// another agent too, or this instance is revoked.
     pub(crate) siblings: watch::Sender<u64>,
+    /// Whether the instance is revoked, itself or with its agent.
+    pub(crate) withdrawn: AtomicBool,
     /// What the launched process was seen to execute last.
     pub(crate) seen: LastSeen,
     /// The first agent key that was proven and certified; no other one ever is.
@@ -152,9 +156,9 @@ impl Launch {
     /// Whether `caller` speaks as this instance and is what was launched: where the launch is one
     /// process that executes a program of its own, it executes that program still. In a pid namespace
     /// of its own, where an interpreter or a script was launched, and for the bridge, nothing is said
-    /// about what is executed.
+    /// about what is executed. Nobody is, while the instance is revoked.
     pub(crate) async fn vouches_for(&self, caller: &Process) -> bool {
-        if !self.covers(caller) {
+        if self.withdrawn.load(Ordering::Acquire) || !self.covers(caller) {
             return false;
         }
         let one = self.init.as_ref().unwrap_or(&self.bridge);
@@ -165,6 +169,15 @@ impl Launch {
             .executable
             .is_executed_by(caller, &self.seen)
             .await
+    }
+
+    /// Notes whether the instance is revoked, and wakes whoever holds its SVIDs where that changed.
+    pub(crate) fn set_withdrawn(&self, withdrawn: bool) {
+        if self.withdrawn.swap(withdrawn, Ordering::AcqRel) != withdrawn {
+            tracing::warn!(launch = %self.id(), instance = %self.instance, withdrawn, "revocation");
+            self.siblings
+                .send_modify(|count| *count = count.wrapping_add(1));
+        }
     }
 
     /// Why it ended, when it has.
@@ -225,6 +238,7 @@ impl Launch {
             x509: X509Source::default(),
             jwt_rate: JwtRate::default(),
             siblings: watch::Sender::default(),
+            withdrawn: AtomicBool::default(),
             seen: LastSeen::default(),
             agent_key: Mutex::default(),
         })

@@ -183,6 +183,7 @@ impl Launches {
             x509: Default::default(),
             jwt_rate: Default::default(),
             siblings: watch::Sender::default(),
+            withdrawn: Default::default(),
             seen: Default::default(),
             agent_key: Default::default(),
         });
@@ -249,8 +250,34 @@ impl Launches {
         metrics::gauge!("chancery_launches").set(self.running().len() as f64);
     }
 
+    /// Takes the identities that are revoked from their launches, now and whenever more are, until
+    /// the issuer or the launches are gone.
+    pub(crate) fn follow_withdrawn(self: &Arc<Self>) {
+        let mut withdrawn = self.issuer.withdrawn();
+        let this = Arc::downgrade(self);
+        tokio::spawn(async move {
+            loop {
+                let known = withdrawn.borrow_and_update().clone();
+                let Some(this) = this.upgrade() else {
+                    return;
+                };
+                for launch in this.list() {
+                    launch.set_withdrawn(known.covers(launch.instance()));
+                }
+                drop(this);
+                if withdrawn.changed().await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+
     fn begin(self: &Arc<Self>, launch: Arc<Launch>) {
         self.running().insert(launch.id(), Arc::clone(&launch));
+        // What was revoked before it was listed is not told again; what is told meanwhile stays.
+        if self.issuer.withdrawn().borrow().covers(launch.instance()) {
+            launch.set_withdrawn(true);
+        }
         self.count();
         let this = Arc::downgrade(self);
         self.spawn(async move {

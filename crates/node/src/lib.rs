@@ -22,6 +22,7 @@ mod process;
 mod procfs;
 mod record;
 mod server_issuer;
+mod withdrawn;
 mod workload;
 mod x509_source;
 
@@ -34,6 +35,7 @@ pub use node::{Node, NodeConfig, NodeError};
 pub use operator::{LaunchList, LaunchView, RegisterLaunch, RegisteredLaunch};
 pub use process::{Process, ProcessError};
 pub use server_issuer::{Home, ServerIssuer};
+pub use withdrawn::Withdrawn;
 
 #[cfg(test)]
 mod tests;

@@ -87,6 +87,7 @@ impl Node {
         let records = LaunchRecords::open(&config.launches).map_err(noted)?;
         let launches = Arc::new(Launches::new(issuer, records));
         launches.resume().map_err(noted)?;
+        launches.follow_withdrawn();
         Ok(Self {
             launches,
             workload,

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 
 use crate::{
     AgentCredential, Delegation, Delegations, EndReason, ForeignBundles, Issuer, IssuerError,
-    IssuerFuture, Launch, LaunchFacts,
+    IssuerFuture, Launch, LaunchFacts, Withdrawn,
 };
 
 /// How long one question for a delegation waits for its answer.
@@ -47,6 +47,7 @@ pub struct ServerIssuer {
     bundle: watch::Receiver<Option<X509Bundle>>,
     jwt_bundle: watch::Receiver<Option<JwtBundle>>,
     foreign: watch::Receiver<ForeignBundles>,
+    withdrawn: watch::Receiver<Withdrawn>,
 }
 
 impl ServerIssuer {
@@ -57,12 +58,15 @@ impl ServerIssuer {
         let (others, foreign) = watch::channel(ForeignBundles::default());
         let domain = home.trust_domain.clone();
         tokio::spawn(follow(server.clone(), domain, x509, jwt, others));
+        let (revoked, withdrawn) = watch::channel(Withdrawn::default());
+        tokio::spawn(follow_withdrawn(server.clone(), revoked));
         Arc::new(Self {
             server,
             home,
             bundle,
             jwt_bundle,
             foreign,
+            withdrawn,
         })
     }
 
@@ -185,6 +189,10 @@ impl Issuer for ServerIssuer {
         self.foreign.clone()
     }
 
+    fn withdrawn(&self) -> watch::Receiver<Withdrawn> {
+        self.withdrawn.clone()
+    }
+
     fn ended<'a>(
         &'a self,
         instance: &'a InstanceSpiffeId,
@@ -241,6 +249,31 @@ async fn follow(
             if changed {
                 *current = next;
             }
+            changed
+        });
+    }
+}
+
+/// Asks which identities are revoked, until nobody listens any more. While the server is away what was
+/// revoked stays so.
+async fn follow_withdrawn(server: ServerClient, revoked: watch::Sender<Withdrawn>) {
+    let mut state = Digest::of("nothing is known yet");
+    loop {
+        let asked = tokio::select! {
+            () = revoked.closed() => return,
+            asked = server.withdrawn(state, WAIT_SECONDS) => asked,
+        };
+        let Ok(answer) = asked else {
+            tokio::select! {
+                () = revoked.closed() => return,
+                () = tokio::time::sleep(RETRY) => continue,
+            }
+        };
+        state = answer.state;
+        let next = Withdrawn::new(answer.agents, answer.instances);
+        revoked.send_if_modified(|current| {
+            let changed = *current != next;
+            *current = next;
             changed
         });
     }

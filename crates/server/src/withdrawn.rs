@@ -1,12 +1,13 @@
 //! What is revoked, and the snapshots that say so.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt as _;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use chancery_api::Problem;
 use chancery_api::lift::SignedLift;
-use chancery_api::server::{KnownRevocation, RevocationDone, Revocations};
+use chancery_api::server::{KnownRevocation, RevocationDone, Revocations, WithdrawnIdentities};
 use chancery_api::signer::SignSnapshot;
 use chancery_api::snapshot::{SignedSnapshot, Snapshot};
 use chancery_audit::{Disclosure, Entry, EpochRaise, RevocationAdd, RevocationLift};
@@ -124,6 +125,27 @@ impl Server {
     pub(crate) fn check_instance(&self, spiffe_id: &str) -> Result<(), Problem> {
         let found = self.standing().revoked.of_instance(spiffe_id);
         found.map_or(Ok(()), |kind| Err(revoked(kind, spiffe_id)))
+    }
+
+    /// Which identities are revoked, for nodes.
+    pub(crate) fn withdrawn_identities(&self) -> Result<WithdrawnIdentities, Problem> {
+        let standing = self.standing();
+        let of_kind = |kind| -> BTreeSet<String> {
+            let known = standing.revoked.iter();
+            let known = known.filter(|revocation| revocation.what.kind() == kind);
+            known
+                .map(|revocation| revocation.what.id().to_owned())
+                .collect()
+        };
+        let mut known = WithdrawnIdentities {
+            state: Digest::of(""),
+            agents: of_kind(RevocationKind::Agent),
+            instances: of_kind(RevocationKind::Instance),
+        };
+        let bytes = to_canonical(&known);
+        let bytes = bytes.map_err(|error| Problem::internal("revocation", &error))?;
+        known.state = Digest::of(bytes);
+        Ok(known)
     }
 
     /// Refuses a person as [`Server::check_person`] does; nobody is erased as long as the answer is

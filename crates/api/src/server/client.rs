@@ -12,7 +12,7 @@ use super::{
     IssueWit, IssueX509, IssuedRoot, IssuedX509, KeptOfPerson, LaunchedInstance, LiftRevocation,
     Manifest, OpenApproval, OpenInstance, PersonAuthority, PersonErased, RaiseEpoch, RegisterAgent,
     RevocationDone, Revocations, Revoke, RootDraft, ServerStatus, StandingConsent,
-    StandingConsents, SubmitConsent, SubmitRoot, TrustText, UseConsent,
+    StandingConsents, SubmitConsent, SubmitRoot, TrustText, UseConsent, WithdrawnIdentities,
 };
 use crate::signer::{Done, SignAccess, SignedToken};
 use crate::snapshot::SignedSnapshot;
@@ -76,6 +76,9 @@ impl ServerClient {
         /// The bundles of foreign trust domains, once they differ from `state`.
         foreign_bundles(state: Digest, wait_seconds: u64) -> ForeignBundles =
             "/v1/bundles?state={state}&wait_seconds={wait_seconds}";
+        /// Which identities are revoked, once they differ from `state`.
+        withdrawn(state: Digest, wait_seconds: u64) -> WithdrawnIdentities =
+            "/v1/withdrawn?state={state}&wait_seconds={wait_seconds}";
         /// The state of the server.
         status() -> ServerStatus = "/v1/status";
         /// The trust document in force.

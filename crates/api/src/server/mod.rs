@@ -32,6 +32,7 @@ pub use instances::{
 pub use introspection::{Introspect, Introspection, LinkView, PersonAuthority, PersonRoot};
 pub use revocations::{
     KnownRevocation, LiftRevocation, RaiseEpoch, RevocationDone, Revocations, Revoke,
+    WithdrawnIdentities,
 };
 pub use roots::{DraftRoot, IssuedRoot, RootDraft, SubmitRoot};
 pub use state::{EnrolCheckpoint, EnrolRecord, Enrolled, ServerStatus, TrustText};

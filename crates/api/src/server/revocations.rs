@@ -1,5 +1,7 @@
+use std::collections::BTreeSet;
+
 use chancery_delegation::{Revocable, Revocation};
-use chancery_types::Timestamp;
+use chancery_types::{Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::lift::SignedLift;
@@ -74,4 +76,16 @@ pub struct Revocations {
     pub epoch: u64,
     /// In the order of kind and identifier.
     pub revocations: Vec<KnownRevocation>,
+}
+
+/// Which identities are revoked: nodes hand their SVIDs to nobody and take them from open streams.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WithdrawnIdentities {
+    /// Tells this state from others.
+    pub state: Digest,
+    /// Agents, by their SPIFFE IDs: all of their instances.
+    pub agents: BTreeSet<String>,
+    /// Instances, by their SPIFFE IDs.
+    pub instances: BTreeSet<String>,
 }

@@ -103,6 +103,7 @@ fn libraries_of_others_fetch_validate_watch_and_talk_to_each_other() {
     let deployment = Deployment::with(&["--svid-lifetime", "10"]);
     let rust = rust(&deployment, "rust");
     let watching = rust.start(&["watch"]);
+    revoked_is_taken(&rust);
     let javascript = scripted(&deployment, "javascript").map(|peer| peer.start(&[]));
     let Some(python) = pythonic(&deployment, "python") else {
         watched("rust", watching);
@@ -117,6 +118,23 @@ fn libraries_of_others_fetch_validate_watch_and_talk_to_each_other() {
     if let Some(javascript) = javascript {
         watched("javascript", javascript);
     }
+}
+
+/// A client's open stream ends when its instance is revoked, and nobody else's.
+fn revoked_is_taken(rust: &Peer<'_>) {
+    let [one, two] = [(); 2].map(|()| rust.start(&["held"]));
+    let first = id(&one);
+    for running in [&one, &two] {
+        until("the first message", || {
+            running.out().contains("id ").then_some(())
+        });
+    }
+    let revoke = ["revoke", "instance", &first, "--reason", "tried out"];
+    rust.deployment.place.chancery(&revoke).ok();
+    let said = one.ended().ok();
+    assert_eq!(said.lines().last(), Some("taken"), "{said}");
+    assert!(!two.out().contains("taken"));
+    two.signal(nix::sys::signal::Signal::SIGTERM);
 }
 
 fn rust_serves(rust: &Peer<'_>, python: &Peer<'_>, other: &Peer<'_>) {

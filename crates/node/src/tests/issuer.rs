@@ -18,7 +18,7 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use crate::clock::now;
 use crate::{
     AgentCredential, Delegation, Delegations, EndReason, ForeignBundles, Issuer, IssuerError,
-    IssuerFuture, Launch, LaunchFacts,
+    IssuerFuture, Launch, LaunchFacts, Withdrawn,
 };
 
 /// What the issuer does when it is asked.
@@ -44,6 +44,7 @@ pub(super) struct TestIssuer {
     pub(super) jwt_key: Mutex<Arc<SigningKey>>,
     pub(super) jwt_bundle: watch::Sender<Option<JwtBundle>>,
     pub(super) foreign: watch::Sender<ForeignBundles>,
+    pub(super) withdrawn: watch::Sender<Withdrawn>,
     pub(super) mood: Mutex<Mood>,
     pub(super) lifetime_seconds: Mutex<u64>,
     /// How many X.509-SVIDs were asked for, and how many of them it may answer now.
@@ -88,6 +89,7 @@ impl TestIssuer {
             ))),
             jwt_key: Mutex::new(Arc::new(jwt_key)),
             foreign: watch::Sender::default(),
+            withdrawn: watch::Sender::default(),
             mood: Mutex::new(Mood::Willing),
             lifetime_seconds: Mutex::new(3_600),
             x509_asked: AtomicUsize::new(0),
@@ -289,6 +291,10 @@ impl Issuer for TestIssuer {
 
     fn foreign_bundles(&self) -> watch::Receiver<ForeignBundles> {
         self.foreign.subscribe()
+    }
+
+    fn withdrawn(&self) -> watch::Receiver<Withdrawn> {
+        self.withdrawn.subscribe()
     }
 
     fn ended<'a>(

@@ -9,6 +9,7 @@ mod issuer;
 mod jwt_api;
 mod registration;
 mod restart;
+mod revocation;
 mod specification;
 mod streams;
 mod workload_api;

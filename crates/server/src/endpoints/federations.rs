@@ -10,10 +10,8 @@ use chancery_api::server::{
 };
 use chancery_api::signer::Done;
 use chancery_identity::TrustDomain;
-use chancery_types::Digest;
-use serde::Deserialize;
 
-use super::Answer;
+use super::{Answer, Known};
 use crate::Server;
 
 pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Federations> {
@@ -46,15 +44,6 @@ pub(super) async fn refresh(
         server.federation(&domain).await
     })
     .await
-}
-
-/// What a node knows already.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Known {
-    state: Digest,
-    #[serde(default)]
-    wait_seconds: u64,
 }
 
 /// What a node hands to workloads, once it differs from what the node knows.

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use chancery_api::Problem;
+use chancery_types::Digest;
 use serde::Deserialize;
 
 use crate::Server;
@@ -63,6 +64,7 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("POST", "/v1/federations/{domain}/remove"),
     ("POST", "/v1/federations/{domain}/refresh"),
     ("GET", "/v1/bundles"),
+    ("GET", "/v1/withdrawn"),
     ("GET", "/v1/revocations"),
     ("POST", "/v1/revocations"),
     ("POST", "/v1/revocations/lift"),
@@ -112,6 +114,7 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
             post(federations::refresh),
         )
         .route("/v1/bundles", get(federations::bundles))
+        .route("/v1/withdrawn", get(revocations::withdrawn))
         .route(
             "/v1/revocations",
             get(revocations::list).post(revocations::revoke),
@@ -126,6 +129,15 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
 }
 
 type Answer<T> = Result<Json<T>, Problem>;
+
+/// What a node knows already, and how long it waits for something else.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Known {
+    state: Digest,
+    #[serde(default)]
+    wait_seconds: u64,
+}
 
 /// How long a request may wait for what it asks for.
 #[derive(Debug, Clone, Copy, Deserialize)]

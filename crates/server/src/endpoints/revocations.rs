@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use chancery_api::Problem;
-use chancery_api::server::{LiftRevocation, RaiseEpoch, RevocationDone, Revocations, Revoke};
+use chancery_api::server::{
+    LiftRevocation, RaiseEpoch, RevocationDone, Revocations, Revoke, WithdrawnIdentities,
+};
 use chancery_audit::IdentityEnd;
 use chancery_delegation::Revocable;
 use chancery_identity::InstanceSpiffeId;
 use chancery_types::RevocationKind;
 
-use super::{Answer, label, stored};
+use super::{Answer, Known, label, stored};
 use crate::Server;
 
 pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Revocations> {
@@ -31,6 +33,23 @@ pub(super) async fn revoke(
         Ok(done)
     })
     .await
+}
+
+/// Which identities are revoked, once they differ from what a node knows.
+pub(super) async fn withdrawn(
+    State(server): State<Arc<Server>>,
+    Query(known): Query<Known>,
+) -> Answer<WithdrawnIdentities> {
+    let next = server
+        .wait_for(known.wait_seconds, || async {
+            let now = server.withdrawn_identities()?;
+            Ok((now.state != known.state).then_some(now))
+        })
+        .await?;
+    match next {
+        Some(next) => Ok(Json(next)),
+        None => server.withdrawn_identities().map(Json),
+    }
 }
 
 pub(super) async fn lift(
