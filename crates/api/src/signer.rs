@@ -6,6 +6,9 @@ use chancery_types::id::ConsentId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::authority::{
+    Authorities, Authority, CertifyAuthority, ChangeAuthority, PrepareAuthority,
+};
 use crate::lift::SignedLift;
 use crate::server::TrustText;
 use crate::{ClientError, UnixClient};
@@ -226,6 +229,51 @@ impl SignerClient {
     /// Installs a later version of the trust document.
     pub async fn install_trust(&self, trust: &TrustText) -> Result<Done, ClientError> {
         self.0.post("/v1/trust", trust).await
+    }
+
+    /// The authorities that the signer holds.
+    pub async fn authorities(&self) -> Result<Authorities, ClientError> {
+        self.0.get("/v1/authorities").await
+    }
+
+    /// Has another authority made.
+    pub async fn prepare_authority(
+        &self,
+        request: &PrepareAuthority,
+    ) -> Result<Authority, ClientError> {
+        self.0.post("/v1/authorities/prepare", request).await
+    }
+
+    /// Hands over a prepared authority's certificate.
+    pub async fn certify_authority(
+        &self,
+        request: &CertifyAuthority,
+    ) -> Result<Authority, ClientError> {
+        self.0.post("/v1/authorities/certify", request).await
+    }
+
+    /// Has a prepared authority sign in the place of the active one.
+    pub async fn activate_authority(
+        &self,
+        request: &ChangeAuthority,
+    ) -> Result<Authority, ClientError> {
+        self.0.post("/v1/authorities/activate", request).await
+    }
+
+    /// Marks an old authority as not believed any more.
+    pub async fn taint_authority(
+        &self,
+        request: &ChangeAuthority,
+    ) -> Result<Authority, ClientError> {
+        self.0.post("/v1/authorities/taint", request).await
+    }
+
+    /// Has the key of an authority that is not active destroyed.
+    pub async fn destroy_authority(
+        &self,
+        request: &ChangeAuthority,
+    ) -> Result<Authority, ClientError> {
+        self.0.post("/v1/authorities/destroy", request).await
     }
 
     /// Whether the signer answers.

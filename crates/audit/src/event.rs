@@ -89,6 +89,7 @@ registry! {
     FederationAdd,
     FederationBundle,
     FederationRemove,
+    AuthorityChange,
 }
 
 impl Event {
@@ -126,7 +127,8 @@ impl Event {
             | Self::IndexRoot(_)
             | Self::FederationAdd(_)
             | Self::FederationBundle(_)
-            | Self::FederationRemove(_) => None,
+            | Self::FederationRemove(_)
+            | Self::AuthorityChange(_) => None,
         }
     }
 
@@ -164,7 +166,8 @@ impl Event {
             | Self::IndexRoot(_)
             | Self::FederationAdd(_)
             | Self::FederationBundle(_)
-            | Self::FederationRemove(_) => None,
+            | Self::FederationRemove(_)
+            | Self::AuthorityChange(_) => None,
         }
     }
 }

@@ -87,6 +87,34 @@ words! {
 }
 
 words! {
+    /// What an authority signs.
+    pub enum AuthorityKind {
+        /// X.509-SVIDs, by an intermediate of a root that the trust document names.
+        X509 = "x509",
+        /// JWT-SVIDs.
+        Jwt = "jwt",
+        /// Workload identity tokens.
+        Wit = "wit",
+    }
+}
+
+words! {
+    /// What becomes of an authority.
+    pub enum AuthorityStep {
+        /// It has a key, and signs nothing yet.
+        Prepare = "prepare",
+        /// It signs from now on, and the one before it is old.
+        Activate = "activate",
+        /// It is old and not believed any more: what it signed is issued again.
+        Taint = "taint",
+        /// Its key is destroyed before what it signed has ended.
+        Revoke = "revoke",
+        /// Its key is destroyed once everything that it signed has ended.
+        Retire = "retire",
+    }
+}
+
+words! {
     /// Why a session ended.
     pub enum EndReason {
         /// The mission was done.

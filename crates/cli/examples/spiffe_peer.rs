@@ -2,7 +2,10 @@
 //!
 //! `watch` fetches, validates and waits until both kinds of SVIDs have rotated; `serve PORT PEER COUNT`
 //! answers over mutual TLS whose SPIFFE ID it saw, to peers below the path `PEER`; `dial PORT PEER` asks.
+//! `hold PORT PEER SECONDS` answers as long as that, `press PORT PEER SECONDS` asks without a pause and
+//! judges a token each second: neither knows a refusal.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +31,12 @@ async fn main() -> anyhow::Result<()> {
             ["watch"] => watch().await,
             ["held"] => held().await,
             ["serve", port, peer, count] => serve(port.parse()?, peer, count.parse()?).await,
+            ["hold", port, peer, seconds] => {
+                hold(port.parse()?, peer, Duration::from_secs(seconds.parse()?)).await
+            }
+            ["press", port, peer, seconds] => {
+                press(port.parse()?, peer, Duration::from_secs(seconds.parse()?)).await
+            }
             ["dial", port, peer] => dial(port.parse()?, peer).await,
             other => bail!("unknown: {other:?}"),
         }
@@ -179,4 +188,54 @@ async fn ask(connector: &TlsConnector, connection: TcpStream) -> anyhow::Result<
     stream.read_to_string(&mut seen).await?;
     ensure!(!seen.is_empty(), "the peer said nothing");
     Ok(seen)
+}
+
+async fn hold(port: u16, peer: &str, time: Duration) -> anyhow::Result<()> {
+    let source = X509Source::new().await?;
+    let config = mtls_server(source).authorize(of(peer)).build()?;
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    let end = tokio::time::Instant::now() + time;
+    while let Ok(accepted) = tokio::time::timeout_at(end, listener.accept()).await {
+        answer(&acceptor, accepted?.0).await?;
+    }
+    say("held");
+    Ok(())
+}
+
+async fn press(port: u16, peer: &str, time: Duration) -> anyhow::Result<()> {
+    let source = X509Source::new().await?;
+    let tokens = JwtSource::new().await?;
+    let client = WorkloadApiClient::connect_env().await?;
+    let own = source.svid()?.spiffe_id().clone();
+    let config = mtls_client(source.clone()).authorize(of(peer)).build()?;
+    let connector = TlsConnector::from(Arc::new(config));
+    while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let end = tokio::time::Instant::now() + time;
+    let (mut asked, mut certificates, mut keys) = (0_u64, BTreeSet::new(), BTreeSet::new());
+    let mut judge_at = tokio::time::Instant::now();
+    while tokio::time::Instant::now() < end {
+        let connection = TcpStream::connect(("127.0.0.1", port)).await?;
+        let seen = ask(&connector, connection).await;
+        let seen = seen.with_context(|| format!("after {asked} handshakes"))?;
+        ensure!(seen == own.to_string(), "seen as {seen:?}");
+        asked += 1;
+        let chain = source.svid()?;
+        let above = chain.cert_chain().get(1).context("no intermediate")?;
+        certificates.insert(above.as_bytes().to_vec());
+        if tokio::time::Instant::now() >= judge_at {
+            judge_at += Duration::from_secs(1);
+            let token = tokens.fetch_jwt_svid([AUDIENCE]).await?;
+            judged(&client, &token).await.context("a token")?;
+            keys.insert(token.key_id().to_owned());
+        }
+    }
+    say(format_args!(
+        "pressed {asked}, {} intermediates, {} keys of tokens",
+        certificates.len(),
+        keys.len()
+    ));
+    Ok(())
 }

@@ -16,6 +16,8 @@ pub struct X509Authority {
     not_before: Timestamp,
     not_after: Timestamp,
     path_length: Option<u32>,
+    self_issued: bool,
+    spki_der: Vec<u8>,
 }
 
 /// The certificates that may sign X.509-SVIDs of one trust domain, and of no other
@@ -51,6 +53,8 @@ impl X509Authority {
             not_before: certificate.not_before(),
             not_after: certificate.not_after(),
             path_length: certificate.path_length(),
+            self_issued: certificate.is_self_issued(),
+            spki_der: certificate.spki_der().to_vec(),
             der: CertificateDer::from(der),
         })
     }
@@ -63,6 +67,16 @@ impl X509Authority {
     /// The last second of its validity.
     pub const fn not_after(&self) -> Timestamp {
         self.not_after
+    }
+
+    /// Whether it names itself as its issuer: a root, and no certificate between a root and a leaf.
+    pub const fn is_self_issued(&self) -> bool {
+        self.self_issued
+    }
+
+    /// Its public key as SubjectPublicKeyInfo in DER.
+    pub fn spki_der(&self) -> &[u8] {
+        &self.spki_der
     }
 
     /// Whether its validity covers `now`.

@@ -134,6 +134,12 @@ impl<'a> Certificate<'a> {
         constraints.value.path_len_constraint
     }
 
+    /// Whether it names itself as its issuer, as roots do.
+    pub(crate) fn is_self_issued(&self) -> bool {
+        let certificate = &self.0.tbs_certificate;
+        certificate.issuer.as_raw() == certificate.subject.as_raw()
+    }
+
     pub(crate) fn serial(&self) -> &'a [u8] {
         self.0.tbs_certificate.raw_serial()
     }

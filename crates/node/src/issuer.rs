@@ -1,5 +1,6 @@
 //! Who issues: the node attests, and asks another process for certificates and tokens.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -7,6 +8,7 @@ use std::pin::Pin;
 use chancery_identity::{
     InstanceSpiffeId, JwtAudience, JwtBundle, ProvenKey, SpiffeId, X509Bundle,
 };
+use chancery_types::Digest;
 use futures_util::Stream;
 use tokio::sync::watch;
 
@@ -68,6 +70,12 @@ pub trait Issuer: Send + Sync + 'static {
     /// once.
     fn withdrawn(&self) -> watch::Receiver<Withdrawn> {
         watch::channel(Withdrawn::default()).1
+    }
+
+    /// The digests of the certificates of authorities that are not believed any more: what stands
+    /// below them is issued again at once. None by default.
+    fn tainted(&self) -> watch::Receiver<BTreeSet<Digest>> {
+        watch::channel(BTreeSet::new()).1
     }
 
     /// Hears that the launch of an instance has ended; told again until it answers, and after a

@@ -1,5 +1,6 @@
 //! The issuer that a deployment has: the server, over its socket.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +49,7 @@ pub struct ServerIssuer {
     jwt_bundle: watch::Receiver<Option<JwtBundle>>,
     foreign: watch::Receiver<ForeignBundles>,
     withdrawn: watch::Receiver<Withdrawn>,
+    tainted: watch::Receiver<BTreeSet<Digest>>,
 }
 
 impl ServerIssuer {
@@ -56,10 +58,17 @@ impl ServerIssuer {
         let (x509, bundle) = watch::channel(None);
         let (jwt, jwt_bundle) = watch::channel(None);
         let (others, foreign) = watch::channel(ForeignBundles::default());
+        let (distrusted, tainted) = watch::channel(BTreeSet::new());
         let domain = home.trust_domain.clone();
-        tokio::spawn(follow(server.clone(), domain, x509, jwt, others));
         let (revoked, withdrawn) = watch::channel(Withdrawn::default());
         tokio::spawn(follow_withdrawn(server.clone(), revoked));
+        tokio::spawn(follow(
+            server.clone(),
+            domain,
+            (x509, jwt),
+            others,
+            distrusted,
+        ));
         Arc::new(Self {
             server,
             home,
@@ -67,6 +76,7 @@ impl ServerIssuer {
             jwt_bundle,
             foreign,
             withdrawn,
+            tainted,
         })
     }
 
@@ -193,6 +203,10 @@ impl Issuer for ServerIssuer {
         self.withdrawn.clone()
     }
 
+    fn tainted(&self) -> watch::Receiver<BTreeSet<Digest>> {
+        self.tainted.clone()
+    }
+
     fn ended<'a>(
         &'a self,
         instance: &'a InstanceSpiffeId,
@@ -222,9 +236,12 @@ fn delegation(issued: IssuedRoot) -> Result<Delegation, IssuerError> {
 async fn follow(
     server: ServerClient,
     trust_domain: TrustDomain,
-    x509: watch::Sender<Option<X509Bundle>>,
-    jwt: watch::Sender<Option<JwtBundle>>,
+    (x509, jwt): (
+        watch::Sender<Option<X509Bundle>>,
+        watch::Sender<Option<JwtBundle>>,
+    ),
     foreign: watch::Sender<ForeignBundles>,
+    tainted: watch::Sender<BTreeSet<Digest>>,
 ) {
     let mut state = Digest::of("nothing is known yet");
     loop {
@@ -243,6 +260,11 @@ async fn follow(
             }
         };
         state = answer.state;
+        tainted.send_if_modified(|known| {
+            let changed = *known != answer.tainted;
+            known.clone_from(&answer.tainted);
+            changed
+        });
         let next = read(answer);
         foreign.send_if_modified(|current| {
             let changed = *current != next;

@@ -1,8 +1,9 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chancery_crypto::{SVID_ALGORITHMS, SigningKey, random_bytes};
 use chancery_identity::{X509Bundle, spki_der, verify_x509_svid};
-use chancery_types::{Algorithm, Secret, Timestamp};
+use chancery_types::{Algorithm, Digest, Secret, Timestamp};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::clock::now;
@@ -31,6 +32,11 @@ pub(crate) struct X509Identity {
     pub(crate) key: Secret,
     pub(crate) not_after: Timestamp,
     renew_at: Timestamp,
+    chain: Vec<Vec<u8>>,
+    /// The digests of the certificates above the leaf.
+    above: BTreeSet<Digest>,
+    /// What it was verified with.
+    bundle: X509Bundle,
 }
 
 /// What an issuer handed out is not what it was asked for.
@@ -47,7 +53,8 @@ impl X509Source {
         bundle: &X509Bundle,
     ) -> Result<(Arc<X509Identity>, Timestamp), IssuerError> {
         let state = Arc::clone(&launch.x509.0).lock_owned().await;
-        if let Some(current) = state.current(now()) {
+        let tainted = issuer.tainted().borrow().clone();
+        if let Some(current) = state.current(now(), bundle, &tainted) {
             return Ok(current);
         }
         let (launch, issuer) = (Arc::clone(launch), Arc::clone(issuer));
@@ -59,15 +66,26 @@ impl X509Source {
 }
 
 impl State {
-    fn valid(&self, now: Timestamp) -> Option<&Arc<X509Identity>> {
+    /// The SVID, as long as whoever has the bundle believes it.
+    fn valid(&self, now: Timestamp, bundle: &X509Bundle) -> Option<&Arc<X509Identity>> {
         let current = self.current.as_ref();
-        current.filter(|identity| now < identity.not_after)
+        current.filter(|identity| now < identity.not_after && identity.stands(bundle, now))
     }
 
-    /// The SVID, and when to ask again, where it is not due yet.
-    fn current(&self, now: Timestamp) -> Option<(Arc<X509Identity>, Timestamp)> {
-        let identity = self.valid(now)?;
-        let due = self.retry_at.unwrap_or(identity.renew_at);
+    /// The SVID, and when to ask again, where it is not due yet. One below an authority that is not
+    /// believed any more is.
+    fn current(
+        &self,
+        now: Timestamp,
+        bundle: &X509Bundle,
+        tainted: &BTreeSet<Digest>,
+    ) -> Option<(Arc<X509Identity>, Timestamp)> {
+        let identity = self.valid(now, bundle)?;
+        let renew_at = match identity.above.is_disjoint(tainted) {
+            true => identity.renew_at,
+            false => now,
+        };
+        let due = self.retry_at.unwrap_or(renew_at);
         (now < due).then(|| (Arc::clone(identity), due))
     }
 
@@ -91,7 +109,7 @@ impl State {
             }
             Err(IssuerError::Unavailable(error)) => {
                 tracing::warn!(launch = %launch.id(), error = &*error, "no x509-svid was issued");
-                let Some(identity) = state.valid(now).cloned() else {
+                let Some(identity) = state.valid(now, bundle).cloned() else {
                     return Err(IssuerError::Unavailable(error));
                 };
                 let retry_at = now.plus_seconds(RETRY_SECONDS).min(identity.not_after);
@@ -107,6 +125,12 @@ impl State {
 }
 
 impl X509Identity {
+    /// Whether it verifies with that bundle, which may be another one than when it was issued.
+    fn stands(&self, bundle: &X509Bundle, now: Timestamp) -> bool {
+        self.bundle == *bundle
+            || verify_x509_svid(&self.chain, bundle, now, SVID_ALGORITHMS).is_ok()
+    }
+
     async fn issue(
         launch: &Launch,
         issuer: &dyn Issuer,
@@ -127,6 +151,9 @@ impl X509Identity {
         }
         Ok(Self {
             chain_der: chain.concat(),
+            above: chain.iter().skip(1).map(Digest::of).collect(),
+            bundle: bundle.clone(),
+            chain,
             key: key.pkcs8().clone(),
             not_after: svid.not_after(),
             renew_at: renewal(now, svid.not_after()),

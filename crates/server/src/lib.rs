@@ -3,6 +3,7 @@
 //! Everything is enrolled in the server's log before it takes effect, and nothing is signed here:
 //! the signer does that, each kind only by its rule. No call of an agent ever passes this process.
 
+mod authorities;
 mod bundle_endpoint;
 mod clock;
 mod endpoints;

@@ -16,6 +16,7 @@ use chancery_types::Timestamp;
 use tokio::sync::watch;
 
 use crate::Clock;
+use crate::authorities::Issuing;
 use crate::federation::{Federating, own};
 use crate::svid_lifetime::SvidLifetime;
 use crate::withdrawn::{Standing, Withdrawn};
@@ -45,6 +46,7 @@ pub struct Server {
     changes: watch::Sender<u64>,
     trust_file: PathBuf,
     pub(crate) svid_lifetime: SvidLifetime,
+    pub(crate) issuing: Issuing,
 }
 
 /// What a server is made of.
@@ -124,6 +126,7 @@ impl Server {
         let published = own::load(&config.store, named, keys, hint, now).await?;
         let federating = Federating::load(&config.store, published, hint, now).await?;
         let server = Arc::new(Self {
+            issuing: Issuing::new(config.journal.size(), &config.trust),
             origin: (config.journal.origin().as_str().parse::<Label>())
                 .map_err(|error| name(error.into()))?,
             store: config.store,
@@ -152,10 +155,12 @@ impl Server {
     /// Serves until the future is dropped.
     pub async fn serve(self: Arc<Self>, listener: OwnerListener) -> Result<(), ServerError> {
         let fetching = Arc::clone(&self).follow_federations();
+        let scheduled = Arc::clone(&self).follow_schedule();
         let serving = axum::serve(listener, measured(crate::endpoints::router(self)));
         tokio::select! {
             served = serving => Ok(served?),
             () = fetching => Ok(()),
+            () = scheduled => Ok(()),
         }
     }
 
@@ -233,6 +238,9 @@ impl Server {
         replace_private_file(&self.trust_file, text.as_bytes())
             .map_err(|error| Problem::internal("trust", &error))?;
         *self.trust.write().unwrap_or_else(PoisonError::into_inner) = accepted;
+        if let Ok(now) = self.now() {
+            self.issuing.trust_changed(now);
+        }
         self.snapshot_changed().await;
         let index = self.enrol_trust().await?;
         self.publish_own().await?;

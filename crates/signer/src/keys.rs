@@ -2,8 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use chancery_crypto::{KeyError, KeyFileError, SigningKey, create_private_file, read_private_file};
-use chancery_types::Algorithm;
+use chancery_crypto::{
+    KeyError, KeyFileError, SigningKey, create_private_file, destroy_private_file,
+    read_private_file,
+};
+use chancery_types::{Algorithm, Jwk};
 
 /// The authorities' keys of one trust domain. Never printed.
 #[derive(Debug)]
@@ -41,13 +44,50 @@ pub enum KeysError {
     },
 }
 
-const INTERMEDIATE: (&str, Algorithm) = ("intermediate.key", Algorithm::Es256);
-const TOKEN: (&str, Algorithm) = ("token.key", Algorithm::Es256);
+/// What the signer signs with for as long as it runs; the authorities of SVIDs and tokens, which
+/// change meanwhile, are not among them.
+#[derive(Debug)]
+pub struct StandingKeys {
+    /// Signs the roots of delegation chains.
+    pub(crate) delegation: SigningKey,
+    /// Signs snapshots.
+    pub(crate) snapshot: SigningKey,
+    /// Signs access tokens for relying parties outside; none in a folder from before there were any.
+    pub(crate) access: Option<SigningKey>,
+}
+
+/// A private key that stays where it is held: in a file's copy in memory, or in a module that signs
+/// itself.
+pub trait HeldKey: std::fmt::Debug + Send + Sync {
+    /// Its public half.
+    fn public(&self) -> &Jwk;
+    /// A signature as JWS has it.
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError>;
+    /// A signature as X.509 has it.
+    fn sign_der(&self, message: &[u8]) -> Result<Vec<u8>, KeyError>;
+}
+
+/// Who holds the keys of the authorities, each by a name of its own.
+pub trait KeyCustody: std::fmt::Debug + Send + Sync {
+    /// Makes a key; a name is used once.
+    fn create(&self, name: &str) -> Result<Box<dyn HeldKey>, KeysError>;
+    /// The key of that name.
+    fn open(&self, name: &str) -> Result<Box<dyn HeldKey>, KeysError>;
+    /// When this returns, nothing signs with it any more.
+    fn destroy(&self, name: &str) -> Result<(), KeysError>;
+}
+
+/// Keys in files of mode 0600 in one folder. A key that is destroyed is overwritten.
+#[derive(Debug)]
+pub struct KeyFolder(PathBuf);
+
+pub(crate) const INTERMEDIATE: (&str, Algorithm) = ("intermediate.key", Algorithm::Es256);
+pub(crate) const TOKEN: (&str, Algorithm) = ("token.key", Algorithm::Es256);
 const DELEGATION: (&str, Algorithm) = ("delegation.key", Algorithm::Ed25519);
 const SNAPSHOT: (&str, Algorithm) = ("snapshot.key", Algorithm::Ed25519);
 const ACCESS: (&str, Algorithm) = ("access.key", Algorithm::Es256);
-const JWT: (&str, Algorithm) = ("jwt.key", Algorithm::Es256);
-const CERTIFICATE: &str = "intermediate.der";
+pub(crate) const JWT: (&str, Algorithm) = ("jwt.key", Algorithm::Es256);
+pub(crate) const CERTIFICATE: &str = "intermediate.der";
 
 impl SignerKeys {
     /// Makes fresh keys in a folder that has none. `certify` makes the intermediate's certificate.
@@ -85,6 +125,67 @@ impl SignerKeys {
             access: later(ACCESS)?,
             jwt: later(JWT)?,
         })
+    }
+}
+
+impl StandingKeys {
+    /// Reads the keys of a folder.
+    pub fn open(folder: &Path) -> Result<Self, KeysError> {
+        let access = folder.join(ACCESS.0).exists();
+        let access = access.then(|| open_key(folder, ACCESS));
+        Ok(Self {
+            delegation: open_key(folder, DELEGATION)?,
+            snapshot: open_key(folder, SNAPSHOT)?,
+            access: access.transpose()?,
+        })
+    }
+}
+
+/// The keys that were just made, without those of the authorities.
+impl From<SignerKeys> for StandingKeys {
+    fn from(keys: SignerKeys) -> Self {
+        Self {
+            delegation: keys.delegation,
+            snapshot: keys.snapshot,
+            access: keys.access,
+        }
+    }
+}
+
+impl HeldKey for SigningKey {
+    fn public(&self) -> &Jwk {
+        self.public()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        self.sign(message)
+    }
+
+    fn sign_der(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        self.sign_der(message)
+    }
+}
+
+impl KeyFolder {
+    /// The keys of that folder.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self(folder.into())
+    }
+}
+
+impl KeyCustody for KeyFolder {
+    fn create(&self, name: &str) -> Result<Box<dyn HeldKey>, KeysError> {
+        Ok(Box::new(create_key(&self.0, (name, Algorithm::Es256))?))
+    }
+
+    fn open(&self, name: &str) -> Result<Box<dyn HeldKey>, KeysError> {
+        Ok(Box::new(open_key(&self.0, (name, Algorithm::Es256))?))
+    }
+
+    fn destroy(&self, name: &str) -> Result<(), KeysError> {
+        let path = self.0.join(name);
+        destroy_private_file(&path, b"destroyed\n")?;
+        Ok(())
     }
 }
 

@@ -8,8 +8,10 @@
 pub mod ca;
 pub mod keys;
 
+mod authorities;
 mod rules;
 mod service;
 
-pub use keys::{KeysError, SignerKeys};
+pub use authorities::{AUTHORITY_REASONS, AuthoritiesError, Lifetimes, RootConfig};
+pub use keys::{KeyCustody, KeyFolder, KeysError, SignerKeys, StandingKeys};
 pub use service::{ROUTES, Signer};

@@ -1,11 +1,14 @@
 //! The signer's endpoints, on a socket that only its owner may use.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use axum::extract::{Path as UrlPath, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use chancery_api::authority::{
+    Authorities as AuthorityStates, Authority, CertifyAuthority, ChangeAuthority, PrepareAuthority,
+};
 use chancery_api::lift::SignedLift;
 use chancery_api::server::TrustText;
 use chancery_api::signer::{
@@ -22,7 +25,8 @@ use chancery_tlog::TreeHash;
 use chancery_types::id::ConsentId;
 use chancery_types::{Timestamp, base64url};
 
-use crate::SignerKeys;
+use crate::authorities::Authorities;
+use crate::keys::{KeyFolder, StandingKeys};
 use crate::rules::snapshot::{Held, SnapshotRatchet};
 use crate::rules::standing::StandingRatchet;
 use crate::rules::{access, jwt, root, wit, x509};
@@ -41,12 +45,19 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("POST", "/v1/lift"),
     ("GET", "/v1/consents/{id}"),
     ("POST", "/v1/trust"),
+    ("GET", "/v1/authorities"),
+    ("POST", "/v1/authorities/prepare"),
+    ("POST", "/v1/authorities/certify"),
+    ("POST", "/v1/authorities/activate"),
+    ("POST", "/v1/authorities/taint"),
+    ("POST", "/v1/authorities/destroy"),
 ];
 
 /// The signer of one trust domain.
 #[derive(Debug)]
 pub struct Signer {
-    keys: SignerKeys,
+    keys: StandingKeys,
+    authorities: RwLock<Authorities>,
     trust_domain: TrustDomain,
     trust: RwLock<VerifiedTrust>,
     trust_file: PathBuf,
@@ -58,17 +69,20 @@ pub struct Signer {
 
 impl Signer {
     /// Takes the keys, the trust document in force and the server's log key. `folder` holds the
-    /// ratchets and the highest trust document that was seen.
+    /// authorities, the ratchets and the highest trust document that was seen.
     pub fn new(
-        keys: SignerKeys,
+        keys: impl Into<StandingKeys>,
         trust: VerifiedTrust,
         log: LocalSigner,
         folder: &Path,
         clock: fn() -> Timestamp,
     ) -> std::io::Result<Arc<Self>> {
         let trust_domain = trust.trust_domain.parse().map_err(std::io::Error::other)?;
+        let custody = Arc::new(KeyFolder::new(folder));
+        let authorities = Authorities::open(folder, custody, &trust, clock());
         Ok(Arc::new(Self {
-            keys,
+            keys: keys.into(),
+            authorities: RwLock::new(authorities.map_err(std::io::Error::other)?),
             trust_domain,
             trust: RwLock::new(trust),
             trust_file: folder.join("trust.json"),
@@ -98,6 +112,12 @@ impl Signer {
             .route("/v1/lift", post(lift))
             .route("/v1/consents/{id}", get(count_consent))
             .route("/v1/trust", post(install_trust))
+            .route("/v1/authorities", get(authorities))
+            .route("/v1/authorities/prepare", post(prepare_authority))
+            .route("/v1/authorities/certify", post(certify_authority))
+            .route("/v1/authorities/activate", post(activate_authority))
+            .route("/v1/authorities/taint", post(taint_authority))
+            .route("/v1/authorities/destroy", post(destroy_authority))
             .with_state(self)
     }
 
@@ -108,6 +128,35 @@ impl Signer {
             .unwrap_or_else(PoisonError::into_inner)
             .held()
             .clone()
+    }
+
+    /// What signs SVIDs and tokens now.
+    pub fn authorities(&self) -> AuthorityStates {
+        self.signing().list()
+    }
+
+    fn signing(&self) -> RwLockReadGuard<'_, Authorities> {
+        let authorities = self.authorities.read();
+        authorities.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the authorities changed, on a thread that may wait for the disk.
+    async fn change(
+        self: Arc<Self>,
+        change: impl FnOnce(&mut Authorities, &VerifiedTrust, Timestamp) -> Result<Authority, Problem>
+        + Send
+        + 'static,
+    ) -> Answer<Authority> {
+        let changing = tokio::task::spawn_blocking(move || {
+            let trust = self.trust();
+            let authorities = self.authorities.write();
+            let mut authorities = authorities.unwrap_or_else(PoisonError::into_inner);
+            change(&mut authorities, &trust, (self.clock)())
+        });
+        let changed = changing.await;
+        changed
+            .map_err(|error| Problem::internal("authorities", &error))?
+            .map(Json)
     }
 
     fn trust(&self) -> VerifiedTrust {
@@ -129,7 +178,7 @@ async fn sign_x509(
     Json(request): Json<SignX509>,
 ) -> Answer<SignedX509> {
     x509::sign(
-        &signer.keys,
+        &signer.signing(),
         (&signer.trust_domain, &signer.trust()),
         &request,
         &signer.held(),
@@ -143,8 +192,8 @@ async fn sign_wit(
     Json(request): Json<SignWit>,
 ) -> Answer<SignedToken> {
     wit::sign(
-        &signer.keys,
-        &signer.trust_domain,
+        &signer.signing(),
+        (&signer.trust_domain, &signer.trust()),
         &request,
         &signer.held(),
         (signer.clock)(),
@@ -157,13 +206,62 @@ async fn sign_jwt(
     Json(request): Json<SignJwt>,
 ) -> Answer<SignedToken> {
     jwt::sign(
-        &signer.keys,
+        &signer.signing(),
         (&signer.trust_domain, &signer.trust()),
         &request,
         &signer.held(),
         (signer.clock)(),
     )
     .map(Json)
+}
+
+async fn authorities(State(signer): State<Arc<Signer>>) -> Json<AuthorityStates> {
+    Json(signer.authorities())
+}
+
+async fn prepare_authority(
+    State(signer): State<Arc<Signer>>,
+    Json(request): Json<PrepareAuthority>,
+) -> Answer<Authority> {
+    let prepare =
+        move |all: &mut Authorities, trust: &VerifiedTrust, now| all.prepare(request, trust, now);
+    signer.change(prepare).await
+}
+
+async fn certify_authority(
+    State(signer): State<Arc<Signer>>,
+    Json(request): Json<CertifyAuthority>,
+) -> Answer<Authority> {
+    let certify = move |all: &mut Authorities, trust: &VerifiedTrust, now| {
+        all.certify(request.id, &request.chain, trust, now)
+    };
+    signer.change(certify).await
+}
+
+async fn activate_authority(
+    State(signer): State<Arc<Signer>>,
+    Json(request): Json<ChangeAuthority>,
+) -> Answer<Authority> {
+    let activate = move |all: &mut Authorities, trust: &VerifiedTrust, now| {
+        all.activate(request.id, trust, now)
+    };
+    signer.change(activate).await
+}
+
+async fn taint_authority(
+    State(signer): State<Arc<Signer>>,
+    Json(request): Json<ChangeAuthority>,
+) -> Answer<Authority> {
+    let taint = move |all: &mut Authorities, _: &VerifiedTrust, _| all.taint(request.id);
+    signer.change(taint).await
+}
+
+async fn destroy_authority(
+    State(signer): State<Arc<Signer>>,
+    Json(request): Json<ChangeAuthority>,
+) -> Answer<Authority> {
+    let destroy = move |all: &mut Authorities, _: &VerifiedTrust, _| all.destroy(request.id);
+    signer.change(destroy).await
 }
 
 async fn sign_root(

@@ -6,6 +6,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "rules/authorities.rs"]
+mod authorities;
 #[path = "rules/jwt.rs"]
 mod jwt;
 #[path = "rules/snapshots.rs"]
@@ -44,6 +46,7 @@ const INSTANCE: &str = "spiffe://example.org/agent/clerk/instance/ins_7zzzzzzzzz
 struct Bench {
     folder: tempfile::TempDir,
     root: SigningKey,
+    x509_root: SigningKey,
     trust: VerifiedTrust,
     client: SignerClient,
     person: SigningKey,
@@ -86,6 +89,7 @@ impl Bench {
         Self {
             folder,
             root: trust_root,
+            x509_root: root,
             trust,
             client: SignerClient::new(socket),
             person,

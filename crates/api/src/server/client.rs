@@ -14,6 +14,9 @@ use super::{
     RevocationDone, Revocations, Revoke, RootDraft, ServerStatus, StandingConsent,
     StandingConsents, SubmitConsent, SubmitRoot, TrustText, UseConsent, WithdrawnIdentities,
 };
+use crate::authority::{
+    AuthorityChanged, AuthorityList, CertifyAuthority, ChangeAuthority, PrepareAuthority,
+};
 use crate::signer::{Done, SignAccess, SignedToken};
 use crate::snapshot::SignedSnapshot;
 use crate::{ClientError, UnixClient};
@@ -79,6 +82,8 @@ impl ServerClient {
         /// Which identities are revoked, once they differ from `state`.
         withdrawn(state: Digest, wait_seconds: u64) -> WithdrawnIdentities =
             "/v1/withdrawn?state={state}&wait_seconds={wait_seconds}";
+        /// Where the authorities stand.
+        authorities() -> AuthorityList = "/v1/authorities";
         /// The state of the server.
         status() -> ServerStatus = "/v1/status";
         /// The trust document in force.
@@ -171,5 +176,15 @@ impl ServerClient {
         enrol_checkpoint(=> EnrolCheckpoint) -> Enrolled = "/v1/checkpoints";
         /// Enrols a Trust Record.
         enrol_record(=> EnrolRecord) -> Enrolled = "/v1/records";
+        /// Has another authority made, which signs nothing yet.
+        prepare_authority(=> PrepareAuthority) -> AuthorityChanged = "/v1/authorities/prepare";
+        /// Hands over the certificate of a prepared authority.
+        certify_authority(=> CertifyAuthority) -> AuthorityChanged = "/v1/authorities/certify";
+        /// Has a prepared authority sign.
+        activate_authority(=> ChangeAuthority) -> AuthorityChanged = "/v1/authorities/activate";
+        /// Believes an old authority no more.
+        taint_authority(=> ChangeAuthority) -> AuthorityChanged = "/v1/authorities/taint";
+        /// Has the key of an authority destroyed that does not sign.
+        revoke_authority(=> ChangeAuthority) -> AuthorityChanged = "/v1/authorities/revoke";
     }
 }

@@ -109,4 +109,8 @@ pub struct ForeignBundles {
     pub bundles: BTreeMap<TrustDomain, String>,
     /// Which trust domains the instances of an agent are handed, by the agent's SPIFFE ID.
     pub agents: BTreeMap<String, BTreeSet<TrustDomain>>,
+    /// The digests of the certificates of authorities that are not believed any more: SVIDs below
+    /// them are asked for again at once.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
+    pub tainted: BTreeSet<Digest>,
 }

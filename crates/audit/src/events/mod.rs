@@ -2,6 +2,7 @@
 
 mod approval;
 mod authority;
+mod authority_change;
 mod call;
 mod enrolment;
 mod erasure;
@@ -13,6 +14,7 @@ mod session;
 
 pub use approval::{ApprovalAnswer, ApprovalGrant, ApprovalRequest};
 pub use authority::{ConsentStanding, DelegationEnrol, DelegationRoot, PolicyPublish, TrustChange};
+pub use authority_change::AuthorityChange;
 pub use call::{Decision, GapDisclose, Outcome};
 pub use enrolment::{CheckpointEnrol, LogSucceed, RecordEnrol};
 pub use erasure::{Erasure, ErasureDone};

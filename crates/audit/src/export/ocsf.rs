@@ -58,7 +58,8 @@ fn activity(kind: &str) -> u64 {
         | "consent.standing" | "session.open" | "policy.publish" | "approval.request"
         | "record.enrol" | "revocation.add" | "federation.add" => CREATE,
         "trust.change" | "epoch.raise" | "snapshot.adopt" | "session.join" | "approval.answer"
-        | "approval.grant" | "revocation.lift" | "checkpoint.enrol" | "federation.bundle" => UPDATE,
+        | "approval.grant" | "revocation.lift" | "checkpoint.enrol" | "federation.bundle"
+        | "authority.change" => UPDATE,
         "identity.end" | "session.leave" | "session.end" | "federation.remove" => DELETE,
         _ => OTHER,
     }

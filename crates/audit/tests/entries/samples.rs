@@ -393,5 +393,13 @@ pub(crate) fn samples() -> Vec<Entry> {
         entry(FederationRemove {
             trust_domain: label("partner.example"),
         }),
+        entry(AuthorityChange {
+            kind: AuthorityKind::X509,
+            authority: digest("authority"),
+            step: AuthorityStep::Activate,
+            ends: Timestamp::from_seconds(1_800_000_000),
+            root: Some(digest("root certificate")),
+            certificate: Some(digest("certificate")),
+        }),
     ]
 }

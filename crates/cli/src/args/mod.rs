@@ -1,6 +1,7 @@
 //! The command line, one file for each group of commands.
 
 mod agent;
+mod authority;
 mod connect;
 mod consent;
 mod delegate;
@@ -23,6 +24,7 @@ mod up;
 mod witness;
 
 pub(crate) use agent::{AgentArgs, AgentCommand, ManifestArgs};
+pub(crate) use authority::{AuthorityArgs, AuthorityCommand, Kind, PrepareArgs};
 pub(crate) use connect::ConnectArgs;
 pub(crate) use consent::{ConsentArgs, ConsentCommand, NewConsentArgs, UseConsentArgs};
 pub(crate) use delegate::DelegateArgs;
@@ -43,8 +45,8 @@ pub(crate) use policy::{PolicyArgs, PolicyCommand};
 pub(crate) use revoke::{DepartArgs, RevokeArgs, RevokeCommand};
 pub(crate) use run::{IsolationMode, NetworkMode, RunArgs, SpawnArgs};
 pub(crate) use token::{ExchangeArgs, KeysArgs, MetadataArgs, ProofArgs, TokenArgs, TokenCommand};
-pub(crate) use trust::{EnrolArgs, TrustArgs, TrustCommand, TrustWitnessArgs};
-pub(crate) use up::{BundleArgs, UpArgs};
+pub(crate) use trust::{EnrolArgs, TrustArgs, TrustChangeArgs, TrustCommand, TrustWitnessArgs};
+pub(crate) use up::{BundleArgs, UpArgs, X509Root};
 pub(crate) use witness::WitnessArgs;
 
 use std::ffi::OsString;
@@ -135,6 +137,8 @@ pub(crate) enum Command {
     Up(UpArgs),
     /// Shows and changes the trust document.
     Trust(TrustArgs),
+    /// Shows, rotates and revokes the authorities that sign SVIDs and tokens.
+    Authority(AuthorityArgs),
     /// Relations to foreign trust domains, whose SVIDs workloads can then verify.
     Federation(FederationArgs),
     /// Makes, registers and lists agents.

@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use chancery_types::Digest;
 use clap::{Args, Subcommand};
 
 use super::{DataArgs, DepartArgs};
@@ -27,6 +28,30 @@ pub(crate) enum TrustCommand {
     Logs,
     /// Names the witnesses that cosign the logs, or that nobody does. Heeded from the next start on.
     Witness(TrustWitnessArgs),
+    /// Changes what the document names. Signed with the root keys of the data folder and put in force, or
+    /// written into a file for the holders of root keys to sign.
+    Change(TrustChangeArgs),
+    /// Makes a root key in a file of mode 0600, and says its public half, for `change --add-root`.
+    Key {
+        /// The file to make.
+        file: PathBuf,
+    },
+    /// Adds the signature of a root key to a document in a file, and says what the document changes.
+    Sign {
+        /// The file that `change --out` wrote.
+        file: PathBuf,
+        /// The root key, in a file of mode 0600.
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        /// The document in force, to compare with.
+        #[arg(long, value_name = "FILE")]
+        since: Option<PathBuf>,
+    },
+    /// Puts a document in force that enough root keys have signed.
+    Install {
+        /// The file.
+        file: PathBuf,
+    },
     /// Lists everything that rests on a person who leaves, and ends all of it at once.
     Depart(DepartArgs),
 }
@@ -55,4 +80,33 @@ pub(crate) struct EnrolArgs {
     /// The authenticator stands in for a person in a demonstration; every output says so.
     #[arg(long)]
     pub(crate) stand_in: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrustChangeArgs {
+    /// A certificate, in PEM, that becomes a root of X.509-SVIDs. May be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) add_x509: Vec<PathBuf>,
+    /// A prepared authority of jwt or wit, by its id. May be repeated.
+    #[arg(long, value_name = "ID")]
+    pub(crate) add_authority: Vec<Digest>,
+    /// An authority that is believed no more: the id of one of jwt or wit, the digest of a root of
+    /// x509. May be repeated.
+    #[arg(long, value_name = "ID")]
+    pub(crate) remove_authority: Vec<Digest>,
+    /// The public half of a root key, as `trust key` wrote it. May be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) add_root: Vec<PathBuf>,
+    /// A root key that signs no more, by its key id. May be repeated.
+    #[arg(long, value_name = "KID")]
+    pub(crate) remove_root: Vec<String>,
+    /// How many root keys must sign.
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) threshold: Option<u32>,
+    /// Writes the document into a file, for others to sign; nothing is put in force.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Also where what is taken out signs or is about to.
+    #[arg(long)]
+    pub(crate) force: bool,
 }

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use chancery_identity::jwt_svid::JwtIssuer;
 use chancery_server::SvidLifetime;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::DataArgs;
 
@@ -14,6 +14,10 @@ pub(crate) struct UpArgs {
     /// The SPIFFE trust domain; fixed when the data folder is made.
     #[arg(long, value_name = "NAME", default_value = "chancery.example")]
     pub(crate) trust_domain: String,
+    /// Where the key of the X.509 root is: `offline` among the keys of root/, or `online` with the
+    /// signer, which then rotates its intermediates by itself. Fixed when the data folder is made.
+    #[arg(long, value_enum, default_value_t = X509Root::Offline)]
+    pub(crate) x509_root: X509Root,
     /// The port of the gateway on 127.0.0.1.
     #[arg(long, value_name = "PORT", default_value_t = 8443)]
     pub(crate) gateway_port: u16,
@@ -36,6 +40,10 @@ pub(crate) struct UpArgs {
     /// said; JWT-SVIDs live 300 at most. Remembered in the data folder.
     #[arg(long, value_name = "SECONDS")]
     pub(crate) svid_lifetime: Option<SvidLifetime>,
+    /// How long an authority of X.509-SVIDs lives that the signer has certified by itself, in seconds: from
+    /// 10 on, thirty days where nothing was ever said. Remembered in the data folder.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(10..=31_536_000))]
+    pub(crate) x509_authority_lifetime: Option<u64>,
     /// Seconds between two roots of the completeness index in the gateway's log, where it changed;
     /// a minute where nothing is said. Remembered in the data folder.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3_600))]
@@ -50,6 +58,15 @@ pub(crate) struct UpArgs {
     /// Where the trust document is copied, for verifiers.
     #[arg(long, value_name = "FILE")]
     pub(crate) trust_out: Option<PathBuf>,
+}
+
+/// Where the key of the X.509 root is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum X509Root {
+    /// Among the offline keys.
+    Offline,
+    /// With the signer.
+    Online,
 }
 
 /// Where others fetch the bundle of this trust domain; nowhere by default. Remembered in the data

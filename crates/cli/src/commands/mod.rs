@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod approvals;
+mod authority;
 mod connect;
 mod consent;
 pub(crate) mod delegate;
@@ -58,6 +59,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Run(args) => run::run(args).await,
         Command::Connect(args) => connect::run(args).await,
         Command::Spawn(args) => spawn::run(format, args).await,
+        Command::Authority(args) => authority::run(format, args).await,
         Command::Token(args) => token::run(format, args.command).await,
         Command::Approvals(args) => approvals::run(format, args).await,
         Command::Evidence(args) => evidence::run(format, args).await,

@@ -112,6 +112,7 @@ fn reasons() -> String {
     codes(&mut text, "Decisions in a session", &session);
     codes(&mut text, "The gateway", chancery_gateway::REASONS);
     codes(&mut text, "Federation", chancery_server::FEDERATION_REASONS);
+    codes(&mut text, "Authorities", chancery_signer::AUTHORITY_REASONS);
     let log = chancery_tlog::LogReason::ALL.iter();
     let log: Vec<_> = log.map(|reason| (reason.code(), reason.said())).collect();
     codes(&mut text, "A served log (`log check`, `log monitor`)", &log);

@@ -1,6 +1,9 @@
 //! `chancery trust`.
 
+mod change;
 mod witnesses;
+
+pub(crate) use change::{put, take_out};
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -19,6 +22,18 @@ use crate::output;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(format: Format, args: TrustArgs) -> anyhow::Result<ExitCode> {
+    // Who holds a root key needs no deployment.
+    match &args.command {
+        TrustCommand::Key { file } => {
+            change::key(format, file)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        TrustCommand::Sign { file, key, since } => {
+            change::sign(format, file, key, since.as_deref())?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        _ => {}
+    }
     let layout = super::layout(&args.data)?;
     match args.command {
         TrustCommand::Show => show(format, &layout.trust()?)?,
@@ -26,6 +41,9 @@ pub(super) async fn run(format: Format, args: TrustArgs) -> anyhow::Result<ExitC
         TrustCommand::Enrol(args) => enrol_person(format, &layout, args).await?,
         TrustCommand::Logs => witnesses::logs(format, &layout.trust()?)?,
         TrustCommand::Witness(args) => witnesses::name(format, &layout, args).await?,
+        TrustCommand::Change(args) => change::change(format, &layout, args).await?,
+        TrustCommand::Key { .. } | TrustCommand::Sign { .. } => {}
+        TrustCommand::Install { file } => change::install(format, &layout, &file).await?,
         TrustCommand::Depart(args) => {
             return super::revoke::depart(format, &layout.server_client(), args).await;
         }
@@ -164,7 +182,7 @@ pub(crate) async fn enrol_first(
 
 /// Waits until the gateway goes by a trust document, so that what follows is not refused for what
 /// it does not know yet.
-async fn wait_for_gateway(layout: &Layout, version: u64) {
+pub(super) async fn wait_for_gateway(layout: &Layout, version: u64) {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     while !read_trust(&layout.gateway_trust_file()).is_ok_and(|trust| trust.version >= version) {
         if tokio::time::Instant::now() > deadline {

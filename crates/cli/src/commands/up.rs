@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use chancery_identity::TrustDomain;
+use chancery_signer::{Lifetimes, RootConfig};
 use chancery_types::Digest;
 use nix::sys::stat::{Mode, umask};
 use serde::Serialize;
@@ -13,7 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::policy::{load, publish};
 use super::trust::copy;
-use crate::args::{Format, UpArgs};
+use crate::args::{Format, UpArgs, X509Root};
 use crate::bundle_config::BundleFile;
 use crate::deployment::{DataLock, Layout, Part, Supervisor, create, wait_until_ready};
 use crate::gateway_config::GatewayFile;
@@ -59,7 +60,7 @@ pub(super) async fn run(format: Format, args: UpArgs) -> anyhow::Result<ExitCode
     if let Some(folder) = &args.policy {
         load(folder)?;
     }
-    prepare(&layout, &trust_domain)?;
+    prepare(&layout, &trust_domain, args.x509_root)?;
     let _lock = DataLock::take(&layout).await?;
     check_port(args.gateway_port)?;
     let front = match args.metrics {
@@ -151,7 +152,7 @@ async fn open(
 }
 
 /// Makes the data folder if there is none.
-fn prepare(layout: &Layout, trust_domain: &TrustDomain) -> anyhow::Result<()> {
+fn prepare(layout: &Layout, trust_domain: &TrustDomain, x509_root: X509Root) -> anyhow::Result<()> {
     let data = layout.data();
     if data.join("version").exists() {
         Layout::open(data)?;
@@ -170,7 +171,7 @@ fn prepare(layout: &Layout, trust_domain: &TrustDomain) -> anyhow::Result<()> {
         "{}: not empty and not a data folder of Chancery; choose another --data folder",
         data.display()
     );
-    create(layout, trust_domain)
+    create(layout, trust_domain, x509_root == X509Root::Online)
 }
 
 fn configure(layout: &Layout, args: &UpArgs) -> anyhow::Result<GatewayFile> {
@@ -194,6 +195,15 @@ fn configure(layout: &Layout, args: &UpArgs) -> anyhow::Result<GatewayFile> {
     let path = layout.server_config();
     let known = ServerFile::read(&path)?;
     let mut server = known.clone();
+    if let Some(seconds) = args.x509_authority_lifetime {
+        let mut root = RootConfig::read(&layout.signer())?;
+        let known = root.lifetimes.unwrap_or_default();
+        root.lifetimes = Some(Lifetimes {
+            x509_seconds: seconds,
+            ..known
+        });
+        root.write(&layout.signer())?;
+    }
     if let Some(lifetime) = args.svid_lifetime {
         server.set_svid_lifetime(lifetime);
     }

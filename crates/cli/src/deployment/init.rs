@@ -8,7 +8,7 @@ use chancery_crypto::{
 use chancery_identity::TrustDomain;
 use chancery_identity::trust::{
     AccessTokenAuthority, DelegationAuthority, LogOrigin, ManifestIssuer, SignedTrust,
-    TrustDocument, TrustFormat, TrustSignature,
+    TrustDocument, TrustFormat, TrustSignature, VerifiedTrust,
 };
 use chancery_journal::LocalSigner;
 use chancery_server::Clock;
@@ -16,7 +16,7 @@ use chancery_signer::ca::{
     IssuingAuthority, SerialNumber, Validity, intermediate_certificate, root_certificate,
 };
 use chancery_signer::keys::{create_key, open_key};
-use chancery_signer::{KeysError, SignerKeys};
+use chancery_signer::{KeysError, RootConfig, SignerKeys};
 use chancery_tlog::LogKeys;
 use chancery_types::{Algorithm, Digest, base64url};
 
@@ -42,7 +42,14 @@ const ENROL_CODE: &str = "enrol-code";
 const DAY_SECONDS: u64 = 86_400;
 
 /// Makes a data folder with fresh keys and the first trust document.
-pub(crate) fn create(layout: &Layout, trust_domain: &TrustDomain) -> anyhow::Result<()> {
+///
+/// The key of the X.509 root is among the offline ones, or with the signer, which then certifies its
+/// intermediates by itself.
+pub(crate) fn create(
+    layout: &Layout,
+    trust_domain: &TrustDomain,
+    online_root: bool,
+) -> anyhow::Result<()> {
     for folder in layout.folders() {
         let made = DirBuilder::new().mode(0o700).create(&folder);
         match made {
@@ -55,7 +62,11 @@ pub(crate) fn create(layout: &Layout, trust_domain: &TrustDomain) -> anyhow::Res
     let now = Clock::machine();
     let root = layout.root();
     let trust_root = create_key(&root, TRUST_ROOT)?;
-    let x509_root = create_key(&root, X509_ROOT)?;
+    let holder = match online_root {
+        true => layout.signer(),
+        false => root.clone(),
+    };
+    let x509_root = create_key(&holder, X509_ROOT)?;
     let policy = create_key(&root, POLICY)?;
     let manifest = create_key(&root, MANIFEST)?;
     let record = create_key(&layout.gateway(), RECORD)?;
@@ -65,15 +76,24 @@ pub(crate) fn create(layout: &Layout, trust_domain: &TrustDomain) -> anyhow::Res
         Validity::from_now(now, 3_650 * DAY_SECONDS),
         SerialNumber::from_random(random_bytes()?),
     )?;
+    let mut config = RootConfig::default();
+    let mut lifetime = 365 * DAY_SECONDS;
+    if online_root {
+        let name = X509_ROOT.0.replace(".key", ".pem");
+        create_private_file(
+            &holder.join(&name),
+            certificate_pem(&certificate).as_bytes(),
+        )?;
+        config.certificate = Some(name.into());
+        config.key = Some(X509_ROOT.0.into());
+        lifetime = 30 * DAY_SECONDS;
+    }
+    config.write(&layout.signer())?;
     let signer = SignerKeys::create(&layout.signer(), |key| -> anyhow::Result<Vec<u8>> {
         let authority = IssuingAuthority::new(trust_domain, certificate.clone(), &x509_root)?;
         let serial = SerialNumber::from_random(random_bytes()?);
         Ok(intermediate_certificate(
-            &authority,
-            key,
-            now,
-            365 * DAY_SECONDS,
-            serial,
+            &authority, key, now, lifetime, serial,
         )?)
     })?;
     let server_log = log_keys(
@@ -133,17 +153,33 @@ pub(crate) fn create(layout: &Layout, trust_domain: &TrustDomain) -> anyhow::Res
 
 /// Signs a trust document with the root key and checks the result.
 fn sign_trust(root: &SigningKey, trust: TrustDocument) -> anyhow::Result<Vec<u8>> {
-    let input = SignedTrust::signing_input(&trust)?;
-    let signature = TrustSignature {
-        kid: root.public().kid(),
-        signature: base64url::encode(root.sign(&input)?),
-    };
-    let verified = SignedTrust {
-        signatures: vec![signature],
+    let mut signed = SignedTrust {
+        signatures: Vec::new(),
         trust,
-    }
-    .verify(&AwsLc)?;
-    Ok(verified.signed().to_bytes()?)
+    };
+    add_signature(&mut signed, root)?;
+    Ok(signed.verify(&AwsLc)?.signed().to_bytes()?)
+}
+
+/// Adds the signature of a root key, in the order of key ids, in the place of a former one.
+pub(crate) fn add_signature(signed: &mut SignedTrust, root: &SigningKey) -> anyhow::Result<()> {
+    let input = SignedTrust::signing_input(&signed.trust)?;
+    let kid = root.public().kid();
+    signed.signatures.retain(|one| one.kid != kid);
+    signed.signatures.push(TrustSignature {
+        kid,
+        signature: base64url::encode(root.sign(&input)?),
+    });
+    signed
+        .signatures
+        .sort_by(|one, other| one.kid.cmp(&other.kid));
+    Ok(())
+}
+
+/// A certificate in PEM.
+pub(crate) fn certificate_pem(der: &[u8]) -> String {
+    let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
+    pem::encode_config(&pem::Pem::new("CERTIFICATE", der), config)
 }
 
 impl Layout {
@@ -153,12 +189,79 @@ impl Layout {
         change: impl FnOnce(&mut TrustDocument),
     ) -> anyhow::Result<Vec<u8>> {
         let current = self.trust()?;
-        let mut next = current.signed().trust.clone();
-        change(&mut next);
-        next.version = current.version + 1;
-        next.previous = Some(current.digest());
-        next.issued_at = Clock::machine().max(next.issued_at);
-        sign_trust(&open_key(&self.root(), TRUST_ROOT)?, next)
+        let signed = self.proposed_trust(&current, change)?;
+        let needed = current.threshold;
+        let accepted = current.accept(signed, &AwsLc).with_context(|| {
+            format!(
+                "{needed} root keys must sign, and {} of them are in {}; write the change with \
+                 `chancery trust change --out FILE` and have the others sign it",
+                self.trust_roots().map_or(0, |keys| keys.len()),
+                self.root().display()
+            )
+        })?;
+        Ok(accepted.signed().to_bytes()?)
+    }
+
+    /// The next version of the trust document, changed by `change` and signed by the root keys that
+    /// are at hand, which may be too few.
+    pub(crate) fn proposed_trust(
+        &self,
+        current: &VerifiedTrust,
+        change: impl FnOnce(&mut TrustDocument),
+    ) -> anyhow::Result<SignedTrust> {
+        let mut trust = current.signed().trust.clone();
+        change(&mut trust);
+        trust.version = current.version + 1;
+        trust.previous = Some(current.digest());
+        trust.issued_at = Clock::machine().max(trust.issued_at);
+        let mut signed = SignedTrust {
+            signatures: Vec::new(),
+            trust,
+        };
+        for key in self.trust_roots()? {
+            let roots = [&current.roots, &signed.trust.roots];
+            if roots.iter().any(|roots| roots.contains(key.public())) {
+                add_signature(&mut signed, &key)?;
+            }
+        }
+        Ok(signed)
+    }
+
+    /// The root keys of the trust document that are in the data folder.
+    fn trust_roots(&self) -> anyhow::Result<Vec<SigningKey>> {
+        let mut keys = Vec::new();
+        for name in names(&self.root(), "trust-root")? {
+            keys.push(open_key(&self.root(), (&name, TRUST_ROOT.1))?);
+        }
+        Ok(keys)
+    }
+
+    /// The keys of X.509 roots in a folder of offline keys, the newest first.
+    pub(crate) fn x509_roots(folder: &std::path::Path) -> anyhow::Result<Vec<SigningKey>> {
+        let mut keys = Vec::new();
+        for name in names(folder, "x509-root")? {
+            keys.push(open_key(folder, (&name, X509_ROOT.1))?);
+        }
+        keys.reverse();
+        Ok(keys)
+    }
+
+    /// Makes another X.509 root among the offline keys: the file of its certificate, and the
+    /// certificate.
+    pub(crate) fn new_x509_root(&self, days: u64) -> anyhow::Result<(std::path::PathBuf, Vec<u8>)> {
+        let trust_domain: TrustDomain = self.trust()?.trust_domain.parse()?;
+        let known = names(&self.root(), "x509-root")?.len();
+        let name = format!("x509-root-{:03}", known + 1);
+        let key = create_key(&self.root(), (&format!("{name}.key"), X509_ROOT.1))?;
+        let certificate = root_certificate(
+            &key,
+            &trust_domain,
+            Validity::from_now(Clock::machine(), days * DAY_SECONDS),
+            SerialNumber::from_random(random_bytes()?),
+        )?;
+        let file = self.root().join(format!("{name}.pem"));
+        create_private_file(&file, certificate_pem(&certificate).as_bytes())?;
+        Ok((file, certificate))
     }
 
     /// A signature of the root key over something else than a trust document.
@@ -222,6 +325,26 @@ impl Layout {
             _ => Ok(()),
         }
     }
+}
+
+/// The key files in a folder whose names begin so, in the order in which they were made. A folder that
+/// was moved away has none.
+fn names(folder: &std::path::Path, begin: &str) -> anyhow::Result<Vec<String>> {
+    let mut names = Vec::new();
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Ok(names);
+    };
+    for entry in entries {
+        let name = entry
+            .with_context(|| folder.display().to_string())?
+            .file_name();
+        let name = name.to_string_lossy().into_owned();
+        if name.starts_with(begin) && name.ends_with(".key") {
+            names.push(name);
+        }
+    }
+    names.sort_by_key(|name| (name.len(), name.clone()));
+    Ok(names)
 }
 
 fn log_keys(folder: &std::path::Path, origin: &str) -> anyhow::Result<LogKeys> {

@@ -7,7 +7,7 @@ mod people;
 mod ready;
 mod supervisor;
 
-pub(crate) use init::create;
+pub(crate) use init::{add_signature, create};
 pub(crate) use layout::{Layout, VERSION, read_trust};
 pub(crate) use lock::{DataLock, PartLock};
 pub(crate) use people::{Authenticator, enrol};

@@ -42,6 +42,8 @@ mod readme;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod rotating;
+#[cfg(test)]
 mod spiffe;
 #[cfg(test)]
 mod succession;

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use chancery_api::ClientError;
 use chancery_api::server::{IssueService, ServerClient};
 use chancery_crypto::{KeyError, SVID_ALGORITHMS, SigningKey};
@@ -5,7 +7,7 @@ use chancery_identity::trust::VerifiedTrust;
 use chancery_identity::{
     SpiffeId, TrustDomain, X509Bundle, X509SvidError, spki_der, verify_x509_svid,
 };
-use chancery_types::{Algorithm, Secret, Timestamp, base64url};
+use chancery_types::{Algorithm, Digest, Secret, Timestamp, base64url};
 
 /// The gateway's own X.509-SVID with its key, verified.
 #[derive(Debug, Clone)]
@@ -47,6 +49,12 @@ pub(crate) fn x509_bundle(
 }
 
 impl OwnSvid {
+    /// Whether one of those certificates stands above it.
+    pub(crate) fn is_below(&self, authorities: &BTreeSet<Digest>) -> bool {
+        let mut above = self.chain.iter().skip(1);
+        above.any(|der| authorities.contains(&Digest::of(der)))
+    }
+
     /// Asks the server for an SVID over a fresh key, and believes nothing of the answer.
     pub(crate) async fn obtain(
         server: &ServerClient,

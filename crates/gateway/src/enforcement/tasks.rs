@@ -4,8 +4,8 @@ use std::time::Duration;
 use chancery_api::tls::TlsIdentity;
 use chancery_audit::EndReason;
 use chancery_session::Session;
-use chancery_types::Timestamp;
 use chancery_types::id::SessionId;
+use chancery_types::{Digest, Timestamp};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
@@ -20,6 +20,8 @@ use super::svid::{OwnSvid, SvidError, x509_bundle};
 const SNAPSHOT_SECONDS: u64 = 2;
 /// How soon the next one is asked for.
 const BETWEEN_SNAPSHOTS: Duration = Duration::from_millis(100);
+/// How long one question after authorities waits for its answer.
+const WAIT_SECONDS: u64 = 30;
 const CHECKPOINTS: Duration = Duration::from_secs(60);
 const WATCH: Duration = Duration::from_secs(1);
 const RETRY: Duration = Duration::from_secs(2);
@@ -58,6 +60,7 @@ impl Enforcement {
         tasks.spawn(Arc::clone(self).enrol_periodically());
         tasks.spawn(Arc::clone(self).follow_erasures());
         tasks.spawn(Arc::clone(self).index_periodically());
+        tasks.spawn(Arc::clone(self).follow_authorities());
         tasks
     }
 
@@ -117,6 +120,28 @@ impl Enforcement {
                 tracing::warn!(%error, ends, "the own X.509-SVID is not renewed");
                 sleep(RETRY).await;
             }
+        }
+    }
+
+    /// Has an SVID below an authority that is not believed any more issued again at once.
+    async fn follow_authorities(self: Arc<Self>) {
+        let mut state = Digest::of("nothing is known yet");
+        loop {
+            let Ok(told) = self.server.foreign_bundles(state, WAIT_SECONDS).await else {
+                sleep(RETRY).await;
+                continue;
+            };
+            let below = {
+                let svid = self.svid.read().unwrap_or_else(PoisonError::into_inner);
+                svid.as_ref()
+                    .is_some_and(|(_, own)| own.is_below(&told.tainted))
+            };
+            if below && let Err(error) = self.renew_svid().await {
+                tracing::warn!(%error, "the own X.509-SVID is below an authority that is tainted");
+                sleep(RETRY).await;
+                continue;
+            }
+            state = told.state;
         }
     }
 

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -52,6 +53,9 @@ pub(super) struct TestIssuer {
     pub(super) x509_answers: Semaphore,
     pub(super) ended: Mutex<Vec<(InstanceSpiffeId, EndReason)>>,
     pub(super) delegations: Mutex<Option<mpsc::UnboundedReceiver<Delegation>>>,
+    pub(super) tainted: watch::Sender<BTreeSet<Digest>>,
+    /// What signs in the place of the first intermediate.
+    another: Mutex<Option<(SigningKey, Vec<u8>)>>,
 }
 
 pub(super) fn fresh_root(trust_domain: &TrustDomain) -> (SigningKey, Vec<u8>) {
@@ -96,6 +100,8 @@ impl TestIssuer {
             x509_answers: Semaphore::new(Semaphore::MAX_PERMITS),
             ended: Mutex::default(),
             delegations: Mutex::default(),
+            tainted: watch::Sender::default(),
+            another: Mutex::default(),
             trust_domain,
         }
     }
@@ -163,10 +169,44 @@ impl TestIssuer {
             lifetime_seconds: *self.lifetime_seconds.lock().unwrap(),
             serial: serial(),
         };
-        let certificate = self.certificate.clone();
-        let authority = IssuingAuthority::new(&self.trust_domain, certificate, &self.key).unwrap();
+        let another = self.another.lock().unwrap();
+        let (key, certificate) = match &*another {
+            Some((key, certificate)) => (key, certificate.clone()),
+            None => (&self.key, self.certificate.clone()),
+        };
+        let authority = IssuingAuthority::new(&self.trust_domain, certificate, key).unwrap();
         let leaf = leaf_certificate(&authority, request).unwrap();
-        Ok(vec![leaf, self.certificate.clone()])
+        let own = authority.certificate().der().to_vec();
+        Ok(vec![leaf, own])
+    }
+
+    /// Another intermediate signs from now on, below a root of its own that is trusted as well.
+    pub(super) fn activate_another(&self) {
+        let (root_key, root) = fresh_root(&self.trust_domain);
+        let key = SigningKey::generate(Algorithm::Es256).unwrap();
+        let authority = IssuingAuthority::new(&self.trust_domain, root.clone(), &root_key).unwrap();
+        let made = intermediate_certificate(&authority, &key, now(), 86_400, serial()).unwrap();
+        self.bundle.send_modify(|bundle| {
+            let known = bundle.as_ref().unwrap().authorities().iter();
+            let ders = known.map(|one| one.der().to_vec()).chain([root]);
+            *bundle = Some(X509Bundle::new(self.trust_domain.clone(), ders).unwrap());
+        });
+        *self.another.lock().unwrap() = Some((key, made));
+    }
+
+    /// The first intermediate is not believed any more.
+    pub(super) fn taint_first(&self) {
+        let first = Digest::of(&self.certificate);
+        self.tainted.send_replace(BTreeSet::from([first]));
+    }
+
+    /// The oldest root leaves the bundle.
+    pub(super) fn drop_root(&self) {
+        self.bundle.send_modify(|bundle| {
+            let known = bundle.as_ref().unwrap().authorities().iter();
+            let ders = known.skip(1).map(|one| one.der().to_vec());
+            *bundle = Some(X509Bundle::new(self.trust_domain.clone(), ders).unwrap());
+        });
     }
 
     /// The key for JWT-SVIDs is another one from now on, and both verify.
@@ -295,6 +335,10 @@ impl Issuer for TestIssuer {
 
     fn withdrawn(&self) -> watch::Receiver<Withdrawn> {
         self.withdrawn.subscribe()
+    }
+
+    fn tainted(&self) -> watch::Receiver<BTreeSet<Digest>> {
+        self.tainted.subscribe()
     }
 
     fn ended<'a>(

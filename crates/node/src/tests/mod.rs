@@ -2,6 +2,7 @@
 
 mod agent_key;
 mod attackers;
+mod authorities;
 mod foreign_bundles;
 mod foreign_clients;
 mod identities;

@@ -1,7 +1,8 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chancery_identity::{AgentId, X509Bundle};
-use chancery_types::Timestamp;
+use chancery_types::{Digest, Timestamp};
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
@@ -59,6 +60,7 @@ impl SpiffeWorkloadApi for WorkloadApi {
         let source = Svids {
             launches: Arc::clone(&self.launches),
             bundles: Bundles::of(&self.launches),
+            tainted: self.launches.issuer().tainted(),
             sent: None,
         };
         self.feed(peer, source).await
@@ -117,6 +119,7 @@ impl SpiffeWorkloadApi for WorkloadApi {
 struct Svids {
     launches: Arc<Launches>,
     bundles: Bundles,
+    tainted: watch::Receiver<BTreeSet<Digest>>,
     sent: Option<(Vec<Arc<X509Identity>>, Known)>,
 }
 
@@ -127,6 +130,7 @@ impl Source for Svids {
         &mut self,
         held: &[Arc<Launch>],
     ) -> Result<(Option<X509svidResponse>, Option<Timestamp>), Status> {
+        self.tainted.borrow_and_update();
         let known = self.bundles.current(held)?;
         let issuer = self.launches.issuer();
         let (mut svids, mut identities, mut again, mut refused) = (vec![], vec![], None, None);
@@ -172,7 +176,10 @@ impl Source for Svids {
     }
 
     async fn changed(&mut self) -> Result<(), Status> {
-        self.bundles.changed().await
+        tokio::select! {
+            changed = self.bundles.changed() => changed,
+            () = heard(&mut self.tainted) => Ok(()),
+        }
     }
 }
 
@@ -256,15 +263,16 @@ pub(super) async fn either<T>(
     own: &mut watch::Receiver<T>,
     foreign: &mut watch::Receiver<ForeignBundles>,
 ) -> Result<(), Status> {
-    let foreign = async {
-        // Whoever tells of none has nothing to tell later.
-        if foreign.changed().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
     tokio::select! {
         changed = own.changed() => changed.map_err(|_| Status::unavailable("the node stops")),
-        () = foreign => Ok(()),
+        () = heard(foreign) => Ok(()),
+    }
+}
+
+/// Waits for a change. Whoever tells of none has nothing to tell later.
+async fn heard<T>(told: &mut watch::Receiver<T>) {
+    if told.changed().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 

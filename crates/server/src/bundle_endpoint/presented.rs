@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -6,7 +7,7 @@ use chancery_api::Problem;
 use chancery_api::tls::provider;
 use chancery_crypto::{KeyFileError, SigningKey, read_private_file};
 use chancery_identity::spki_der;
-use chancery_types::{Algorithm, Timestamp, base64url};
+use chancery_types::{Algorithm, Digest, Timestamp, base64url};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -97,7 +98,7 @@ impl Presented {
         let next = match &self.source {
             Source::Svid => {
                 let due = server.now().is_ok_and(|now| now >= self.renew_at());
-                if !due {
+                if !due && !self.is_tainted(&server.tainted().await) {
                     return;
                 }
                 issue(server).await.map_err(|problem| problem.to_string())
@@ -113,6 +114,13 @@ impl Presented {
             Ok(next) => *self.current.write().unwrap_or_else(PoisonError::into_inner) = next,
             Err(error) => tracing::warn!(error, "the bundle endpoint keeps its certificate"),
         }
+    }
+
+    /// Whether it stands below an authority that is not believed any more.
+    fn is_tainted(&self, tainted: &BTreeSet<Digest>) -> bool {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        let mut above = current.certified.cert.iter().skip(1);
+        above.any(|der| tainted.contains(&Digest::of(der)))
     }
 
     fn renew_at(&self) -> Timestamp {

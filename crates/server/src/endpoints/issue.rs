@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use chancery_api::authority::{Authorities, AuthorityKind};
 use chancery_api::server::{IssueJwt, IssueService, IssueWit, IssueX509, IssuedX509};
 use chancery_api::signer::{SignAccess, SignJwt, SignWit, SignX509, SignedToken};
 use chancery_api::{ClientError, Problem};
@@ -32,6 +33,7 @@ pub(super) async fn x509(
     let now = server.now()?;
     let instance = running(&server, request.instance_id).await?;
     server.check_instance(&instance.spiffe_id)?;
+    let signing = server.signing().await?;
     let serial = random_bytes::<16>().map_err(random)?;
     let lifetime_seconds = server.svid_lifetime.seconds();
     let credential = Credential {
@@ -50,7 +52,7 @@ pub(super) async fn x509(
         lifetime_seconds,
         serial: base64url::encode(serial),
     };
-    sign_x509(&server, request).await.map(Json)
+    sign_x509(&server, &signing, request).await.map(Json)
 }
 
 /// Issues the SVID of one of Chancery's own services, which sit behind the owner's socket.
@@ -71,6 +73,7 @@ impl Server {
     ) -> Result<IssuedX509, Problem> {
         let now = self.now()?;
         let trust = self.trust();
+        let signing = self.signing().await?;
         let spiffe_id = format!("spiffe://{}/service/{service}", trust.trust_domain);
         let serial = random_bytes::<16>().map_err(random)?;
         let event = IdentityIssue {
@@ -101,7 +104,7 @@ impl Server {
             lifetime_seconds: SERVICE_LIFETIME_SECONDS,
             serial: base64url::encode(serial),
         };
-        sign_x509(self, request).await
+        sign_x509(self, &signing, request).await
     }
 }
 
@@ -126,6 +129,7 @@ pub(super) async fn wit(
             "the instance has another agent key",
         ));
     }
+    let signing = server.signing().await?;
     let id: CredentialId = random_id().map_err(random)?;
     let expires = end(now, WIT_LIFETIME_SECONDS);
     let credential = Credential {
@@ -156,6 +160,9 @@ pub(super) async fn wit(
     let claims = String::from_utf8(claims).map_err(|error| Problem::internal("claims", &error))?;
     let signed = server.signer.wit(&SignWit { claims }).await;
     let signed = signed.map_err(|error| Problem::unavailable("signer", error.to_string()))?;
+    if let Some(authority) = signing.active(AuthorityKind::Wit) {
+        server.holds(authority, &instance.spiffe_id, expires);
+    }
     server.changed();
     Ok(Json(signed))
 }
@@ -169,10 +176,17 @@ pub(super) async fn jwt(
     let instance = running(&server, request.instance_id).await?;
     server.check_instance(&instance.spiffe_id)?;
     let trust = server.trust();
-    let key = trust.jwt_authorities.first().ok_or_else(|| {
-        Problem::forbidden("jwt_authority", "the trust document names no jwt authority")
-            .with_remedy("a data folder from before there were jwt-svids issues none")
+    let signing = server.signing().await?;
+    let authority = signing.active(AuthorityKind::Jwt);
+    let authority = authority.filter(|one| trust.jwt_authorities.contains(&one.key));
+    let authority = authority.ok_or_else(|| {
+        Problem::forbidden(
+            "jwt_authority",
+            "the trust document names no jwt authority that signs",
+        )
+        .with_remedy("run: chancery authority prepare jwt")
     })?;
+    let key = &authority.key;
     let id: CredentialId = random_id().map_err(random)?;
     let expires = end(now, server.svid_lifetime.jwt_seconds());
     let claims = JwtSvidClaims {
@@ -202,6 +216,7 @@ pub(super) async fn jwt(
     let claims = String::from_utf8(claims).map_err(|error| Problem::internal("claims", &error))?;
     let kid = key.kid();
     let signed = server.signer.jwt(&SignJwt { claims, kid }).await;
+    server.holds(authority, &instance.spiffe_id, expires);
     signed
         .map(Json)
         .map_err(|error| Problem::unavailable("signer", error.to_string()))
@@ -270,11 +285,18 @@ fn key_digest(spki: &str) -> Result<Digest, Problem> {
     Ok(Digest::of(der))
 }
 
-async fn sign_x509(server: &Server, request: SignX509) -> Result<IssuedX509, Problem> {
+async fn sign_x509(
+    server: &Server,
+    signing: &Authorities,
+    request: SignX509,
+) -> Result<IssuedX509, Problem> {
     let trust = server.trust();
     let not_after = end(request.now, request.lifetime_seconds);
     let signed = server.signer.x509(&request).await;
     let signed = signed.map_err(|error| Problem::unavailable("signer", error.to_string()))?;
+    if let Some(authority) = signing.active(AuthorityKind::X509) {
+        server.holds(authority, &request.spiffe_id, not_after);
+    }
     Ok(IssuedX509 {
         spiffe_id: request.spiffe_id,
         chain: signed.chain,

@@ -2,6 +2,7 @@
 
 mod agents;
 mod approvals;
+mod authorities;
 mod consents;
 mod enrolments;
 mod erasures;
@@ -73,6 +74,12 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("POST", "/v1/policies"),
     ("POST", "/v1/checkpoints"),
     ("POST", "/v1/records"),
+    ("GET", "/v1/authorities"),
+    ("POST", "/v1/authorities/prepare"),
+    ("POST", "/v1/authorities/certify"),
+    ("POST", "/v1/authorities/activate"),
+    ("POST", "/v1/authorities/taint"),
+    ("POST", "/v1/authorities/revoke"),
 ];
 
 pub(crate) fn router(server: Arc<Server>) -> Router {
@@ -125,6 +132,12 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/v1/policies", post(policies::publish))
         .route("/v1/checkpoints", post(enrolments::checkpoint))
         .route("/v1/records", post(enrolments::record))
+        .route("/v1/authorities", get(authorities::list))
+        .route("/v1/authorities/prepare", post(authorities::prepare))
+        .route("/v1/authorities/certify", post(authorities::certify))
+        .route("/v1/authorities/activate", post(authorities::activate))
+        .route("/v1/authorities/taint", post(authorities::taint))
+        .route("/v1/authorities/revoke", post(authorities::revoke))
         .with_state(server)
 }
 

@@ -21,6 +21,7 @@ use chancery_api::server::{
 use chancery_audit::{
     EndpointProfile as Profile, FederationAdd, FederationBundle, FederationRemove,
 };
+use chancery_identity::bundle::{KeyName, Readiness};
 use chancery_identity::federation::{EndpointProfile, ForeignBundle};
 use chancery_identity::{
     BundleDocument, Federation, Incubating, PublishedBundle, Relationship, TrustDomain,
@@ -488,6 +489,18 @@ impl Server {
         }
     }
 
+    /// Wakes nodes: what they hand to workloads may have changed.
+    pub(crate) fn tell_nodes(&self) {
+        self.federating
+            .told
+            .send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Whether a key of the own bundle may sign.
+    pub(crate) async fn readiness_of(&self, name: &KeyName, now: Timestamp) -> Readiness {
+        self.federating().await.published.readiness(name, now)
+    }
+
     /// What a node hands to workloads.
     async fn foreign_bundles(&self) -> Result<ForeignBundles, Problem> {
         let mut agents = BTreeMap::new();
@@ -499,6 +512,7 @@ impl Server {
                 agents.insert(agent.agent_id, named);
             }
         }
+        let tainted = self.tainted().await;
         let state = self.federating().await;
         let bundles = handed(&state.federation)?;
         let mut answer = ForeignBundles {
@@ -506,6 +520,7 @@ impl Server {
             own_sequence: state.published.document().sequence().unwrap_or_default(),
             bundles,
             agents,
+            tainted,
         };
         let bytes = to_canonical(&answer);
         let bytes = bytes.map_err(|error| Problem::internal("federation", &error))?;

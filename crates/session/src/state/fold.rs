@@ -68,6 +68,7 @@ impl Open {
             | Event::FederationAdd(_)
             | Event::FederationBundle(_)
             | Event::FederationRemove(_)
+            | Event::AuthorityChange(_)
             | Event::ApprovalAnswer(_)
             | Event::CheckpointEnrol(_)
             | Event::RecordEnrol(_)

@@ -1,18 +1,18 @@
-use chancery_crypto::SigningKey;
-use chancery_identity::{TrustDomain, X509Authority};
+use chancery_identity::{TrustDomain, X509Authority, spki_der};
 use chancery_types::Timestamp;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyUsagePurpose};
 
 use super::params::common;
-use super::signer_key::SignerKey;
+use super::signer_key::{SignerKey, subject_key};
 use super::{CaError, SerialNumber, Validity};
+use crate::keys::HeldKey;
 
 /// A signing certificate and its key, for one trust domain.
 #[derive(Debug)]
 pub struct IssuingAuthority<'a> {
     trust_domain: &'a TrustDomain,
     certificate: X509Authority,
-    key: &'a SigningKey,
+    key: &'a dyn HeldKey,
 }
 
 impl<'a> IssuingAuthority<'a> {
@@ -21,7 +21,7 @@ impl<'a> IssuingAuthority<'a> {
     pub fn new(
         trust_domain: &'a TrustDomain,
         certificate: Vec<u8>,
-        key: &'a SigningKey,
+        key: &'a dyn HeldKey,
     ) -> Result<Self, CaError> {
         let certificate =
             X509Authority::new(trust_domain, certificate).map_err(CaError::Authority)?;
@@ -55,7 +55,7 @@ impl<'a> IssuingAuthority<'a> {
 /// The self-signed root of a trust domain: named `spiffe://<trust domain>`, one intermediate below
 /// it. DER.
 pub fn root_certificate(
-    key: &SigningKey,
+    key: &dyn HeldKey,
     trust_domain: &TrustDomain,
     validity: Validity,
     serial: SerialNumber,
@@ -71,7 +71,24 @@ pub fn root_certificate(
 /// longer than the root. DER.
 pub fn intermediate_certificate(
     root: &IssuingAuthority<'_>,
-    subject: &SigningKey,
+    subject: &dyn HeldKey,
+    now: Timestamp,
+    lifetime_seconds: u64,
+    serial: SerialNumber,
+) -> Result<Vec<u8>, CaError> {
+    certified_intermediate(
+        root,
+        &spki_der(subject.public()),
+        now,
+        lifetime_seconds,
+        serial,
+    )
+}
+
+/// The same for a P-256 key that somebody else holds (SubjectPublicKeyInfo in DER).
+pub fn certified_intermediate(
+    root: &IssuingAuthority<'_>,
+    subject_spki: &[u8],
     now: Timestamp,
     lifetime_seconds: u64,
     serial: SerialNumber,
@@ -80,7 +97,7 @@ pub fn intermediate_certificate(
     let mut params = signing(root.trust_domain, "intermediate", 0, validity, serial)?;
     params.use_authority_key_identifier_extension = true;
     let certificate = params
-        .signed_by(&SignerKey::new(subject)?, &root.issuer(now)?)
+        .signed_by(&subject_key(subject_spki)?, &root.issuer(now)?)
         .map_err(CaError::Encode)?;
     checked(root.trust_domain, certificate.der().to_vec())
 }

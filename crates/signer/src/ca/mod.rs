@@ -11,7 +11,9 @@ mod signer_key;
 
 use chancery_identity::{ProfileError, X509SvidError};
 
-pub use authority::{IssuingAuthority, intermediate_certificate, root_certificate};
+pub use authority::{
+    IssuingAuthority, certified_intermediate, intermediate_certificate, root_certificate,
+};
 pub use leaf::{LeafRequest, leaf_certificate};
 pub use params::{BACKDATE_SECONDS, SerialNumber, Validity};
 

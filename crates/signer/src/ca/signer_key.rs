@@ -1,17 +1,18 @@
-use chancery_crypto::{AwsLc, SigningKey};
+use chancery_crypto::AwsLc;
 use chancery_types::{Algorithm, Jwk, SignatureVerifier as _};
 use rcgen::{PKCS_ECDSA_P256_SHA256, PublicKeyData, SignatureAlgorithm, SubjectPublicKeyInfo};
 
 use super::CaError;
+use crate::keys::HeldKey;
 
 /// A P-256 signing key as the certificate library takes it; the private half stays where it is.
 pub(super) struct SignerKey<'a> {
-    key: &'a SigningKey,
+    key: &'a dyn HeldKey,
     point: Vec<u8>,
 }
 
 impl<'a> SignerKey<'a> {
-    pub(super) fn new(key: &'a SigningKey) -> Result<Self, CaError> {
+    pub(super) fn new(key: &'a dyn HeldKey) -> Result<Self, CaError> {
         if key.public().algorithm() != Algorithm::Es256 {
             return Err(CaError::AuthorityKey);
         }

@@ -15,10 +15,10 @@ use chancery_types::Timestamp;
 use serde_json::{Map, Value};
 
 use super::snapshot::Held;
-use crate::SignerKeys;
+use crate::keys::StandingKeys;
 
 pub(crate) fn sign(
-    keys: &SignerKeys,
+    keys: &StandingKeys,
     trust: &VerifiedTrust,
     request: &SignAccess,
     held: &Held,
@@ -70,7 +70,7 @@ pub(crate) fn sign(
 
 /// The own key, where the trust document names it.
 fn authority<'k>(
-    keys: &'k SignerKeys,
+    keys: &'k StandingKeys,
     trust: &'k VerifiedTrust,
 ) -> Result<(&'k SigningKey, &'k AccessTokenAuthority), Problem> {
     let named = keys.access.as_ref().and_then(|key| {

@@ -3,7 +3,6 @@
 
 use chancery_api::Problem;
 use chancery_api::signer::{SignJwt, SignedToken};
-use chancery_crypto::SigningKey;
 use chancery_identity::trust::VerifiedTrust;
 use chancery_identity::{InstanceSpiffeId, JwtSvidClaims, TrustDomain};
 use chancery_types::jws::assemble;
@@ -11,16 +10,16 @@ use chancery_types::{Timestamp, canonical, parse_strict};
 
 use super::snapshot::Held;
 use super::{check_instance, check_now};
-use crate::SignerKeys;
+use crate::authorities::Authorities;
 
 pub(crate) fn sign(
-    keys: &SignerKeys,
+    authorities: &Authorities,
     (trust_domain, trust): (&TrustDomain, &VerifiedTrust),
     request: &SignJwt,
     held: &Held,
     now: Timestamp,
 ) -> Result<SignedToken, Problem> {
-    let key = authority(keys, trust, &request.kid)?;
+    let key = authorities.jwt(trust, &request.kid)?;
     let claims = claims(&request.claims)?;
     check_now(Timestamp::from_seconds(claims.iat), now)?;
     let instance = claims.sub.as_str().parse::<InstanceSpiffeId>();
@@ -52,22 +51,4 @@ fn claims(text: &str) -> Result<JwtSvidClaims, Problem> {
         return Err(malformed());
     }
     serde_json::from_value(value).map_err(|_| malformed())
-}
-
-/// The own key, where it is the one that is asked for and the trust document names it.
-fn authority<'k>(
-    keys: &'k SignerKeys,
-    trust: &VerifiedTrust,
-    kid: &str,
-) -> Result<&'k SigningKey, Problem> {
-    let named = keys.jwt.as_ref().filter(|key| {
-        let public = key.public();
-        public.kid() == kid && trust.jwt_authorities.contains(public)
-    });
-    named.ok_or_else(|| {
-        Problem::forbidden(
-            "authority",
-            "the trust document names no such jwt authority of this signer",
-        )
-    })
 }

@@ -15,10 +15,10 @@ use chancery_types::{Digest, Timestamp, base64url};
 use super::snapshot::Held;
 use super::standing::StandingRatchet;
 use super::{MAX_LIFETIME_SECONDS, check_instance, check_key, check_now, revoked};
-use crate::SignerKeys;
+use crate::keys::StandingKeys;
 
 pub(crate) fn sign(
-    keys: &SignerKeys,
+    keys: &StandingKeys,
     trust: &VerifiedTrust,
     request: &SignRoot,
     (held, consents): (&Held, &Mutex<StandingRatchet>),

@@ -11,7 +11,7 @@ use chancery_types::{Timestamp, base64url, canonical, parse_strict, to_canonical
 use serde::{Deserialize, Serialize};
 
 use super::{MAX_SKEW_SECONDS, check_now};
-use crate::SignerKeys;
+use crate::keys::StandingKeys;
 
 /// How many epochs a snapshot may be ahead of the last one: what a server raised while the signer
 /// was away, and far from an end behind which nothing can be raised.
@@ -64,7 +64,7 @@ impl SnapshotRatchet {
 
     pub(crate) fn sign(
         &mut self,
-        keys: &SignerKeys,
+        keys: &StandingKeys,
         request: &SignSnapshot,
         now: Timestamp,
     ) -> Result<SignedSnapshot, Problem> {

@@ -3,20 +3,21 @@
 use chancery_api::Problem;
 use chancery_api::signer::{SignWit, SignedToken};
 use chancery_crypto::AwsLc;
+use chancery_identity::trust::VerifiedTrust;
 use chancery_identity::{InstanceSpiffeId, TrustDomain, WitClaims};
 use chancery_types::jws::assemble;
 use chancery_types::{SignatureVerifier as _, Timestamp, canonical, parse_strict};
 
 use super::snapshot::Held;
 use super::{check_instance, check_key, check_now};
-use crate::SignerKeys;
+use crate::authorities::Authorities;
 
 /// Longest life of an agent key's credential: as long as an instance may live.
 const MAX_LIFETIME_SECONDS: u64 = 86_400;
 
 pub(crate) fn sign(
-    keys: &SignerKeys,
-    trust_domain: &TrustDomain,
+    authorities: &Authorities,
+    (trust_domain, trust): (&TrustDomain, &VerifiedTrust),
     request: &SignWit,
     held: &Held,
     now: Timestamp,
@@ -46,11 +47,11 @@ pub(crate) fn sign(
     }
     check_instance(held, &claims.sub)?;
     check_key(held, &claims.cnf.jwk)?;
+    let key = authorities.wit(trust)?;
     let input = claims
-        .signing_input(keys.token.public())
+        .signing_input(key.public())
         .map_err(|error| Problem::bad_request("claims", error.to_string()))?;
-    let signature = keys
-        .token
+    let signature = key
         .sign(input.as_bytes())
         .map_err(|error| Problem::internal("sign", &error))?;
     Ok(SignedToken {

@@ -8,13 +8,13 @@ use chancery_types::{Timestamp, base64url};
 
 use super::snapshot::Held;
 use super::{MAX_LIFETIME_SECONDS, check_instance, check_now};
-use crate::SignerKeys;
+use crate::authorities::Authorities;
 use crate::ca::{IssuingAuthority, LeafRequest, SerialNumber, leaf_certificate};
 
 const SERVICES: [&str; 2] = ["/service/node", "/service/server"];
 
 pub(crate) fn sign(
-    keys: &SignerKeys,
+    authorities: &Authorities,
     (trust_domain, trust): (&TrustDomain, &VerifiedTrust),
     request: &SignX509,
     held: &Held,
@@ -46,8 +46,9 @@ pub(crate) fn sign(
         .map_err(|_| Problem::bad_request("spki", "spki is not base64url"))?;
     let serial = base64url::decode_array(&request.serial)
         .map_err(|_| Problem::bad_request("serial", "serial is not 16 bytes of base64url"))?;
-    let certificate = keys.intermediate_certificate.clone();
-    let authority = IssuingAuthority::new(trust_domain, certificate.clone(), &keys.intermediate)
+    let (key, chain) = authorities.x509(trust)?;
+    let certificate = chain.first().cloned().unwrap_or_default();
+    let authority = IssuingAuthority::new(trust_domain, certificate, key)
         .map_err(|error| Problem::internal("authority", &error))?;
     let leaf = leaf_certificate(
         &authority,
@@ -61,6 +62,9 @@ pub(crate) fn sign(
     )
     .map_err(|error| Problem::bad_request("certificate", error.to_string()))?;
     Ok(SignedX509 {
-        chain: vec![base64url::encode(leaf), base64url::encode(certificate)],
+        chain: std::iter::once(&leaf)
+            .chain(chain)
+            .map(base64url::encode)
+            .collect(),
     })
 }

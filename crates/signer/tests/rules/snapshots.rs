@@ -1,5 +1,9 @@
 //! Snapshots and what they hold: they only go forward, and nothing that is revoked comes back.
 
+use std::sync::Arc;
+
+use chancery_signer::StandingKeys;
+
 use super::*;
 
 #[tokio::test]
@@ -91,15 +95,19 @@ impl Bench {
 
     /// A signer of another process over the same folder.
     pub(super) async fn again(&self) -> SignerClient {
-        let keys = SignerKeys::open(self.folder.path()).unwrap();
-        let origin = "example.org/log/server".parse().unwrap();
-        let log = self.folder.path().join("other-log");
-        let log = LocalSigner::open_or_create(&log, &origin).unwrap();
-        let signer = Signer::new(keys, self.trust.clone(), log, self.folder.path(), now);
         let socket = self.folder.path().join("again.sock");
         let listener = OwnerListener::bind(&socket).unwrap();
-        tokio::spawn(signer.unwrap().serve(listener));
+        tokio::spawn(self.reopened().unwrap().serve(listener));
         SignerClient::new(socket)
+    }
+
+    /// The same, before it serves.
+    pub(super) fn reopened(&self) -> std::io::Result<Arc<Signer>> {
+        let keys = StandingKeys::open(self.folder.path()).unwrap();
+        let origin = "example.org/log/server".parse().unwrap();
+        let log = tempfile::tempdir_in(self.folder.path()).unwrap().keep();
+        let log = LocalSigner::open_or_create(&log.join("log"), &origin).unwrap();
+        Signer::new(keys, self.trust.clone(), log, self.folder.path(), now)
     }
 }
 

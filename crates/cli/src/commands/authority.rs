@@ -1,0 +1,317 @@
+//! `chancery authority`.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail, ensure};
+use chancery_api::authority::{
+    Authority, AuthorityChanged, AuthorityKind, AuthorityList, AuthorityState, AuthorityView,
+    CertifyAuthority, ChangeAuthority, PrepareAuthority,
+};
+use chancery_api::server::ServerClient;
+use chancery_crypto::random_bytes;
+use chancery_identity::{TrustDomain, X509Authority, spki_der};
+use chancery_server::Clock;
+use chancery_signer::ca::{IssuingAuthority, SerialNumber, certified_intermediate};
+use chancery_types::{Digest, base64url};
+use serde::Serialize;
+
+use super::trust::{put, take_out};
+use crate::args::{AuthorityArgs, AuthorityCommand, Format, Kind, PrepareArgs};
+use crate::deployment::Layout;
+use crate::output;
+
+const DAY_SECONDS: u64 = 86_400;
+
+pub(super) async fn run(format: Format, args: AuthorityArgs) -> anyhow::Result<ExitCode> {
+    let layout = super::layout(&args.data)?;
+    let server = layout.server_client();
+    match args.command {
+        AuthorityCommand::Show => {
+            let known = server.authorities().await?;
+            output::result(format, &known, || listed(&known))?;
+        }
+        AuthorityCommand::Prepare(args) => {
+            let done = prepare(&layout, &server, &args).await?;
+            changed(format, &done, "is prepared")?;
+        }
+        AuthorityCommand::Activate { kind, now } => {
+            let known = server.authorities().await?;
+            let id = find(&known, kind.into(), AuthorityState::Prepared)?;
+            let request = ChangeAuthority { id, force: now };
+            changed(format, &server.activate_authority(&request).await?, "signs")?;
+        }
+        AuthorityCommand::Taint { authority } => {
+            let known = server.authorities().await?;
+            let id = named(&known, &authority)?.authority.id;
+            let request = ChangeAuthority { id, force: false };
+            let done = server.taint_authority(&request).await?;
+            changed(format, &done, "is tainted: what it signed is issued again")?;
+        }
+        AuthorityCommand::Revoke { authority, force } => {
+            revoke(format, &layout, &server, &authority, force).await?;
+        }
+        AuthorityCommand::Root { days } => root(format, &layout, days)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl From<Kind> for AuthorityKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::X509 => Self::X509,
+            Kind::Jwt => Self::Jwt,
+            Kind::Wit => Self::Wit,
+        }
+    }
+}
+
+/// Makes another authority; one of x509 is certified by a root that the trust document names.
+async fn prepare(
+    layout: &Layout,
+    server: &ServerClient,
+    args: &PrepareArgs,
+) -> anyhow::Result<AuthorityChanged> {
+    let kind = args.kind.into();
+    let known = server.authorities().await?;
+    let mut waiting = known.authorities.iter().map(|view| &view.authority);
+    // One that an attempt before left without a certificate is gone on with.
+    let waiting = waiting.find(|one| {
+        let x509 = one.kind == AuthorityKind::X509 && one.chain.is_empty();
+        one.kind == kind && one.state == AuthorityState::Prepared && x509
+    });
+    let own = layout.root();
+    let folder = args.root.as_deref().unwrap_or(&own);
+    let bare = args.root.is_some();
+    if kind == AuthorityKind::X509 && (bare || !known.certifies) {
+        // Nothing is begun that could not be ended.
+        signing_root(layout, folder)?;
+    }
+    let prepared = match waiting {
+        Some(waiting) => waiting.clone(),
+        None => {
+            let done = server
+                .prepare_authority(&PrepareAuthority { kind, bare })
+                .await?;
+            if kind != AuthorityKind::X509 || !done.authority.chain.is_empty() {
+                return Ok(done);
+            }
+            done.authority
+        }
+    };
+    let chain = certify(layout, folder, &prepared, args.days)?;
+    let id = prepared.id;
+    Ok(server
+        .certify_authority(&CertifyAuthority { id, chain })
+        .await?)
+}
+
+/// The newest root of the trust document whose key is in the folder: its certificate and its key.
+fn signing_root(
+    layout: &Layout,
+    folder: &Path,
+) -> anyhow::Result<(Vec<u8>, chancery_crypto::SigningKey)> {
+    let trust = layout.trust()?;
+    let trust_domain: TrustDomain = trust.trust_domain.parse()?;
+    let mut keys = Layout::x509_roots(folder)?;
+    for der in trust.x509_authorities.iter().rev() {
+        let der = base64url::decode(der).context("trust document")?;
+        let root = X509Authority::new(&trust_domain, der.clone()).context("trust document")?;
+        let place = keys
+            .iter()
+            .position(|key| spki_der(key.public()) == root.spki_der());
+        if let Some(place) = place {
+            return Ok((der, keys.swap_remove(place)));
+        }
+    }
+    bail!(
+        "{}: holds no key of an X.509 root that the trust document names; say where the offline keys \
+         are with --root DIR",
+        folder.display()
+    )
+}
+
+fn certify(
+    layout: &Layout,
+    folder: &Path,
+    prepared: &Authority,
+    days: u64,
+) -> anyhow::Result<Vec<String>> {
+    let trust_domain: TrustDomain = layout.trust()?.trust_domain.parse()?;
+    let (certificate, key) = signing_root(layout, folder)?;
+    let authority = IssuingAuthority::new(&trust_domain, certificate, &key)?;
+    let serial = SerialNumber::from_random(random_bytes()?);
+    let spki = spki_der(&prepared.key);
+    let seconds = days * DAY_SECONDS;
+    let made = certified_intermediate(&authority, &spki, Clock::machine(), seconds, serial)?;
+    Ok(vec![base64url::encode(made)])
+}
+
+#[derive(Serialize)]
+struct Revoked {
+    authority: Authority,
+    log_index: u64,
+    /// The version of the trust document that names it, or its root, no more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trust_version: Option<u64>,
+}
+
+async fn revoke(
+    format: Format,
+    layout: &Layout,
+    server: &ServerClient,
+    which: &str,
+    force: bool,
+) -> anyhow::Result<()> {
+    let known = server.authorities().await?;
+    let view = named(&known, which)?;
+    let id = view.authority.id;
+    let gone = leaves(&known, view);
+    let current = layout.trust()?;
+    let proposed = match gone.filter(|_| view.named) {
+        Some(gone) => {
+            let proposed = layout.proposed_trust(&current, |trust| {
+                take_out(trust, gone);
+            })?;
+            // Nothing is destroyed that the document would go on to name.
+            current.accept(proposed.clone(), &chancery_crypto::AwsLc).with_context(|| {
+                format!(
+                    "{} root keys must sign: chancery trust change --remove-authority {gone} --out FILE",
+                    current.threshold
+                )
+            })?;
+            Some(proposed)
+        }
+        None => None,
+    };
+    let request = ChangeAuthority { id, force };
+    let done = server.revoke_authority(&request).await?;
+    let mut trust_version = None;
+    if let Some(proposed) = proposed {
+        put(layout, &current, proposed).await?;
+        trust_version = Some(layout.trust()?.version);
+    }
+    let revoked = Revoked {
+        authority: done.authority,
+        log_index: done.log_index,
+        trust_version,
+    };
+    output::result(format, &revoked, || {
+        let trust = match revoked.trust_version {
+            Some(version) => format!("trust document, version {version}, names it no more"),
+            None => "the trust document stays as it is".to_owned(),
+        };
+        format!("{id} is revoked, entry {}; {trust}", revoked.log_index)
+    })
+}
+
+/// What leaves the trust document with an authority: itself, or its root where nothing else is below.
+fn leaves(known: &AuthorityList, view: &AuthorityView) -> Option<Digest> {
+    let authority = &view.authority;
+    if authority.kind != AuthorityKind::X509 {
+        return Some(authority.id);
+    }
+    let root = authority.root?;
+    let mut others = known.authorities.iter().map(|view| &view.authority);
+    let shared = others.any(|other| other.id != authority.id && other.root == Some(root));
+    (!shared).then_some(root)
+}
+
+#[derive(Serialize)]
+struct NewRoot<'a> {
+    certificate: &'a Path,
+    digest: Digest,
+}
+
+fn root(format: Format, layout: &Layout, days: u64) -> anyhow::Result<()> {
+    let (file, certificate) = layout.new_x509_root(days)?;
+    let made = NewRoot {
+        certificate: &file,
+        digest: Digest::of(certificate),
+    };
+    output::result(format, &made, || {
+        format!(
+            "{}: root {}; have the trust document name it: chancery trust change --add-x509 {0}",
+            made.certificate.display(),
+            made.digest
+        )
+    })
+}
+
+/// The one of that kind in that state.
+fn find(
+    known: &AuthorityList,
+    kind: AuthorityKind,
+    state: AuthorityState,
+) -> anyhow::Result<Digest> {
+    let mut all = known.authorities.iter().map(|view| &view.authority);
+    let found = all.find(|one| one.kind == kind && one.state == state);
+    let found = found.with_context(|| {
+        format!("no {kind} authority is {state}; run: chancery authority prepare {kind}")
+    })?;
+    Ok(found.id)
+}
+
+/// The one that is meant: by its id, the beginning of it, or the kind where one alone does not sign.
+fn named<'a>(known: &'a AuthorityList, which: &str) -> anyhow::Result<&'a AuthorityView> {
+    let of_kind = AuthorityKind::ALL
+        .iter()
+        .find(|kind| kind.as_str() == which);
+    let meant: Vec<_> = known
+        .authorities
+        .iter()
+        .filter(|view| {
+            let authority = &view.authority;
+            let id = authority.id.to_string();
+            match of_kind {
+                Some(kind) => authority.kind == *kind && authority.state != AuthorityState::Active,
+                None => {
+                    let short = id.split_once(':').map_or("", |(_, hex)| hex);
+                    id == which || (which.len() >= 8 && short.starts_with(which))
+                }
+            }
+        })
+        .collect();
+    ensure!(
+        !meant.is_empty(),
+        "{which}: no such authority, or the one that signs; see `chancery authority show`"
+    );
+    match meant.as_slice() {
+        [one] => Ok(one),
+        several => bail!("{which}: {} are meant; name one by its id", several.len()),
+    }
+}
+
+fn changed(format: Format, done: &AuthorityChanged, what: &str) -> anyhow::Result<()> {
+    output::result(format, done, || {
+        let (kind, id) = (done.authority.kind, done.authority.id);
+        format!("{kind} authority {id} {what}, entry {}", done.log_index)
+    })
+}
+
+fn listed(known: &AuthorityList) -> String {
+    let rows = known.authorities.iter().map(|view| {
+        let authority = &view.authority;
+        let state = match authority.tainted {
+            true => format!("{}, tainted", authority.state),
+            false => authority.state.to_string(),
+        };
+        let trusted = match (view.named, &view.ready_at) {
+            (false, _) => "not named".to_owned(),
+            (true, Some(at)) if *at > Clock::machine() => format!("named, known by {at}"),
+            (true, _) => "named".to_owned(),
+        };
+        [
+            authority.kind.to_string(),
+            authority.id.to_string(),
+            state,
+            trusted,
+            authority.ends.to_string(),
+            view.holders.to_string(),
+        ]
+    });
+    output::table(
+        ["signs", "id", "state", "trust document", "ends", "holders"],
+        rows,
+    )
+}
