@@ -12,6 +12,8 @@ mod authorities;
 mod rules;
 mod service;
 
-pub use authorities::{AUTHORITY_REASONS, AuthoritiesError, Lifetimes, RootConfig};
+pub use authorities::{
+    AUTHORITY_REASONS, AuthoritiesError, Lifetimes, RootConfig, VaultConfig, VaultError,
+};
 pub use keys::{KeyCustody, KeyFolder, KeysError, SignerKeys, StandingKeys};
 pub use service::{ROUTES, Signer};

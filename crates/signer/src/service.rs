@@ -7,7 +7,8 @@ use axum::extract::{Path as UrlPath, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use chancery_api::authority::{
-    Authorities as AuthorityStates, Authority, CertifyAuthority, ChangeAuthority, PrepareAuthority,
+    Authorities as AuthorityStates, Authority, AuthorityKind, CertifyAuthority, ChangeAuthority,
+    PrepareAuthority,
 };
 use chancery_api::lift::SignedLift;
 use chancery_api::server::TrustText;
@@ -225,7 +226,43 @@ async fn prepare_authority(
 ) -> Answer<Authority> {
     let prepare =
         move |all: &mut Authorities, trust: &VerifiedTrust, now| all.prepare(request, trust, now);
-    signer.change(prepare).await
+    let prepared = Arc::clone(&signer).change(prepare).await?;
+    let wanted = prepared.kind == AuthorityKind::X509 && !request.bare;
+    let remote = match wanted && prepared.chain.is_empty() {
+        true => signer.signing().remote(prepared.id),
+        false => None,
+    };
+    let Some((vault, csr, lifetime_seconds)) = remote else {
+        return Ok(prepared);
+    };
+    // Who is asked may take its time: nothing is held meanwhile.
+    let id = prepared.id;
+    let certified = match vault.certify(&csr, lifetime_seconds).await {
+        Ok(chain) => {
+            let chain: Vec<_> = chain.iter().map(base64url::encode).collect();
+            let certify = move |all: &mut Authorities, trust: &VerifiedTrust, now| {
+                all.certify(id, &chain, trust, now)
+            };
+            Arc::clone(&signer).change(certify).await
+        }
+        Err(error) => Err(Problem::unavailable("authority_root", told(&error))
+            .with_remedy("look at the signer's root.json and at what it names")),
+    };
+    if certified.is_err() {
+        // What has no certificate would stand in the way of the next attempt.
+        let destroy = move |all: &mut Authorities, _: &VerifiedTrust, _| all.destroy(id);
+        drop(signer.change(destroy).await?);
+    }
+    certified
+}
+
+/// An error with what caused it.
+fn told(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }
 
 async fn certify_authority(

@@ -14,6 +14,8 @@ mod jwt;
 mod snapshots;
 #[path = "rules/standing.rs"]
 mod standing;
+#[path = "rules/vault.rs"]
+mod vault;
 
 use chancery_api::lift::{Lift, SignedLift};
 use chancery_api::signer::{

@@ -28,13 +28,13 @@ pub(crate) enum AuthorityCommand {
     },
     /// Believes an old authority no more: everything that it signed is issued again at once.
     Taint {
-        /// The authority: its id, the beginning of it, or the kind where one alone is old.
+        /// The authority, by its id or the beginning of it; or a kind: all of it that are old.
         authority: String,
     },
     /// Destroys the key of an authority that does not sign, and takes it, or its root where nothing
     /// else needs it, out of the trust document.
     Revoke {
-        /// The authority: its id, the beginning of it, or the kind where one alone is meant.
+        /// The authority, by its id or the beginning of it; or a kind: all of it that are old.
         authority: String,
         /// Also where instances or services rest on what it signed: they are refused until it is
         /// issued again.

@@ -87,9 +87,9 @@ pub(crate) struct TrustChangeArgs {
     /// A certificate, in PEM, that becomes a root of X.509-SVIDs. May be repeated.
     #[arg(long, value_name = "FILE")]
     pub(crate) add_x509: Vec<PathBuf>,
-    /// A prepared authority of jwt or wit, by its id. May be repeated.
-    #[arg(long, value_name = "ID")]
-    pub(crate) add_authority: Vec<Digest>,
+    /// A prepared authority: jwt or wit, or its id. May be repeated.
+    #[arg(long, value_name = "KIND_OR_ID")]
+    pub(crate) add_authority: Vec<String>,
     /// An authority that is believed no more: the id of one of jwt or wit, the digest of a root of
     /// x509. May be repeated.
     #[arg(long, value_name = "ID")]

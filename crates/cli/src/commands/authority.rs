@@ -1,5 +1,6 @@
 //! `chancery authority`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -42,11 +43,7 @@ pub(super) async fn run(format: Format, args: AuthorityArgs) -> anyhow::Result<E
             changed(format, &server.activate_authority(&request).await?, "signs")?;
         }
         AuthorityCommand::Taint { authority } => {
-            let known = server.authorities().await?;
-            let id = named(&known, &authority)?.authority.id;
-            let request = ChangeAuthority { id, force: false };
-            let done = server.taint_authority(&request).await?;
-            changed(format, &done, "is tainted: what it signed is issued again")?;
+            taint(format, &server, &authority).await?;
         }
         AuthorityCommand::Revoke { authority, force } => {
             revoke(format, &layout, &server, &authority, force).await?;
@@ -147,13 +144,39 @@ fn certify(
     Ok(vec![base64url::encode(made)])
 }
 
+/// Steps that several authorities went.
 #[derive(Serialize)]
-struct Revoked {
-    authority: Authority,
-    log_index: u64,
-    /// The version of the trust document that names it, or its root, no more.
+struct Gone {
+    authorities: Vec<AuthorityChanged>,
+    /// The version of the trust document that names them, or their roots, no more.
     #[serde(skip_serializing_if = "Option::is_none")]
     trust_version: Option<u64>,
+}
+
+async fn taint(format: Format, server: &ServerClient, which: &str) -> anyhow::Result<()> {
+    let known = server.authorities().await?;
+    let mut tainted = Gone {
+        authorities: Vec::new(),
+        trust_version: None,
+    };
+    for view in named(&known, which)? {
+        let request = ChangeAuthority {
+            id: view.authority.id,
+            force: false,
+        };
+        tainted
+            .authorities
+            .push(server.taint_authority(&request).await?);
+    }
+    output::result(format, &tainted, || {
+        let what = "is tainted: what it signed is issued again";
+        let lines: Vec<_> = tainted
+            .authorities
+            .iter()
+            .map(|done| line(done, what))
+            .collect();
+        lines.join("\n")
+    })
 }
 
 async fn revoke(
@@ -164,57 +187,72 @@ async fn revoke(
     force: bool,
 ) -> anyhow::Result<()> {
     let known = server.authorities().await?;
-    let view = named(&known, which)?;
-    let id = view.authority.id;
-    let gone = leaves(&known, view);
+    let views = named(&known, which)?;
     let current = layout.trust()?;
-    let proposed = match gone.filter(|_| view.named) {
-        Some(gone) => {
-            let proposed = layout.proposed_trust(&current, |trust| {
-                take_out(trust, gone);
-            })?;
-            // Nothing is destroyed that the document would go on to name.
-            current.accept(proposed.clone(), &chancery_crypto::AwsLc).with_context(|| {
-                format!(
-                    "{} root keys must sign: chancery trust change --remove-authority {gone} --out FILE",
-                    current.threshold
-                )
-            })?;
-            Some(proposed)
+    let gone = leaves(&known, &views);
+    let proposed = layout.proposed_trust(&current, |trust| {
+        for id in &gone {
+            take_out(trust, *id);
         }
-        None => None,
-    };
-    let request = ChangeAuthority { id, force };
-    let done = server.revoke_authority(&request).await?;
-    let mut trust_version = None;
-    if let Some(proposed) = proposed {
-        put(layout, &current, proposed).await?;
-        trust_version = Some(layout.trust()?.version);
+    })?;
+    let changes = proposed.trust.x509_authorities != current.x509_authorities
+        || proposed.trust.jwt_authorities != current.jwt_authorities
+        || proposed.trust.token_authorities != current.token_authorities;
+    if changes {
+        // Nothing is destroyed that the document would go on to name.
+        let accepted = current.accept(proposed.clone(), &chancery_crypto::AwsLc);
+        accepted.with_context(|| {
+            let ids: Vec<_> = gone.iter().map(ToString::to_string).collect();
+            format!(
+                "{} root keys must sign: chancery trust change --remove-authority {} --out FILE",
+                current.threshold,
+                ids.join(" --remove-authority ")
+            )
+        })?;
     }
-    let revoked = Revoked {
-        authority: done.authority,
-        log_index: done.log_index,
-        trust_version,
+    let mut revoked = Gone {
+        authorities: Vec::new(),
+        trust_version: None,
     };
+    for view in views {
+        let id = view.authority.id;
+        let request = ChangeAuthority { id, force };
+        revoked
+            .authorities
+            .push(server.revoke_authority(&request).await?);
+    }
+    if changes {
+        put(layout, &current, proposed).await?;
+        revoked.trust_version = Some(layout.trust()?.version);
+    }
     output::result(format, &revoked, || {
         let trust = match revoked.trust_version {
             Some(version) => format!("trust document, version {version}, names it no more"),
             None => "the trust document stays as it is".to_owned(),
         };
-        format!("{id} is revoked, entry {}; {trust}", revoked.log_index)
+        let lines = revoked.authorities.iter();
+        let lines: Vec<_> = lines.map(|done| line(done, "is revoked")).collect();
+        format!("{}; {trust}", lines.join("\n"))
     })
 }
 
-/// What leaves the trust document with an authority: itself, or its root where nothing else is below.
-fn leaves(known: &AuthorityList, view: &AuthorityView) -> Option<Digest> {
-    let authority = &view.authority;
-    if authority.kind != AuthorityKind::X509 {
-        return Some(authority.id);
+/// What leaves the trust document with authorities: themselves, or their roots where nothing else is
+/// below.
+fn leaves(known: &AuthorityList, gone: &[&AuthorityView]) -> BTreeSet<Digest> {
+    let is_gone = |id: Digest| gone.iter().any(|view| view.authority.id == id);
+    let mut leaving = BTreeSet::new();
+    for view in gone.iter().filter(|view| view.named) {
+        let authority = &view.authority;
+        let Some(root) = authority.root else {
+            leaving.insert(authority.id);
+            continue;
+        };
+        let mut others = known.authorities.iter().map(|view| &view.authority);
+        if !others.any(|other| !is_gone(other.id) && other.root == Some(root)) {
+            leaving.insert(root);
+        }
     }
-    let root = authority.root?;
-    let mut others = known.authorities.iter().map(|view| &view.authority);
-    let shared = others.any(|other| other.id != authority.id && other.root == Some(root));
-    (!shared).then_some(root)
+    leaving
 }
 
 #[derive(Serialize)]
@@ -252,8 +290,8 @@ fn find(
     Ok(found.id)
 }
 
-/// The one that is meant: by its id, the beginning of it, or the kind where one alone does not sign.
-fn named<'a>(known: &'a AuthorityList, which: &str) -> anyhow::Result<&'a AuthorityView> {
+/// Those that are meant: one by its id or the beginning of it, or all old ones of a kind.
+fn named<'a>(known: &'a AuthorityList, which: &str) -> anyhow::Result<Vec<&'a AuthorityView>> {
     let of_kind = AuthorityKind::ALL
         .iter()
         .find(|kind| kind.as_str() == which);
@@ -264,7 +302,7 @@ fn named<'a>(known: &'a AuthorityList, which: &str) -> anyhow::Result<&'a Author
             let authority = &view.authority;
             let id = authority.id.to_string();
             match of_kind {
-                Some(kind) => authority.kind == *kind && authority.state != AuthorityState::Active,
+                Some(kind) => authority.kind == *kind && authority.state == AuthorityState::Old,
                 None => {
                     let short = id.split_once(':').map_or("", |(_, hex)| hex);
                     id == which || (which.len() >= 8 && short.starts_with(which))
@@ -274,19 +312,33 @@ fn named<'a>(known: &'a AuthorityList, which: &str) -> anyhow::Result<&'a Author
         .collect();
     ensure!(
         !meant.is_empty(),
-        "{which}: no such authority, or the one that signs; see `chancery authority show`"
+        "{which}: no such authority, or none of them is old; see `chancery authority show`"
     );
-    match meant.as_slice() {
-        [one] => Ok(one),
-        several => bail!("{which}: {} are meant; name one by its id", several.len()),
-    }
+    ensure!(
+        of_kind.is_some() || meant.len() == 1,
+        "{which}: {} authorities begin so; name one by its whole id",
+        meant.len()
+    );
+    Ok(meant)
+}
+
+/// The prepared or active key that a change of the trust document is to name.
+pub(crate) fn nameable<'a>(known: &'a AuthorityList, which: &str) -> anyhow::Result<&'a Authority> {
+    let mut all = known.authorities.iter().map(|view| &view.authority);
+    let found = all.find(|one| {
+        let prepared = one.state == AuthorityState::Prepared && one.kind.as_str() == which;
+        prepared || one.id.to_string() == which
+    });
+    found.with_context(|| format!("{which}: none is prepared; see `chancery authority show`"))
 }
 
 fn changed(format: Format, done: &AuthorityChanged, what: &str) -> anyhow::Result<()> {
-    output::result(format, done, || {
-        let (kind, id) = (done.authority.kind, done.authority.id);
-        format!("{kind} authority {id} {what}, entry {}", done.log_index)
-    })
+    output::result(format, done, || line(done, what))
+}
+
+fn line(done: &AuthorityChanged, what: &str) -> String {
+    let (kind, id) = (done.authority.kind, done.authority.id);
+    format!("{kind} authority {id} {what}, entry {}", done.log_index)
 }
 
 fn listed(known: &AuthorityList) -> String {

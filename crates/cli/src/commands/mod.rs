@@ -2,7 +2,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod approvals;
-mod authority;
+pub(crate) mod authority;
 mod connect;
 mod consent;
 pub(crate) mod delegate;

@@ -10,7 +10,9 @@ use chancery_api::tls::{TlsIdentity, client_config};
 use chancery_attestation::{Evidence, Isolation, LaunchEvidence};
 use chancery_crypto::{AwsLc, SigningKey, random_id};
 use chancery_delegation::{Call, ChainTip, Entry, LinkDraft, ProofDraft, Target, Terms};
-use chancery_identity::{X509Bundle, spki_der};
+use chancery_identity::{TrustDomain, WitClaims, X509Bundle, spki_der};
+use chancery_signer::SignerKeys;
+use chancery_signer::ca::{IssuingAuthority, LeafRequest, SerialNumber, leaf_certificate};
 use chancery_types::id::{DelegationKind, InstanceId, LaunchId, ProofKind};
 use chancery_types::jws::{Header, assemble, signing_input};
 use chancery_types::{Algorithm, Digest, Timestamp, base64url, to_canonical};
@@ -90,6 +92,46 @@ impl Agent {
             spiffe_id: opened.spiffe_id,
             key,
             wit,
+            tls,
+        }
+    }
+
+    /// An instance that nobody launched: whoever has the signer's keys makes its credentials, like
+    /// those of `honest`.
+    pub(crate) fn minted(plane: &Plane, keys: &SignerKeys, honest: &Self) -> Self {
+        let domain: TrustDomain = DOMAIN.parse().unwrap();
+        let id: InstanceId = random_id().unwrap();
+        let spiffe_id = format!("{AGENT}/instance/{id}");
+        let (tls_key, key) = (
+            SigningKey::generate(Algorithm::Es256).unwrap(),
+            SigningKey::generate(Algorithm::Ed25519).unwrap(),
+        );
+        let intermediate = keys.intermediate_certificate.clone();
+        let authority =
+            IssuingAuthority::new(&domain, intermediate.clone(), &keys.intermediate).unwrap();
+        let request = LeafRequest {
+            spiffe_id: &spiffe_id.parse().unwrap(),
+            spki_der: &spki_der(tls_key.public()),
+            now: now(),
+            lifetime_seconds: 600,
+            serial: SerialNumber::from_random([9; 16]),
+        };
+        let leaf = leaf_certificate(&authority, request).unwrap();
+        let root = base64url::decode(&plane.trust.x509_authorities[0]).unwrap();
+        let bundle = X509Bundle::new(domain, [root]).unwrap();
+        let tls = TlsIdentity::new(vec![leaf, intermediate], tls_key.pkcs8(), bundle).unwrap();
+        let claims = honest.wit.split('.').nth(1).unwrap();
+        let mut claims: Value =
+            serde_json::from_slice(&base64url::decode(claims).unwrap()).unwrap();
+        claims["sub"] = spiffe_id.as_str().into();
+        claims["cnf"] = json!({"jwk": key.public()});
+        let claims: WitClaims = serde_json::from_value(claims).unwrap();
+        let input = claims.signing_input(keys.token.public()).unwrap();
+        Self {
+            id,
+            spiffe_id,
+            key,
+            wit: assemble(&input, &keys.token.sign(input.as_bytes()).unwrap()),
             tls,
         }
     }

@@ -24,6 +24,8 @@ struct Lies {
     /// A snapshot to be told as it is, however old.
     told: Option<SignedSnapshot>,
     policies: BTreeMap<String, SignedBundle>,
+    /// A trust document to be told in place of the one in force.
+    trust: Option<String>,
     /// Whether answers of people are kept back.
     keeps_answers: bool,
 }
@@ -86,6 +88,16 @@ impl Intermediary {
         self.between.lie(|lies| lies.told = Some(snapshot));
     }
 
+    /// Tells of this trust document, and names it in every snapshot.
+    pub(crate) fn tell_trust(&self, document: String, version: u64) {
+        let digest = Digest::of(&document);
+        self.between.lie(|lies| lies.trust = Some(document));
+        self.alter_snapshots(move |snapshot| {
+            snapshot.trust_version = version;
+            snapshot.trust_digest = digest;
+        });
+    }
+
     pub(crate) fn keep_answers(&self, keep: bool) {
         self.between.lie(|lies| lies.keeps_answers = keep);
     }
@@ -136,6 +148,10 @@ impl Between {
             let alter = self.lie(|lies| lies.snapshot.clone())?;
             let signed = self.snapshot(alter).await;
             return Some(serde_json::to_string(&signed).unwrap());
+        }
+        if path == "/v1/trust" {
+            let document = self.lie(|lies| lies.trust.clone())?;
+            return Some(serde_json::json!({"document": document}).to_string());
         }
         if let Some(digest) = path.strip_prefix("/v1/policies/") {
             let bundle = self.lie(|lies| lies.policies.get(digest).cloned())?;

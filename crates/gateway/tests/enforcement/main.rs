@@ -31,6 +31,8 @@ mod intermediary;
 #[cfg(test)]
 mod missions;
 #[cfg(test)]
+mod online_keys;
+#[cfg(test)]
 mod outage;
 #[cfg(test)]
 mod plane;

@@ -7,6 +7,7 @@
 mod reasons;
 mod root_source;
 mod slot;
+mod vault;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,11 +23,15 @@ use chancery_types::{Digest, Timestamp, base64url};
 
 pub use reasons::AUTHORITY_REASONS;
 pub use root_source::{AuthoritiesError, Lifetimes, RootConfig};
+pub use vault::{VaultConfig, VaultError};
 
-use crate::ca::{IssuingAuthority, LeafRequest, SerialNumber, leaf_certificate};
+use crate::ca::{
+    IssuingAuthority, LeafRequest, SerialNumber, intermediate_request, leaf_certificate,
+};
 use crate::keys::{CERTIFICATE, HeldKey, INTERMEDIATE, JWT, KeyCustody, TOKEN};
 use root_source::RootSource;
 use slot::{Slot, Slots};
+pub(crate) use vault::Vault;
 
 const FILE: &str = "authorities.json";
 
@@ -108,7 +113,7 @@ impl Authorities {
                 ends = X509Authority::new(&self.trust_domain, der.expose().to_vec())?.not_after();
                 root = self.root_of(&*key, &chain, trust, now);
             }
-            let mut authority = slot::prepared(kind, key.public(), self.slots.next(), now, ends);
+            let mut authority = slot::prepared(kind, key.public(), self.slots.reserve(), now, ends);
             authority.state = AuthorityState::Active;
             authority.active_since = Some(now);
             authority.chain = chain.iter().map(base64url::encode).collect();
@@ -235,28 +240,27 @@ impl Authorities {
             )
             .with_remedy("activate it, or revoke it"));
         }
-        let number = self.slots.next();
+        // A number, and with it the name of a key, is used once, whatever becomes of it.
+        let number = self.slots.reserve();
+        self.kept()?;
         let name = format!("authority-{number}.key");
         let key = self
             .custody
             .create(&name)
             .map_err(|error| internal(&error))?;
-        let mut chain = Vec::new();
-        let mut ends = self.lifetimes.ends(kind, now);
-        if kind == AuthorityKind::X509 && !bare {
-            let certified = self.root.certify(&*key, self.lifetimes.x509_seconds, now);
-            chain = certified.map_err(|error| {
-                Problem::unavailable("authority_root", error.to_string())
-                    .with_remedy("look at the signer's root.json and the files that it names")
-            })?;
-        }
-        let root = self.root_of(&*key, &chain, trust, now);
-        if let Some(own) = chain.first() {
-            ends = self.end_of(own)?;
-            if root.is_none() {
-                return Err(no_root());
+        let certified = match kind == AuthorityKind::X509 && !bare {
+            true => self.certified(&*key, trust, now),
+            false => Ok((Vec::new(), None, self.lifetimes.ends(kind, now))),
+        };
+        let (chain, root, ends) = match certified {
+            Ok(certified) => certified,
+            Err(problem) => {
+                self.custody
+                    .destroy(&name)
+                    .map_err(|error| internal(&error))?;
+                return Err(problem);
             }
-        }
+        };
         let mut authority = slot::prepared(kind, key.public(), number, now, ends);
         authority.chain = chain.iter().map(base64url::encode).collect();
         authority.root = root;
@@ -271,6 +275,33 @@ impl Authorities {
             chain,
         });
         Ok(authority)
+    }
+
+    /// What the root that the signer holds makes of a key: nothing, where it holds none.
+    fn certified(
+        &self,
+        key: &dyn HeldKey,
+        trust: &TrustDocument,
+        now: Timestamp,
+    ) -> Result<(Vec<Vec<u8>>, Option<Digest>, Timestamp), Problem> {
+        let made = self.root.certify(key, self.lifetimes.x509_seconds, now);
+        let chain = made.map_err(|error| {
+            Problem::unavailable("authority_root", error.to_string())
+                .with_remedy("look at the signer's root.json and the files that it names")
+        })?;
+        let Some(own) = chain.first() else {
+            return Ok((chain, None, self.lifetimes.ends(AuthorityKind::X509, now)));
+        };
+        let root = self.root_of(key, &chain, trust, now).ok_or_else(no_root)?;
+        let ends = self.end_of(own)?;
+        Ok((chain, Some(root), ends))
+    }
+
+    /// Who certifies a prepared authority over HTTP, what is asked of it, and for how long.
+    pub(crate) fn remote(&self, id: Digest) -> Option<(Vault, String, u64)> {
+        let vault = self.root.remote()?.clone();
+        let csr = intermediate_request(&self.trust_domain, &*self.held(id)?.key).ok()?;
+        Some((vault, csr, self.lifetimes.x509_seconds))
     }
 
     /// Takes the certificate that a root made of a prepared authority's key.

@@ -8,6 +8,7 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use serde::{Deserialize, Serialize};
 
+use super::vault::{Vault, VaultConfig, VaultError};
 use crate::KeysError;
 use crate::ca::{CaError, IssuingAuthority, SerialNumber, certified_intermediate};
 use crate::keys::HeldKey;
@@ -28,6 +29,9 @@ pub struct RootConfig {
     /// Its key: PKCS#8 of a P-256 key in PEM or DER, in a file of mode 0600.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub key: Option<PathBuf>,
+    /// A PKI over HTTP that certifies, in place of a key in a file.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub vault: Option<VaultConfig>,
     /// How long the authorities live.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub lifetimes: Option<Lifetimes>,
@@ -75,6 +79,9 @@ pub enum AuthoritiesError {
     /// The root does not certify.
     #[error("the root does not certify: {0}")]
     Ca(#[from] CaError),
+    /// The PKI over HTTP cannot be asked.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     /// There is no randomness.
     #[error(transparent)]
     Random(#[from] chancery_crypto::RandomError),
@@ -148,6 +155,8 @@ pub(super) enum RootSource {
         chain: Vec<X509Authority>,
         key: SigningKey,
     },
+    /// Somebody over HTTP, who is asked while nothing is held.
+    Remote(Vault),
 }
 
 impl RootSource {
@@ -156,13 +165,16 @@ impl RootSource {
         folder: &Path,
         trust_domain: &TrustDomain,
     ) -> Result<Self, AuthoritiesError> {
-        let (certificate, key) = match (&config.certificate, &config.key) {
-            (None, None) => return Ok(Self::Offline),
-            (Some(certificate), Some(key)) => (folder.join(certificate), folder.join(key)),
+        let (certificate, key) = match (&config.certificate, &config.key, &config.vault) {
+            (None, None, None) => return Ok(Self::Offline),
+            (None, None, Some(vault)) => {
+                return Ok(Self::Remote(Vault::new(vault, folder, trust_domain)?));
+            }
+            (Some(certificate), Some(key), None) => (folder.join(certificate), folder.join(key)),
             _ => {
                 return Err(problem(
                     &folder.join(FILE),
-                    "certificate and key are given together",
+                    "certificate and key are given together, and without vault",
                 ));
             }
         };
@@ -183,10 +195,19 @@ impl RootSource {
 
     /// Whether authorities are certified without anybody's help.
     pub(super) const fn certifies(&self) -> bool {
-        matches!(self, Self::Held { .. })
+        !matches!(self, Self::Offline)
     }
 
-    /// A certificate for a key, and those between it and the root; none where the root is offline.
+    /// Who is asked over HTTP.
+    pub(super) const fn remote(&self) -> Option<&Vault> {
+        match self {
+            Self::Remote(vault) => Some(vault),
+            Self::Offline | Self::Held { .. } => None,
+        }
+    }
+
+    /// A certificate for a key, and those between it and the root; none where somebody else has to be
+    /// asked.
     pub(super) fn certify(
         &self,
         subject: &dyn HeldKey,

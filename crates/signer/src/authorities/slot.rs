@@ -105,9 +105,10 @@ impl Slots {
         self.generation
     }
 
-    /// The number of the next authority.
-    pub(super) const fn next(&self) -> u64 {
-        self.numbered.saturating_add(1)
+    /// The number of the next authority, which is given once.
+    pub(super) const fn reserve(&mut self) -> u64 {
+        self.numbered = self.numbered.saturating_add(1);
+        self.numbered
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Slot> {
@@ -128,7 +129,6 @@ impl Slots {
     }
 
     pub(super) fn add(&mut self, slot: Slot) {
-        self.numbered = self.numbered.max(slot.authority.number);
         self.generation += 1;
         self.slots.push(slot);
     }

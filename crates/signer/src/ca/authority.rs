@@ -102,6 +102,23 @@ pub fn certified_intermediate(
     checked(root.trust_domain, certificate.der().to_vec())
 }
 
+/// What somebody else is asked to certify as an intermediate: a request (PKCS #10) in PEM, signed by
+/// its key.
+pub(crate) fn intermediate_request(
+    trust_domain: &TrustDomain,
+    subject: &dyn HeldKey,
+) -> Result<String, CaError> {
+    let serial = SerialNumber::from_random([0; 16]);
+    let validity = Validity::from_now(Timestamp::from_seconds(0), 1);
+    let mut params = signing(trust_domain, "intermediate", 0, validity, serial)?;
+    // Whoever certifies says so.
+    params.serial_number = None;
+    let request = params.serialize_request(&SignerKey::new(subject)?);
+    request
+        .and_then(|request| request.pem())
+        .map_err(CaError::Encode)
+}
+
 fn signing(
     trust_domain: &TrustDomain,
     role: &str,

@@ -11,6 +11,7 @@ mod signer_key;
 
 use chancery_identity::{ProfileError, X509SvidError};
 
+pub(crate) use authority::intermediate_request;
 pub use authority::{
     IssuingAuthority, certified_intermediate, intermediate_certificate, root_certificate,
 };

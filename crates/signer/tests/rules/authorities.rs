@@ -29,7 +29,7 @@ fn change(id: Digest) -> ChangeAuthority {
 }
 
 impl Bench {
-    async fn prepare(&self, kind: AuthorityKind) -> Result<Authority, String> {
+    pub(super) async fn prepare(&self, kind: AuthorityKind) -> Result<Authority, String> {
         let asked = PrepareAuthority { kind, bare: false };
         reason(self.client.prepare_authority(&asked).await)
     }
@@ -63,7 +63,7 @@ impl Bench {
         self.certify(&made, &[certificate]).await.unwrap()
     }
 
-    async fn install(&mut self, change: impl FnOnce(&mut TrustDocument)) {
+    pub(super) async fn install(&mut self, change: impl FnOnce(&mut TrustDocument)) {
         let mut trust = self.trust.signed().trust.clone();
         change(&mut trust);
         trust.version += 1;
@@ -86,7 +86,7 @@ impl Bench {
     }
 
     /// The chain of a fresh SVID, which verifies by the trust document.
-    async fn issued(&self) -> Vec<Vec<u8>> {
+    pub(super) async fn issued(&self) -> Vec<Vec<u8>> {
         let chain = self.client.x509(&x509(INSTANCE)).await.unwrap().chain;
         let chain: Vec<_> = chain
             .iter()
@@ -351,6 +351,7 @@ async fn an_existing_authority_certifies_by_itself() {
             x509_seconds: 7_200,
             ..Lifetimes::default()
         }),
+        ..RootConfig::default()
     };
     config.write(&folder).unwrap();
     bench.client = bench.again().await;

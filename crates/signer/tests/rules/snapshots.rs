@@ -95,7 +95,8 @@ impl Bench {
 
     /// A signer of another process over the same folder.
     pub(super) async fn again(&self) -> SignerClient {
-        let socket = self.folder.path().join("again.sock");
+        let socket = tempfile::tempdir_in(self.folder.path()).unwrap().keep();
+        let socket = socket.join("again.sock");
         let listener = OwnerListener::bind(&socket).unwrap();
         tokio::spawn(self.reopened().unwrap().serve(listener));
         SignerClient::new(socket)

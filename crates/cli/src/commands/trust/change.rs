@@ -8,13 +8,14 @@ use chancery_api::authority::{AuthorityKind, AuthorityList, AuthorityState};
 use chancery_api::server::TrustText;
 use chancery_crypto::{AwsLc, SigningKey, create_private_file, read_private_file};
 use chancery_identity::trust::{SignedTrust, TrustDocument, VerifiedTrust};
-use chancery_types::{Algorithm, Digest, Jwk, base64url};
+use chancery_types::{Algorithm, Digest, Jwk, SignatureVerifier as _, base64url};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde::Serialize;
 
 use super::wait_for_gateway;
 use crate::args::{Format, TrustChangeArgs};
+use crate::commands::authority::nameable;
 use crate::deployment::{Layout, add_signature, read_trust};
 use crate::output;
 
@@ -23,8 +24,11 @@ struct Changed<'a> {
     trust_version: u64,
     digest: Digest,
     changes: Vec<String>,
-    /// How many signatures of the roots before verify, and how many are needed.
-    signatures: usize,
+    /// How many root keys of the document before have signed, and how many must.
+    signed_before: usize,
+    needed_before: u32,
+    /// How many of its own have signed, and how many must.
+    signed: usize,
     needed: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<&'a Path>,
@@ -122,10 +126,7 @@ fn edit(
     }
     for id in &args.add_authority {
         let known = known.context("the server is needed to find an authority by its id")?;
-        let mut all = known.authorities.iter().map(|view| &view.authority);
-        let authority = all.find(|one| one.id == *id);
-        let authority =
-            authority.with_context(|| format!("{id}: see `chancery authority show`"))?;
+        let authority = nameable(known, id)?;
         let named = match authority.kind {
             AuthorityKind::Jwt => &mut trust.jwt_authorities,
             AuthorityKind::Wit => &mut trust.token_authorities,
@@ -304,21 +305,24 @@ fn compared<'a>(
     file: Option<&'a Path>,
 ) -> anyhow::Result<Changed<'a>> {
     let input = SignedTrust::signing_input(&next.trust)?;
-    let valid = before.roots.iter().filter(|root| {
-        let one = [next.signatures.as_slice()].concat();
-        let mut of_root = one.iter().filter(|one| one.kid == root.kid());
-        of_root.any(|one| {
-            base64url::decode(&one.signature).is_ok_and(|bytes| {
-                chancery_types::SignatureVerifier::verify(&AwsLc, root, &input, &bytes)
+    let count = |roots: &[Jwk]| {
+        let signed = roots.iter().filter(|root| {
+            let mut of_root = next.signatures.iter().filter(|one| one.kid == root.kid());
+            of_root.any(|one| {
+                base64url::decode(&one.signature)
+                    .is_ok_and(|bytes| AwsLc.verify(root, &input, &bytes))
             })
-        })
-    });
+        });
+        signed.count()
+    };
     Ok(Changed {
         trust_version: next.trust.version,
         digest: Digest::of(next.to_bytes()?),
         changes: differences(before, &next.trust)?,
-        signatures: valid.count(),
-        needed: before.threshold,
+        signed_before: count(&before.roots),
+        needed_before: before.threshold,
+        signed: count(&next.trust.roots),
+        needed: next.trust.threshold,
         file,
     })
 }
@@ -367,7 +371,11 @@ fn written(changed: &Changed<'_>) -> String {
         .file
         .map_or(String::new(), |file| format!("{}: ", file.display()));
     text + &format!(
-        "{file}version {}, {} of {} root keys have signed",
-        changed.trust_version, changed.signatures, changed.needed
+        "{file}version {}, signed by {} of {} root keys of before, and {} of {} of its own",
+        changed.trust_version,
+        changed.signed_before,
+        changed.needed_before,
+        changed.signed,
+        changed.needed
     )
 }
