@@ -6,7 +6,9 @@ use chancery_crypto::{
     KeyError, KeyFileError, SigningKey, create_private_file, destroy_private_file,
     read_private_file,
 };
-use chancery_types::{Algorithm, Jwk};
+use chancery_types::{Algorithm, Jwk, Secret};
+
+use crate::seal::{Seal, SealedError, read_key_file};
 
 /// The authorities' keys of one trust domain. Never printed.
 #[derive(Debug)]
@@ -42,6 +44,9 @@ pub enum KeysError {
         /// What is wrong.
         source: KeyError,
     },
+    /// A key is sealed and does not open.
+    #[error(transparent)]
+    Sealed(#[from] SealedError),
 }
 
 /// What the signer signs with for as long as it runs; the authorities of SVIDs and tokens, which
@@ -77,9 +82,13 @@ pub trait KeyCustody: std::fmt::Debug + Send + Sync {
     fn destroy(&self, name: &str) -> Result<(), KeysError>;
 }
 
-/// Keys in files of mode 0600 in one folder. A key that is destroyed is overwritten.
+/// Keys in files of mode 0600 in one folder, sealed where a passphrase seals them. A key that is
+/// destroyed is overwritten.
 #[derive(Debug)]
-pub struct KeyFolder(PathBuf);
+pub struct KeyFolder {
+    folder: PathBuf,
+    seal: Option<Seal>,
+}
 
 pub(crate) const INTERMEDIATE: (&str, Algorithm) = ("intermediate.key", Algorithm::Es256);
 pub(crate) const TOKEN: (&str, Algorithm) = ("token.key", Algorithm::Es256);
@@ -131,11 +140,12 @@ impl SignerKeys {
 impl StandingKeys {
     /// Reads the keys of a folder.
     pub fn open(folder: &Path) -> Result<Self, KeysError> {
+        let keys = KeyFolder::open(folder)?;
         let access = folder.join(ACCESS.0).exists();
-        let access = access.then(|| open_key(folder, ACCESS));
+        let access = access.then(|| keys.key(ACCESS));
         Ok(Self {
-            delegation: open_key(folder, DELEGATION)?,
-            snapshot: open_key(folder, SNAPSHOT)?,
+            delegation: keys.key(DELEGATION)?,
+            snapshot: keys.key(SNAPSHOT)?,
             access: access.transpose()?,
         })
     }
@@ -167,23 +177,49 @@ impl HeldKey for SigningKey {
 }
 
 impl KeyFolder {
-    /// The keys of that folder.
-    pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self(folder.into())
+    /// The keys of that folder. Where a passphrase seals them, it is read, and those that are still in
+    /// clear are sealed.
+    pub fn open(folder: impl Into<PathBuf>) -> Result<Self, KeysError> {
+        let folder = folder.into();
+        let seal = Seal::open(&folder)?;
+        Ok(Self { folder, seal })
+    }
+
+    /// The content of a file of keys, which may stand elsewhere.
+    pub(crate) fn read(&self, path: &Path) -> Result<Secret, KeysError> {
+        read_key_file(path, self.seal.as_ref())
+    }
+
+    fn key(&self, (name, algorithm): (&str, Algorithm)) -> Result<SigningKey, KeysError> {
+        let path = self.folder.join(name);
+        let key = SigningKey::from_pkcs8(algorithm, self.read(&path)?);
+        key.map_err(|source| KeysError::Key { path, source })
     }
 }
 
 impl KeyCustody for KeyFolder {
     fn create(&self, name: &str) -> Result<Box<dyn HeldKey>, KeysError> {
-        Ok(Box::new(create_key(&self.0, (name, Algorithm::Es256))?))
+        let Some(seal) = &self.seal else {
+            return Ok(Box::new(create_key(
+                &self.folder,
+                (name, Algorithm::Es256),
+            )?));
+        };
+        let path = self.folder.join(name);
+        let key = SigningKey::generate(Algorithm::Es256).map_err(|source| KeysError::Key {
+            path: path.clone(),
+            source,
+        })?;
+        create_private_file(&path, &seal.seal(&path, key.pkcs8().expose())?)?;
+        Ok(Box::new(key))
     }
 
     fn open(&self, name: &str) -> Result<Box<dyn HeldKey>, KeysError> {
-        Ok(Box::new(open_key(&self.0, (name, Algorithm::Es256))?))
+        Ok(Box::new(self.key((name, Algorithm::Es256))?))
     }
 
     fn destroy(&self, name: &str) -> Result<(), KeysError> {
-        let path = self.0.join(name);
+        let path = self.folder.join(name);
         destroy_private_file(&path, b"destroyed\n")?;
         Ok(())
     }

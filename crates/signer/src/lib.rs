@@ -10,10 +10,12 @@ pub mod keys;
 
 mod authorities;
 mod rules;
+mod seal;
 mod service;
 
 pub use authorities::{
     AUTHORITY_REASONS, AuthoritiesError, Lifetimes, RootConfig, VaultConfig, VaultError,
 };
 pub use keys::{KeyCustody, KeyFolder, KeysError, SignerKeys, StandingKeys};
+pub use seal::{Seal, SealCost, SealedError};
 pub use service::{ROUTES, Signer};

@@ -79,8 +79,8 @@ impl Signer {
         clock: fn() -> Timestamp,
     ) -> std::io::Result<Arc<Self>> {
         let trust_domain = trust.trust_domain.parse().map_err(std::io::Error::other)?;
-        let custody = Arc::new(KeyFolder::new(folder));
-        let authorities = Authorities::open(folder, custody, &trust, clock());
+        let custody = KeyFolder::open(folder).map_err(std::io::Error::other)?;
+        let authorities = Authorities::open(folder, Arc::new(custody), &trust, clock());
         Ok(Arc::new(Self {
             keys: keys.into(),
             authorities: RwLock::new(authorities.map_err(std::io::Error::other)?),

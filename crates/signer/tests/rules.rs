@@ -10,6 +10,8 @@
 mod authorities;
 #[path = "rules/jwt.rs"]
 mod jwt;
+#[path = "rules/sealing.rs"]
+mod sealing;
 #[path = "rules/snapshots.rs"]
 mod snapshots;
 #[path = "rules/standing.rs"]

@@ -41,6 +41,12 @@ pub(crate) enum AuthorityCommand {
         #[arg(long)]
         force: bool,
     },
+    /// Has the signer's key files sealed by a passphrase, from its next start on.
+    Seal {
+        /// The file of the passphrase, of mode 0600, which the signer reads at every start.
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: PathBuf,
+    },
     /// Makes another root of X.509 among the offline keys, for the trust document to name.
     Root {
         /// How many days it is valid.

@@ -14,6 +14,7 @@ use chancery_crypto::random_bytes;
 use chancery_identity::{TrustDomain, X509Authority, spki_der};
 use chancery_server::Clock;
 use chancery_signer::ca::{IssuingAuthority, SerialNumber, certified_intermediate};
+use chancery_signer::{Seal, SealCost};
 use chancery_types::{Digest, base64url};
 use serde::Serialize;
 
@@ -48,6 +49,7 @@ pub(super) async fn run(format: Format, args: AuthorityArgs) -> anyhow::Result<E
         AuthorityCommand::Revoke { authority, force } => {
             revoke(format, &layout, &server, &authority, force).await?;
         }
+        AuthorityCommand::Seal { passphrase_file } => seal(format, &layout, &passphrase_file)?,
         AuthorityCommand::Root { days } => root(format, &layout, days)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -253,6 +255,26 @@ fn leaves(known: &AuthorityList, gone: &[&AuthorityView]) -> BTreeSet<Digest> {
         }
     }
     leaving
+}
+
+#[derive(Serialize)]
+struct Sealed<'a> {
+    passphrase_file: &'a Path,
+}
+
+fn seal(format: Format, layout: &Layout, file: &Path) -> anyhow::Result<()> {
+    let file = std::path::absolute(file).with_context(|| file.display().to_string())?;
+    Seal::begin(&layout.signer(), &file, SealCost::default())?;
+    let sealed = Sealed {
+        passphrase_file: &file,
+    };
+    output::result(format, &sealed, || {
+        format!(
+            "the signer seals its keys when it starts next, by the passphrase in {}; without it they \
+             do not open any more",
+            file.display()
+        )
+    })
 }
 
 #[derive(Serialize)]

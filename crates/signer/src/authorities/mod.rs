@@ -28,7 +28,7 @@ pub use vault::{VaultConfig, VaultError};
 use crate::ca::{
     IssuingAuthority, LeafRequest, SerialNumber, intermediate_request, leaf_certificate,
 };
-use crate::keys::{CERTIFICATE, HeldKey, INTERMEDIATE, JWT, KeyCustody, TOKEN};
+use crate::keys::{CERTIFICATE, HeldKey, INTERMEDIATE, JWT, KeyCustody, KeyFolder, TOKEN};
 use root_source::RootSource;
 use slot::{Slot, Slots};
 pub(crate) use vault::Vault;
@@ -60,7 +60,7 @@ impl Authorities {
     /// kind, which signs.
     pub(crate) fn open(
         folder: &Path,
-        custody: Arc<dyn KeyCustody>,
+        custody: Arc<KeyFolder>,
         trust: &TrustDocument,
         now: Timestamp,
     ) -> Result<Self, AuthoritiesError> {
@@ -68,7 +68,7 @@ impl Authorities {
         let file = folder.join(FILE);
         let config = RootConfig::read(folder)?;
         let mut authorities = Self {
-            root: RootSource::open(&config, folder, &trust_domain)?,
+            root: RootSource::open(&config, folder, &custody, &trust_domain)?,
             lifetimes: config.lifetimes(),
             slots: Slots::read(&file)?.unwrap_or_default(),
             held: Vec::new(),

@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use chancery_api::authority::AuthorityKind;
-use chancery_crypto::{SigningKey, random_bytes, read_private_file};
+use chancery_crypto::{SigningKey, random_bytes};
 use chancery_identity::{TrustDomain, X509Authority, spki_der};
 use chancery_types::{Algorithm, Timestamp};
 use rustls_pki_types::pem::PemObject as _;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::vault::{Vault, VaultConfig, VaultError};
 use crate::KeysError;
 use crate::ca::{CaError, IssuingAuthority, SerialNumber, certified_intermediate};
-use crate::keys::HeldKey;
+use crate::keys::{HeldKey, KeyFolder};
 
 const FILE: &str = "root.json";
 
@@ -163,6 +163,7 @@ impl RootSource {
     pub(super) fn open(
         config: &RootConfig,
         folder: &Path,
+        keys: &KeyFolder,
         trust_domain: &TrustDomain,
     ) -> Result<Self, AuthoritiesError> {
         let (certificate, key) = match (&config.certificate, &config.key, &config.vault) {
@@ -189,7 +190,7 @@ impl RootSource {
         Ok(Self::Held {
             trust_domain: trust_domain.clone(),
             chain: chain?,
-            key: read_key(&key)?,
+            key: read_key(keys, &key)?,
         })
     }
 
@@ -234,8 +235,8 @@ impl RootSource {
     }
 }
 
-fn read_key(path: &Path) -> Result<SigningKey, AuthoritiesError> {
-    let content = read_private_file(path).map_err(KeysError::from)?;
+fn read_key(keys: &KeyFolder, path: &Path) -> Result<SigningKey, AuthoritiesError> {
+    let content = keys.read(path)?;
     let der = match PrivatePkcs8KeyDer::from_pem_slice(content.expose()) {
         Ok(key) => chancery_types::Secret::new(key.secret_pkcs8_der().to_vec()),
         Err(_) => content,
