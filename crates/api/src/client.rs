@@ -1,16 +1,17 @@
-//! A client over a Unix socket.
+//! A client over a Unix socket, and what every client of the server shares.
 
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use http::{Method, Request, header};
+use http::{Method, Request, Response, header};
 use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-use crate::Problem;
+use crate::{Problem, TlsClient};
 
 /// Most bytes of an answer that are read.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
@@ -37,6 +38,14 @@ pub enum ClientError {
     Broken {
         /// The socket.
         socket: PathBuf,
+        /// What was seen.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A server on another host is out of reach, or is not the one that the trust document vouches for.
+    #[error("{server}: {source}")]
+    Remote {
+        /// Its address.
+        server: String,
         /// What was seen.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -106,21 +115,10 @@ impl UnixClient {
             .send_request(request)
             .await
             .map_err(|source| self.broken(source))?;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), MAX_ANSWER_BYTES)
-            .collect()
-            .await
-            .map_err(|source| self.broken(source))?
-            .to_bytes();
+        let read = read(answer, |source| self.broken(source)).await;
         drop(sender);
         connection.abort();
-        if status.is_success() {
-            return serde_json::from_slice(&body).map_err(|source| self.broken(source));
-        }
-        let refusal = serde_json::from_slice(&body).unwrap_or_else(|_| {
-            Problem::new(status, "unreadable", "the answer is not one of ours")
-        });
-        Err(ClientError::Refused(refusal))
+        read
     }
 
     fn broken(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ClientError {
@@ -129,4 +127,52 @@ impl UnixClient {
             source: source.into(),
         }
     }
+}
+
+/// How the server is spoken to.
+#[derive(Debug, Clone)]
+pub(crate) enum Transport {
+    /// Over its owner's socket.
+    Unix(UnixClient),
+    /// As a node on another host.
+    Tls(TlsClient),
+}
+
+impl Transport {
+    pub(crate) async fn get<R: DeserializeOwned>(&self, path: &str) -> Result<R, ClientError> {
+        match self {
+            Self::Unix(client) => client.get(path).await,
+            Self::Tls(client) => client.get(path).await,
+        }
+    }
+
+    pub(crate) async fn post<T: Serialize + Sync, R: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &T,
+    ) -> Result<R, ClientError> {
+        match self {
+            Self::Unix(client) => client.post(path, body).await,
+            Self::Tls(client) => client.post(path, body).await,
+        }
+    }
+}
+
+/// Reads an answer: what was asked for, or a refusal.
+pub(crate) async fn read<R: DeserializeOwned>(
+    answer: Response<Incoming>,
+    broken: impl Fn(Box<dyn std::error::Error + Send + Sync>) -> ClientError,
+) -> Result<R, ClientError> {
+    let status = answer.status();
+    let body = Limited::new(answer.into_body(), MAX_ANSWER_BYTES)
+        .collect()
+        .await
+        .map_err(&broken)?
+        .to_bytes();
+    if status.is_success() {
+        return serde_json::from_slice(&body).map_err(|source| broken(source.into()));
+    }
+    let refusal = serde_json::from_slice(&body)
+        .unwrap_or_else(|_| Problem::new(status, "unreadable", "the answer is not one of ours"));
+    Err(ClientError::Refused(refusal))
 }

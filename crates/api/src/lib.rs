@@ -16,8 +16,11 @@ pub mod server;
 pub mod signer;
 pub mod snapshot;
 pub mod tls;
+pub mod tls_client;
 
+pub(crate) use client::Transport;
 pub use client::{ClientError, UnixClient};
 pub use error::Problem;
 pub use listener::OwnerListener;
 pub use measure::measured;
+pub use tls_client::{TlsClient, node_channel};

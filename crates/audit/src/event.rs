@@ -89,7 +89,7 @@ registry! {
     FederationAdd,
     FederationBundle,
     FederationRemove,
-    AuthorityChange,
+    AuthorityChange, NodeToken, NodeAuthority, NodeJoin, NodeEvict,
 }
 
 impl Event {
@@ -128,7 +128,11 @@ impl Event {
             | Self::FederationAdd(_)
             | Self::FederationBundle(_)
             | Self::FederationRemove(_)
-            | Self::AuthorityChange(_) => None,
+            | Self::AuthorityChange(_)
+            | Self::NodeToken(_)
+            | Self::NodeAuthority(_)
+            | Self::NodeJoin(_)
+            | Self::NodeEvict(_) => None,
         }
     }
 
@@ -167,7 +171,11 @@ impl Event {
             | Self::FederationAdd(_)
             | Self::FederationBundle(_)
             | Self::FederationRemove(_)
-            | Self::AuthorityChange(_) => None,
+            | Self::AuthorityChange(_)
+            | Self::NodeToken(_)
+            | Self::NodeAuthority(_)
+            | Self::NodeJoin(_)
+            | Self::NodeEvict(_) => None,
         }
     }
 }

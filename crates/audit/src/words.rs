@@ -43,6 +43,16 @@ words! {
 }
 
 words! {
+    /// What a node joined by.
+    pub enum NodeProof {
+        /// A one-use token of the operator.
+        Token = "token",
+        /// Possession of the key of a certificate of an admitted authority.
+        X509 = "x509",
+    }
+}
+
+words! {
     /// What a root rests on.
     pub enum Assurance {
         /// The person's own signature over its claims.

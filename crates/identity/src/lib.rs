@@ -11,6 +11,9 @@ pub mod incubating;
 pub mod jwt_svid;
 pub mod key_proof;
 pub mod leeway;
+pub mod node_certificate;
+pub mod node_id;
+pub mod node_proof;
 pub mod signing_keys;
 pub mod spiffe_id;
 pub mod spki;
@@ -33,6 +36,14 @@ pub use jwt_svid::{
 };
 pub use key_proof::{KeyProofError, ProvenKey, key_proof_signing_input, verify_key_proof};
 pub use leeway::Leeway;
+pub use node_certificate::{
+    NodeAuthority, NodeCertificateError, ProvenNodeCertificate, verify_node_certificate,
+};
+pub use node_id::NodeSpiffeId;
+pub use node_proof::{
+    CHANNEL_LABEL, NodeChannel, NodeProofError, ProvenNodeKey, certificate_message,
+    node_key_signing_input, verify_node_key,
+};
 pub use signing_keys::{JwtBundle, JwtBundles, WitSvidBundle};
 pub use spiffe_id::{SpiffeId, SpiffeIdError};
 pub use spki::spki_der;

@@ -59,6 +59,9 @@ pub enum SpiffeIdError {
     /// Not `<agent id>/instance/<instance id>`.
     #[error("not the id of an instance: expected <agent id>/instance/ins_...")]
     NotAnInstance,
+    /// Not `/service/node/<node id>`.
+    #[error("not the id of a node: expected /service/node/nod_...")]
+    NotANode,
 }
 
 impl SpiffeId {

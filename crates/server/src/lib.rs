@@ -10,6 +10,7 @@ mod endpoints;
 mod erasure;
 mod federation;
 mod holding;
+mod nodes;
 mod remote_signer;
 mod server;
 mod svid_lifetime;
@@ -20,9 +21,10 @@ pub use bundle_endpoint::{
     WebEndpoint,
 };
 pub use clock::{Clock, ClockError};
-pub use endpoints::ROUTES;
+pub use endpoints::{NODE_ROUTES, ROUTES};
 pub use federation::FEDERATION_REASONS;
 pub use holding::Holding;
+pub use nodes::{NODE_REASONS, NodeHome, NodeListener, NodeListenerError};
 pub use remote_signer::RemoteSigner;
 pub use server::{Server, ServerConfig, ServerError};
 pub use svid_lifetime::{SvidLifetime, SvidLifetimeError};

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use crate::Clock;
 use crate::authorities::Issuing;
 use crate::federation::{Federating, own};
+use crate::nodes::NodeRoll;
 use crate::svid_lifetime::SvidLifetime;
 use crate::withdrawn::{Standing, Withdrawn};
 
@@ -47,6 +48,7 @@ pub struct Server {
     trust_file: PathBuf,
     pub(crate) svid_lifetime: SvidLifetime,
     pub(crate) issuing: Issuing,
+    pub(crate) nodes: NodeRoll,
 }
 
 /// What a server is made of.
@@ -125,6 +127,7 @@ impl Server {
         let hint = config.refresh_hint;
         let published = own::load(&config.store, named, keys, hint, now).await?;
         let federating = Federating::load(&config.store, published, hint, now).await?;
+        let nodes = NodeRoll::load(&config.store).await?;
         let server = Arc::new(Self {
             issuing: Issuing::new(config.journal.size(), &config.trust),
             origin: (config.journal.origin().as_str().parse::<Label>())
@@ -145,6 +148,7 @@ impl Server {
             changes: watch::Sender::new(0),
             svid_lifetime: config.svid_lifetime,
             trust_file: config.trust_file,
+            nodes,
         });
         server.enrol_trust().await.map_err(ServerError::Enrol)?;
         let finished = server.finish_erasures().await;

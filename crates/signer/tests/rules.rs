@@ -272,6 +272,7 @@ async fn an_svid_is_for_an_instance_or_a_service_of_the_own_domain() {
         "spiffe://example.org/service/gateway",
         "spiffe://example.org/service/gateway/g2",
         "spiffe://example.org/service/node",
+        "spiffe://example.org/service/node/nod_7zzzzzzzzzzzzzzzzzzzzzzzzz",
     ] {
         let signed = bench.client.x509(&x509(good)).await.unwrap();
         assert_eq!(signed.chain.len(), 2);
@@ -280,6 +281,8 @@ async fn an_svid_is_for_an_instance_or_a_service_of_the_own_domain() {
         "spiffe://example.org",
         "spiffe://example.org/agent/clerk",
         "spiffe://example.org/service/signer",
+        "spiffe://example.org/service/node/host-1",
+        "spiffe://example.com/service/node/nod_7zzzzzzzzzzzzzzzzzzzzzzzzz",
         "spiffe://example.com/service/gateway",
         "spiffe://example.org/service/gateway/g3",
         "spiffe://example.org/agent/clerk/instance/1",

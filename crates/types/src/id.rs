@@ -146,6 +146,8 @@ registry! {
     RequestKind, RequestId, "req";
     /// Names one standing consent.
     ConsentKind, ConsentId, "cns";
+    /// Names one node that joined from another host; the last segment of its SPIFFE ID.
+    NodeKind, NodeId, "nod";
 }
 
 #[cfg(test)]

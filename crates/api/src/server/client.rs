@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use chancery_identity::TrustDomain;
 use chancery_policy::SignedBundle;
 use chancery_types::Digest;
-use chancery_types::id::{ApprovalId, ConsentId, InstanceId, PersonId};
+use chancery_types::id::{ApprovalId, ConsentId, InstanceId, NodeId, PersonId};
 
 use super::{
     AddFederation, Agent, Agents, AnswerApproval, Approval, Approvals, DraftRoot, EndInstance,
@@ -16,14 +16,23 @@ use super::{
 };
 use crate::authority::{
     AuthorityChanged, AuthorityList, CertifyAuthority, ChangeAuthority, PrepareAuthority,
+    AddFederation, AdmitNodeAuthority, Agent, Agents, AnswerApproval, Approval, Approvals,
+    DraftRoot, EndInstance, EnrolCheckpoint, EnrolRecord, Enrolled, ErasePerson, Erasures,
+    EvictNode, FederationEnded, FederationView, Federations, ForeignBundles, Instances, Introspect,
+    Introspection, IssueJwt, IssueService, IssueWit, IssueX509, IssuedRoot, IssuedX509,
+    KeptOfPerson, LaunchedInstance, LiftRevocation, Manifest, NewNodeToken, NodeAuthorityView,
+    NodeEvicted, NodeToken, Nodes, OpenApproval, OpenInstance, PersonAuthority, PersonErased,
+    RaiseEpoch, RegisterAgent, RevocationDone, Revocations, Revoke, RootDraft, ServerStatus,
+    StandingConsent, StandingConsents, SubmitConsent, SubmitRoot, TrustText, UseConsent,
 };
 use crate::signer::{Done, SignAccess, SignedToken};
 use crate::snapshot::SignedSnapshot;
-use crate::{ClientError, UnixClient};
+use crate::{ClientError, TlsClient, Transport, UnixClient};
 
-/// Speaks to the server.
+/// Speaks to the server: over its owner's socket, or, as a node on another host, over mutual TLS, where
+/// the server answers what a node may ask.
 #[derive(Debug, Clone)]
-pub struct ServerClient(UnixClient);
+pub struct ServerClient(Transport);
 
 macro_rules! get {
     ($($(#[$doc:meta])* $name:ident($($arg:ident: $ty:ty),*) -> $answer:ty = $path:literal;)*) => {$(
@@ -46,7 +55,18 @@ macro_rules! post {
 impl ServerClient {
     /// A client of that socket.
     pub fn new(socket: impl Into<PathBuf>) -> Self {
-        Self(UnixClient::new(socket))
+        Self(Transport::Unix(UnixClient::new(socket)))
+    }
+
+    /// A client of a node on another host.
+    pub const fn over(tls: TlsClient) -> Self {
+        Self(Transport::Tls(tls))
+    }
+
+    /// Takes out an authority whose certificates admit nodes.
+    pub async fn remove_node_authority(&self, fingerprint: Digest) -> Result<Done, ClientError> {
+        let path = format!("/v1/nodes/authorities/{fingerprint}/remove");
+        self.0.post(&path, &Done {}).await
     }
 
     /// Withdraws a request for approval that waits.
@@ -112,6 +132,8 @@ impl ServerClient {
         /// there is one; a fresh one after `wait_seconds`.
         snapshot_after(after: u64, wait_seconds: u64) -> SignedSnapshot =
             "/v1/snapshot?after={after}&wait_seconds={wait_seconds}";
+        /// All nodes on other hosts.
+        nodes() -> Nodes = "/v1/nodes";
         /// What is revoked.
         revocations() -> Revocations = "/v1/revocations";
         /// Everything by which a person is at work here.
@@ -162,6 +184,13 @@ impl ServerClient {
             "/v1/approvals/{approval}/answer";
         /// Erases everything that is kept of a person.
         erase(person: PersonId, => ErasePerson) -> PersonErased = "/v1/people/{person}/erase";
+        /// Makes a token that admits one node.
+        node_token(=> NewNodeToken) -> NodeToken = "/v1/nodes/tokens";
+        /// Takes in an authority whose certificates admit nodes.
+        admit_node_authority(=> AdmitNodeAuthority) -> NodeAuthorityView =
+            "/v1/nodes/authorities";
+        /// Puts a node out, with everything on it.
+        evict_node(node: NodeId, => EvictNode) -> NodeEvicted = "/v1/nodes/{node}/evict";
         /// Revokes something.
         revoke(=> Revoke) -> RevocationDone = "/v1/revocations";
         /// Lifts a revocation.

@@ -8,6 +8,7 @@ mod erasures;
 mod federations;
 mod instances;
 mod introspection;
+mod nodes;
 mod revocations;
 mod roots;
 mod state;
@@ -30,6 +31,10 @@ pub use instances::{
     IssuedX509, LaunchedInstance, OpenInstance,
 };
 pub use introspection::{Introspect, Introspection, LinkView, PersonAuthority, PersonRoot};
+pub use nodes::{
+    AdmitNodeAuthority, EvictNode, JoinMeans, JoinNode, JoinToken, JoinedNode, NewNodeToken,
+    NodeAuthorityView, NodeEvicted, NodeToken, NodeView, Nodes, RenewNode,
+};
 pub use revocations::{
     KnownRevocation, LiftRevocation, RaiseEpoch, RevocationDone, Revocations, Revoke,
     WithdrawnIdentities,

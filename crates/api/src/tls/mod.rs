@@ -5,12 +5,14 @@
 //! them, so whoever acts for a peer checks the expiry again at every call.
 
 mod client;
+mod holder;
 mod identity;
 mod server;
 
-pub use client::client_config;
+pub use client::{client_config, joining_config};
+pub use holder::{CertificateHolder, HolderError};
 pub use identity::{TlsError, TlsIdentity};
-pub use server::server_config;
+pub use server::{open_server_config, server_config};
 
 use chancery_identity::{VerifiedX509Svid, X509Bundle, verify_x509_svid};
 use chancery_types::Timestamp;

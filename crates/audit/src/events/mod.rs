@@ -9,6 +9,7 @@ mod erasure;
 mod federation;
 mod identity;
 mod index;
+mod node;
 mod revocation;
 mod session;
 
@@ -21,5 +22,6 @@ pub use erasure::{Erasure, ErasureDone};
 pub use federation::{FederationAdd, FederationBundle, FederationRemove};
 pub use identity::{IdentityEnd, IdentityIssue, ManifestRegister};
 pub use index::IndexRoot;
+pub use node::{NodeAuthority, NodeEvict, NodeJoin, NodeToken};
 pub use revocation::{EpochRaise, RevocationAdd, RevocationLift, SnapshotAdopt};
 pub use session::{SessionEnd, SessionJoin, SessionLeave, SessionOpen, SessionRefuse};

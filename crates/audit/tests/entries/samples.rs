@@ -400,6 +400,33 @@ pub(crate) fn samples() -> Vec<Entry> {
             ends: Timestamp::from_seconds(1_800_000_000),
             root: Some(digest("root certificate")),
             certificate: Some(digest("certificate")),
+    }
+
+        entry(NodeToken {
+            token: digest("token"),
+            expires: Timestamp::from_seconds(1_800_000_900),
+        }),
+        entry(NodeAuthority {
+            authority: digest("ca"),
+            subject: label("CN=hosts"),
+            admitted: true,
+            expires: Timestamp::from_seconds(1_800_009_000),
+        }),
+        entry(NodeJoin {
+            node: label("spiffe://example.org/service/node/nod_00000000000000000000000001"),
+            proof: NodeProof::X509,
+            key: digest("key"),
+            token: None,
+            certificate: Some(digest("certificate")),
+            authority: Some(digest("ca")),
+            subject: Some(label("CN=host-1")),
+            names: Some(vec![label("dns:host-1.example.org")]),
+        }),
+        entry(NodeEvict {
+            node: label("spiffe://example.org/service/node/nod_00000000000000000000000001"),
+            instances: 2,
+            by: commit("node-evictor", &[5; 32], b"uid 0"),
+            reason: commit("node-eviction-reason", &[6; 32], b"lost"),
         }),
     ]
 }

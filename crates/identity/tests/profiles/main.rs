@@ -17,6 +17,8 @@ mod federation;
 #[cfg(test)]
 mod generator;
 #[cfg(test)]
+mod hosts;
+#[cfg(test)]
 mod ids;
 #[cfg(test)]
 mod jwt;

@@ -39,18 +39,18 @@ const HEADER_BYTES: u32 = 16 << 10;
 
 /// How many connections each address has.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Places(Arc<Mutex<HashMap<IpAddr, usize>>>);
+pub(crate) struct Places(Arc<Mutex<HashMap<IpAddr, usize>>>);
 
 /// A connection that is counted until this is dropped.
 #[derive(Debug)]
-struct Place {
+pub(crate) struct Place {
     all: Places,
     peer: IpAddr,
 }
 
 impl Places {
     /// One more for whoever has that address; none where they have as many as they may.
-    fn take(&self, peer: IpAddr) -> Option<Place> {
+    pub(crate) fn take(&self, peer: IpAddr) -> Option<Place> {
         let peer = peer_of(peer);
         let mut counts = self.lock();
         let count = counts.entry(peer).or_default();

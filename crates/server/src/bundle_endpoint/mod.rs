@@ -5,7 +5,7 @@
 //! asked who they are (Federation sections 5.2.1.3 and 5.2.2.3).
 
 mod answer;
-mod connection;
+pub(crate) mod connection;
 mod presented;
 
 use std::io;

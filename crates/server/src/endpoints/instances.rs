@@ -14,7 +14,7 @@ use chancery_audit::IdentityEnd;
 use chancery_crypto::random_id;
 use chancery_identity::AgentId;
 use chancery_store::InstanceRow;
-use chancery_types::id::InstanceId;
+use chancery_types::id::{InstanceId, NodeId};
 
 use super::{Answer, label, random, stored};
 use crate::Server;
@@ -30,6 +30,15 @@ pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Instances>
 pub(super) async fn open(
     State(server): State<Arc<Server>>,
     Json(request): Json<OpenInstance>,
+) -> Answer<LaunchedInstance> {
+    open_on(&server, request, None).await
+}
+
+/// Opens an instance on a node; without one, on the node of the server's own machine.
+pub(super) async fn open_on(
+    server: &Server,
+    request: OpenInstance,
+    node: Option<NodeId>,
 ) -> Answer<LaunchedInstance> {
     let now = server.now()?;
     let agent_id: AgentId = request.agent_id.parse().map_err(|_| {
@@ -58,7 +67,7 @@ pub(super) async fn open(
         .await
         .map_err(stored)?
         .ok_or_else(|| Problem::not_found("manifest_unknown", "the manifest is not stored"))?;
-    super::agents::check_code(&server, &envelope, &request.evidence, now)?;
+    super::agents::check_code(server, &envelope, &request.evidence, now)?;
     let instance_id: InstanceId = random_id().map_err(random)?;
     let spiffe_id = agent_id.instance(instance_id).to_string();
     let evidence = serde_json::to_value(&request.evidence)
@@ -73,6 +82,10 @@ pub(super) async fn open(
         agent_key: None,
         opened_at: now,
     };
+    if let Some(node) = node {
+        let noted = server.store.put_instance_node(instance_id, node).await;
+        noted.map_err(stored)?;
+    }
     server.store.put_instance(&row).await.map_err(stored)?;
     server.changed();
     Ok(Json(LaunchedInstance {

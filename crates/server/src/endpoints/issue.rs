@@ -43,7 +43,7 @@ pub(super) async fn x509(
         expires: end(now, lifetime_seconds),
     };
     server
-        .enrol(issued(&server, &instance, credential)?)
+        .enrol(issued(&server, &instance, credential).await?)
         .await?;
     let request = SignX509 {
         spiffe_id: instance.spiffe_id,
@@ -71,10 +71,23 @@ impl Server {
         service: &str,
         spki: &str,
     ) -> Result<IssuedX509, Problem> {
+        let spiffe_id = format!("spiffe://{}/service/{service}", self.trust().trust_domain);
+        let by = ("owner-socket", false);
+        self.issue_own(spiffe_id, spki, by, SERVICE_LIFETIME_SECONDS)
+            .await
+    }
+
+    /// Issues the SVID of a service or a node: what vouches for it, and whether it had one before.
+    pub(crate) async fn issue_own(
+        &self,
+        spiffe_id: String,
+        spki: &str,
+        (level, renewal): (&str, bool),
+        lifetime_seconds: u64,
+    ) -> Result<IssuedX509, Problem> {
         let now = self.now()?;
         let trust = self.trust();
         let signing = self.signing().await?;
-        let spiffe_id = format!("spiffe://{}/service/{service}", trust.trust_domain);
         let serial = random_bytes::<16>().map_err(random)?;
         let event = IdentityIssue {
             agent: label(&spiffe_id)?,
@@ -83,16 +96,16 @@ impl Server {
                 form: CredentialForm::X509Svid,
                 id: CredentialId::from_random(serial),
                 key: key_digest(spki)?,
-                expires: end(now, SERVICE_LIFETIME_SECONDS),
+                expires: end(now, lifetime_seconds),
             }],
             manifest: trust.digest(),
-            attestation_level: label("owner-socket")?,
+            attestation_level: label(level)?,
             isolation: Isolation::Unisolated,
             evidence: trust.digest(),
             executable: trust.digest(),
             node: label(&spiffe_id)?,
-            renewal: false,
-            expires: end(now, SERVICE_LIFETIME_SECONDS),
+            renewal,
+            expires: end(now, lifetime_seconds),
             launch: None,
             operator: None,
         };
@@ -101,7 +114,7 @@ impl Server {
             spiffe_id,
             spki: spki.to_owned(),
             now,
-            lifetime_seconds: SERVICE_LIFETIME_SECONDS,
+            lifetime_seconds,
             serial: base64url::encode(serial),
         };
         sign_x509(self, &signing, request).await
@@ -139,7 +152,7 @@ pub(super) async fn wit(
         expires,
     };
     server
-        .enrol(issued(&server, &instance, credential)?)
+        .enrol(issued(&server, &instance, credential).await?)
         .await?;
     let attested = evidence(&instance)?;
     let sub: SpiffeId = instance
@@ -210,7 +223,7 @@ pub(super) async fn jwt(
         expires,
     };
     server
-        .enrol(issued(&server, &instance, credential)?)
+        .enrol(issued(&server, &instance, credential).await?)
         .await?;
     let claims = to_canonical(&claims).map_err(|error| Problem::internal("claims", &error))?;
     let claims = String::from_utf8(claims).map_err(|error| Problem::internal("claims", &error))?;
@@ -244,7 +257,7 @@ pub(super) async fn access(
     })
 }
 
-fn issued(
+async fn issued(
     server: &Server,
     instance: &InstanceRow,
     credential: Credential,
@@ -253,7 +266,11 @@ fn issued(
     let digest = attested
         .digest()
         .map_err(|error| Problem::internal("evidence", &error))?;
-    let node = format!("spiffe://{}/service/node", server.trust().trust_domain);
+    let node = server.store.node_of(instance.instance_id).await;
+    let node = match node.map_err(stored)? {
+        Some(node) => server.node_spiffe_id(node)?.to_string(),
+        None => format!("spiffe://{}/service/node", server.trust().trust_domain),
+    };
     Ok(IdentityIssue {
         agent: label(&instance.agent_id)?,
         instance: label(&instance.spiffe_id)?,

@@ -10,8 +10,10 @@ mod federations;
 mod instances;
 mod introspection;
 mod issue;
+mod nodes;
+mod of_nodes;
 mod policies;
-mod revocations;
+pub(crate) mod revocations;
 mod roots;
 mod state;
 mod trust;
@@ -23,6 +25,9 @@ use axum::{Json, Router};
 use chancery_api::Problem;
 use chancery_types::Digest;
 use serde::Deserialize;
+
+pub use of_nodes::NODE_ROUTES;
+pub(crate) use of_nodes::node_router;
 
 use crate::Server;
 
@@ -66,6 +71,11 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("POST", "/v1/federations/{domain}/refresh"),
     ("GET", "/v1/bundles"),
     ("GET", "/v1/withdrawn"),
+    ("GET", "/v1/nodes"),
+    ("POST", "/v1/nodes/tokens"),
+    ("POST", "/v1/nodes/authorities"),
+    ("POST", "/v1/nodes/authorities/{fingerprint}/remove"),
+    ("POST", "/v1/nodes/{id}/evict"),
     ("GET", "/v1/revocations"),
     ("POST", "/v1/revocations"),
     ("POST", "/v1/revocations/lift"),
@@ -122,6 +132,14 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         )
         .route("/v1/bundles", get(federations::bundles))
         .route("/v1/withdrawn", get(revocations::withdrawn))
+        .route("/v1/nodes", get(nodes::list))
+        .route("/v1/nodes/tokens", post(nodes::token))
+        .route("/v1/nodes/authorities", post(nodes::admit))
+        .route(
+            "/v1/nodes/authorities/{fingerprint}/remove",
+            post(nodes::remove),
+        )
+        .route("/v1/nodes/{id}/evict", post(nodes::evict))
         .route(
             "/v1/revocations",
             get(revocations::list).post(revocations::revoke),

@@ -76,7 +76,7 @@ async fn to_the_end(
 
 /// An instance that is revoked is given nothing any more, for good: its revocation is dropped once
 /// all that it held is over.
-async fn end_instance(server: &Server, what: &Revocable) -> Result<(), Problem> {
+pub(crate) async fn end_instance(server: &Server, what: &Revocable) -> Result<(), Problem> {
     let Ok(instance) = what.id().parse::<InstanceSpiffeId>() else {
         return Ok(());
     };

@@ -1,9 +1,9 @@
-//! X.509-SVIDs: for an instance of an agent or a service of the trust domain, an hour at most.
+//! X.509-SVIDs: for an instance of an agent, a node or a service of the trust domain, an hour at most.
 
 use chancery_api::Problem;
 use chancery_api::signer::{SignX509, SignedX509};
 use chancery_identity::trust::VerifiedTrust;
-use chancery_identity::{InstanceSpiffeId, SpiffeId, TrustDomain};
+use chancery_identity::{InstanceSpiffeId, NodeSpiffeId, SpiffeId, TrustDomain};
 use chancery_types::{Timestamp, base64url};
 
 use super::snapshot::Held;
@@ -28,6 +28,7 @@ pub(crate) fn sign(
     let ours = spiffe_id.trust_domain() == trust_domain;
     let named = SERVICES.contains(&spiffe_id.path())
         || trust.gateway(spiffe_id.as_str()).is_some()
+        || NodeSpiffeId::try_from(&spiffe_id).is_ok()
         || spiffe_id.as_str().parse::<InstanceSpiffeId>().is_ok();
     if !ours || !named {
         return Err(Problem::forbidden(

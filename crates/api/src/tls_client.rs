@@ -1,0 +1,211 @@
+//! A client of the server over TLS: what a node on another host speaks.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use chancery_identity::{CHANNEL_LABEL, NodeChannel};
+use http::{Method, Request, header};
+use http_body_util::Full;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::client::Resumption;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ConnectionCommon, SideData};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::TcpStream;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::ClientError;
+use crate::client::read;
+
+/// How long it may take to be connected.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// How long an answer may take: longer than the server lets anybody wait.
+const ANSWER: Duration = Duration::from_secs(90);
+
+/// How often an idle connection is asked whether the other side is there still, and how long that may
+/// take to be answered.
+const ALIVE: Duration = Duration::from_secs(5);
+
+/// Sent as the name of the server; who it is, its SVID says.
+const NAME: &str = "chancery";
+
+type Sender = http2::SendRequest<Full<Bytes>>;
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Speaks HTTP/2 and JSON over mutual TLS, all requests on one connection, which is opened again when
+/// it breaks.
+#[derive(Clone)]
+pub struct TlsClient(Arc<Inner>);
+
+struct Inner {
+    /// Host and port.
+    server: String,
+    tls: TlsConnector,
+    kept: Mutex<Option<Sender>>,
+}
+
+/// What a TLS connection exports for proofs of nodes.
+pub fn node_channel<D: SideData>(
+    connection: &ConnectionCommon<D>,
+) -> Result<NodeChannel, rustls::Error> {
+    let exported = connection.export_keying_material([0; 32], CHANNEL_LABEL.as_bytes(), None)?;
+    Ok(NodeChannel::new(exported))
+}
+
+impl TlsClient {
+    /// A client of the server at `server` (`HOST:PORT`), with the SVID that the configuration has.
+    pub fn new(server: impl Into<String>, config: ClientConfig) -> Self {
+        Self(Arc::new(Inner {
+            server: server.into(),
+            tls: connector(config, b"h2"),
+            kept: Mutex::default(),
+        }))
+    }
+
+    /// Lets go of the connection: the next request opens one, with the SVID of then.
+    pub async fn reconnect(&self) {
+        self.0.kept.lock().await.take();
+    }
+
+    /// Asks with GET.
+    pub async fn get<R: DeserializeOwned>(&self, path: &str) -> Result<R, ClientError> {
+        self.request(Method::GET, path, Bytes::new()).await
+    }
+
+    /// Asks with POST.
+    pub async fn post<T: Serialize + Sync, R: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &T,
+    ) -> Result<R, ClientError> {
+        let body = serde_json::to_vec(body).map_err(|source| self.0.failed(source))?;
+        self.request(Method::POST, path, body.into()).await
+    }
+
+    /// Asks once with POST on a connection of its own, with a body that is made for that connection.
+    pub async fn post_bound<T: Serialize, R: DeserializeOwned>(
+        server: &str,
+        config: ClientConfig,
+        path: &str,
+        body: impl FnOnce(NodeChannel) -> Result<T, Failure>,
+    ) -> Result<R, ClientError> {
+        let failed = |source: Failure| ClientError::Remote {
+            server: server.to_owned(),
+            source,
+        };
+        let asked = async {
+            let tls = connector(config, b"http/1.1");
+            let stream = connect(server, &tls).await?;
+            let channel = node_channel(stream.get_ref().1)?;
+            let body = serde_json::to_vec(&body(channel)?)?;
+            let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+            let connection = tokio::spawn(connection);
+            let request = request(Method::POST, path, body.into())?;
+            let answer = sender.send_request(request).await?;
+            Ok((answer, sender, connection))
+        };
+        let asked = timeout(ANSWER, asked).await;
+        let (answer, sender, connection) = asked
+            .unwrap_or_else(|_| Err("no answer in time".into()))
+            .map_err(failed)?;
+        let read = read(answer, failed).await;
+        drop(sender);
+        connection.abort();
+        read
+    }
+
+    async fn request<R: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<R, ClientError> {
+        let asked = async {
+            let mut sender = self.0.sender().await?;
+            let request = request(method, &format!("https://{NAME}{path}"), body)?;
+            Ok::<_, Failure>(sender.send_request(request).await?)
+        };
+        let asked = timeout(ANSWER, asked).await;
+        let answer = asked.unwrap_or_else(|_| Err("no answer in time".into()));
+        let answer = answer.map_err(|source| self.0.failed(source))?;
+        read(answer, |source| self.0.failed(source)).await
+    }
+}
+
+impl Inner {
+    async fn sender(&self) -> Result<Sender, Failure> {
+        let mut kept = self.kept.lock().await;
+        if let Some(sender) = kept.as_ref().filter(|sender| !sender.is_closed()) {
+            return Ok(sender.clone());
+        }
+        let stream = connect(&self.server, &self.tls).await?;
+        let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .keep_alive_interval(ALIVE)
+            .keep_alive_timeout(ALIVE)
+            .keep_alive_while_idle(true)
+            .handshake(TokioIo::new(stream))
+            .await?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "the connection to the server ended");
+            }
+        });
+        *kept = Some(sender.clone());
+        Ok(sender)
+    }
+
+    fn failed(&self, source: impl Into<Failure>) -> ClientError {
+        ClientError::Remote {
+            server: self.server.clone(),
+            source: source.into(),
+        }
+    }
+}
+
+impl fmt::Debug for TlsClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsClient")
+            .field("server", &self.0.server)
+            .finish_non_exhaustive()
+    }
+}
+
+fn connector(mut config: ClientConfig, protocol: &[u8]) -> TlsConnector {
+    config.alpn_protocols = vec![protocol.to_vec()];
+    // The server asks for the certificate on every connection.
+    config.resumption = Resumption::disabled();
+    TlsConnector::from(Arc::new(config))
+}
+
+async fn connect(server: &str, tls: &TlsConnector) -> Result<TlsStream<TcpStream>, Failure> {
+    let connected = async {
+        let stream = TcpStream::connect(server).await?;
+        stream.set_nodelay(true)?;
+        let name = ServerName::try_from(NAME).map_err(std::io::Error::other)?;
+        tls.connect(name, stream).await
+    };
+    match timeout(CONNECT, connected).await {
+        Ok(connected) => Ok(connected?),
+        Err(_) => Err("no connection in time".into()),
+    }
+}
+
+fn request(method: Method, uri: &str, body: Bytes) -> Result<Request<Full<Bytes>>, http::Error> {
+    let request = Request::builder().method(method).uri(uri);
+    let request = match uri.starts_with('/') {
+        true => request.header(header::HOST, NAME),
+        false => request,
+    };
+    request
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Full::new(body))
+}

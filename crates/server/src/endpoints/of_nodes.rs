@@ -1,0 +1,180 @@
+//! What nodes on other hosts are answered: each of its own instances alone.
+
+use std::sync::Arc;
+
+use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
+use chancery_api::server::{
+    EndInstance, IssueJwt, IssueWit, IssueX509, IssuedRoot, IssuedX509, JoinNode, JoinedNode,
+    LaunchedInstance, OpenInstance, RenewNode,
+};
+use chancery_api::signer::{Done, SignedToken};
+use chancery_api::{Problem, measured};
+use chancery_types::id::{InstanceId, NodeId};
+
+use super::{Answer, Wait, agents, federations, instances, issue, roots, stored, trust};
+use crate::Server;
+use crate::nodes::{NodeConnection, NodeHome};
+
+/// Every endpoint of the node listener: method and path. The first one answers whoever has what admits
+/// a node, all others a node that is one.
+pub const NODE_ROUTES: &[(&str, &str)] = &[
+    ("POST", "/v1/node/join"),
+    ("POST", "/v1/node/renew"),
+    ("GET", "/v1/trust"),
+    ("GET", "/v1/agents"),
+    ("GET", "/v1/manifests/{digest}"),
+    ("GET", "/v1/bundles"),
+    ("POST", "/v1/instances"),
+    ("POST", "/v1/instances/{id}/end"),
+    ("GET", "/v1/instances/{id}/root"),
+    ("POST", "/v1/issue/x509"),
+    ("POST", "/v1/issue/wit"),
+    ("POST", "/v1/issue/jwt"),
+];
+
+/// Most bytes of a request.
+const MAX_BODY_BYTES: usize = 256 << 10;
+
+pub(crate) fn node_router(server: &Arc<Server>) -> Router {
+    let nodes = Router::new()
+        .route("/v1/node/renew", post(renew))
+        .route("/v1/trust", get(trust::show))
+        .route("/v1/agents", get(agents::list))
+        .route("/v1/manifests/{digest}", get(agents::manifest))
+        .route("/v1/bundles", get(federations::bundles))
+        .route("/v1/instances", post(open))
+        .route("/v1/instances/{id}/end", post(end))
+        .route("/v1/instances/{id}/root", get(root))
+        .route("/v1/issue/x509", post(x509))
+        .route("/v1/issue/wit", post(wit))
+        .route("/v1/issue/jwt", post(jwt))
+        .route_layer(from_fn_with_state(Arc::clone(server), authorise));
+    let joining = Router::new().route("/v1/node/join", post(join));
+    measured(nodes.merge(joining))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .with_state(Arc::clone(server))
+}
+
+/// Lets through what a node asks on a connection with its own SVID, as long as it is one. Nothing leaves
+/// once it was put out, whenever it was asked for.
+async fn authorise(
+    State(server): State<Arc<Server>>,
+    Extension(connection): Extension<Arc<NodeConnection>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let node = match server.node_at(&connection).await {
+        Ok(node) => node,
+        Err(problem) => return problem.into_response(),
+    };
+    request.extensions_mut().insert(node);
+    let answer = tokio::select! {
+        biased;
+        () = server.nodes.evicted(node) => None,
+        answer = next.run(request) => Some(answer),
+    };
+    match server.nodes.check(node) {
+        Ok(()) => answer.unwrap_or_else(|| Problem::conflict("node", "again").into_response()),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// Refuses what is about an instance that is not on the node, whether there is one or not.
+async fn own(server: &Server, node: NodeId, id: InstanceId) -> Result<(), Problem> {
+    match server.store.node_of(id).await.map_err(stored)? {
+        Some(on) if on == node => Ok(()),
+        _ => Err(Problem::forbidden(
+            "other_node",
+            format!("instance {id} is not on this node"),
+        )),
+    }
+}
+
+async fn join(
+    State(server): State<Arc<Server>>,
+    Extension(connection): Extension<Arc<NodeConnection>>,
+    Extension(home): Extension<NodeHome>,
+    Json(request): Json<JoinNode>,
+) -> Answer<JoinedNode> {
+    // Whoever breaks off has used up what it was admitted by.
+    let joining = async move { server.join_node(&connection, &home, request).await };
+    let ended = tokio::spawn(joining).await;
+    let joined = ended.map_err(|error| Problem::internal("node", &error))?;
+    joined.map(Json)
+}
+
+async fn renew(
+    State(server): State<Arc<Server>>,
+    Extension(connection): Extension<Arc<NodeConnection>>,
+    Extension(home): Extension<NodeHome>,
+    Extension(node): Extension<NodeId>,
+    Json(request): Json<RenewNode>,
+) -> Answer<JoinedNode> {
+    let renewed = server.renew_node(node, &connection, &home, &request);
+    renewed.await.map(Json)
+}
+
+async fn open(
+    State(server): State<Arc<Server>>,
+    Extension(node): Extension<NodeId>,
+    Json(request): Json<OpenInstance>,
+) -> Answer<LaunchedInstance> {
+    // Goes on to its end, so that whoever puts the node out finds the instance.
+    let opening = async move {
+        let _opening = server.nodes.open(node).await?;
+        instances::open_on(&server, request, Some(node)).await
+    };
+    let ended = tokio::spawn(opening).await;
+    ended.map_err(|error| Problem::internal("instance", &error))?
+}
+
+async fn end(
+    State(server): State<Arc<Server>>,
+    Extension(node): Extension<NodeId>,
+    Path(id): Path<InstanceId>,
+    body: Json<EndInstance>,
+) -> Answer<Done> {
+    own(&server, node, id).await?;
+    instances::end(State(server), Path(id), body).await
+}
+
+async fn root(
+    State(server): State<Arc<Server>>,
+    Extension(node): Extension<NodeId>,
+    Path(id): Path<InstanceId>,
+    wait: Query<Wait>,
+) -> Answer<Option<IssuedRoot>> {
+    own(&server, node, id).await?;
+    roots::of_instance(State(server), Path(id), wait).await
+}
+
+async fn x509(
+    State(server): State<Arc<Server>>,
+    Extension(node): Extension<NodeId>,
+    body: Json<IssueX509>,
+) -> Answer<IssuedX509> {
+    own(&server, node, body.instance_id).await?;
+    issue::x509(State(server), body).await
+}
+
+async fn wit(
+    State(server): State<Arc<Server>>,
+    Extension(node): Extension<NodeId>,
+    body: Json<IssueWit>,
+) -> Answer<SignedToken> {
+    own(&server, node, body.instance_id).await?;
+    issue::wit(State(server), body).await
+}
+
+async fn jwt(
+    State(server): State<Arc<Server>>,
+    Extension(node): Extension<NodeId>,
+    body: Json<IssueJwt>,
+) -> Answer<SignedToken> {
+    own(&server, node, body.instance_id).await?;
+    issue::jwt(State(server), body).await
+}

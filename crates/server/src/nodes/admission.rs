@@ -1,0 +1,422 @@
+//! Who admits nodes, and who is one.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use chancery_api::Problem;
+use chancery_api::server::{
+    JoinMeans, JoinNode, JoinToken, JoinedNode, NodeAuthorityView, NodeToken, NodeView, Nodes,
+    RenewNode,
+};
+use chancery_audit::{Label, NodeAuthority as AuthorityEvent, NodeJoin, NodeProof};
+use chancery_crypto::{AwsLc, SVID_ALGORITHMS, random_bytes, random_id};
+use chancery_identity::{
+    NodeAuthority, NodeSpiffeId, ProvenNodeKey, TrustDomain, certificate_message, spki_der,
+    verify_node_certificate, verify_node_key,
+};
+use chancery_store::{NodeAuthorityRow, NodeRow, NodeTokenRow};
+use chancery_types::id::NodeId;
+use chancery_types::{Digest, Jwk, Timestamp, base64url};
+use http::StatusCode;
+
+use super::listener::{NodeConnection, NodeHome};
+use crate::Server;
+use crate::endpoints::{label, random, stored};
+
+/// How long a token may admit a node.
+const TOKEN_SECONDS: std::ops::RangeInclusive<u64> = 10..=86_400;
+
+/// Most tokens that are unused.
+const MAX_TOKENS: usize = 256;
+
+/// How long a token is remembered after it was over, so that the log can say what it was.
+const REMEMBERED_SECONDS: u64 = 86_400;
+
+/// The SVID of a node outlives those of instances, so that a server that is away for a while is found
+/// again; an hour is what the signer signs at most.
+const OUTLIVES: u64 = 6;
+const LONGEST_SECONDS: u64 = 3_600;
+
+/// What admitted a node, as it is enrolled.
+struct Admitted {
+    node: NodeId,
+    level: &'static str,
+    event: NodeJoin,
+    subject: Option<String>,
+}
+
+impl Server {
+    /// The SPIFFE ID of a node.
+    pub(crate) fn node_spiffe_id(&self, node: NodeId) -> Result<NodeSpiffeId, Problem> {
+        let domain: TrustDomain = (self.trust().trust_domain.parse())
+            .map_err(|error| Problem::internal("trust_domain", &error))?;
+        NodeSpiffeId::new(&domain, node).map_err(|error| Problem::internal("spiffe_id", &error))
+    }
+
+    /// Makes a token. What is kept of it is its digest, which is enrolled before anybody sees it.
+    pub(crate) async fn new_node_token(&self, lifetime: u64) -> Result<NodeToken, Problem> {
+        if !TOKEN_SECONDS.contains(&lifetime) {
+            return Err(Problem::bad_request(
+                "node_token_lifetime",
+                "a token admits a node for 10 seconds to a day",
+            ));
+        }
+        let now = self.now()?;
+        let known = self.store.node_tokens().await.map_err(stored)?;
+        let open = known
+            .iter()
+            .filter(|one| one.used_at.is_none() && one.expires_at > now);
+        if open.count() >= MAX_TOKENS {
+            return Err(Problem::conflict(
+                "node_tokens_full",
+                "there are too many unused tokens; wait until some are over",
+            ));
+        }
+        let token = base64url::encode(random_bytes::<32>().map_err(random)?);
+        let token = JoinToken::new(format!("chj_{token}"));
+        let expires_at = now.plus_seconds(lifetime);
+        let event = chancery_audit::NodeToken {
+            token: token.digest(),
+            expires: expires_at,
+        };
+        let log_index = self.enrol(event).await?;
+        let row = NodeTokenRow {
+            token: token.digest(),
+            expires_at,
+            used_at: None,
+        };
+        let over = now.minus_seconds(REMEMBERED_SECONDS);
+        let kept = self.store.put_node_token(&row, over).await;
+        kept.map_err(stored)?;
+        Ok(NodeToken {
+            token,
+            expires_at,
+            log_index,
+        })
+    }
+
+    /// Takes in an authority whose certificates admit nodes.
+    pub(crate) async fn admit_node_authority(
+        &self,
+        certificate: &str,
+    ) -> Result<NodeAuthorityView, Problem> {
+        let refused = |message: String| Problem::bad_request("node_authority", message);
+        let der = base64url::decode(certificate)
+            .map_err(|_| refused("certificate is not base64url".to_owned()))?;
+        let authority = NodeAuthority::new(der).map_err(|error| refused(error.to_string()))?;
+        if authority.not_after() <= self.now()? {
+            return Err(refused("the certificate has expired".to_owned()));
+        }
+        let log_index = self.enrol(admission(&authority, true)).await?;
+        let row = NodeAuthorityRow {
+            fingerprint: authority.fingerprint(),
+            certificate: authority.der().to_vec(),
+            log_index,
+        };
+        let kept = self.store.put_node_authority(&row).await;
+        kept.map_err(stored)?;
+        Ok(view(&authority, log_index))
+    }
+
+    /// Takes an authority out: its certificates admit nobody any more. Who joined by one stays.
+    pub(crate) async fn remove_node_authority(&self, fingerprint: Digest) -> Result<(), Problem> {
+        let known = self.node_authorities().await?.into_iter();
+        let mut known = known.filter(|(one, _)| one.fingerprint() == fingerprint);
+        let (authority, _) = known.next().ok_or_else(|| {
+            Problem::not_found("node_authority", format!("{fingerprint} admits no nodes"))
+                .with_remedy("chancery node list")
+        })?;
+        self.enrol(admission(&authority, false)).await?;
+        let removed = self.store.remove_node_authority(fingerprint).await;
+        removed.map(drop).map_err(stored)
+    }
+
+    async fn node_authorities(&self) -> Result<Vec<(NodeAuthority, u64)>, Problem> {
+        let rows = self.store.node_authorities().await.map_err(stored)?;
+        let rows = rows.into_iter().map(|row| {
+            let authority = NodeAuthority::new(row.certificate);
+            let authority = authority.map_err(|error| Problem::internal("store", &error))?;
+            Ok((authority, row.log_index))
+        });
+        rows.collect()
+    }
+
+    /// All nodes and who admits them.
+    pub(crate) async fn nodes(&self) -> Result<Nodes, Problem> {
+        let mut nodes = Vec::new();
+        for row in self.store.nodes().await.map_err(stored)? {
+            let running = self.store.running_on(row.node_id).await.map_err(stored)?;
+            nodes.push(NodeView {
+                node_id: row.node_id,
+                spiffe_id: self.node_spiffe_id(row.node_id)?.to_string(),
+                proof: row.proof,
+                subject: row.subject,
+                joined_at: row.joined_at,
+                expires_at: row.expires_at,
+                evicted_at: row.evicted_at,
+                instances: running.len() as u64,
+                log_index: row.log_index,
+            });
+        }
+        let authorities = self.node_authorities().await?;
+        let authorities = authorities.iter().map(|(one, index)| view(one, *index));
+        Ok(Nodes {
+            nodes,
+            authorities: authorities.collect(),
+        })
+    }
+
+    /// The node at the other end of a connection: one that is one now.
+    pub(crate) async fn node_at(&self, connection: &NodeConnection) -> Result<NodeId, Problem> {
+        let svid = connection.svid.as_ref().ok_or_else(|| {
+            Problem::new(
+                StatusCode::UNAUTHORIZED,
+                "node_certificate",
+                "the connection shows no x509-svid",
+            )
+        })?;
+        let node = NodeSpiffeId::try_from(svid.spiffe_id()).map_err(|_| {
+            let id = svid.spiffe_id();
+            Problem::forbidden("not_a_node", format!("{id} is not the id of a node"))
+        })?;
+        if !svid.is_valid_at(self.now()?) {
+            return Err(Problem::forbidden(
+                "node_svid_expired",
+                "the connection's x509-svid has expired",
+            ));
+        }
+        self.nodes.check(node.node())?;
+        let row = self.store.node(node.node()).await.map_err(stored)?;
+        match row {
+            Some(row) if row.evicted_at.is_none() => Ok(node.node()),
+            _ => Err(Problem::forbidden(
+                "node_unknown",
+                format!("{node} did not join here"),
+            )),
+        }
+    }
+
+    /// Admits a node: what admits it is used up, the join is enrolled, then its SVID is.
+    pub(crate) async fn join_node(
+        &self,
+        connection: &NodeConnection,
+        home: &NodeHome,
+        request: JoinNode,
+    ) -> Result<JoinedNode, Problem> {
+        let often = !self.nodes.attempts.take(connection.address, Instant::now())
+            || connection.asked.swap(true, Ordering::Relaxed);
+        if often {
+            return Err(Problem::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "join_rate",
+                "too many joins are asked for",
+            ));
+        }
+        let joined = self.admit(connection, home, request).await;
+        let outcome = if joined.is_ok() { "joined" } else { "refused" };
+        metrics::counter!("chancery_node_joins_total", "outcome" => outcome).increment(1);
+        joined
+    }
+
+    async fn admit(
+        &self,
+        connection: &NodeConnection,
+        home: &NodeHome,
+        request: JoinNode,
+    ) -> Result<JoinedNode, Problem> {
+        let key = proven(&request.proof, &request.key, connection)?;
+        let now = self.now()?;
+        let admitted = match request.means {
+            JoinMeans::Token(token) => self.by_token(&token, &key, now).await,
+            JoinMeans::X509 { chain, signature } => {
+                self.by_certificate(connection, &key, (&chain, &signature), now)
+                    .await
+            }
+        }?;
+        self.nodes.check(admitted.node)?;
+        let log_index = self.enrol(admitted.event).await?;
+        let row = NodeRow {
+            node_id: admitted.node,
+            proof: admitted.level.to_owned(),
+            subject: admitted.subject,
+            joined_at: now,
+            expires_at: now.plus_seconds(self.node_lifetime()),
+            evicted_at: None,
+            log_index,
+        };
+        if !self.store.put_node(&row).await.map_err(stored)? {
+            return Err(Problem::forbidden("node_evicted", "the node was put out"));
+        }
+        self.issue_node(admitted.node, &key, home, (admitted.level, false))
+            .await
+    }
+
+    /// Issues a node another SVID, over a fresh key.
+    pub(crate) async fn renew_node(
+        &self,
+        node: NodeId,
+        connection: &NodeConnection,
+        home: &NodeHome,
+        request: &RenewNode,
+    ) -> Result<JoinedNode, Problem> {
+        let key = proven(&request.proof, &request.key, connection)?;
+        let issued = self.issue_node(node, &key, home, ("node", true)).await?;
+        let noted = self.store.renew_node(node, issued.not_after).await;
+        noted.map_err(stored)?;
+        Ok(issued)
+    }
+
+    async fn issue_node(
+        &self,
+        node: NodeId,
+        key: &ProvenNodeKey,
+        home: &NodeHome,
+        by: (&str, bool),
+    ) -> Result<JoinedNode, Problem> {
+        let spki = base64url::encode(spki_der(key.jwk()));
+        let spiffe_id = self.node_spiffe_id(node)?.to_string();
+        let issued = self.issue_own(spiffe_id, &spki, by, self.node_lifetime());
+        let issued = issued.await?;
+        Ok(JoinedNode {
+            spiffe_id: issued.spiffe_id,
+            chain: issued.chain,
+            not_after: issued.not_after,
+            gateway_address: home.gateway_address,
+            gateway_spiffe_id: home.gateway_spiffe_id.to_string(),
+        })
+    }
+
+    fn node_lifetime(&self) -> u64 {
+        (self.svid_lifetime.seconds() * OUTLIVES).min(LONGEST_SECONDS)
+    }
+
+    /// Uses a token up. Whoever shows one that is not good learns nothing else.
+    async fn by_token(
+        &self,
+        token: &JoinToken,
+        key: &ProvenNodeKey,
+        now: Timestamp,
+    ) -> Result<Admitted, Problem> {
+        let shown = token.digest();
+        let known = self.store.node_tokens().await.map_err(stored)?;
+        // Every one is compared, each in constant time.
+        let found = known.iter().fold(None, |found, one| {
+            if one.token.ct_eq(&shown) {
+                Some(one)
+            } else {
+                found
+            }
+        });
+        let cause = match found {
+            None => "it is unknown",
+            Some(one) if one.used_at.is_some() => "it was used",
+            Some(one) if one.expires_at <= now => "it is over",
+            Some(_) => match self.store.use_node_token(shown, now).await {
+                Ok(true) => {
+                    let node: NodeId = random_id().map_err(random)?;
+                    return Ok(Admitted {
+                        node,
+                        level: NodeProof::Token.name(),
+                        event: NodeJoin {
+                            node: label(self.node_spiffe_id(node)?.as_str())?,
+                            proof: NodeProof::Token,
+                            key: key.jwk().thumbprint(),
+                            token: Some(shown),
+                            certificate: None,
+                            authority: None,
+                            subject: None,
+                            names: None,
+                        },
+                        subject: None,
+                    });
+                }
+                Ok(false) => "it was used just now",
+                Err(error) => return Err(stored(error)),
+            },
+        };
+        tracing::warn!("a node is not admitted by its token: {cause}");
+        Err(join_refused())
+    }
+
+    /// Judges a certificate that a host already has. The node's name follows from it.
+    async fn by_certificate(
+        &self,
+        connection: &NodeConnection,
+        key: &ProvenNodeKey,
+        (chain, signature): (&[String], &str),
+        now: Timestamp,
+    ) -> Result<Admitted, Problem> {
+        let refused = |cause: &dyn std::fmt::Display| {
+            tracing::warn!("a node is not admitted by its certificate: {cause}");
+            join_refused()
+        };
+        let chain: Result<Vec<_>, _> = chain.iter().map(|der| base64url::decode(der)).collect();
+        let chain = chain.map_err(|error| refused(&error))?;
+        let signature = base64url::decode(signature).map_err(|error| refused(&error))?;
+        let leaf = chain.first().map(Vec::as_slice).unwrap_or_default();
+        let message = certificate_message(connection.channel, key.jwk(), leaf);
+        let authorities = self.node_authorities().await?;
+        let authorities: Vec<_> = authorities.into_iter().map(|(one, _)| one).collect();
+        let proven = verify_node_certificate(
+            &chain,
+            &authorities,
+            now,
+            SVID_ALGORITHMS,
+            (&message, &signature),
+        );
+        let proven = proven.map_err(|error| refused(&error))?;
+        let mut bits = [0; 16];
+        let digest = proven.fingerprint();
+        bits.iter_mut()
+            .zip(digest.as_bytes())
+            .for_each(|(bit, byte)| *bit = *byte);
+        let node = NodeId::from_random(bits);
+        let names = proven.names().iter().map(|name| Label::or_digest(name));
+        Ok(Admitted {
+            node,
+            level: NodeProof::X509.name(),
+            event: NodeJoin {
+                node: label(self.node_spiffe_id(node)?.as_str())?,
+                proof: NodeProof::X509,
+                key: key.jwk().thumbprint(),
+                token: None,
+                certificate: Some(proven.fingerprint()),
+                authority: Some(proven.authority()),
+                subject: Some(Label::or_digest(proven.subject())),
+                names: Some(names.collect()),
+            },
+            subject: Some(proven.subject().to_owned()),
+        })
+    }
+}
+
+fn proven(proof: &str, key: &Jwk, connection: &NodeConnection) -> Result<ProvenNodeKey, Problem> {
+    verify_node_key(proof, key, connection.channel, &AwsLc)
+        .map_err(|error| Problem::forbidden("node_proof", error.to_string()))
+}
+
+fn join_refused() -> Problem {
+    Problem::forbidden(
+        "join_refused",
+        "what was shown admits no node; the server's log says why",
+    )
+    .with_remedy("a token is good once: make another with `chancery node token`")
+}
+
+fn admission(authority: &NodeAuthority, admitted: bool) -> AuthorityEvent {
+    AuthorityEvent {
+        authority: authority.fingerprint(),
+        subject: Label::or_digest(authority.subject()),
+        admitted,
+        expires: authority.not_after(),
+    }
+}
+
+fn view(authority: &NodeAuthority, log_index: u64) -> NodeAuthorityView {
+    NodeAuthorityView {
+        fingerprint: authority.fingerprint(),
+        subject: authority.subject().to_owned(),
+        not_after: authority.not_after(),
+        log_index,
+    }
+}

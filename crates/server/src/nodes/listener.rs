@@ -1,0 +1,271 @@
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use axum::{Extension, Router};
+use chancery_api::tls::{open_server_config, verify_peer};
+use chancery_api::{Problem, node_channel};
+use chancery_identity::{NodeChannel, NodeSpiffeId, SpiffeId, VerifiedX509Svid};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::own_svid::{OwnSvid, authorities};
+use crate::Server;
+use crate::bundle_endpoint::connection::{Place, Places};
+use crate::endpoints::node_router;
+
+/// Connections of whoever is no node yet, at a time.
+const STRANGERS: usize = 256;
+
+/// Connections of nodes at a time.
+const NODES: usize = 4_096;
+
+/// How long a handshake may take, and the head of a request.
+const HEAD: Duration = Duration::from_secs(10);
+
+/// How long whoever is no node yet is heard.
+const STRANGER: Duration = Duration::from_secs(30);
+
+/// Most requests that a node has open: an instance that waits for a delegation has one.
+const STREAMS: u32 = 4_096;
+const HEADER_BYTES: u32 = 16 << 10;
+
+/// How often it is asked whether a node is there still, and whether the own certificate is due.
+const ALIVE: Duration = Duration::from_secs(15);
+const LOOK: Duration = Duration::from_secs(5);
+
+/// How long a node that was put out may take to read so.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// How long the system may be short of something before it is asked for a connection again.
+const BREATH: Duration = Duration::from_millis(100);
+
+/// Where the instances of nodes on other hosts are at home.
+#[derive(Debug, Clone)]
+pub struct NodeHome {
+    /// Where other hosts reach the gateway.
+    pub gateway_address: SocketAddr,
+    /// The gateway's SPIFFE ID.
+    pub gateway_spiffe_id: SpiffeId,
+}
+
+/// Where nodes on other hosts join and speak to the server: TLS 1.3, the server by its X.509-SVID
+/// `spiffe://<trust domain>/service/server`, a node by its own.
+#[derive(Debug)]
+pub struct NodeListener {
+    server: Arc<Server>,
+    listener: TcpListener,
+    own: Arc<OwnSvid>,
+    home: NodeHome,
+}
+
+/// Why nodes are not listened to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NodeListenerError {
+    /// The address cannot be listened on.
+    #[error("node listener {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The signer made no X.509-SVID for the listener.
+    #[error("no x509-svid for the node listener")]
+    Svid(#[source] Problem),
+    /// The TLS library refused the configuration.
+    #[error(transparent)]
+    Tls(#[from] chancery_api::tls::TlsError),
+}
+
+/// One connection, as its endpoints see it.
+#[derive(Debug)]
+pub(crate) struct NodeConnection {
+    /// The SVID that was shown; verified when the connection was made.
+    pub(crate) svid: Option<VerifiedX509Svid>,
+    /// What proofs are bound to.
+    pub(crate) channel: NodeChannel,
+    /// Whose connection it is.
+    pub(crate) address: IpAddr,
+    /// Whether a join was asked for on it.
+    pub(crate) asked: AtomicBool,
+}
+
+/// What every connection is served with.
+struct Context {
+    server: Arc<Server>,
+    tls: TlsAcceptor,
+    router: Router,
+    nodes: Semaphore,
+}
+
+impl NodeListener {
+    /// Listens on the address, with an SVID of the server.
+    pub async fn bind(
+        server: Arc<Server>,
+        address: SocketAddr,
+        home: NodeHome,
+    ) -> Result<Self, NodeListenerError> {
+        let own = OwnSvid::issue(&server).await;
+        let own = Arc::new(own.map_err(NodeListenerError::Svid)?);
+        let listen = |source| NodeListenerError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(listen)?;
+        Ok(Self {
+            server,
+            listener,
+            own,
+            home,
+        })
+    }
+
+    /// The address that is listened on.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until the future is dropped; connections end with it.
+    pub async fn serve(self) -> Result<(), NodeListenerError> {
+        let config = open_server_config(&self.own.identity)?;
+        let context = Arc::new(Context {
+            tls: TlsAcceptor::from(Arc::new(config)),
+            router: node_router(&self.server).layer(Extension(self.home)),
+            nodes: Semaphore::new(NODES),
+            server: Arc::clone(&self.server),
+        });
+        let (own, server) = (self.own, self.server);
+        let renewing = async {
+            loop {
+                tokio::time::sleep(LOOK).await;
+                own.renew(&server).await;
+            }
+        };
+        tokio::select! {
+            () = accept(self.listener, context) => Ok(()),
+            () = renewing => Ok(()),
+        }
+    }
+}
+
+/// Takes connections for ever. One that is too many is closed unheard.
+async fn accept(listener: TcpListener, context: Arc<Context>) {
+    let strangers = Arc::new(Semaphore::new(STRANGERS));
+    let places = Places::default();
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "no connection is accepted");
+                tokio::time::sleep(BREATH).await;
+                continue;
+            }
+        };
+        let Ok(one) = Arc::clone(&strangers).try_acquire_owned() else {
+            continue;
+        };
+        let Some(place) = places.take(peer.ip()) else {
+            tracing::info!(%peer, "an address has too many connections");
+            continue;
+        };
+        let context = Arc::clone(&context);
+        connections.spawn(async move { serve(stream, peer, context, (one, place)).await });
+    }
+}
+
+/// One connection. Whoever shows that it is a node gives up the place of a stranger.
+async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    context: Arc<Context>,
+    stranger: (tokio::sync::OwnedSemaphorePermit, Place),
+) {
+    let _ = stream.set_nodelay(true);
+    let stream = match timeout(HEAD, context.tls.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            tracing::info!(%peer, %error, "TLS handshake refused");
+            return;
+        }
+        Err(_) => return,
+    };
+    let Some(connection) = identify(&context.server, &stream, peer.ip()) else {
+        tracing::info!(%peer, "peer refused");
+        return;
+    };
+    let node = connection.svid.as_ref();
+    let node = node.and_then(|svid| NodeSpiffeId::try_from(svid.spiffe_id()).ok());
+    let router = context.router.clone();
+    let router = router.layer(Extension(Arc::new(connection)));
+    let Some(node) = node.map(|node| node.node()) else {
+        let served = serve_http(stream, router, 1);
+        let _ = timeout(STRANGER, served).await;
+        return;
+    };
+    let Ok(_one) = context.nodes.try_acquire() else {
+        tracing::warn!(%peer, "there are too many connections of nodes");
+        return;
+    };
+    drop(stranger);
+    let served = serve_http(stream, router, STREAMS);
+    let put_out = async {
+        context.server.nodes.evicted(node).await;
+        tokio::time::sleep(FAREWELL).await;
+    };
+    tokio::select! {
+        () = served => {}
+        () = put_out => tracing::info!(%node, "a connection of a node that was put out is closed"),
+    }
+}
+
+async fn serve_http(stream: TlsStream<TcpStream>, router: Router, streams: u32) {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(ALIVE)
+        .keep_alive_timeout(HEAD)
+        .max_concurrent_streams(streams)
+        .max_header_list_size(HEADER_BYTES);
+    let service = TowerToHyperService::new(router);
+    let served = builder.serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = served.await {
+        tracing::debug!(%error, "connection ended");
+    }
+}
+
+/// Who stands at the other end, by the authorities that are in force now.
+fn identify(
+    server: &Server,
+    stream: &TlsStream<TcpStream>,
+    address: IpAddr,
+) -> Option<NodeConnection> {
+    let (_, session) = stream.get_ref();
+    let svid = match session.peer_certificates() {
+        Some(chain) if !chain.is_empty() => {
+            let bundle = authorities(server).ok()?;
+            Some(verify_peer(chain, &bundle, server.now().ok()?).ok()?)
+        }
+        _ => None,
+    };
+    Some(NodeConnection {
+        svid,
+        channel: node_channel(session).ok()?,
+        address,
+        asked: AtomicBool::new(false),
+    })
+}

@@ -1,0 +1,14 @@
+//! Nodes on other hosts: who admits them, who they are, how they are put out, and where they speak.
+
+mod admission;
+mod attempts;
+mod eviction;
+mod listener;
+mod own_svid;
+mod reasons;
+mod roll;
+
+pub(crate) use listener::NodeConnection;
+pub use listener::{NodeHome, NodeListener, NodeListenerError};
+pub use reasons::NODE_REASONS;
+pub(crate) use roll::NodeRoll;

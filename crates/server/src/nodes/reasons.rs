@@ -1,0 +1,45 @@
+/// Why a node is not admitted, or not answered.
+pub const NODE_REASONS: &[(&str, &str)] = &[
+    (
+        "join_refused",
+        "what admits a node was not accepted: a token that is unknown, used or over, or a certificate that is not of an admitted authority; the server's log says which",
+    ),
+    (
+        "join_rate",
+        "an address asked to join too often; wait a minute",
+    ),
+    (
+        "node_proof",
+        "the proof of possession is not of this key on this connection",
+    ),
+    (
+        "node_certificate",
+        "the connection shows no X.509-SVID; only a join is answered without one",
+    ),
+    (
+        "not_a_node",
+        "the X.509-SVID is of no node: an instance's, for example",
+    ),
+    (
+        "node_svid_expired",
+        "the connection's X.509-SVID has expired; renew it in time, or join again",
+    ),
+    ("node_unknown", "no node of that name joined here"),
+    (
+        "node_evicted",
+        "the node was put out; it is not let in again under this name",
+    ),
+    ("other_node", "the instance is not on this node"),
+    (
+        "node_token_lifetime",
+        "a token admits a node for 10 seconds to a day",
+    ),
+    (
+        "node_tokens_full",
+        "there are as many unused tokens as there may be; wait until some are over",
+    ),
+    (
+        "node_authority",
+        "the certificate is no certificate of an authority, or of none that is valid",
+    ),
+];

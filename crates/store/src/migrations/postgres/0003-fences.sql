@@ -1,6 +1,0 @@
-CREATE TABLE IF NOT EXISTS fences (
-    name   TEXT COLLATE "C" PRIMARY KEY,
-    epoch  BIGINT NOT NULL,
-    holder TEXT COLLATE "C" NOT NULL,
-    until  BIGINT NOT NULL
-);

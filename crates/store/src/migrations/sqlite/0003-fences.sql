@@ -1,6 +1,0 @@
-CREATE TABLE IF NOT EXISTS fences (
-    name   TEXT PRIMARY KEY,
-    epoch  INTEGER NOT NULL,
-    holder TEXT NOT NULL,
-    until  INTEGER NOT NULL
-) STRICT;
