@@ -7,8 +7,9 @@ use chancery_identity::jwt_svid::bearer_token;
 use chancery_identity::trust::SignedTrust;
 use chancery_identity::{
     AgentId, BundleDocument, BundleMap, Incubating, InstanceSpiffeId, JwtAudience, JwtBundles,
-    JwtSvidContext, Leeway, SpiffeId, TrustDomain, WitBundle, WitClaims, WitSvidBundle,
-    X509Authority, X509Bundle, verify_jwt_svid, verify_key_proof, verify_wit, verify_wit_svid,
+    JwtSvidContext, Leeway, NodeAuthority, NodeChannel, NodeSpiffeId, SpiffeId, TrustDomain,
+    WitBundle, WitClaims, WitSvidBundle, X509Authority, X509Bundle, verify_jwt_svid,
+    verify_key_proof, verify_node_certificate, verify_node_key, verify_wit, verify_wit_svid,
     verify_x509_svid,
 };
 use chancery_types::jws::assemble;
@@ -26,6 +27,10 @@ pub(crate) fn spiffe_id(input: &[u8]) -> bool {
         round_trips::<TrustDomain>(line);
         round_trips::<AgentId>(line);
         let id = round_trips::<SpiffeId>(line);
+        if let Some(node) = round_trips::<NodeSpiffeId>(line) {
+            assert_eq!(Some(node.as_spiffe_id()), id.as_ref());
+            assert!(line.parse::<InstanceSpiffeId>().is_err());
+        }
         if let Some(instance) = round_trips::<InstanceSpiffeId>(line) {
             assert_eq!(Some(instance.to_spiffe_id()), id);
             assert_eq!(instance.agent().instance(instance.instance()), instance);
@@ -46,6 +51,7 @@ pub(crate) fn x509(input: &[u8]) -> bool {
     let certificates: Vec<_> = sections(input).into_iter().map(|(_, der)| der).collect();
     for der in certificates.iter().map(Vec::as_slice).chain([input]) {
         let _ = X509Authority::new(&domain, der.to_vec());
+        hosts(der, &certificates);
     }
     let Some((authority, chain)) = certificates.split_first() else {
         return false;
@@ -59,6 +65,24 @@ pub(crate) fn x509(input: &[u8]) -> bool {
     assert_eq!(svid.spiffe_id().trust_domain(), &domain);
     assert!(svid.is_valid_at(later));
     true
+}
+
+/// A certificate as an authority of hosts and as a host's. Nothing is believed whose key did not sign.
+fn hosts(der: &[u8], chain: &[Vec<u8>]) {
+    let authority = NodeAuthority::new(der.to_vec());
+    if let Ok(authority) = &authority {
+        assert_eq!(authority.der(), der);
+    }
+    let authorities: Vec<_> = authority.into_iter().collect();
+    let later = NOW.plus_seconds(86_400);
+    let unsigned = (b"message".as_slice(), b"signature".as_slice());
+    assert!(
+        verify_node_certificate(chain, &authorities, later, SVID_ALGORITHMS, unsigned).is_err()
+    );
+    let alone = [der.to_vec()];
+    assert!(
+        verify_node_certificate(&alone, &authorities, later, SVID_ALGORITHMS, unsigned).is_err()
+    );
 }
 
 /// A token, or the claims of one. What verifies is an id of the bundle's trust domain, in force.
@@ -76,6 +100,8 @@ pub(crate) fn wit(input: &[u8]) -> bool {
         let token = assemble(&input, &[0; 64]);
         // A credential is no proof of a key.
         assert!(verify_key_proof(&token, authority, "nonce", &Credulous).is_err());
+        let channel = NodeChannel::new([0; 32]);
+        assert!(verify_node_key(&token, authority, channel, &Credulous).is_err());
         tokens.push(token);
     }
     let keys = trust.token_authorities.iter().map(SvidKey::try_from);

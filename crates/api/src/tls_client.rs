@@ -16,13 +16,13 @@ use rustls::{ClientConfig, ConnectionCommon, SideData};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::ClientError;
 use crate::client::read;
+use crate::{ClientError, Problem};
 
 /// How long it may take to be connected.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -50,7 +50,12 @@ struct Inner {
     server: String,
     tls: TlsConnector,
     kept: Mutex<Option<Sender>>,
+    /// Why the server does not know this node any more.
+    turned_away: watch::Sender<Option<Problem>>,
 }
+
+/// What a server says to whoever is no node of its any more, for good.
+const TURNED_AWAY: [&str; 2] = ["node_evicted", "node_unknown"];
 
 /// What a TLS connection exports for proofs of nodes.
 pub fn node_channel<D: SideData>(
@@ -67,12 +72,22 @@ impl TlsClient {
             server: server.into(),
             tls: connector(config, b"h2"),
             kept: Mutex::default(),
+            turned_away: watch::Sender::new(None),
         }))
     }
 
     /// Lets go of the connection: the next request opens one, with the SVID of then.
     pub async fn reconnect(&self) {
         self.0.kept.lock().await.take();
+    }
+
+    /// Waits until the server says to any request that this is no node of its any more.
+    pub async fn turned_away(&self) -> Problem {
+        let mut told = self.0.turned_away.subscribe();
+        match told.wait_for(Option::is_some).await.as_deref() {
+            Ok(Some(problem)) => problem.clone(),
+            _ => std::future::pending().await,
+        }
     }
 
     /// Asks with GET.
@@ -136,7 +151,13 @@ impl TlsClient {
         let asked = timeout(ANSWER, asked).await;
         let answer = asked.unwrap_or_else(|_| Err("no answer in time".into()));
         let answer = answer.map_err(|source| self.0.failed(source))?;
-        read(answer, |source| self.0.failed(source)).await
+        let read = read(answer, |source| self.0.failed(source)).await;
+        if let Err(ClientError::Refused(problem)) = &read
+            && TURNED_AWAY.contains(&problem.reason.as_str())
+        {
+            self.0.turned_away.send_replace(Some(problem.clone()));
+        }
+        read
     }
 }
 

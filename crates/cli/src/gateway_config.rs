@@ -1,6 +1,7 @@
 //! The gateway's configuration in the data folder.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 use anyhow::{Context as _, bail, ensure};
@@ -13,8 +14,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GatewayFile {
-    /// The port on 127.0.0.1.
+    /// The port.
     pub(crate) port: u16,
+    /// The address that it listens on; 127.0.0.1 where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) listen: Option<IpAddr>,
+    /// Where other hosts reach it; where it listens, where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) advertised: Option<SocketAddr>,
     /// The tool servers, by name.
     pub(crate) tool_servers: BTreeMap<String, ToolServer>,
     /// The relying parties whom access tokens may be asked for, and of which servers each one's
@@ -34,6 +41,8 @@ impl Default for GatewayFile {
     fn default() -> Self {
         Self {
             port: 0,
+            listen: None,
+            advertised: None,
             tool_servers: BTreeMap::new(),
             audiences: BTreeMap::new(),
             index_seconds: index_seconds(),
@@ -96,6 +105,53 @@ impl GatewayFile {
 }
 
 impl GatewayFile {
+    /// Where it listens.
+    pub(crate) fn listen(&self) -> SocketAddr {
+        let address = self.listen.unwrap_or(Ipv4Addr::LOCALHOST.into());
+        (address, self.port).into()
+    }
+
+    /// Where this host reaches it.
+    pub(crate) fn local(&self) -> SocketAddr {
+        let mut local = self.listen();
+        match local.ip() {
+            IpAddr::V4(address) if address.is_unspecified() => {
+                local.set_ip(Ipv4Addr::LOCALHOST.into())
+            }
+            IpAddr::V6(address) if address.is_unspecified() => {
+                local.set_ip(Ipv6Addr::LOCALHOST.into())
+            }
+            _ => {}
+        }
+        local
+    }
+
+    /// Where other hosts reach it.
+    pub(crate) fn advertised(&self) -> SocketAddr {
+        self.advertised.unwrap_or_else(|| self.listen())
+    }
+
+    /// The names that it is addressed by, beside those of the loopback.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let name = |address: SocketAddr| match address.ip() {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => format!("[{address}]"),
+        };
+        vec![name(self.local()), name(self.advertised())]
+    }
+
+    /// Takes over where it listens and where other hosts reach it.
+    pub(crate) fn place(
+        &mut self,
+        port: u16,
+        listen: Option<IpAddr>,
+        advertised: Option<SocketAddr>,
+    ) {
+        self.port = port;
+        self.listen = listen;
+        self.advertised = advertised;
+    }
+
     /// Takes over what `--audience` says: `URI` or `URI=SERVER,SERVER`.
     pub(crate) fn add_audience(&mut self, text: &str) -> anyhow::Result<()> {
         let (uri, servers) = text.split_once('=').unwrap_or((text, ""));

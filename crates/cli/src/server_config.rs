@@ -1,5 +1,6 @@
 //! The server's configuration in the data folder.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -16,6 +17,9 @@ pub(crate) struct ServerFile {
     /// How long the SVIDs of instances live.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     svid_lifetime_seconds: Option<u64>,
+    /// Where nodes on other hosts are listened to; nowhere where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) nodes: Option<SocketAddr>,
     /// Where the address of the PostgreSQL database stands; a file of the data folder holds the tables
     /// where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -9,6 +9,7 @@ use chancery_api::ClientError;
 use chancery_api::server::{
     EndInstance, IssueJwt, IssueWit, IssueX509, IssuedRoot, OpenInstance, ServerClient,
 };
+use chancery_identity::trust::TrustDocument;
 use chancery_identity::{
     BundleDocument, Incubating, InstanceSpiffeId, JwtAudience, JwtBundle, ProvenKey, SpiffeId,
     TrustDomain, X509Bundle,
@@ -20,7 +21,7 @@ use tokio::sync::watch;
 
 use crate::{
     AgentCredential, Delegation, Delegations, EndReason, ForeignBundles, Issuer, IssuerError,
-    IssuerFuture, Launch, LaunchFacts, Withdrawn,
+    IssuerFuture, Launch, LaunchFacts, PinnedTrust, Withdrawn,
 };
 
 /// How long one question for a delegation waits for its answer.
@@ -55,20 +56,33 @@ pub struct ServerIssuer {
 impl ServerIssuer {
     /// An issuer over that server. Starts to follow the trust domain's authorities.
     pub fn start(server: ServerClient, home: Home) -> Arc<Self> {
-        let (x509, bundle) = watch::channel(None);
-        let (jwt, jwt_bundle) = watch::channel(None);
+        Self::following(server, home, None)
+    }
+
+    /// An issuer over a server on another host, which is believed no more than the trust document that
+    /// is at hand and its successors.
+    pub fn start_pinned(server: ServerClient, home: Home, pinned: PinnedTrust) -> Arc<Self> {
+        Self::following(server, home, Some(pinned))
+    }
+
+    fn following(server: ServerClient, home: Home, pinned: Option<PinnedTrust>) -> Arc<Self> {
+        let known = pinned.as_ref();
+        let known = known.and_then(|pinned| bundles_of(pinned.trust(), &home.trust_domain));
+        let (certificates, keys) = known.unzip();
+        let (x509, bundle) = watch::channel(certificates);
+        let (jwt, jwt_bundle) = watch::channel(keys);
         let (others, foreign) = watch::channel(ForeignBundles::default());
         let (distrusted, tainted) = watch::channel(BTreeSet::new());
         let domain = home.trust_domain.clone();
         let (revoked, withdrawn) = watch::channel(Withdrawn::default());
         tokio::spawn(follow_withdrawn(server.clone(), revoked));
-        tokio::spawn(follow(
-            server.clone(),
-            domain,
-            (x509, jwt),
-            others,
-            distrusted,
-        ));
+        let senders = Senders {
+            x509,
+            jwt,
+            foreign: others,
+            tainted: distrusted,
+        };
+        tokio::spawn(follow(server.clone(), domain, pinned, senders));
         Arc::new(Self {
             server,
             home,
@@ -236,37 +250,33 @@ fn delegation(issued: IssuedRoot) -> Result<Delegation, IssuerError> {
 async fn follow(
     server: ServerClient,
     trust_domain: TrustDomain,
-    (x509, jwt): (
-        watch::Sender<Option<X509Bundle>>,
-        watch::Sender<Option<JwtBundle>>,
-    ),
-    foreign: watch::Sender<ForeignBundles>,
-    tainted: watch::Sender<BTreeSet<Digest>>,
+    mut pinned: Option<PinnedTrust>,
+    senders: Senders,
 ) {
     let mut state = Digest::of("nothing is known yet");
     loop {
-        if let Some((certificates, keys)) = bundles(&server, &trust_domain).await {
-            put(&x509, certificates);
-            put(&jwt, keys);
+        if let Some((certificates, keys)) = bundles(&server, &trust_domain, &mut pinned).await {
+            put(&senders.x509, certificates);
+            put(&senders.jwt, keys);
         }
         let asked = tokio::select! {
-            () = x509.closed() => return,
+            () = senders.x509.closed() => return,
             asked = server.foreign_bundles(state, WAIT_SECONDS) => asked,
         };
         let Ok(answer) = asked else {
             tokio::select! {
-                () = x509.closed() => return,
+                () = senders.x509.closed() => return,
                 () = tokio::time::sleep(RETRY) => continue,
             }
         };
         state = answer.state;
-        tainted.send_if_modified(|known| {
+        senders.tainted.send_if_modified(|known| {
             let changed = *known != answer.tainted;
             known.clone_from(&answer.tainted);
             changed
         });
         let next = read(answer);
-        foreign.send_if_modified(|current| {
+        senders.foreign.send_if_modified(|current| {
             let changed = *current != next;
             if changed {
                 *current = next;
@@ -323,13 +333,37 @@ fn put<T: PartialEq>(sender: &watch::Sender<Option<T>>, bundle: T) {
     });
 }
 
+/// Where what is known is told.
+struct Senders {
+    x509: watch::Sender<Option<X509Bundle>>,
+    jwt: watch::Sender<Option<JwtBundle>>,
+    foreign: watch::Sender<ForeignBundles>,
+    tainted: watch::Sender<BTreeSet<Digest>>,
+}
+
 async fn bundles(
     server: &ServerClient,
     trust_domain: &TrustDomain,
+    pinned: &mut Option<PinnedTrust>,
 ) -> Option<(X509Bundle, JwtBundle)> {
     let text = server.trust().await.ok()?;
     let signed = chancery_identity::trust::SignedTrust::parse(text.document.as_bytes()).ok()?;
-    let trust = signed.verify(&chancery_crypto::AwsLc).ok()?;
+    match pinned {
+        Some(pinned) => {
+            pinned.offer(signed);
+            bundles_of(pinned.trust(), trust_domain)
+        }
+        None => {
+            let trust = signed.verify(&chancery_crypto::AwsLc).ok()?;
+            bundles_of(&trust, trust_domain)
+        }
+    }
+}
+
+pub(crate) fn bundles_of(
+    trust: &TrustDocument,
+    trust_domain: &TrustDomain,
+) -> Option<(X509Bundle, JwtBundle)> {
     let authorities = trust
         .x509_authorities
         .iter()

@@ -162,7 +162,7 @@ impl X509Identity {
 }
 
 /// Half of what is left, less up to a tenth of that, so that many launches do not renew at once.
-fn renewal(now: Timestamp, not_after: Timestamp) -> Timestamp {
+pub(crate) fn renewal(now: Timestamp, not_after: Timestamp) -> Timestamp {
     let half = not_after.micros_since(now) / 2;
     let random = random_bytes::<4>().map_or(0, u32::from_be_bytes);
     let jitter = ((half / 10) >> 16).saturating_mul(u64::from(random >> 16));

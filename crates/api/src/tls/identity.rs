@@ -57,6 +57,12 @@ impl TlsIdentity {
         Ok(())
     }
 
+    /// Replaces the authorities alone.
+    pub fn trust(&self, bundle: X509Bundle) {
+        let mut state = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        state.bundle = Arc::new(bundle);
+    }
+
     /// The authorities in force.
     pub fn bundle(&self) -> Arc<X509Bundle> {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner).bundle)

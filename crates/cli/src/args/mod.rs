@@ -13,6 +13,7 @@ mod federation;
 mod graph;
 mod log;
 mod mission;
+mod node;
 mod parts;
 mod people;
 mod policy;
@@ -39,6 +40,7 @@ pub(crate) use log::{
     VerifyProofArgs,
 };
 pub(crate) use mission::{MissionArgs, MissionCommand, NewMissionArgs};
+pub(crate) use node::{JoinArgs, NodeArgs, NodeCommand};
 pub(crate) use parts::{LedgerArgs, LedgerCommand, PartArgs};
 pub(crate) use people::{AnswerArgs, ApprovalsArgs, ApprovalsCommand};
 pub(crate) use policy::{PolicyArgs, PolicyCommand};
@@ -165,6 +167,8 @@ pub(crate) enum Command {
     Spawn(SpawnArgs),
     /// Access tokens for relying parties outside, against a delegation.
     Token(TokenArgs),
+    /// Hosts that join the deployment: admits one, is one, lists them, puts one out.
+    Node(NodeArgs),
     /// Lists and answers requests for a person's approval.
     Approvals(ApprovalsArgs),
     /// Copies a session's evidence into a folder that `verify` reads.
@@ -187,9 +191,6 @@ pub(crate) enum Command {
     /// Runs the server alone; `up` does so.
     #[command(hide = true)]
     Server(PartArgs),
-    /// Runs the node alone; `up` does so.
-    #[command(hide = true)]
-    Node(PartArgs),
     /// Runs the gateway alone; `up` does so.
     #[command(hide = true)]
     Gateway(PartArgs),

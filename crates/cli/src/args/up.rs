@@ -1,4 +1,4 @@
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use chancery_identity::jwt_svid::JwtIssuer;
@@ -18,7 +18,7 @@ pub(crate) struct UpArgs {
     /// signer, which then rotates its intermediates by itself. Fixed when the data folder is made.
     #[arg(long, value_enum, default_value_t = X509Root::Offline)]
     pub(crate) x509_root: X509Root,
-    /// The port of the gateway on 127.0.0.1.
+    /// The port of the gateway.
     #[arg(long, value_name = "PORT", default_value_t = 8443)]
     pub(crate) gateway_port: u16,
     /// The folder of the policy bundle to publish at start.
@@ -53,6 +53,17 @@ pub(crate) struct UpArgs {
     /// Fixed when the data folder is made; where the address stands is remembered.
     #[arg(long, value_name = "FILE")]
     pub(crate) database: Option<PathBuf>,
+    /// Listens at this address for nodes on other hosts (`chancery node join`); nowhere where nothing is
+    /// said.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) nodes: Option<SocketAddr>,
+    /// The address that the gateway listens on; 127.0.0.1 where nothing is said.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) gateway_listen: Option<IpAddr>,
+    /// Where other hosts reach the gateway, as their instances are told; where it listens, where nothing
+    /// is said.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) gateway_advertise: Option<SocketAddr>,
     #[command(flatten)]
     pub(crate) bundle: BundleArgs,
     /// Where the trust document is copied, for verifiers.

@@ -26,7 +26,7 @@ pub(super) async fn run(args: ConnectArgs) -> anyhow::Result<ExitCode> {
     let agent = args.agent.as_deref().context(
         "outside of `chancery run` an instance must be named: chancery connect SERVER --agent AGENT",
     )?;
-    let layout = super::layout(&args.data)?;
+    let layout = super::host_layout(&args.data)?;
     let request = RegisterLaunch {
         agent_id: agent_id(&layout, agent)?,
         init_pid: None,

@@ -13,6 +13,7 @@ mod federation;
 pub(crate) mod graph;
 mod log;
 pub(crate) mod mission;
+mod node;
 mod parts;
 mod policy;
 mod reference;
@@ -61,6 +62,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Spawn(args) => spawn::run(format, args).await,
         Command::Authority(args) => authority::run(format, args).await,
         Command::Token(args) => token::run(format, args.command).await,
+        Command::Node(args) => node::run(format, args).await,
         Command::Approvals(args) => approvals::run(format, args).await,
         Command::Evidence(args) => evidence::run(format, args).await,
         Command::Why(args) => why::run(format, &args),
@@ -71,7 +73,6 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Ledger(args) => parts::ledger(format, args).await,
         Command::Signer(args) => parts::signer(&layout(&args.data)?).await,
         Command::Server(args) => parts::server(&layout(&args.data)?).await,
-        Command::Node(args) => parts::node(&layout(&args.data)?).await,
         Command::Gateway(args) => parts::gateway(&layout(&args.data)?).await,
         Command::Reference { part } => reference::run(part),
         Command::DemoAgent { args } => demo::run_agent(&args).await,
@@ -83,4 +84,9 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 
 fn layout(args: &DataArgs) -> anyhow::Result<Layout> {
     Layout::open(&args.data)
+}
+
+/// The data folder of a deployment or of a node that joined one.
+fn host_layout(args: &DataArgs) -> anyhow::Result<Layout> {
+    Layout::open_host(&args.data)
 }

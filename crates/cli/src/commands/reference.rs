@@ -113,6 +113,11 @@ fn reasons() -> String {
     codes(&mut text, "The gateway", chancery_gateway::REASONS);
     codes(&mut text, "Federation", chancery_server::FEDERATION_REASONS);
     codes(&mut text, "Authorities", chancery_signer::AUTHORITY_REASONS);
+    codes(
+        &mut text,
+        "Nodes on other hosts",
+        chancery_server::NODE_REASONS,
+    );
     let log = chancery_tlog::LogReason::ALL.iter();
     let log: Vec<_> = log.map(|reason| (reason.code(), reason.said())).collect();
     codes(&mut text, "A served log (`log check`, `log monitor`)", &log);

@@ -1,7 +1,7 @@
 //! `chancery up`.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -41,6 +41,9 @@ pub(crate) struct Opened {
     #[serde(skip_serializing_if = "Option::is_none")]
     bundle_web: Option<String>,
     tool_servers: Vec<String>,
+    /// Where nodes on other hosts are listened to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nodes: Option<SocketAddr>,
     /// Where metrics, health and readiness are shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     metrics: Option<String>,
@@ -62,7 +65,8 @@ pub(super) async fn run(format: Format, args: UpArgs) -> anyhow::Result<ExitCode
     }
     prepare(&layout, &trust_domain, args.x509_root)?;
     let _lock = DataLock::take(&layout).await?;
-    check_port(args.gateway_port)?;
+    let listen = args.gateway_listen.unwrap_or(Ipv4Addr::LOCALHOST.into());
+    check_port((listen, args.gateway_port).into())?;
     let front = match args.metrics {
         Some(address) => Some(Front::bind(address).await?),
         None => None,
@@ -73,6 +77,7 @@ pub(super) async fn run(format: Format, args: UpArgs) -> anyhow::Result<ExitCode
     let addresses = [
         bundle.https_spiffe,
         bundle.https_web.as_ref().map(|web| web.listen),
+        args.nodes,
     ];
     for address in addresses.into_iter().flatten() {
         check_address(address)?;
@@ -83,7 +88,7 @@ pub(super) async fn run(format: Format, args: UpArgs) -> anyhow::Result<ExitCode
     // Ends with this process.
     if let Some(front) = front {
         let parts = supervisor.watch().clone();
-        tokio::spawn(front.serve(layout.clone(), config.port, parts));
+        tokio::spawn(front.serve(layout.clone(), config.local(), parts));
     }
     let opening = open(
         &layout,
@@ -117,7 +122,7 @@ async fn open(
 ) -> anyhow::Result<Opened> {
     for part in [Part::Signer, Part::Server] {
         supervisor.start(part);
-        wait_until_ready(layout, supervisor, part, config.port).await?;
+        wait_until_ready(layout, supervisor, part, config.local()).await?;
     }
     let policy = match &args.policy {
         Some(folder) => publish(layout, folder).await?.digest,
@@ -125,7 +130,7 @@ async fn open(
     };
     for part in [Part::Node, Part::Gateway] {
         supervisor.start(part);
-        wait_until_ready(layout, supervisor, part, config.port).await?;
+        wait_until_ready(layout, supervisor, part, config.local()).await?;
     }
     let trust = layout.trust()?;
     if let Some(file) = &args.trust_out {
@@ -137,11 +142,12 @@ async fn open(
         trust_version: trust.version,
         trust_out: (args.trust_out.as_ref()).map(|file| file.display().to_string()),
         policy,
-        gateway: format!("https://127.0.0.1:{}", config.port),
+        gateway: format!("https://{}", config.local()),
         workload_api: format!("unix://{}", layout.workload_socket().display()),
         bundle_spiffe: bundle.https_spiffe.map(|at| format!("https://{at}/")),
         bundle_web: (bundle.https_web.as_ref()).map(|web| format!("https://{}/", web.listen)),
         tool_servers: config.tool_servers.keys().cloned().collect(),
+        nodes: args.nodes,
         metrics: metrics.map(|address| format!("http://{address}/metrics")),
         enrol_code: layout.open_enrol_code()?,
         processes: Part::ALL
@@ -181,7 +187,12 @@ fn configure(layout: &Layout, args: &UpArgs) -> anyhow::Result<GatewayFile> {
     } else {
         GatewayFile::default()
     };
-    config.port = args.gateway_port;
+    config.place(
+        args.gateway_port,
+        args.gateway_listen,
+        args.gateway_advertise,
+    );
+    reachable(&config, args)?;
     for server in &args.tool_servers {
         config.add(server)?;
     }
@@ -195,6 +206,7 @@ fn configure(layout: &Layout, args: &UpArgs) -> anyhow::Result<GatewayFile> {
     let path = layout.server_config();
     let known = ServerFile::read(&path)?;
     let mut server = known.clone();
+    server.nodes = args.nodes;
     if let Some(seconds) = args.x509_authority_lifetime {
         let mut root = RootConfig::read(&layout.signer())?;
         let known = root.lifetimes.unwrap_or_default();
@@ -216,24 +228,46 @@ fn configure(layout: &Layout, args: &UpArgs) -> anyhow::Result<GatewayFile> {
     Ok(config)
 }
 
+/// Says that instances of other hosts could not reach the gateway before any host joins.
+fn reachable(config: &GatewayFile, args: &UpArgs) -> anyhow::Result<()> {
+    let Some(nodes) = args.nodes else {
+        return Ok(());
+    };
+    let told = config.advertised();
+    anyhow::ensure!(
+        nodes.port() != 0,
+        "--nodes {nodes}: hosts need a port that they can be told"
+    );
+    anyhow::ensure!(
+        !told.ip().is_unspecified(),
+        "{told}: no address that other hosts reach the gateway at; say one with --gateway-advertise"
+    );
+    anyhow::ensure!(
+        nodes.ip().is_loopback() || !told.ip().is_loopback(),
+        "{told}: other hosts do not reach the gateway there; say where it listens with --gateway-listen"
+    );
+    Ok(())
+}
+
 /// Says that a port is taken before anything is started.
-fn check_port(port: u16) -> anyhow::Result<()> {
-    std::net::TcpListener::bind(("127.0.0.1", port))
-        .map(drop)
-        .with_context(|| {
-            format!("127.0.0.1:{port} cannot be opened; choose another with --gateway-port")
-        })
+fn check_port(address: SocketAddr) -> anyhow::Result<()> {
+    let opened = std::net::TcpListener::bind(address).map(drop);
+    opened.with_context(|| {
+        format!(
+            "{address} cannot be opened; choose another with --gateway-port or --gateway-listen"
+        )
+    })
 }
 
 /// The same for an endpoint of the bundle.
 fn check_address(address: std::net::SocketAddr) -> anyhow::Result<()> {
     anyhow::ensure!(
         address.port() != 0,
-        "{address}: a bundle endpoint needs a port that partners can be told"
+        "{address}: a listener needs a port that others can be told"
     );
     let opened = std::net::TcpListener::bind(address).map(drop);
     opened.with_context(|| {
-        format!("{address} cannot be opened; choose another with --bundle-spiffe or --bundle-web")
+        format!("{address} cannot be opened; choose another with --bundle-spiffe, --bundle-web or --nodes")
     })
 }
 
@@ -263,6 +297,9 @@ fn shown(opened: &Opened) -> String {
         .flatten()
     {
         rows.push(["bundle".to_owned(), url.clone()]);
+    }
+    if let Some(nodes) = &opened.nodes {
+        rows.push(["nodes".to_owned(), nodes.to_string()]);
     }
     if let Some(metrics) = &opened.metrics {
         rows.push(["metrics".to_owned(), metrics.clone()]);

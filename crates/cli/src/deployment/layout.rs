@@ -1,8 +1,10 @@
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
 use chancery_api::server::ServerClient;
-use chancery_crypto::AwsLc;
+use chancery_crypto::{AwsLc, create_private_file};
 use chancery_gateway::ENROLLED_CHECKPOINT;
 use chancery_identity::trust::{SignedTrust, VerifiedTrust};
 
@@ -10,6 +12,9 @@ use super::Part;
 
 /// The content of the file `version` of a data folder.
 pub(crate) const VERSION: &str = "chancery data folder 1\n";
+
+/// The content of the file `version` in the folder of a node that joined from another host.
+const NODE_VERSION: &str = "chancery node folder 1\n";
 
 /// Longest path of a Unix socket that the kernel takes, the final zero left out.
 const MAX_SOCKET_BYTES: usize = 107;
@@ -27,6 +32,10 @@ impl Layout {
         let version = layout.data.join("version");
         match std::fs::read_to_string(&version) {
             Ok(found) if found == VERSION => Ok(layout),
+            Ok(found) if found == NODE_VERSION => bail!(
+                "{}: the folder of a node that joined a deployment on another host; run this command there",
+                data.display()
+            ),
             Ok(found) => bail!(
                 "{}: the data folder is of another version ({:?}, this program reads {:?}); use the \
                  program that made it, or another --data folder",
@@ -41,6 +50,51 @@ impl Layout {
             ),
             Err(error) => Err(error).context(version.display().to_string()),
         }
+    }
+
+    /// The layout of a data folder, or of the folder of a node that joined from this host.
+    pub(crate) fn open_host(data: &Path) -> anyhow::Result<Self> {
+        let layout = Self::at(data)?;
+        let version = std::fs::read_to_string(layout.data.join("version"));
+        match version {
+            Ok(found) if found == NODE_VERSION => Ok(layout),
+            _ => Self::open(data),
+        }
+    }
+
+    /// The folder of a node that joins from this host; made where it does not exist.
+    pub(crate) fn node_side(data: &Path) -> anyhow::Result<Self> {
+        let layout = Self::at(data)?;
+        let version = layout.data.join("version");
+        match std::fs::read_to_string(&version) {
+            Ok(found) if found == NODE_VERSION => return Ok(layout),
+            Ok(_) => bail!(
+                "{}: the data folder of a deployment, which has a node already; choose another --data folder",
+                data.display()
+            ),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).context(version.display().to_string());
+            }
+            Err(_) => {}
+        }
+        let occupied = std::fs::read_dir(&layout.data).is_ok_and(|mut all| all.next().is_some());
+        ensure!(
+            !occupied,
+            "{}: not empty and not the folder of a node; choose another --data folder",
+            data.display()
+        );
+        let workload = layout.run().join("workload");
+        for folder in [&layout.data, &layout.run(), &workload] {
+            let made = DirBuilder::new().mode(0o700).create(folder);
+            match made {
+                Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                    return Err(error).context(folder.display().to_string());
+                }
+                _ => {}
+            }
+        }
+        create_private_file(&version, NODE_VERSION.as_bytes())?;
+        Ok(layout)
     }
 
     /// The layout of a data folder that may not exist yet.

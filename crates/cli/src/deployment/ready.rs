@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::bail;
@@ -27,12 +28,12 @@ pub(crate) async fn wait_until_ready(
     layout: &Layout,
     supervisor: &Supervisor,
     part: Part,
-    gateway_port: u16,
+    gateway: SocketAddr,
 ) -> anyhow::Result<()> {
     let started = Instant::now();
     let mut told = false;
     while started.elapsed() < MOST {
-        if answers(layout, part, gateway_port).await {
+        if answers(layout, part, gateway).await {
             return Ok(());
         }
         if supervisor.watch().ends(part) >= ENDS {
@@ -53,7 +54,7 @@ pub(crate) async fn wait_until_ready(
 }
 
 /// Whether a part serves.
-pub(crate) async fn answers(layout: &Layout, part: Part, gateway_port: u16) -> bool {
+pub(crate) async fn answers(layout: &Layout, part: Part, gateway: SocketAddr) -> bool {
     match part {
         Part::Signer => SignerClient::new(layout.signer_socket())
             .ready()
@@ -64,7 +65,7 @@ pub(crate) async fn answers(layout: &Layout, part: Part, gateway_port: u16) -> b
             let node = UnixClient::new(layout.node_socket());
             node.get::<serde_json::Value>("/v1/launches").await.is_ok()
         }
-        Part::Gateway => timeout(GREETING, speaks_tls(gateway_port))
+        Part::Gateway => timeout(GREETING, speaks_tls(gateway))
             .await
             .is_ok_and(|spoken| spoken.unwrap_or(false)),
     }
@@ -72,8 +73,8 @@ pub(crate) async fn answers(layout: &Layout, part: Part, gateway_port: u16) -> b
 
 /// Whether somebody answers on the port. The port is open before the gateway serves, so that a
 /// connection alone says nothing; one that serves answers what is not TLS with an alert.
-async fn speaks_tls(port: u16) -> std::io::Result<bool> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+async fn speaks_tls(gateway: SocketAddr) -> std::io::Result<bool> {
+    let mut stream = TcpStream::connect(gateway).await?;
     stream.write_all(b"ready?\n").await?;
     Ok(stream.read(&mut [0; 1]).await? > 0)
 }

@@ -16,7 +16,7 @@ const BUCKETS: [f64; 14] = [
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
 ];
 
-const FAMILIES: [Family; 18] = [
+const FAMILIES: [Family; 20] = [
     Family {
         name: "chancery_part_up",
         kind: "gauge",
@@ -93,6 +93,20 @@ const FAMILIES: [Family; 18] = [
         labels: "`status`",
         shown_by: "gateway",
         says: "How forwarded calls ended.",
+    },
+    Family {
+        name: "chancery_node_joins_total",
+        kind: "counter",
+        labels: "`outcome`",
+        shown_by: "server",
+        says: "Hosts that asked to join, by whether they `joined` or were `refused`.",
+    },
+    Family {
+        name: "chancery_nodes_evicted_total",
+        kind: "counter",
+        labels: "",
+        shown_by: "server",
+        says: "Nodes that were put out.",
     },
     Family {
         name: "chancery_launches",

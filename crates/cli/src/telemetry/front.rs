@@ -50,7 +50,7 @@ pub(crate) struct Front(TcpListener);
 #[derive(Debug)]
 struct Shown {
     layout: Layout,
-    gateway_port: u16,
+    gateway: SocketAddr,
     parts: Watch,
     metrics: Fresh<String>,
     serving: Fresh<BTreeMap<String, bool>>,
@@ -103,10 +103,10 @@ impl Front {
     }
 
     /// Answers until it is dropped.
-    pub(crate) async fn serve(self, layout: Layout, gateway_port: u16, parts: Watch) {
+    pub(crate) async fn serve(self, layout: Layout, gateway: SocketAddr, parts: Watch) {
         let shown = Arc::new(Shown {
             layout,
-            gateway_port,
+            gateway,
             parts,
             metrics: Fresh::default(),
             serving: Fresh::default(),
@@ -191,7 +191,7 @@ impl Shown {
     /// Which parts serve.
     async fn ask_each(&self) -> BTreeMap<String, bool> {
         let asked = join_all(Part::ALL.map(async |part| {
-            let asked = answers(&self.layout, part, self.gateway_port);
+            let asked = answers(&self.layout, part, self.gateway);
             let serves = timeout(ANSWER, asked).await.unwrap_or(false);
             (part.to_string(), serves)
         }));

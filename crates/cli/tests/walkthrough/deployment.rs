@@ -31,18 +31,19 @@ impl Deployment {
         Self::started(Place::new(), further)
     }
 
-    /// In that place, with further arguments of `up`.
+    /// In that place, with further arguments of `up`, where `{port}` is the gateway's.
     pub(crate) fn started(place: Place, further: &[&str]) -> Self {
         let books = checkout().join("demo");
         place
             .chancery(&["ledger", "load", "--db", "ledger.db", "--csv", text(&books)])
             .ok();
         let port = free_port();
+        let further = further.iter().map(|it| it.replace("{port}", &port));
         let mut deployment = Self {
             place,
+            further: further.collect(),
             port,
             opened: Value::Null,
-            further: further.iter().map(|it| (*it).to_owned()).collect(),
             up: None,
         };
         deployment.start();

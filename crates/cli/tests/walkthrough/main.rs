@@ -22,6 +22,8 @@ mod foreign;
 #[cfg(test)]
 mod indexed;
 #[cfg(test)]
+mod joining;
+#[cfg(test)]
 #[path = "../../../journal/tests/witness/litewitness.rs"]
 mod litewitness;
 #[cfg(test)]

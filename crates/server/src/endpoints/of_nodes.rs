@@ -15,7 +15,7 @@ use chancery_api::signer::{Done, SignedToken};
 use chancery_api::{Problem, measured};
 use chancery_types::id::{InstanceId, NodeId};
 
-use super::{Answer, Wait, agents, federations, instances, issue, roots, stored, trust};
+use super::{Answer, Wait, agents, federations, instances, issue, revocations, roots, stored, trust};
 use crate::Server;
 use crate::nodes::{NodeConnection, NodeHome};
 
@@ -28,6 +28,7 @@ pub const NODE_ROUTES: &[(&str, &str)] = &[
     ("GET", "/v1/agents"),
     ("GET", "/v1/manifests/{digest}"),
     ("GET", "/v1/bundles"),
+    ("GET", "/v1/withdrawn"),
     ("POST", "/v1/instances"),
     ("POST", "/v1/instances/{id}/end"),
     ("GET", "/v1/instances/{id}/root"),
@@ -46,6 +47,7 @@ pub(crate) fn node_router(server: &Arc<Server>) -> Router {
         .route("/v1/agents", get(agents::list))
         .route("/v1/manifests/{digest}", get(agents::manifest))
         .route("/v1/bundles", get(federations::bundles))
+        .route("/v1/withdrawn", get(revocations::withdrawn))
         .route("/v1/instances", post(open))
         .route("/v1/instances/{id}/end", post(end))
         .route("/v1/instances/{id}/root", get(root))

@@ -19,7 +19,8 @@ use chancery_identity::{
 };
 use chancery_journal::{Config, Journal, Keyring, LocalSigner};
 use chancery_server::{
-    BundleEndpointConfig, BundleEndpoints, Clock, Server, ServerConfig, WebEndpoint,
+    BundleEndpointConfig, BundleEndpoints, Clock, NodeHome, NodeListener, Server, ServerConfig,
+    WebEndpoint,
 };
 use chancery_signer::ca::{
     IssuingAuthority, LeafRequest, SerialNumber, Validity, intermediate_certificate,
@@ -108,7 +109,8 @@ pub(crate) struct Domain {
     pub(crate) web: Web,
     pub(crate) spiffe_at: SocketAddr,
     pub(crate) web_at: SocketAddr,
-    trust: VerifiedTrust,
+    pub(crate) nodes_at: SocketAddr,
+    pub(crate) trust: VerifiedTrust,
     serving: Vec<JoinHandle<()>>,
 }
 
@@ -163,6 +165,7 @@ impl Domain {
             web,
             spiffe_at: ([127, 0, 0, 1], 0).into(),
             web_at: ([127, 0, 0, 1], 0).into(),
+            nodes_at: ([127, 0, 0, 1], 0).into(),
             trust,
             serving: Vec::new(),
             folder,
@@ -224,11 +227,20 @@ impl Domain {
             .unwrap();
         let addresses = endpoints.addresses().unwrap();
         (self.spiffe_at, self.web_at) = (addresses[0], addresses[1]);
+        let gateway = format!("spiffe://{}/service/gateway", self.authority.name);
+        let home = NodeHome {
+            gateway_address: ([192, 0, 2, 1], 8443).into(),
+            gateway_spiffe_id: gateway.parse().unwrap(),
+        };
+        let nodes = NodeListener::bind(Arc::clone(&server), self.nodes_at, home);
+        let nodes = nodes.await.unwrap();
+        self.nodes_at = nodes.address().unwrap();
         let listener = OwnerListener::bind(&self.at("server.sock")).unwrap();
         self.serving.push(tokio::spawn(async move {
             tokio::select! {
                 ended = server.serve(listener) => ended.unwrap(),
                 ended = endpoints.serve() => ended.unwrap(),
+                ended = nodes.serve() => ended.unwrap(),
             }
         }));
     }
@@ -240,7 +252,7 @@ impl Domain {
             let _ = serving.await;
         }
         // The listeners are closed a moment after whoever served is gone.
-        for at in [self.spiffe_at, self.web_at] {
+        for at in [self.spiffe_at, self.web_at, self.nodes_at] {
             while tokio::net::TcpStream::connect(at).await.is_ok() {
                 tokio::task::yield_now().await;
             }
@@ -288,6 +300,17 @@ impl Domain {
             change(&mut row);
             store.put_federation(&row).await.unwrap();
         }
+    }
+
+    /// Its tables, while nobody serves.
+    pub(crate) async fn tables(&mut self) -> Store {
+        self.stop().await;
+        store(&self.folder).await
+    }
+
+    /// Where a test may keep something.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.at(name)
     }
 
     /// The bundle that it publishes.

@@ -1,9 +1,12 @@
-//! Trust domains that federate: real servers on loopback, and endpoints that misbehave.
+//! What others reach of a server: trust domains that federate and nodes on other hosts, with real servers
+//! on loopback and endpoints that misbehave.
 
 #[cfg(test)]
 mod domain;
 #[cfg(test)]
 mod fetching;
+#[cfg(test)]
+mod nodes;
 #[cfg(test)]
 mod relations;
 #[cfg(test)]

@@ -1,5 +1,4 @@
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -39,13 +38,13 @@ pub(in crate::commands) async fn gateway(layout: &Layout) -> anyhow::Result<Exit
         record_key: layout.record_key_file(),
         trust_file: layout.trust_file(),
         server_socket: layout.server_socket(),
-        listen: (Ipv4Addr::LOCALHOST, file.port).into(),
+        listen: file.listen(),
         servers,
         audiences: file.audiences()?,
         grace_seconds: GatewayConfig::DEFAULT_GRACE_SECONDS,
         abandon_seconds: GatewayConfig::DEFAULT_ABANDON_SECONDS,
         index_seconds: file.index_seconds,
-        hosts: Hosts::new(Vec::<String>::new(), Vec::<String>::new()),
+        hosts: Hosts::new(file.names(), Vec::<String>::new()),
         limits: Limits::default(),
         clock: Clock::machine,
     })

@@ -49,7 +49,7 @@ fn prepare(layout: &Layout, part: Part, end: Signal) -> anyhow::Result<PartLock>
 }
 
 /// Waits until the part is asked to end.
-async fn until_stopped() -> anyhow::Result<()> {
+pub(in crate::commands) async fn until_stopped() -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("signals")?;
     tokio::select! {

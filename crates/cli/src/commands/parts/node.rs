@@ -1,4 +1,3 @@
-use std::net::Ipv4Addr;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -17,7 +16,7 @@ pub(in crate::commands) async fn node(layout: &Layout) -> anyhow::Result<ExitCod
     let config = GatewayFile::read(&layout.gateway_config())?;
     let home = Home {
         trust_domain: trust.trust_domain.parse()?,
-        gateway_address: (Ipv4Addr::LOCALHOST, config.port).into(),
+        gateway_address: config.local(),
         gateway_spiffe_id: format!("spiffe://{}/service/gateway", trust.trust_domain).parse()?,
     };
     let sockets = NodeConfig {

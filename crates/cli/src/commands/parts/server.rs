@@ -6,9 +6,11 @@ use anyhow::Context as _;
 use chancery_api::OwnerListener;
 use chancery_api::signer::SignerClient;
 use chancery_audit::Entry;
-use chancery_identity::trust::{TrustDocument, server_log_origin};
+use chancery_identity::trust::{GatewayName, TrustDocument, server_log_origin};
 use chancery_journal::{Config, Journal, Keyring};
-use chancery_server::{BundleEndpoints, Clock, Holding, RemoteSigner, Server, ServerConfig};
+use chancery_server::{
+    BundleEndpoints, Clock, Holding, NodeHome, NodeListener, RemoteSigner, Server, ServerConfig,
+};
 use chancery_store::{PostgresAddress, Store};
 use chancery_types::Timestamp;
 use nix::sys::signal::Signal;
@@ -17,6 +19,7 @@ use tokio::runtime::Handle;
 use super::{prepare, until_stopped};
 use crate::bundle_config::BundleFile;
 use crate::deployment::{Layout, Part};
+use crate::gateway_config::GatewayFile;
 use crate::server_config::ServerFile;
 
 /// The setting that names whose the tables of a database are.
@@ -26,6 +29,7 @@ const DEPLOYMENT: &str = "deployment";
 pub(in crate::commands) async fn server(layout: &Layout) -> anyhow::Result<ExitCode> {
     let _lock = prepare(layout, Part::Server, Signal::SIGTERM)?;
     let trust = layout.trust()?;
+    let domain = trust.trust_domain.clone();
     let bundle = BundleFile::read(&layout.bundle_config())?;
     let signer = SignerClient::new(layout.signer_socket());
     while signer.ready().await.is_err() {
@@ -49,6 +53,23 @@ pub(in crate::commands) async fn server(layout: &Layout) -> anyhow::Result<ExitC
     })
     .await?;
     let endpoints = BundleEndpoints::bind(Arc::clone(&server), bundle.endpoints()).await?;
+    let nodes = match ServerFile::read(&layout.server_config())?.nodes {
+        Some(address) => {
+            let gateway = GatewayFile::read(&layout.gateway_config())?;
+            let home = NodeHome {
+                gateway_address: gateway.advertised(),
+                gateway_spiffe_id: GatewayName::default().spiffe_id(&domain).parse()?,
+            };
+            Some(NodeListener::bind(Arc::clone(&server), address, home).await?)
+        }
+        None => None,
+    };
+    let nodes = async {
+        match nodes {
+            Some(listener) => listener.serve().await,
+            None => std::future::pending().await,
+        }
+    };
     let socket = layout.server_socket();
     let listener = OwnerListener::bind(&socket).context(socket.display().to_string())?;
     tracing::info!(socket = %socket.display(), "server serves");
@@ -56,6 +77,7 @@ pub(in crate::commands) async fn server(layout: &Layout) -> anyhow::Result<ExitC
         ended = server.serve(listener) => ended?,
         ended = endpoints.serve() => ended?,
         () = lost(place.as_mut()) => anyhow::bail!("the place of the one server is lost"),
+        ended = nodes => ended?,
         stopped = until_stopped() => stopped?,
     }
     if let Some(place) = place {

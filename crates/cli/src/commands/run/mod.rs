@@ -39,7 +39,7 @@ const APPROVAL_PATIENCE: Duration = Duration::from_secs(900);
 const KILLED: u8 = 137;
 
 pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
-    let layout = super::layout(&args.data)?;
+    let layout = super::host_layout(&args.data)?;
     let program = program::find(&args.command)?;
     reach(&layout).await?;
     let folder = tempfile::Builder::new().prefix("chancery-run-").tempdir()?;

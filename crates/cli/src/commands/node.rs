@@ -1,0 +1,152 @@
+//! `chancery node`: hosts that join a deployment.
+
+mod join;
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use chancery_api::server::{
+    AdmitNodeAuthority, EvictNode, NewNodeToken, NodeView, Nodes, ServerClient,
+};
+use chancery_crypto::create_private_file;
+use chancery_types::base64url;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+
+use crate::args::{Format, NodeArgs, NodeCommand};
+use crate::output;
+
+pub(super) async fn run(format: Format, args: NodeArgs) -> anyhow::Result<ExitCode> {
+    let Some(command) = args.command else {
+        return super::parts::node(&super::layout(&args.data)?).await;
+    };
+    if let NodeCommand::Join(join) = command {
+        return join::run(format, &args.data, join).await;
+    }
+    let server = super::layout(&args.data)?.server_client();
+    match command {
+        NodeCommand::Token { lifetime, out } => {
+            let request = NewNodeToken {
+                lifetime_seconds: lifetime,
+            };
+            let made = server.node_token(&request).await?;
+            output::say(format_args!(
+                "admits one host until {}; who has it may join",
+                made.expires_at
+            ));
+            match out {
+                Some(file) => {
+                    create_private_file(&file, format!("{}\n", made.token.expose()).as_bytes())?;
+                    output::say(format_args!("{}: the token", file.display()));
+                }
+                None => output::result(format, &made, || made.token.expose().to_owned())?,
+            }
+        }
+        NodeCommand::List => {
+            let nodes = server.nodes().await?;
+            output::result(format, &nodes, || listed(&nodes))?;
+        }
+        NodeCommand::Show { node } => {
+            let nodes = server.nodes().await?.nodes.into_iter();
+            let view = nodes.into_iter().find(|one| one.node_id == node);
+            let view =
+                view.with_context(|| format!("there is no node {node}; see `chancery node list`"))?;
+            output::result(format, &view, || shown(&view))?;
+        }
+        NodeCommand::Evict { node, reason } => {
+            let evicted = server.evict_node(node, &EvictNode { reason }).await?;
+            output::result(format, &evicted, || {
+                format!(
+                    "{} is out, entry {}; {} instances on it are revoked",
+                    evicted.spiffe_id,
+                    evicted.log_index,
+                    evicted.instances.len()
+                )
+            })?;
+        }
+        NodeCommand::AdmitCa { certificate } => admit(format, &server, &certificate).await?,
+        NodeCommand::RemoveCa { fingerprint } => {
+            let removed = server.remove_node_authority(fingerprint).await?;
+            output::result(format, &removed, || {
+                format!("{fingerprint} admits no host any more")
+            })?;
+        }
+        NodeCommand::Join(_) => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn admit(
+    format: Format,
+    server: &ServerClient,
+    file: &std::path::Path,
+) -> anyhow::Result<()> {
+    let shown = || file.display().to_string();
+    let pem = std::fs::read(file).with_context(shown)?;
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let all = all.ok().with_context(|| format!("{}: not PEM", shown()))?;
+    let [certificate] = all.as_slice() else {
+        anyhow::bail!(
+            "{}: holds {} certificates; name a file with the authority's alone",
+            shown(),
+            all.len()
+        );
+    };
+    let request = AdmitNodeAuthority {
+        certificate: base64url::encode(certificate),
+    };
+    let view = server.admit_node_authority(&request).await?;
+    output::result(format, &view, || {
+        format!(
+            "{} ({}) admits hosts, entry {}",
+            view.subject, view.fingerprint, view.log_index
+        )
+    })
+}
+
+fn listed(nodes: &Nodes) -> String {
+    let rows = nodes.nodes.iter().map(|one| {
+        [
+            one.node_id.to_string(),
+            one.proof.clone(),
+            one.subject.clone().unwrap_or_default(),
+            state(one),
+            one.instances.to_string(),
+        ]
+    });
+    let mut text = output::table(["node", "joined by", "subject", "state", "instances"], rows);
+    if !nodes.authorities.is_empty() {
+        let rows = nodes.authorities.iter().map(|one| {
+            [
+                one.fingerprint.to_string(),
+                one.subject.clone(),
+                one.not_after.to_string(),
+            ]
+        });
+        text.push_str("\n\n");
+        text.push_str(&output::table(["authority", "subject", "until"], rows));
+    }
+    text
+}
+
+fn state(node: &NodeView) -> String {
+    match node.evicted_at {
+        Some(at) => format!("out since {at}"),
+        None => format!("SVID until {}", node.expires_at),
+    }
+}
+
+fn shown(node: &NodeView) -> String {
+    let mut rows = vec![
+        ["node".to_owned(), node.spiffe_id.clone()],
+        ["joined by".to_owned(), node.proof.clone()],
+        ["joined".to_owned(), node.joined_at.to_string()],
+        ["state".to_owned(), state(node)],
+        ["instances".to_owned(), node.instances.to_string()],
+        ["enrolled".to_owned(), format!("entry {}", node.log_index)],
+    ];
+    if let Some(subject) = &node.subject {
+        rows.push(["subject".to_owned(), subject.clone()]);
+    }
+    output::table(["what", "value"], rows)
+}

@@ -1,0 +1,310 @@
+//! A node that joined from another host.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chancery_api::server::{JoinMeans, JoinNode, JoinToken, JoinedNode, RenewNode, ServerClient};
+use chancery_api::tls::{CertificateHolder, TlsError, TlsIdentity, client_config, joining_config};
+use chancery_api::{ClientError, Problem, TlsClient};
+use chancery_crypto::{SVID_ALGORITHMS, SigningKey};
+use chancery_identity::trust::VerifiedTrust;
+use chancery_identity::{
+    NodeChannel, NodeSpiffeId, SpiffeId, TrustDomain, X509Bundle, certificate_message,
+    node_key_signing_input, spki_der, verify_x509_svid,
+};
+use chancery_types::{Algorithm, Jwk, Secret, Timestamp, base64url, jws};
+use tokio::sync::watch;
+
+use crate::clock::now;
+use crate::server_issuer::bundles_of;
+use crate::x509_source::renewal;
+use crate::{Home, Issuer as _, PinnedTrust, ServerIssuer};
+
+const JOIN: &str = "/v1/node/join";
+const RENEW: &str = "/v1/node/renew";
+
+/// How long a server that does not answer is left alone.
+const RETRY: Duration = Duration::from_secs(2);
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Who asks whom to be a node.
+#[derive(Debug)]
+pub struct Joining {
+    /// The server's node listener: `HOST:PORT`.
+    pub server: String,
+    /// What is believed.
+    pub trust: PinnedTrust,
+    /// What admits this host.
+    pub means: Means,
+}
+
+/// What admits a host.
+#[derive(Debug, Clone)]
+pub enum Means {
+    /// A token, which is good once.
+    Token(JoinToken),
+    /// A certificate that the host has already, and its key.
+    X509(CertificateHolder),
+}
+
+/// A node of a deployment on another host. Its keys are in this value and nowhere else.
+#[derive(Debug)]
+pub struct Joined {
+    spiffe_id: NodeSpiffeId,
+    server: String,
+    server_id: SpiffeId,
+    means: Means,
+    identity: TlsIdentity,
+    client: TlsClient,
+    issuer: Arc<ServerIssuer>,
+    not_after: Timestamp,
+}
+
+/// Why a host is no node.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JoinError {
+    /// The server is out of reach, or refuses.
+    #[error(transparent)]
+    Server(#[from] ClientError),
+    /// The trust document is not usable.
+    #[error("the trust document is not usable")]
+    Trust(#[source] Failure),
+    /// What the server answered is not what it was asked for.
+    #[error("the server's answer is not acceptable")]
+    Answer(#[source] Failure),
+    /// TLS cannot be spoken.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// How a node stopped being one.
+#[derive(Debug)]
+pub enum Ended {
+    /// The server put it out, or does not know it any more.
+    TurnedAway(Problem),
+    /// The server was away until the node's own SVID was over, and it has nothing that admits it again.
+    Expired,
+}
+
+/// A key, and what the server issued for it, verified.
+struct Svid {
+    spiffe_id: NodeSpiffeId,
+    chain: Vec<Vec<u8>>,
+    key: Secret,
+    not_after: Timestamp,
+    home: Home,
+}
+
+impl Joined {
+    /// Joins: a fresh key, its proof, and what admits this host, on a connection to nobody but the
+    /// server of the trust document.
+    pub async fn join(joining: Joining) -> Result<Self, JoinError> {
+        let Joining {
+            server,
+            trust,
+            means,
+        } = joining;
+        let domain: TrustDomain = trust.trust().trust_domain.parse().map_err(trust_failed)?;
+        let server_id: SpiffeId = format!("spiffe://{domain}/service/server")
+            .parse()
+            .map_err(trust_failed)?;
+        let bundle = bundle(trust.trust(), &domain)?;
+        let svid = ask(&server, &server_id, bundle.clone(), &means).await?;
+        let identity = TlsIdentity::new(svid.chain, &svid.key, bundle)?;
+        let config = client_config(&identity, server_id.clone())?;
+        let client = TlsClient::new(server.clone(), config);
+        let asked = ServerClient::over(client.clone());
+        let issuer = ServerIssuer::start_pinned(asked, svid.home, trust);
+        Ok(Self {
+            spiffe_id: svid.spiffe_id,
+            server,
+            server_id,
+            means,
+            identity,
+            client,
+            issuer,
+            not_after: svid.not_after,
+        })
+    }
+
+    /// Its SPIFFE ID.
+    pub const fn spiffe_id(&self) -> &NodeSpiffeId {
+        &self.spiffe_id
+    }
+
+    /// When its SVID is over.
+    pub const fn not_after(&self) -> Timestamp {
+        self.not_after
+    }
+
+    /// What issues to the instances of this node.
+    pub const fn issuer(&self) -> &Arc<ServerIssuer> {
+        &self.issuer
+    }
+
+    /// Keeps being a node: renews at half of the SVID's life with a fresh key, and looks for a server
+    /// that is away. Ends when it is one no more.
+    pub async fn keep(mut self) -> Ended {
+        let client = self.client.clone();
+        let renewing = async {
+            let mut authorities = self.issuer.x509_bundle();
+            self.identity_follows(&mut authorities);
+            let mut due = renewal(now(), self.not_after);
+            loop {
+                tokio::select! {
+                    () = until(due) => {}
+                    changed = authorities.changed() => {
+                        if changed.is_err() {
+                            std::future::pending::<()>().await;
+                        }
+                        self.identity_follows(&mut authorities);
+                        continue;
+                    }
+                }
+                match self.renew().await {
+                    Ok(()) => due = renewal(now(), self.not_after),
+                    Err(JoinError::Server(ClientError::Refused(problem)))
+                        if problem.status < 500 =>
+                    {
+                        return Ended::TurnedAway(problem);
+                    }
+                    Err(error) => {
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "the node's x509-svid is not renewed"
+                        );
+                        if now() > self.not_after && matches!(self.means, Means::Token(_)) {
+                            return Ended::Expired;
+                        }
+                        due = now().plus_seconds(RETRY.as_secs());
+                    }
+                }
+            }
+        };
+        tokio::select! {
+            ended = renewing => ended,
+            problem = client.turned_away() => Ended::TurnedAway(problem),
+        }
+    }
+
+    fn identity_follows(&self, authorities: &mut watch::Receiver<Option<X509Bundle>>) {
+        if let Some(bundle) = authorities.borrow_and_update().clone() {
+            self.identity.trust(bundle);
+        }
+    }
+
+    /// Another SVID over a fresh key: by the one that is valid still, else by what the host joined by.
+    pub async fn renew(&mut self) -> Result<(), JoinError> {
+        let bundle = X509Bundle::clone(&self.identity.bundle());
+        let svid = if now() <= self.not_after {
+            let key = SigningKey::generate(Algorithm::Es256).map_err(answer_failed)?;
+            let config = client_config(&self.identity, self.server_id.clone())?;
+            let renew = |channel| {
+                Ok(RenewNode {
+                    key: *key.public(),
+                    proof: prove(&key, channel)?,
+                })
+            };
+            let answer = TlsClient::post_bound(&self.server, config, RENEW, renew).await?;
+            svid(answer, key, &bundle)?
+        } else {
+            ask(&self.server, &self.server_id, bundle.clone(), &self.means).await?
+        };
+        if svid.spiffe_id != self.spiffe_id {
+            return Err(answer_failed("another node's svid"));
+        }
+        self.identity.replace(svid.chain, &svid.key, bundle)?;
+        self.not_after = svid.not_after;
+        self.client.reconnect().await;
+        tracing::info!(node = %self.spiffe_id, until = %self.not_after, "the node's x509-svid is renewed");
+        Ok(())
+    }
+}
+
+/// Asks to be a node.
+async fn ask(
+    server: &str,
+    server_id: &SpiffeId,
+    bundle: X509Bundle,
+    means: &Means,
+) -> Result<Svid, JoinError> {
+    let key = SigningKey::generate(Algorithm::Es256).map_err(answer_failed)?;
+    let config = joining_config(bundle.clone(), server_id.clone())?;
+    let join = |channel| {
+        Ok(JoinNode {
+            key: *key.public(),
+            proof: prove(&key, channel)?,
+            means: shown(means, channel, key.public())?,
+        })
+    };
+    let answer = TlsClient::post_bound(server, config, JOIN, join).await?;
+    svid(answer, key, &bundle)
+}
+
+fn prove(key: &SigningKey, channel: NodeChannel) -> Result<String, Failure> {
+    let input = node_key_signing_input(key.public(), channel)?;
+    let signature = key.sign(input.as_bytes())?;
+    Ok(jws::assemble(&input, &signature))
+}
+
+fn shown(means: &Means, channel: NodeChannel, key: &Jwk) -> Result<JoinMeans, Failure> {
+    match means {
+        Means::Token(token) => Ok(JoinMeans::Token(token.clone())),
+        Means::X509(holder) => {
+            let leaf = holder.chain().first().map(Vec::as_slice);
+            let message = certificate_message(channel, key, leaf.unwrap_or_default());
+            Ok(JoinMeans::X509 {
+                chain: holder.chain().iter().map(base64url::encode).collect(),
+                signature: base64url::encode(holder.sign(&message)?),
+            })
+        }
+    }
+}
+
+/// Takes an answer that is an SVID of a node of the trust domain over just this key.
+fn svid(answer: JoinedNode, key: SigningKey, bundle: &X509Bundle) -> Result<Svid, JoinError> {
+    let chain: Result<Vec<_>, _> = answer
+        .chain
+        .iter()
+        .map(|der| base64url::decode(der))
+        .collect();
+    let chain = chain.map_err(answer_failed)?;
+    let verified =
+        verify_x509_svid(&chain, bundle, now(), SVID_ALGORITHMS).map_err(answer_failed)?;
+    let spiffe_id = NodeSpiffeId::try_from(verified.spiffe_id()).map_err(answer_failed)?;
+    if verified.spki_der() != spki_der(key.public()) {
+        return Err(answer_failed("an svid over another key"));
+    }
+    Ok(Svid {
+        spiffe_id,
+        not_after: verified.not_after(),
+        chain,
+        key: key.pkcs8().clone(),
+        home: Home {
+            trust_domain: bundle.trust_domain().clone(),
+            gateway_address: answer.gateway_address,
+            gateway_spiffe_id: answer.gateway_spiffe_id.parse().map_err(answer_failed)?,
+        },
+    })
+}
+
+fn bundle(trust: &VerifiedTrust, domain: &TrustDomain) -> Result<X509Bundle, JoinError> {
+    let bundles = bundles_of(trust, domain);
+    let (bundle, _) = bundles.ok_or_else(|| trust_failed("it has unreadable authorities"))?;
+    Ok(bundle)
+}
+
+async fn until(due: Timestamp) {
+    let micros = due.micros_since(now());
+    tokio::time::sleep(Duration::from_micros(micros)).await;
+}
+
+fn trust_failed(error: impl Into<Failure>) -> JoinError {
+    JoinError::Trust(error.into())
+}
+
+fn answer_failed(error: impl Into<Failure>) -> JoinError {
+    JoinError::Answer(error.into())
+}
