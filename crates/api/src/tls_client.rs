@@ -144,9 +144,18 @@ impl TlsClient {
         body: Bytes,
     ) -> Result<R, ClientError> {
         let asked = async {
+            let uri = format!("https://{NAME}{path}");
+            let again = request(method.clone(), &uri, body.clone())?;
             let mut sender = self.0.sender().await?;
-            let request = request(method, &format!("https://{NAME}{path}"), body)?;
-            Ok::<_, Failure>(sender.send_request(request).await?)
+            match sender.send_request(request(method, &uri, body)?).await {
+                // A connection that broke before anything was sent on it.
+                Err(error) if error.is_canceled() => {
+                    self.reconnect().await;
+                    let mut sender = self.0.sender().await?;
+                    Ok::<_, Failure>(sender.send_request(again).await?)
+                }
+                sent => Ok(sent?),
+            }
         };
         let asked = timeout(ANSWER, asked).await;
         let answer = asked.unwrap_or_else(|_| Err("no answer in time".into()));

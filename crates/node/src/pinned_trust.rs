@@ -110,3 +110,76 @@ impl PinnedTrust {
         Ok(replace_private_file(&self.file, &bytes)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chancery_crypto::SigningKey;
+    use chancery_identity::trust::{TrustDocument, TrustFormat, TrustSignature};
+    use chancery_types::{Algorithm, Timestamp, base64url};
+
+    use super::*;
+
+    fn document(root: &SigningKey, version: u64, previous: Option<&VerifiedTrust>) -> SignedTrust {
+        let trust = TrustDocument {
+            format: TrustFormat::V1,
+            version,
+            trust_domain: "example.org".into(),
+            issued_at: Timestamp::from_seconds(version),
+            previous: previous.map(VerifiedTrust::digest),
+            threshold: 1,
+            roots: vec![*root.public()],
+            x509_authorities: vec![],
+            token_authorities: vec![],
+            jwt_authorities: vec![],
+            delegation_authorities: vec![],
+            access_token_authorities: vec![],
+            manifest_issuers: vec![],
+            people: vec![],
+            policy_signers: vec![],
+            snapshot_signers: vec![],
+            record_signers: vec![],
+            witnesses: None,
+            log_origins: vec![],
+        };
+        let input = SignedTrust::signing_input(&trust).unwrap();
+        let signature = base64url::encode(root.sign(&input).unwrap());
+        let kid = root.public().kid();
+        SignedTrust {
+            signatures: vec![TrustSignature { kid, signature }],
+            trust,
+        }
+    }
+
+    #[test]
+    fn follows_its_roots_and_goes_back_for_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("trust.json");
+        let root = SigningKey::generate(Algorithm::Ed25519).unwrap();
+        let other = SigningKey::generate(Algorithm::Ed25519).unwrap();
+        let first = document(&root, 1, None).verify(&AwsLc).unwrap();
+        let second = document(&root, 2, Some(&first));
+        let mut pinned = PinnedTrust::start(first.clone(), file.clone()).unwrap();
+        // Signed well, by nobody who was trusted.
+        pinned.offer(document(&other, 2, Some(&first)));
+        assert_eq!(pinned.trust().version, 1);
+        pinned.offer(second.clone());
+        assert_eq!(pinned.trust().version, 2);
+        pinned.offer(first.signed().clone());
+        assert_eq!(pinned.trust().version, 2);
+        // What was seen stays, whichever is handed over at the next start.
+        for given in [first.clone(), second.clone().verify(&AwsLc).unwrap()] {
+            let again = PinnedTrust::start(given, file.clone()).unwrap();
+            assert_eq!(again.trust().version, 2);
+        }
+        let stranger = document(&other, 3, None).verify(&AwsLc).unwrap();
+        assert!(matches!(
+            PinnedTrust::start(stranger, file.clone()),
+            Err(PinError::NotASuccessor(_))
+        ));
+        std::fs::write(&file, "{").unwrap();
+        assert!(matches!(
+            PinnedTrust::start(first, file),
+            Err(PinError::Seen { .. })
+        ));
+    }
+}

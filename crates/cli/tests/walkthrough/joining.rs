@@ -78,6 +78,7 @@ impl Host {
         let sdk = tools.python_sdk();
         let mut command = self.command(&deployment.place);
         command.args(["run", "--data", "host-2", "--agent", "desk"]);
+        command.args(["--wait-delegation", "30"]);
         command.args(["--read", &prefix, "--read", &sdk, "--", &python]);
         command.args([text(&client), &sdk]).args(calls);
         Started::new(&mut command, &deployment.place)

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use chancery_api::gateway::{Challenge, Presentation, SESSION_PROOF_TYP, SessionProof};
-use chancery_api::server::{DraftRoot, IssueWit, IssueX509, IssuedRoot, OpenInstance, SubmitRoot};
+use chancery_api::server::{
+    DraftRoot, IssueService, IssueWit, IssueX509, IssuedRoot, OpenInstance, SubmitRoot,
+};
 use chancery_api::tls::{TlsIdentity, client_config};
 use chancery_attestation::{Evidence, Isolation, LaunchEvidence};
 use chancery_crypto::{AwsLc, SigningKey, random_id};
@@ -134,6 +136,20 @@ impl Agent {
             wit: assemble(&input, &keys.token.sign(input.as_bytes()).unwrap()),
             tls,
         }
+    }
+
+    /// The same agent key behind the SVID of a service or a node.
+    pub(crate) async fn behind(&mut self, plane: &Plane, service: &str) {
+        let tls_key = SigningKey::generate(Algorithm::Es256).unwrap();
+        let request = IssueService {
+            service: service.to_owned(),
+            spki: base64url::encode(spki_der(tls_key.public())),
+        };
+        let svid = plane.client().issue_service(&request).await.unwrap();
+        let chain = svid.chain.iter();
+        let chain = chain.map(|der| base64url::decode(der).unwrap()).collect();
+        let bundle = X509Bundle::clone(&self.tls.bundle());
+        self.tls = TlsIdentity::new(chain, tls_key.pkcs8(), bundle).unwrap();
     }
 
     pub(crate) async fn connect(&self, address: SocketAddr) -> Connection {

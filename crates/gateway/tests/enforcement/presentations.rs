@@ -246,3 +246,24 @@ async fn joining_needs_a_chain_of_the_session() {
         .await;
     assert_eq!(gone.reason(), "not_joined");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_is_nobodys_instance() {
+    let world = World::start().await;
+    let mut agent = Agent::launch(&world.plane).await;
+    let root = agent.root(&world.plane, &tools(), 600).await;
+    let chain = vec![root.root.clone()];
+    // Even with the agent's key, credential and delegation.
+    for service in ["node", "node/nod_7zzzzzzzzzzzzzzzzzzzzzzzzz"] {
+        agent.behind(&world.plane, service).await;
+        let mut connection = agent.connect(world.address).await;
+        let nonce = connection.nonce().await;
+        let presentation = agent.presentation(&root, &chain, &nonce);
+        let refused = connection.open(&presentation).await;
+        assert_eq!(refused.reason(), "holder_mismatch");
+        let path = json!({"path": "/a"});
+        let called = connection.call(&agent, &chain, "read", path).await;
+        assert_ne!(called.reason(), "ok");
+    }
+    assert_eq!(world.forwarded(), Vec::<String>::new());
+}
