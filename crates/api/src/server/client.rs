@@ -15,15 +15,15 @@ use super::{
     StandingConsents, SubmitConsent, SubmitRoot, TrustText, UseConsent, WithdrawnIdentities,
 };
 use crate::authority::{
-    AuthorityChanged, AuthorityList, CertifyAuthority, ChangeAuthority, PrepareAuthority,
     AddFederation, AdmitNodeAuthority, Agent, Agents, AnswerApproval, Approval, Approvals,
-    DraftRoot, EndInstance, EnrolCheckpoint, EnrolRecord, Enrolled, ErasePerson, Erasures,
-    EvictNode, FederationEnded, FederationView, Federations, ForeignBundles, Instances, Introspect,
-    Introspection, IssueJwt, IssueService, IssueWit, IssueX509, IssuedRoot, IssuedX509,
-    KeptOfPerson, LaunchedInstance, LiftRevocation, Manifest, NewNodeToken, NodeAuthorityView,
-    NodeEvicted, NodeToken, Nodes, OpenApproval, OpenInstance, PersonAuthority, PersonErased,
-    RaiseEpoch, RegisterAgent, RevocationDone, Revocations, Revoke, RootDraft, ServerStatus,
-    StandingConsent, StandingConsents, SubmitConsent, SubmitRoot, TrustText, UseConsent,
+    AuthorityChanged, AuthorityList, CertifyAuthority, ChangeAuthority, DraftRoot, EndInstance,
+    EnrolCheckpoint, EnrolRecord, Enrolled, ErasePerson, Erasures, EvictNode, FederationEnded,
+    FederationView, Federations, ForeignBundles, Instances, Introspect, Introspection, IssueJwt,
+    IssueService, IssueWit, IssueX509, IssuedRoot, IssuedX509, KeptOfPerson, LaunchedInstance,
+    LiftRevocation, Manifest, NewNodeToken, NodeAuthorityView, NodeEvicted, NodeToken, Nodes,
+    OpenApproval, OpenInstance, PersonAuthority, PersonErased, PrepareAuthority, RaiseEpoch,
+    RegisterAgent, RevocationDone, Revocations, Revoke, RootDraft, ServerStatus, StandingConsent,
+    StandingConsents, SubmitConsent, SubmitRoot, TrustText, UseConsent,
 };
 use crate::signer::{Done, SignAccess, SignedToken};
 use crate::snapshot::SignedSnapshot;

@@ -400,8 +400,7 @@ pub(crate) fn samples() -> Vec<Entry> {
             ends: Timestamp::from_seconds(1_800_000_000),
             root: Some(digest("root certificate")),
             certificate: Some(digest("certificate")),
-    }
-
+        }),
         entry(NodeToken {
             token: digest("token"),
             expires: Timestamp::from_seconds(1_800_000_900),

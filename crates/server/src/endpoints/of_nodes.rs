@@ -15,7 +15,9 @@ use chancery_api::signer::{Done, SignedToken};
 use chancery_api::{Problem, measured};
 use chancery_types::id::{InstanceId, NodeId};
 
-use super::{Answer, Wait, agents, federations, instances, issue, revocations, roots, stored, trust};
+use super::{
+    Answer, Wait, agents, federations, instances, issue, revocations, roots, stored, trust,
+};
 use crate::Server;
 use crate::nodes::{NodeConnection, NodeHome};
 
