@@ -55,6 +55,16 @@ pub struct SignJwt {
     pub kid: String,
 }
 
+/// Asks for a WIT-SVID that a workload is handed with its key.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignWitSvid {
+    /// The canonical claims.
+    pub claims: String,
+    /// The `kid` of the key that signs them.
+    pub kid: String,
+}
+
 /// Asks for the root of a delegation chain.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -186,6 +196,11 @@ impl SignerClient {
     /// Asks for a JWT-SVID.
     pub async fn jwt(&self, request: &SignJwt) -> Result<SignedToken, ClientError> {
         self.0.post("/v1/sign/jwt", request).await
+    }
+
+    /// Asks for a WIT-SVID that a workload is handed with its key.
+    pub async fn wit_svid(&self, request: &SignWitSvid) -> Result<SignedToken, ClientError> {
+        self.0.post("/v1/sign/wit-svid", request).await
     }
 
     /// Asks for an access token.

@@ -83,6 +83,8 @@ words! {
         Wit = "wit",
         /// A JWT-SVID: a bearer token, whose key is the one that signed it.
         JwtSvid = "jwt-svid",
+        /// A WIT-SVID that a workload was handed together with its key; no agent key's credential.
+        WitSvid = "wit-svid",
     }
 }
 

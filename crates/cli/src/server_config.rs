@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use chancery_crypto::replace_private_file;
+use chancery_identity::Incubating;
+use chancery_identity::incubating::WIT_SVID_REVISION;
 use chancery_server::SvidLifetime;
 use chancery_store::PostgresAddress;
 use chancery_types::id::InstanceId;
@@ -24,6 +26,9 @@ pub(crate) struct ServerFile {
     /// where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     database: Option<DatabaseFile>,
+    /// The revision of the incubating WIT-SVID specifications that was opted in to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    wit_svid: Option<String>,
 }
 
 /// The database that a data folder belongs to.
@@ -90,6 +95,30 @@ impl ServerFile {
             None => Ok(SvidLifetime::default()),
         }
     }
+
+    /// Opts in to WIT-SVIDs of the revision that this program implements, or out.
+    pub(crate) fn set_wit_svid(&mut self, on: bool) {
+        self.wit_svid = on.then(|| WIT_SVID_REVISION.to_owned());
+    }
+
+    /// The revision of the WIT-SVID specifications that is served; none where nobody opted in.
+    pub(crate) fn wit_svid(&self) -> Option<&str> {
+        self.wit_svid.as_deref()
+    }
+
+    /// Which incubating specifications were opted in to: of the revision that this program implements
+    /// and of no other one, since an incubating document may change.
+    pub(crate) fn incubating(&self) -> anyhow::Result<Incubating> {
+        match self.wit_svid.as_deref() {
+            None => Ok(Incubating::NONE),
+            Some(WIT_SVID_REVISION) => Ok(Incubating::WIT_SVID),
+            Some(other) => anyhow::bail!(
+                "wit_svid: revision {other} was opted in to, and this program implements \
+                 {WIT_SVID_REVISION}; start `chancery up` with --wit-svid to opt in to that one, or \
+                 with --no-wit-svid"
+            ),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -106,6 +135,13 @@ mod tests {
         file.write(&path).unwrap();
         let known = ServerFile::read(&path).unwrap();
         assert_eq!(known.svid_lifetime().unwrap().seconds(), 60);
+        assert_eq!(known.incubating().unwrap(), Incubating::NONE);
+        file.set_wit_svid(true);
+        assert_eq!(file.incubating().unwrap(), Incubating::WIT_SVID);
+        file.wit_svid = Some("another".into());
+        assert!(file.incubating().is_err());
+        file.set_wit_svid(false);
+        assert_eq!(file.incubating().unwrap(), Incubating::NONE);
         for bad in [
             "",
             "{",

@@ -1,11 +1,13 @@
 use std::fmt;
 
+use aws_lc_rs::encoding::{AsBigEndian as _, EcPrivateKeyBin};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair,
     KeyPair as _,
 };
-use chancery_types::{Algorithm, Jwk, JwkError, Secret};
+use chancery_types::{Algorithm, Jwk, JwkError, Secret, base64url};
+use zeroize::Zeroizing;
 
 /// A private key that signs with one algorithm. Never printed; the PKCS#8 form is kept beside the
 /// parsed key so that it can be written to disk or handed to a TLS library.
@@ -39,6 +41,9 @@ pub enum KeyError {
     /// The library could not sign.
     #[error("signing failed")]
     Sign,
+    /// The key has no private form in JSON here.
+    #[error("only a P-256 key is handed out as a JSON web key")]
+    NoJwk,
 }
 
 impl SigningKey {
@@ -121,6 +126,28 @@ impl SigningKey {
     pub const fn pkcs8(&self) -> &Secret {
         &self.pkcs8
     }
+
+    /// The key as a private JSON web key (RFC 7518 section 6.2.2), for a workload whose key it is: the
+    /// public members, `alg` among them, and `d`. Only of a P-256 key.
+    pub fn to_private_jwk(&self) -> Result<Secret, KeyError> {
+        let Inner::P256 { fixed, .. } = &self.inner else {
+            return Err(KeyError::NoJwk);
+        };
+        let scalar: EcPrivateKeyBin<'_> =
+            (fixed.private_key().as_be_bytes()).map_err(|_| KeyError::NoJwk)?;
+        let point = self.jwk.to_public_bytes();
+        let (Some(x), Some(y)) = (point.get(1..33), point.get(33..)) else {
+            return Err(KeyError::NoJwk);
+        };
+        let d = Zeroizing::new(base64url::encode(scalar.as_ref()));
+        let text = format!(
+            r#"{{"alg":"ES256","crv":"P-256","d":"{}","kty":"EC","x":"{}","y":"{}"}}"#,
+            d.as_str(),
+            base64url::encode(x),
+            base64url::encode(y)
+        );
+        Ok(Secret::new(text.into_bytes()))
+    }
 }
 
 fn ecdsa(pair: &EcdsaKeyPair, message: &[u8]) -> Result<Vec<u8>, KeyError> {
@@ -157,6 +184,26 @@ mod tests {
             assert!(!AwsLc.verify(key.public(), b"massage", &signature));
             assert!(!AwsLc.verify(key.public(), b"message", &[]));
         }
+    }
+
+    #[test]
+    fn a_private_json_web_key_has_the_public_members_and_d() {
+        let key = SigningKey::generate(Algorithm::Es256).unwrap();
+        let text = key.to_private_jwk().unwrap();
+        let text = str::from_utf8(text.expose()).unwrap();
+        let member = |name: &str| {
+            let (_, rest) = text.split_once(&format!(r#""{name}":""#)).unwrap();
+            rest.split_once('"').unwrap().0
+        };
+        for (name, value) in [("alg", "ES256"), ("crv", "P-256"), ("kty", "EC")] {
+            assert_eq!(member(name), value);
+        }
+        let part = |name: &str| base64url::decode(member(name)).unwrap();
+        assert_eq!(part("d").len(), 32);
+        let point = [&[4][..], &part("x"), &part("y")].concat();
+        assert_eq!(point, key.public().to_public_bytes());
+        let other = SigningKey::generate(Algorithm::Ed25519).unwrap();
+        assert!(matches!(other.to_private_jwk(), Err(KeyError::NoJwk)));
     }
 
     #[test]

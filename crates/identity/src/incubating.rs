@@ -18,7 +18,8 @@ impl Incubating {
     /// WIT-SVIDs as well, as of [`WIT_SVID_REVISION`].
     pub const WIT_SVID: Self = Self { wit_svid: true };
 
-    pub(crate) const fn wit_svid(self) -> bool {
+    /// Whether WIT-SVIDs are among it.
+    pub const fn wit_svid(self) -> bool {
         self.wit_svid
     }
 }

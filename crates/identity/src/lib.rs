@@ -49,7 +49,7 @@ pub use spiffe_id::{SpiffeId, SpiffeIdError};
 pub use spki::spki_der;
 pub use trust_domain::TrustDomain;
 pub use wit::{Confirmation, VerifiedWit, WitBundle, WitClaims, WitError, verify_wit};
-pub use wit_svid::{ProvenWitSvid, UnprovenWitSvid, WitSvidError, verify_wit_svid};
+pub use wit_svid::{ProvenWitSvid, UnprovenWitSvid, WitSvidClaims, WitSvidError, verify_wit_svid};
 pub use x509_bundle::{X509Authority, X509Bundle, X509BundleError, X509Bundles};
 pub use x509_profile::ProfileError;
 pub use x509_svid::{VerifiedX509Svid, X509SvidError, verify_x509_svid};

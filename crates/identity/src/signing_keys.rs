@@ -97,6 +97,12 @@ impl WitSvidBundle {
         self.keys.iter().map(|(kid, key)| (kid.as_str(), key))
     }
 
+    /// A JSON Web Key Set of these keys and no others, as the Workload API carries it
+    /// (Workload API section 7.2.2): each has a `kid` that no other one has.
+    pub fn to_jwks(&self) -> String {
+        json!({"keys": self.to_elements()}).to_string()
+    }
+
     pub(crate) fn to_elements(&self) -> Vec<Value> {
         elements(&self.keys, WIT_SVID_USE)
     }

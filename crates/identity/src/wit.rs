@@ -50,7 +50,9 @@ pub struct Confirmation {
     pub jwk: Jwk,
 }
 
-fn confirmation<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Confirmation, D::Error> {
+pub(crate) fn confirmation<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Confirmation, D::Error> {
     members::object(deserializer, "an object of jwk")
 }
 

@@ -2,6 +2,8 @@
 //! [`WIT_SVID_REVISION`](crate::incubating::WIT_SVID_REVISION)). The tokens that we issue have a
 //! narrower profile, [`crate::wit`].
 
+mod claims;
+
 use chancery_types::jws::JwsError;
 use chancery_types::{
     Digest, ForeignJws, SignatureVerifier, SvidAlgorithm, SvidKey, SvidKeyError, Timestamp,
@@ -11,6 +13,10 @@ use serde_json::{Map, Value};
 use crate::jwt_svid::seconds;
 use crate::wit::WIT_TYP;
 use crate::{Leeway, SpiffeId, SpiffeIdError, WitSvidBundle};
+
+pub use claims::{
+    DEFAULT_WIT_SVID_SECONDS, MAX_WIT_SVID_SECONDS, WitSvidClaims, WitSvidDraftError,
+};
 
 /// A WIT-SVID whose issuer is known, and whose holder has proven nothing yet: it authenticates
 /// nobody. Only [`UnprovenWitSvid::prove`] makes of it what does (WIT-SVID section 4).

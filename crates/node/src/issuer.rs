@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 
 use chancery_identity::{
-    InstanceSpiffeId, JwtAudience, JwtBundle, ProvenKey, SpiffeId, X509Bundle,
+    InstanceSpiffeId, JwtAudience, JwtBundle, ProvenKey, SpiffeId, WitSvidBundle, X509Bundle,
 };
-use chancery_types::Digest;
+use chancery_types::{Digest, Jwk};
 use futures_util::Stream;
 use tokio::sync::watch;
 
@@ -76,6 +76,23 @@ pub trait Issuer: Send + Sync + 'static {
     /// below them is issued again at once. None by default.
     fn tainted(&self) -> watch::Receiver<BTreeSet<Digest>> {
         watch::channel(BTreeSet::new()).1
+    }
+
+    /// A WIT-SVID of the launch, bound to that P-256 key, which its workload is handed; unavailable where
+    /// the profile is not served.
+    fn issue_wit_svid<'a>(
+        &'a self,
+        launch: &'a Launch,
+        key: &'a Jwk,
+    ) -> IssuerFuture<'a, Result<String, IssuerError>> {
+        let _ = (launch, key);
+        Box::pin(async { Err(IssuerError::Unavailable("no wit-svids are issued".into())) })
+    }
+
+    /// The keys that sign WIT-SVIDs of the node's own trust domain, none until they are known; absent
+    /// where the profile is not served, as by default: it is incubating.
+    fn wit_svid_bundle(&self) -> Option<watch::Receiver<Option<WitSvidBundle>>> {
+        None
     }
 
     /// Hears that the launch of an instance has ended; told again until it answers, and after a

@@ -6,6 +6,7 @@
 //! keys that sign.
 
 pub mod pb;
+pub mod requests;
 pub mod sandbox;
 
 mod clock;
@@ -24,6 +25,7 @@ mod process;
 mod procfs;
 mod record;
 mod server_issuer;
+mod wit_identity;
 mod withdrawn;
 mod workload;
 mod x509_source;
@@ -40,6 +42,7 @@ pub use pinned_trust::{PinError, PinnedTrust};
 pub use process::{Process, ProcessError};
 pub use server_issuer::{Home, ServerIssuer};
 pub use withdrawn::Withdrawn;
+pub use workload::Frames;
 
 #[cfg(test)]
 mod tests;

@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use chancery_api::ClientError;
 use chancery_api::server::{
-    EndInstance, IssueJwt, IssueWit, IssueX509, IssuedRoot, OpenInstance, ServerClient,
+    EndInstance, IssueJwt, IssueWit, IssueWitSvid, IssueX509, IssuedRoot, OpenInstance,
+    ServerClient,
 };
 use chancery_identity::trust::TrustDocument;
 use chancery_identity::{
-    BundleDocument, Incubating, InstanceSpiffeId, JwtAudience, JwtBundle, ProvenKey, SpiffeId,
-    TrustDomain, X509Bundle,
+    BundleDocument, BundleKeys, Incubating, InstanceSpiffeId, JwtAudience, JwtBundle, ProvenKey,
+    SpiffeId, TrustDomain, WitSvidBundle, X509Bundle,
 };
-use chancery_types::{Digest, SvidKey, base64url};
+use chancery_types::{Digest, Jwk, SvidKey, base64url};
 use futures_util::stream;
 use serde_json::json;
 use tokio::sync::watch;
@@ -51,26 +52,35 @@ pub struct ServerIssuer {
     foreign: watch::Receiver<ForeignBundles>,
     withdrawn: watch::Receiver<Withdrawn>,
     tainted: watch::Receiver<BTreeSet<Digest>>,
+    incubating: Incubating,
+    wit_bundle: watch::Receiver<Option<WitSvidBundle>>,
 }
 
 impl ServerIssuer {
-    /// An issuer over that server. Starts to follow the trust domain's authorities.
-    pub fn start(server: ServerClient, home: Home) -> Arc<Self> {
-        Self::following(server, home, None)
+    /// An issuer over that server, of what the deployment opted in to. Starts to follow the trust
+    /// domain's authorities.
+    pub fn start(server: ServerClient, home: Home, incubating: Incubating) -> Arc<Self> {
+        Self::following(server, home, None, incubating)
     }
 
     /// An issuer over a server on another host, which is believed no more than the trust document that
     /// is at hand and its successors.
     pub fn start_pinned(server: ServerClient, home: Home, pinned: PinnedTrust) -> Arc<Self> {
-        Self::following(server, home, Some(pinned))
+        Self::following(server, home, Some(pinned), Incubating::NONE)
     }
 
-    fn following(server: ServerClient, home: Home, pinned: Option<PinnedTrust>) -> Arc<Self> {
+    fn following(
+        server: ServerClient,
+        home: Home,
+        pinned: Option<PinnedTrust>,
+        incubating: Incubating,
+    ) -> Arc<Self> {
         let known = pinned.as_ref();
         let known = known.and_then(|pinned| bundles_of(pinned.trust(), &home.trust_domain));
-        let (certificates, keys) = known.unzip();
+        let (certificates, keys) = known.map(|known| (known.x509, known.jwt)).unzip();
         let (x509, bundle) = watch::channel(certificates);
         let (jwt, jwt_bundle) = watch::channel(keys);
+        let (wit, wit_bundle) = watch::channel(None);
         let (others, foreign) = watch::channel(ForeignBundles::default());
         let (distrusted, tainted) = watch::channel(BTreeSet::new());
         let domain = home.trust_domain.clone();
@@ -79,10 +89,12 @@ impl ServerIssuer {
         let senders = Senders {
             x509,
             jwt,
+            wit,
             foreign: others,
             tainted: distrusted,
         };
-        tokio::spawn(follow(server.clone(), domain, pinned, senders));
+        let following = follow(server.clone(), domain, pinned, senders, incubating);
+        tokio::spawn(following);
         Arc::new(Self {
             server,
             home,
@@ -91,6 +103,8 @@ impl ServerIssuer {
             foreign,
             withdrawn,
             tainted,
+            incubating,
+            wit_bundle,
         })
     }
 
@@ -221,6 +235,26 @@ impl Issuer for ServerIssuer {
         self.tainted.clone()
     }
 
+    fn issue_wit_svid<'a>(
+        &'a self,
+        launch: &'a Launch,
+        key: &'a Jwk,
+    ) -> IssuerFuture<'a, Result<String, IssuerError>> {
+        Box::pin(async move {
+            let request = IssueWitSvid {
+                instance_id: launch.instance().instance(),
+                key: *key,
+            };
+            let signed = self.server.issue_wit_svid(&request).await;
+            Ok(signed.map_err(failed)?.token)
+        })
+    }
+
+    fn wit_svid_bundle(&self) -> Option<watch::Receiver<Option<WitSvidBundle>>> {
+        let served = self.incubating.wit_svid();
+        served.then(|| self.wit_bundle.clone())
+    }
+
     fn ended<'a>(
         &'a self,
         instance: &'a InstanceSpiffeId,
@@ -252,12 +286,15 @@ async fn follow(
     trust_domain: TrustDomain,
     mut pinned: Option<PinnedTrust>,
     senders: Senders,
+    incubating: Incubating,
 ) {
+    let x509 = &own.x509;
     let mut state = Digest::of("nothing is known yet");
     loop {
-        if let Some((certificates, keys)) = bundles(&server, &trust_domain, &mut pinned).await {
-            put(&senders.x509, certificates);
-            put(&senders.jwt, keys);
+        if let Some(keys) = bundles(&server, &trust_domain, &mut pinned).await {
+            put(&senders.x509, keys.x509);
+            put(&senders.jwt, keys.jwt);
+            put(&senders.wit, keys.wit);
         }
         let asked = tokio::select! {
             () = senders.x509.closed() => return,
@@ -275,7 +312,7 @@ async fn follow(
             known.clone_from(&answer.tainted);
             changed
         });
-        let next = read(answer);
+        let next = read(answer, incubating);
         senders.foreign.send_if_modified(|current| {
             let changed = *current != next;
             if changed {
@@ -313,9 +350,9 @@ async fn follow_withdrawn(server: ServerClient, revoked: watch::Sender<Withdrawn
 
 /// Reads each bundle as of the trust domain that it is named by; one that cannot be read is
 /// nobody's.
-fn read(answer: chancery_api::server::ForeignBundles) -> ForeignBundles {
+fn read(answer: chancery_api::server::ForeignBundles, incubating: Incubating) -> ForeignBundles {
     let documents = answer.bundles.into_iter().filter_map(|(name, text)| {
-        let read = BundleDocument::parse(name.clone(), text.as_bytes(), Incubating::NONE);
+        let read = BundleDocument::parse(name.clone(), text.as_bytes(), incubating);
         read.inspect_err(|error| tracing::warn!(%name, %error, "a bundle cannot be read"))
             .ok()
     });
@@ -337,6 +374,7 @@ fn put<T: PartialEq>(sender: &watch::Sender<Option<T>>, bundle: T) {
 struct Senders {
     x509: watch::Sender<Option<X509Bundle>>,
     jwt: watch::Sender<Option<JwtBundle>>,
+    wit: watch::Sender<Option<WitSvidBundle>>,
     foreign: watch::Sender<ForeignBundles>,
     tainted: watch::Sender<BTreeSet<Digest>>,
 }
@@ -345,7 +383,7 @@ async fn bundles(
     server: &ServerClient,
     trust_domain: &TrustDomain,
     pinned: &mut Option<PinnedTrust>,
-) -> Option<(X509Bundle, JwtBundle)> {
+) -> Option<BundleKeys> {
     let text = server.trust().await.ok()?;
     let signed = chancery_identity::trust::SignedTrust::parse(text.document.as_bytes()).ok()?;
     match pinned {
@@ -360,18 +398,22 @@ async fn bundles(
     }
 }
 
-pub(crate) fn bundles_of(
-    trust: &TrustDocument,
-    trust_domain: &TrustDomain,
-) -> Option<(X509Bundle, JwtBundle)> {
+pub(crate) fn bundles_of(trust: &TrustDocument, trust_domain: &TrustDomain) -> Option<BundleKeys> {
     let authorities = trust
         .x509_authorities
         .iter()
         .filter_map(|der| base64url::decode(der).ok());
     let x509 = X509Bundle::new(trust_domain.clone(), authorities).ok()?;
-    let keys = trust.jwt_authorities.iter();
-    let keys = keys.filter_map(|key| SvidKey::try_from(key).ok());
-    Some((x509, JwtBundle::new(trust_domain.clone(), keys)))
+    let keys = |authorities: &[Jwk]| {
+        let keys = authorities.iter();
+        let keys = keys.filter_map(|key| SvidKey::try_from(key).ok());
+        keys.collect::<Vec<_>>()
+    };
+    Some(BundleKeys {
+        x509,
+        jwt: JwtBundle::new(trust_domain.clone(), keys(&trust.jwt_authorities)),
+        wit: WitSvidBundle::new(trust_domain.clone(), keys(&trust.token_authorities)),
+    })
 }
 
 fn failed(error: ClientError) -> IssuerError {

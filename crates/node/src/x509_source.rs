@@ -10,7 +10,7 @@ use crate::clock::now;
 use crate::{Issuer, IssuerError, Launch};
 
 /// How long nothing is asked of an issuer that failed.
-const RETRY_SECONDS: u64 = 5;
+pub(crate) const RETRY_SECONDS: u64 = 5;
 
 /// The X.509-SVID of a launch: one for all of its callers, with a fresh key each time, issued again
 /// at about half of its life.

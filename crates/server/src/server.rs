@@ -6,9 +6,9 @@ use chancery_api::{OwnerListener, Problem, measured};
 use chancery_audit::{Entry, Event, Label};
 use chancery_crypto::{AwsLc, replace_private_file};
 use chancery_delegation::ChainRules;
-use chancery_identity::TrustDomain;
 use chancery_identity::jwt_svid::JwtIssuer;
 use chancery_identity::trust::{SignedTrust, VerifiedTrust};
+use chancery_identity::{Incubating, TrustDomain};
 use chancery_journal::Journal;
 use chancery_session::{Rulebook, RulebookError};
 use chancery_store::{PolicyRow, Store};
@@ -49,6 +49,8 @@ pub struct Server {
     pub(crate) svid_lifetime: SvidLifetime,
     pub(crate) issuing: Issuing,
     pub(crate) nodes: NodeRoll,
+    /// Which incubating specifications this deployment opted in to.
+    pub(crate) incubating: Incubating,
 }
 
 /// What a server is made of.
@@ -73,6 +75,8 @@ pub struct ServerConfig {
     /// The issuer that JWT-SVIDs name, for readers that know OpenID Connect; see
     /// [`WebEndpoint`](crate::WebEndpoint).
     pub issuer: Option<JwtIssuer>,
+    /// Which incubating specifications are served, published and read.
+    pub incubating: Incubating,
 }
 
 /// Why a server cannot start.
@@ -123,10 +127,12 @@ impl Server {
         let named = domain
             .parse::<TrustDomain>()
             .map_err(|error| name(error.into()))?;
-        let keys = own::keys(&config.trust).map_err(|error| name(error.into()))?;
+        let keys =
+            own::keys(&config.trust, config.incubating).map_err(|error| name(error.into()))?;
         let hint = config.refresh_hint;
         let published = own::load(&config.store, named, keys, hint, now).await?;
-        let federating = Federating::load(&config.store, published, hint, now).await?;
+        let told = (hint, config.incubating);
+        let federating = Federating::load(&config.store, published, told, now).await?;
         let nodes = NodeRoll::load(&config.store).await?;
         let server = Arc::new(Self {
             issuing: Issuing::new(config.journal.size(), &config.trust),
@@ -149,6 +155,7 @@ impl Server {
             svid_lifetime: config.svid_lifetime,
             trust_file: config.trust_file,
             nodes,
+            incubating: config.incubating,
         });
         server.enrol_trust().await.map_err(ServerError::Enrol)?;
         let finished = server.finish_erasures().await;
@@ -226,7 +233,7 @@ impl Server {
             .accept(next, &AwsLc)
             .map_err(|error| refused(&error))?;
         // What could not be published is in force nowhere, the signer among it.
-        own::keys(&accepted).map_err(|error| {
+        own::keys(&accepted, self.incubating).map_err(|error| {
             Problem::forbidden(
                 "trust",
                 format!("an authority of the trust document is not usable: {error}"),

@@ -1,6 +1,7 @@
 use std::str::FromStr;
 
 use chancery_identity::jwt_svid::DEFAULT_JWT_SVID_SECONDS;
+use chancery_identity::wit_svid::DEFAULT_WIT_SVID_SECONDS;
 
 /// How long the SVIDs of instances live; X.509-SVIDs are renewed at half of it. From ten seconds to
 /// an hour, in whole seconds; ten minutes where nothing is said.
@@ -38,6 +39,11 @@ impl SvidLifetime {
     pub fn jwt_seconds(self) -> u64 {
         self.0.min(DEFAULT_JWT_SVID_SECONDS)
     }
+
+    /// The life of a WIT-SVID in seconds: the same, and five minutes at most.
+    pub fn wit_seconds(self) -> u64 {
+        self.0.min(DEFAULT_WIT_SVID_SECONDS)
+    }
 }
 
 impl Default for SvidLifetime {
@@ -65,6 +71,7 @@ mod tests {
             let lifetime: SvidLifetime = text.parse().unwrap();
             assert_eq!(lifetime.seconds().to_string(), text);
             assert_eq!(lifetime.jwt_seconds(), jwt);
+            assert_eq!(lifetime.wit_seconds(), jwt);
         }
         for text in [
             "",

@@ -73,6 +73,7 @@ async fn serve(folder: &Path) -> std::path::PathBuf {
         trust_file: folder.join("trust.json"),
         clock: Clock::new(Timestamp::from_micros(0)),
         svid_lifetime: chancery_server::SvidLifetime::default(),
+        incubating: chancery_identity::Incubating::NONE,
         refresh_hint: 300,
         issuer: None,
     });

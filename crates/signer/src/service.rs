@@ -14,8 +14,8 @@ use chancery_api::lift::SignedLift;
 use chancery_api::server::TrustText;
 use chancery_api::signer::{
     CheckpointSignature, ConsentCount, Done, LastCheckpoint, SignAccess, SignCheckpoint, SignJwt,
-    SignRoot, SignSnapshot, SignWit, SignX509, SignedCheckpoint, SignedSnapshot, SignedToken,
-    SignedX509,
+    SignRoot, SignSnapshot, SignWit, SignWitSvid, SignX509, SignedCheckpoint, SignedSnapshot,
+    SignedToken, SignedX509,
 };
 use chancery_api::{OwnerListener, Problem, measured};
 use chancery_crypto::{AwsLc, replace_private_file};
@@ -30,7 +30,7 @@ use crate::authorities::Authorities;
 use crate::keys::{KeyFolder, StandingKeys};
 use crate::rules::snapshot::{Held, SnapshotRatchet};
 use crate::rules::standing::StandingRatchet;
-use crate::rules::{access, jwt, root, wit, x509};
+use crate::rules::{access, jwt, root, wit, wit_svid, x509};
 
 /// Every endpoint: method and path. All of them need the owner's socket.
 pub const ROUTES: &[(&str, &str)] = &[
@@ -38,6 +38,7 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("POST", "/v1/sign/x509"),
     ("POST", "/v1/sign/wit"),
     ("POST", "/v1/sign/jwt"),
+    ("POST", "/v1/sign/wit-svid"),
     ("POST", "/v1/sign/root"),
     ("POST", "/v1/sign/access"),
     ("GET", "/v1/checkpoint"),
@@ -105,6 +106,7 @@ impl Signer {
             .route("/v1/sign/x509", post(sign_x509))
             .route("/v1/sign/wit", post(sign_wit))
             .route("/v1/sign/jwt", post(sign_jwt))
+            .route("/v1/sign/wit-svid", post(sign_wit_svid))
             .route("/v1/sign/root", post(sign_root))
             .route("/v1/sign/access", post(sign_access))
             .route("/v1/checkpoint", get(last_checkpoint))
@@ -299,6 +301,20 @@ async fn destroy_authority(
 ) -> Answer<Authority> {
     let destroy = move |all: &mut Authorities, _: &VerifiedTrust, _| all.destroy(request.id);
     signer.change(destroy).await
+}
+
+async fn sign_wit_svid(
+    State(signer): State<Arc<Signer>>,
+    Json(request): Json<SignWitSvid>,
+) -> Answer<SignedToken> {
+    wit_svid::sign(
+        &signer.signing(),
+        (&signer.trust_domain, &signer.trust()),
+        &request,
+        &signer.held(),
+        (signer.clock)(),
+    )
+    .map(Json)
 }
 
 async fn sign_root(

@@ -18,6 +18,8 @@ mod snapshots;
 mod standing;
 #[path = "rules/vault.rs"]
 mod vault;
+#[path = "rules/wit_svid.rs"]
+mod wit_svid;
 
 use chancery_api::lift::{Lift, SignedLift};
 use chancery_api::signer::{

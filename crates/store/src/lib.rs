@@ -24,6 +24,7 @@ mod records;
 mod revocations;
 mod roots;
 mod sealed;
+mod workload_keys;
 
 pub use address::{AddressError, PostgresAddress};
 pub use agents::AgentRow;

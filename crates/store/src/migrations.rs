@@ -27,8 +27,8 @@ const STEPS: [Step; 2] = [
     },
     Step {
         version: 3,
-        sqlite: include_str!("migrations/sqlite/0003-fences-and-nodes.sql"),
-        postgres: include_str!("migrations/postgres/0003-fences-and-nodes.sql"),
+        sqlite: include_str!("migrations/sqlite/0003-fences-nodes-workload-keys.sql"),
+        postgres: include_str!("migrations/postgres/0003-fences-nodes-workload-keys.sql"),
     },
 ];
 

@@ -6,24 +6,18 @@ use chancery_types::Digest;
 use chancery_types::id::{ApprovalId, ConsentId, InstanceId, NodeId, PersonId};
 
 use super::{
-    AddFederation, Agent, Agents, AnswerApproval, Approval, Approvals, DraftRoot, EndInstance,
-    EnrolCheckpoint, EnrolRecord, Enrolled, ErasePerson, Erasures, FederationEnded, FederationView,
-    Federations, ForeignBundles, Instances, Introspect, Introspection, IssueJwt, IssueService,
-    IssueWit, IssueX509, IssuedRoot, IssuedX509, KeptOfPerson, LaunchedInstance, LiftRevocation,
-    Manifest, OpenApproval, OpenInstance, PersonAuthority, PersonErased, RaiseEpoch, RegisterAgent,
-    RevocationDone, Revocations, Revoke, RootDraft, ServerStatus, StandingConsent,
-    StandingConsents, SubmitConsent, SubmitRoot, TrustText, UseConsent, WithdrawnIdentities,
+    AddFederation, AdmitNodeAuthority, Agent, Agents, AnswerApproval, Approval, Approvals,
+    DraftRoot, EndInstance, EnrolCheckpoint, EnrolRecord, Enrolled, ErasePerson, Erasures,
+    EvictNode, FederationEnded, FederationView, Federations, ForeignBundles, Instances, Introspect,
+    Introspection, IssueJwt, IssueService, IssueWit, IssueWitSvid, IssueX509, IssuedRoot,
+    IssuedX509, KeptOfPerson, LaunchedInstance, LiftRevocation, Manifest, NewNodeToken,
+    NodeAuthorityView, NodeEvicted, NodeToken, Nodes, OpenApproval, OpenInstance, PersonAuthority,
+    PersonErased, RaiseEpoch, RegisterAgent, RevocationDone, Revocations, Revoke, RootDraft,
+    ServerStatus, StandingConsent, StandingConsents, SubmitConsent, SubmitRoot, TrustText,
+    UseConsent, WithdrawnIdentities,
 };
 use crate::authority::{
-    AddFederation, AdmitNodeAuthority, Agent, Agents, AnswerApproval, Approval, Approvals,
-    AuthorityChanged, AuthorityList, CertifyAuthority, ChangeAuthority, DraftRoot, EndInstance,
-    EnrolCheckpoint, EnrolRecord, Enrolled, ErasePerson, Erasures, EvictNode, FederationEnded,
-    FederationView, Federations, ForeignBundles, Instances, Introspect, Introspection, IssueJwt,
-    IssueService, IssueWit, IssueX509, IssuedRoot, IssuedX509, KeptOfPerson, LaunchedInstance,
-    LiftRevocation, Manifest, NewNodeToken, NodeAuthorityView, NodeEvicted, NodeToken, Nodes,
-    OpenApproval, OpenInstance, PersonAuthority, PersonErased, PrepareAuthority, RaiseEpoch,
-    RegisterAgent, RevocationDone, Revocations, Revoke, RootDraft, ServerStatus, StandingConsent,
-    StandingConsents, SubmitConsent, SubmitRoot, TrustText, UseConsent,
+    AuthorityChanged, AuthorityList, CertifyAuthority, ChangeAuthority, PrepareAuthority,
 };
 use crate::signer::{Done, SignAccess, SignedToken};
 use crate::snapshot::SignedSnapshot;
@@ -161,6 +155,8 @@ impl ServerClient {
         issue_wit(=> IssueWit) -> SignedToken = "/v1/issue/wit";
         /// Issues a JWT-SVID of an instance.
         issue_jwt(=> IssueJwt) -> SignedToken = "/v1/issue/jwt";
+        /// Issues a WIT-SVID of an instance.
+        issue_wit_svid(=> IssueWitSvid) -> SignedToken = "/v1/issue/wit-svid";
         /// Issues an access token that a gateway decided about.
         issue_access(=> SignAccess) -> SignedToken = "/v1/issue/access";
         /// Issues the X.509-SVID of one of Chancery's own services.

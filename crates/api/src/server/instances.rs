@@ -78,6 +78,16 @@ pub struct IssueJwt {
     pub audience: Vec<JwtAudience>,
 }
 
+/// Asks for a WIT-SVID of the instance, bound to a key that the node made for the workload.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssueWitSvid {
+    /// The instance.
+    pub instance_id: InstanceId,
+    /// The P-256 key that the workload is handed.
+    pub key: Jwk,
+}
+
 /// Says that an instance's process has ended.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -64,6 +64,13 @@ pub(crate) struct UpArgs {
     /// is said.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) gateway_advertise: Option<SocketAddr>,
+    /// Serves, publishes and reads WIT-SVIDs as well, which are incubating: the revision of their
+    /// specifications is recorded. Remembered in the data folder.
+    #[arg(long)]
+    pub(crate) wit_svid: bool,
+    /// Serves no WIT-SVIDs any more.
+    #[arg(long, conflicts_with = "wit_svid")]
+    pub(crate) no_wit_svid: bool,
     #[command(flatten)]
     pub(crate) bundle: BundleArgs,
     /// Where the trust document is copied, for verifiers.

@@ -44,6 +44,9 @@ pub(crate) struct Opened {
     /// Where nodes on other hosts are listened to.
     #[serde(skip_serializing_if = "Option::is_none")]
     nodes: Option<SocketAddr>,
+    /// The revision of the incubating specifications of WIT-SVIDs, where they are served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wit_svid: Option<String>,
     /// Where metrics, health and readiness are shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     metrics: Option<String>,
@@ -148,6 +151,7 @@ async fn open(
         bundle_web: (bundle.https_web.as_ref()).map(|web| format!("https://{}/", web.listen)),
         tool_servers: config.tool_servers.keys().cloned().collect(),
         nodes: args.nodes,
+        wit_svid: (ServerFile::read(&layout.server_config())?.wit_svid()).map(str::to_owned),
         metrics: metrics.map(|address| format!("http://{address}/metrics")),
         enrol_code: layout.open_enrol_code()?,
         processes: Part::ALL
@@ -203,6 +207,11 @@ fn configure(layout: &Layout, args: &UpArgs) -> anyhow::Result<GatewayFile> {
         config.index_seconds = seconds;
     }
     config.write(&path)?;
+    configure_server(layout, args)?;
+    Ok(config)
+}
+
+fn configure_server(layout: &Layout, args: &UpArgs) -> anyhow::Result<()> {
     let path = layout.server_config();
     let known = ServerFile::read(&path)?;
     let mut server = known.clone();
@@ -219,13 +228,18 @@ fn configure(layout: &Layout, args: &UpArgs) -> anyhow::Result<GatewayFile> {
     if let Some(lifetime) = args.svid_lifetime {
         server.set_svid_lifetime(lifetime);
     }
+    if args.wit_svid || args.no_wit_svid {
+        server.set_wit_svid(args.wit_svid);
+    }
+    // What was opted in to is what this program implements, or nothing starts.
+    server.incubating().context(path.display().to_string())?;
     if let Some(file) = &args.database {
         server.set_database(file, &layout.database())?;
     }
     if server != known {
         server.write(&path)?;
     }
-    Ok(config)
+    Ok(())
 }
 
 /// Says that instances of other hosts could not reach the gateway before any host joins.
@@ -300,6 +314,13 @@ fn shown(opened: &Opened) -> String {
     }
     if let Some(nodes) = &opened.nodes {
         rows.push(["nodes".to_owned(), nodes.to_string()]);
+    }
+
+    if let Some(revision) = &opened.wit_svid {
+        rows.push([
+            "wit-svids".to_owned(),
+            format!("incubating, revision {revision}"),
+        ]);
     }
     if let Some(metrics) = &opened.metrics {
         rows.push(["metrics".to_owned(), metrics.clone()]);

@@ -193,8 +193,9 @@ fn check_issued(
                             desk.found
                                 .require(same, axis, &place, "issue_differs", text);
                         }
-                        // No session is joined by a bearer token.
-                        CredentialForm::Wit | CredentialForm::JwtSvid => {}
+                        // No session is joined by a bearer token, nor by a workload's own SVID.
+                        CredentialForm::Wit | CredentialForm::JwtSvid | CredentialForm::WitSvid => {
+                        }
                     }
                 }
             }

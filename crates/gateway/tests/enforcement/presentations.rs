@@ -1,6 +1,10 @@
+use chancery_api::ClientError;
 use chancery_api::gateway::{Presentation, SessionProof};
+use chancery_api::server::{IssueWit, IssueWitSvid};
+use chancery_api::signer::SignedToken;
+use chancery_crypto::SigningKey;
 use chancery_delegation::{Assertion, ConsentArtefact};
-use chancery_types::{Digest, base64url};
+use chancery_types::{Algorithm, Digest, base64url};
 use serde_json::json;
 
 use super::agent::{Agent, GATEWAY};
@@ -69,6 +73,43 @@ async fn every_part_of_a_presentation_is_held_against_the_others() {
     let log = world.log().await;
     assert_eq!(reasons(&log), expected);
     assert_eq!(count(&log, "session.open"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wit_svid_of_a_workload_is_no_agents_credential_and_its_key_no_agents() {
+    let world = World::start().await;
+    let mut agent = Agent::launch(&world.plane).await;
+    let other = Agent::launch(&world.plane).await;
+    let server = world.plane.client();
+    let key = SigningKey::generate(Algorithm::Es256).unwrap();
+    let asked = |id, key: &SigningKey| IssueWitSvid {
+        instance_id: id,
+        key: *key.public(),
+    };
+    let issued = server.issue_wit_svid(&asked(agent.id, &key)).await;
+    // It is the credential of no agent key, with the right chain and all else.
+    agent.wit = issued.unwrap().token;
+    let root = agent.root(&world.plane, &tools(), 600).await;
+    let chain = vec![root.root.clone()];
+    let mut connection = agent.connect(world.address).await;
+    let nonce = connection.nonce().await;
+    let presentation = agent.presentation(&root, &chain, &nonce);
+    assert_eq!(connection.open(&presentation).await.reason(), "wit_refused");
+    // Its key becomes nobody's agent key, and an agent key is no workload's.
+    let refused = |outcome: Result<SignedToken, ClientError>| match outcome {
+        Err(ClientError::Refused(problem)) => problem.reason,
+        other => panic!("{other:?}"),
+    };
+    for id in [agent.id, other.id] {
+        let key = *key.public();
+        let wit = IssueWit {
+            instance_id: id,
+            key,
+        };
+        assert_eq!(refused(server.issue_wit(&wit).await), "agent_key");
+    }
+    let own = refused(server.issue_wit_svid(&asked(agent.id, &agent.key)).await);
+    assert_eq!(own, "agent_key");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -39,6 +39,8 @@ mod support;
 #[cfg(test)]
 mod wit_claims;
 #[cfg(test)]
+mod wit_minting;
+#[cfg(test)]
 mod wits;
 #[cfg(test)]
 mod x509;

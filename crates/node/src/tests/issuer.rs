@@ -1,17 +1,18 @@
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use chancery_crypto::{SigningKey, random_bytes, random_id};
 use chancery_identity::{
     AttestationLevel, Confirmation, InstanceSpiffeId, JwtAudience, JwtBundle, JwtSvidClaims,
-    ProvenKey, SpiffeId, TrustDomain, WitBundle, WitClaims, X509Bundle,
+    ProvenKey, SpiffeId, TrustDomain, WitBundle, WitClaims, WitSvidBundle, WitSvidClaims,
+    X509Bundle,
 };
 use chancery_signer::ca::{
     IssuingAuthority, LeafRequest, SerialNumber, Validity, intermediate_certificate,
     leaf_certificate, root_certificate,
 };
-use chancery_types::{Algorithm, Digest, SvidKey, jws};
+use chancery_types::{Algorithm, Digest, Jwk, SvidKey, jws};
 use futures_util::StreamExt as _;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_stream::wrappers::UnboundedReceiverStream;
@@ -56,6 +57,10 @@ pub(super) struct TestIssuer {
     pub(super) tainted: watch::Sender<BTreeSet<Digest>>,
     /// What signs in the place of the first intermediate.
     another: Mutex<Option<(SigningKey, Vec<u8>)>>,
+    /// Whether the WIT profile is opted in to, as it is by nobody.
+    pub(super) serves_wits: AtomicBool,
+    pub(super) wit_key: Mutex<Arc<SigningKey>>,
+    pub(super) wit_svid_bundle: watch::Sender<Option<WitSvidBundle>>,
 }
 
 pub(super) fn fresh_root(trust_domain: &TrustDomain) -> (SigningKey, Vec<u8>) {
@@ -83,7 +88,14 @@ impl TestIssuer {
             intermediate_certificate(&authority, &key, now(), 86_400, serial()).unwrap();
         let bundle = X509Bundle::new(trust_domain.clone(), [root]).unwrap();
         let jwt_key = SigningKey::generate(Algorithm::Es256).unwrap();
+        let wit_key = SigningKey::generate(Algorithm::Es256).unwrap();
         Self {
+            serves_wits: AtomicBool::new(false),
+            wit_svid_bundle: watch::Sender::new(Some(WitSvidBundle::new(
+                trust_domain.clone(),
+                [SvidKey::try_from(wit_key.public()).unwrap()],
+            ))),
+            wit_key: Mutex::new(Arc::new(wit_key)),
             key,
             certificate,
             bundle: watch::Sender::new(Some(bundle)),
@@ -221,6 +233,42 @@ impl TestIssuer {
         *self.jwt_key.lock().unwrap() = Arc::new(next);
     }
 
+    /// The key for WIT-SVIDs is another one from now on, and the former verifies nothing any more.
+    pub(super) fn replace_wit_key(&self) {
+        let next = SigningKey::generate(Algorithm::Es256).unwrap();
+        let key = SvidKey::try_from(next.public()).unwrap();
+        *self.wit_key.lock().unwrap() = Arc::new(next);
+        let bundle = WitSvidBundle::new(self.trust_domain.clone(), [key]);
+        self.wit_svid_bundle.send_replace(Some(bundle));
+    }
+
+    fn wit_svid(&self, launch: &Launch, key: &Jwk) -> Result<String, IssuerError> {
+        let mood = self.willing()?;
+        let authority = Arc::clone(&self.wit_key.lock().unwrap());
+        let other = SigningKey::generate(Algorithm::Es256).unwrap();
+        let stranger: SpiffeId = "spiffe://td/agent/stranger".parse().unwrap();
+        let claims = WitSvidClaims {
+            cnf: Confirmation {
+                jwk: if mood == Mood::WrongKey {
+                    *other.public()
+                } else {
+                    *key
+                },
+            },
+            exp: now().as_seconds() + 300.min(*self.lifetime_seconds.lock().unwrap()),
+            iat: now().as_seconds(),
+            jti: random_id().unwrap(),
+            sub: if mood == Mood::WrongInstance {
+                stranger
+            } else {
+                launch.instance().to_spiffe_id()
+            },
+        };
+        let input = claims.signing_input(authority.public()).unwrap();
+        let signature = authority.sign(input.as_bytes()).unwrap();
+        Ok(jws::assemble(&input, &signature))
+    }
+
     fn jwt(&self, launch: &Launch, audience: &[JwtAudience]) -> Result<String, IssuerError> {
         let mood = self.willing()?;
         let key = Arc::clone(&self.jwt_key.lock().unwrap());
@@ -312,6 +360,19 @@ impl Issuer for TestIssuer {
         audience: &'a [JwtAudience],
     ) -> IssuerFuture<'a, Result<String, IssuerError>> {
         Box::pin(async { self.jwt(launch, audience) })
+    }
+
+    fn issue_wit_svid<'a>(
+        &'a self,
+        launch: &'a Launch,
+        key: &'a Jwk,
+    ) -> IssuerFuture<'a, Result<String, IssuerError>> {
+        Box::pin(async { self.wit_svid(launch, key) })
+    }
+
+    fn wit_svid_bundle(&self) -> Option<watch::Receiver<Option<WitSvidBundle>>> {
+        let served = self.serves_wits.load(Ordering::SeqCst);
+        served.then(|| self.wit_svid_bundle.subscribe())
     }
 
     fn delegations(&self, _: &Launch) -> Delegations {

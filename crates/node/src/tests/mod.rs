@@ -13,6 +13,7 @@ mod restart;
 mod revocation;
 mod specification;
 mod streams;
+mod wit_api;
 mod workload_api;
 
 use std::path::PathBuf;

@@ -15,7 +15,7 @@ const PRIORITY: u8 = 0x20;
 /// as they are. What is not HTTP/2 passes unchanged, for the library to refuse. Answers to PINGs pass
 /// as well, and are kept for [`Frames::answers`].
 #[derive(Debug)]
-pub(super) struct Frames {
+pub struct Frames {
     state: State,
     block: Block,
     answers: Vec<[u8; 8]>,
@@ -55,7 +55,8 @@ const NEXT_FRAME: State = State::Header {
 };
 
 impl Frames {
-    pub(super) fn new() -> Self {
+    /// Of a connection that nothing was read of yet.
+    pub fn new() -> Self {
         Self {
             state: State::Preface {
                 left: PREFACE_BYTES,
@@ -66,12 +67,12 @@ impl Frames {
     }
 
     /// The payloads of the answers to PINGs that were read since this was asked last.
-    pub(super) fn answers(&mut self) -> Vec<[u8; 8]> {
+    pub fn answers(&mut self) -> Vec<[u8; 8]> {
         std::mem::take(&mut self.answers)
     }
 
     /// Reads what came in next, and changes it where it must be.
-    pub(super) fn rewrite(&mut self, mut bytes: &mut [u8]) {
+    pub fn rewrite(&mut self, mut bytes: &mut [u8]) {
         while !bytes.is_empty() {
             let taken = self.bulk(bytes.len());
             if taken > 0 {
@@ -242,6 +243,12 @@ impl Frames {
         ) {
             self.state = NEXT_FRAME;
         }
+    }
+}
+
+impl Default for Frames {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -24,6 +24,7 @@ use crate::pb::workload::{
     JwtBundlesResponse, Jwtsvid, JwtsvidRequest, JwtsvidResponse, ValidateJwtsvidRequest,
     ValidateJwtsvidResponse,
 };
+use crate::requests::{JudgeRequest, JwtRequest};
 use crate::{ForeignBundles, IssuerError, Launches};
 
 /// Issues a token of each launch, or of the one that is asked for, for the audiences that are asked
@@ -33,22 +34,16 @@ pub(super) async fn fetch(
     held: &[Arc<Launch>],
     request: &JwtsvidRequest,
 ) -> Result<JwtsvidResponse, Status> {
-    let audience = audiences(&request.audience)?;
-    let asked = match request.spiffe_id.as_str() {
-        "" => None,
-        text => Some(text.parse::<SpiffeId>().map_err(|error| {
-            Status::invalid_argument(format!("invalid requested SPIFFE ID: {error}"))
-        })?),
-    };
+    let asked = JwtRequest::try_from(request)?;
     let mut svids = Vec::new();
     for launch in held {
         let own = launch.instance().to_spiffe_id();
-        if asked.as_ref().is_some_and(|asked| *asked != own) {
+        if !asked.spiffe_id().is(&own) {
             continue;
         }
         svids.push(Jwtsvid {
             spiffe_id: own.to_string(),
-            svid: issue(launches, launch, &audience).await?,
+            svid: issue(launches, launch, asked.audience()).await?,
             hint: hint(held, launch),
         });
     }
@@ -102,16 +97,13 @@ pub(super) fn validate(
     held: &[Arc<Launch>],
     request: &ValidateJwtsvidRequest,
 ) -> Result<ValidateJwtsvidResponse, Status> {
-    let audience = audience(&request.audience)?;
-    if request.svid.is_empty() {
-        return Err(Status::invalid_argument("svid must be specified"));
-    }
+    let request = JudgeRequest::try_from(request)?;
     let own = current(&launches.issuer().jwt_bundle())?;
     let foreign = launches.issuer().foreign_bundles();
     let foreign = foreign.borrow().of(agents(held));
     let mut bundles: JwtBundles = foreign.into_iter().map(|keys| keys.jwt).collect();
     bundles.replace(own);
-    let svid = judge(&request.svid, &audience, &bundles)
+    let svid = judge(request.svid(), request.audience(), &bundles)
         .map_err(|error| Status::invalid_argument(error.to_string()))?;
     let mut claims = svid.claims().clone();
     // A list always, as others answer.
@@ -135,32 +127,6 @@ fn judge(
         verifier: &AwsLc,
     };
     verify_jwt_svid(token, &context)
-}
-
-fn audience(text: &str) -> Result<JwtAudience, Status> {
-    if text.is_empty() {
-        return Err(Status::invalid_argument("audience must be specified"));
-    }
-    text.parse::<JwtAudience>()
-        .map_err(|error| Status::invalid_argument(error.to_string()))
-}
-
-/// Each once, in the order in which they were asked for.
-fn audiences(texts: &[String]) -> Result<Vec<JwtAudience>, Status> {
-    let mut audiences = Vec::new();
-    for text in texts {
-        let audience = audience(text)?;
-        if !audiences.contains(&audience) {
-            audiences.push(audience);
-        }
-    }
-    match audiences.len() {
-        0 => Err(Status::invalid_argument("audience must be specified")),
-        count if count > chancery_identity::jwt_svid::MAX_JWT_AUDIENCES => {
-            Err(Status::invalid_argument("too many audiences"))
-        }
-        _ => Ok(audiences),
-    }
 }
 
 fn current(receiver: &watch::Receiver<Option<JwtBundle>>) -> Result<JwtBundle, Status> {

@@ -13,6 +13,7 @@ mod jwt_api;
 mod outgoing;
 mod spiffe_api;
 mod stream;
+mod wit_api;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use crate::peer::Peer;
 use chancery_api::pb::agent::agent_identity_server::AgentIdentityServer;
 
 pub(crate) use connection::Connection;
+pub use frames::Frames;
 
 /// What a caller without an identity is told; SPIFFE clients look for these words.
 const NO_IDENTITY: &str = "no identity issued";

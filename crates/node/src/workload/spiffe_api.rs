@@ -1,13 +1,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use chancery_identity::{AgentId, X509Bundle};
+use chancery_identity::{AgentId, WitSvidBundle, X509Bundle};
 use chancery_types::{Digest, Timestamp};
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
 use super::feed::{Feed, Source, feed};
 use super::jwt_api::{self, KeySets};
+use super::wit_api::{WitKeySets, WitSvids};
 use super::{NO_IDENTITY, caller, hint, release};
 use crate::launch::Launch;
 use crate::pb::workload::spiffe_workload_api_server::SpiffeWorkloadApi;
@@ -18,13 +19,15 @@ use crate::pb::workload::{
     X509svidResponse,
 };
 use crate::peer::Peer;
+use crate::requests::RequestedId;
 use crate::x509_source::{X509Identity, X509Source};
 use crate::{ForeignBundles, IssuerError, Launches};
 
-/// What who asks for a WIT-SVID is told: that profile is incubating.
+/// What who asks for a WIT-SVID is told where nobody opted in: that profile is incubating.
 const NO_WITS: &str = "the wit-svid profile is not served";
 
-/// The SPIFFE Workload API: its X.509 profile and its JWT profile.
+/// The SPIFFE Workload API: its X.509 and its JWT profile, and its WIT profile where the deployment opted
+/// in.
 pub(super) struct WorkloadApi {
     launches: Arc<Launches>,
 }
@@ -41,6 +44,12 @@ impl WorkloadApi {
     ) -> Result<Response<Feed<S::Message>>, Status> {
         let launches = Arc::clone(&self.launches);
         feed(launches, peer, source).await.map(Response::new)
+    }
+
+    /// The keys of WIT-SVIDs, where the deployment opted in to that profile.
+    fn wit_svid_bundle(&self) -> Result<watch::Receiver<Option<WitSvidBundle>>, Status> {
+        let bundle = self.launches.issuer().wit_svid_bundle();
+        bundle.ok_or_else(|| Status::unimplemented(NO_WITS))
     }
 }
 
@@ -102,16 +111,23 @@ impl SpiffeWorkloadApi for WorkloadApi {
 
     async fn fetch_witsvid(
         &self,
-        _: Request<WitsvidRequest>,
+        request: Request<WitsvidRequest>,
     ) -> Result<Response<Self::FetchWITSVIDStream>, Status> {
-        Err(Status::unimplemented(NO_WITS))
+        let bundle = self.wit_svid_bundle()?;
+        let (peer, _) = caller(&self.launches, &request).await?;
+        let asked = RequestedId::try_from(request.get_ref())?;
+        let launches = Arc::clone(&self.launches);
+        self.feed(peer, WitSvids::new(launches, asked, bundle))
+            .await
     }
 
     async fn fetch_wit_bundles(
         &self,
-        _: Request<WitBundlesRequest>,
+        request: Request<WitBundlesRequest>,
     ) -> Result<Response<Self::FetchWITBundlesStream>, Status> {
-        Err(Status::unimplemented(NO_WITS))
+        let own = self.wit_svid_bundle()?;
+        let (peer, _) = caller(&self.launches, &request).await?;
+        self.feed(peer, WitKeySets::new(&self.launches, own)).await
     }
 }
 

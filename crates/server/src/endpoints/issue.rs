@@ -5,13 +5,15 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use chancery_api::authority::{Authorities, AuthorityKind};
-use chancery_api::server::{IssueJwt, IssueService, IssueWit, IssueX509, IssuedX509};
-use chancery_api::signer::{SignAccess, SignJwt, SignWit, SignX509, SignedToken};
+use chancery_api::server::{IssueJwt, IssueService, IssueWit, IssueWitSvid, IssueX509, IssuedX509};
+use chancery_api::signer::{SignAccess, SignJwt, SignWit, SignWitSvid, SignX509, SignedToken};
 use chancery_api::{ClientError, Problem};
 use chancery_audit::{Credential, CredentialForm, IdentityIssue, Isolation};
 use chancery_crypto::{AwsLc, random_bytes, random_id};
 use chancery_delegation::ChainReading;
-use chancery_identity::{Confirmation, InstanceSpiffeId, JwtSvidClaims, SpiffeId, WitClaims};
+use chancery_identity::{
+    Confirmation, InstanceSpiffeId, JwtSvidClaims, SpiffeId, WitClaims, WitSvidClaims,
+};
 use chancery_store::InstanceRow;
 use chancery_types::id::CredentialId;
 use chancery_types::{Digest, SignatureVerifier as _, Timestamp, base64url, to_canonical};
@@ -132,6 +134,18 @@ pub(super) async fn wit(
     if !AwsLc.is_valid_key(&request.key) {
         return Err(Problem::bad_request("key", "the agent key is not a key"));
     }
+    // Who was handed it may not speak for the agent by it.
+    if server
+        .store
+        .is_workload_key(&request.key)
+        .await
+        .map_err(stored)?
+    {
+        return Err(Problem::conflict(
+            "agent_key",
+            "the key is that of a wit-svid, and no agent key",
+        ));
+    }
     let kept = server
         .store
         .set_agent_key(request.instance_id, &request.key)
@@ -229,6 +243,78 @@ pub(super) async fn jwt(
     let claims = String::from_utf8(claims).map_err(|error| Problem::internal("claims", &error))?;
     let kid = key.kid();
     let signed = server.signer.jwt(&SignJwt { claims, kid }).await;
+    server.holds(authority, &instance.spiffe_id, expires);
+    signed
+        .map(Json)
+        .map_err(|error| Problem::unavailable("signer", error.to_string()))
+}
+
+/// Issues a WIT-SVID whose key the node hands to the workload: never the agent's, which stays where it
+/// was made.
+pub(super) async fn wit_svid(
+    State(server): State<Arc<Server>>,
+    Json(request): Json<IssueWitSvid>,
+) -> Answer<SignedToken> {
+    let now = server.now()?;
+    if !server.incubating.wit_svid() {
+        return Err(
+            Problem::forbidden("wit_svid_off", "this deployment issues no wit-svids")
+                .with_remedy("start `chancery up` with --wit-svid"),
+        );
+    }
+    let instance = running(&server, request.instance_id).await?;
+    server.check_instance(&instance.spiffe_id)?;
+    server.check_key(&request.key)?;
+    if !AwsLc.is_valid_key(&request.key) {
+        return Err(Problem::bad_request("key", "the key is not a key"));
+    }
+    if instance.agent_key == Some(request.key) {
+        return Err(Problem::conflict("agent_key", "the key is the agent key"));
+    }
+    let trust = server.trust();
+    let signing = server.signing().await?;
+    let authority = signing.active(AuthorityKind::Wit);
+    let authority = authority.filter(|one| trust.token_authorities.contains(&one.key));
+    let authority = authority.ok_or_else(|| {
+        Problem::forbidden(
+            "token_authority",
+            "the trust document names no token authority that signs",
+        )
+        .with_remedy("run: chancery authority prepare wit")
+    })?;
+    let id: CredentialId = random_id().map_err(random)?;
+    let expires = end(now, server.svid_lifetime.wit_seconds());
+    let claims = WitSvidClaims {
+        cnf: Confirmation { jwk: request.key },
+        exp: expires.as_seconds(),
+        iat: now.as_seconds(),
+        jti: id,
+        sub: (instance.spiffe_id.parse()).map_err(|error: chancery_identity::SpiffeIdError| {
+            Problem::internal("spiffe_id", &error)
+        })?,
+    };
+    // What the signer would refuse is not enrolled.
+    claims
+        .signing_input(&authority.key)
+        .map_err(|error| Problem::bad_request("key", error.to_string()))?;
+    let kept = server
+        .store
+        .put_workload_key(request.instance_id, &request.key)
+        .await;
+    kept.map_err(stored)?;
+    let credential = Credential {
+        form: CredentialForm::WitSvid,
+        id,
+        key: request.key.thumbprint(),
+        expires,
+    };
+    server
+        .enrol(issued(&server, &instance, credential).await?)
+        .await?;
+    let claims = to_canonical(&claims).map_err(|error| Problem::internal("claims", &error))?;
+    let claims = String::from_utf8(claims).map_err(|error| Problem::internal("claims", &error))?;
+    let kid = authority.key.kid();
+    let signed = server.signer.wit_svid(&SignWitSvid { claims, kid }).await;
     server.holds(authority, &instance.spiffe_id, expires);
     signed
         .map(Json)

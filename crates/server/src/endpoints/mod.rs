@@ -47,6 +47,7 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("POST", "/v1/issue/x509"),
     ("POST", "/v1/issue/wit"),
     ("POST", "/v1/issue/jwt"),
+    ("POST", "/v1/issue/wit-svid"),
     ("POST", "/v1/issue/service"),
     ("POST", "/v1/issue/access"),
     ("POST", "/v1/roots/draft"),
@@ -105,6 +106,7 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/v1/issue/x509", post(issue::x509))
         .route("/v1/issue/wit", post(issue::wit))
         .route("/v1/issue/jwt", post(issue::jwt))
+        .route("/v1/issue/wit-svid", post(issue::wit_svid))
         .route("/v1/issue/service", post(issue::service))
         .route("/v1/issue/access", post(issue::access))
         .route("/v1/roots/draft", post(roots::draft))

@@ -90,14 +90,14 @@ impl Federating {
     pub(crate) async fn load(
         store: &Store,
         published: PublishedBundle,
-        refresh_hint: u64,
+        (refresh_hint, incubating): (u64, Incubating),
         now: Timestamp,
     ) -> Result<Self, StoreError> {
-        let mut federation = Federation::new(published.document().clone(), Incubating::NONE);
+        let mut federation = Federation::new(published.document().clone(), incubating);
         let mut relations = BTreeMap::new();
         for row in store.federations().await? {
             let domain = &row.trust_domain;
-            let (relationship, known, web_roots) = match read(&row) {
+            let (relationship, known, web_roots) = match read(&row, incubating) {
                 Ok(read) => read,
                 Err(error) => {
                     tracing::error!(
@@ -144,11 +144,11 @@ impl Federating {
 type Stored = (Relationship, Option<BundleDocument>, Option<Arc<WebRoots>>);
 
 /// What can be read of a row: without the relationship nothing.
-fn read(row: &FederationRow) -> Result<Stored, serde_json::Error> {
+fn read(row: &FederationRow, incubating: Incubating) -> Result<Stored, serde_json::Error> {
     let relationship: Relationship = serde_json::from_str(&row.relationship)?;
     let domain = relationship.trust_domain();
     let known = row.bundle.as_deref().and_then(|text| {
-        let read = BundleDocument::parse(domain.clone(), text.as_bytes(), Incubating::NONE);
+        let read = BundleDocument::parse(domain.clone(), text.as_bytes(), incubating);
         read.inspect_err(|error| {
             tracing::error!(%domain, %error, "the stored bundle cannot be read: none is in force");
         })
@@ -175,7 +175,8 @@ impl Server {
 
     /// Publishes what the trust document in force names; nothing where that is published already.
     pub(crate) async fn publish_own(&self) -> Result<(), Problem> {
-        let keys = own::keys(&self.trust()).map_err(|error| Problem::internal("trust", &error))?;
+        let keys = own::keys(&self.trust(), self.incubating)
+            .map_err(|error| Problem::internal("trust", &error))?;
         let now = self.now()?;
         let mut state = self.federating().await;
         let next = state
@@ -238,7 +239,7 @@ impl Server {
         let known = request
             .bundle
             .as_deref()
-            .map(|text| BundleDocument::parse(domain.clone(), text.as_bytes(), Incubating::NONE));
+            .map(|text| BundleDocument::parse(domain.clone(), text.as_bytes(), self.incubating));
         let known = known.transpose().map_err(|error| {
             Problem::bad_request("bundle_malformed", format!("the first bundle: {error}"))
                 .with_remedy("take the document that the partner's bundle endpoint serves")

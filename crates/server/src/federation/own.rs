@@ -22,8 +22,8 @@ pub(crate) enum OwnKeysError {
     Base64(#[from] chancery_types::base64url::Base64UrlError),
     #[error(transparent)]
     X509(#[from] chancery_identity::X509BundleError),
-    #[error("a jwt authority of the trust document signs no jwt-svids")]
-    Jwt(#[from] chancery_types::SvidKeyError),
+    #[error("a token authority of the trust document signs no svids")]
+    Token(#[from] chancery_types::SvidKeyError),
 }
 
 /// What was published last, and since when each key is told.
@@ -34,9 +34,12 @@ struct Note {
     since: Vec<(KeyName, Timestamp)>,
 }
 
-/// The keys of SVIDs that the trust document names. Tokens of agent keys are not SVIDs of the
-/// stable profiles: theirs are not among them.
-pub(crate) fn keys(trust: &TrustDocument) -> Result<BundleKeys, OwnKeysError> {
+/// The keys of SVIDs that the trust document names. WIT-SVIDs are no SVIDs of the stable profiles:
+/// their keys are among them only where the deployment opted in.
+pub(crate) fn keys(
+    trust: &TrustDocument,
+    incubating: Incubating,
+) -> Result<BundleKeys, OwnKeysError> {
     let domain: TrustDomain = trust.trust_domain.parse()?;
     let authorities = trust.x509_authorities.iter();
     let authorities = authorities
@@ -44,10 +47,15 @@ pub(crate) fn keys(trust: &TrustDocument) -> Result<BundleKeys, OwnKeysError> {
         .collect::<Result<Vec<_>, _>>()?;
     let jwt = trust.jwt_authorities.iter().map(SvidKey::try_from);
     let jwt = jwt.collect::<Result<Vec<_>, _>>()?;
+    let tokens = trust.token_authorities.iter();
+    let tokens = tokens
+        .filter(|_| incubating.wit_svid())
+        .map(SvidKey::try_from);
+    let wit = tokens.collect::<Result<Vec<_>, _>>()?;
     Ok(BundleKeys {
         x509: X509Bundle::new(domain.clone(), authorities)?,
         jwt: JwtBundle::new(domain.clone(), jwt),
-        wit: WitSvidBundle::new(domain, []),
+        wit: WitSvidBundle::new(domain, wit),
     })
 }
 
@@ -76,7 +84,8 @@ pub(crate) async fn load(
 
 fn read(domain: TrustDomain, text: &str, now: Timestamp) -> Result<PublishedBundle, StoreError> {
     let note: Note = serde_json::from_str(text).map_err(|error| row(error.into()))?;
-    let document = BundleDocument::parse(domain, note.document.as_bytes(), Incubating::NONE);
+    // Whatever was published counts, so that its sequence rises where keys are published no longer.
+    let document = BundleDocument::parse(domain, note.document.as_bytes(), Incubating::WIT_SVID);
     let document = document.map_err(|error| row(error.into()))?;
     Ok(PublishedBundle::resume(document, note.since, now))
 }

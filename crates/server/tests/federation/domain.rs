@@ -14,8 +14,8 @@ use chancery_identity::trust::{
     SignedTrust, TrustDocument, TrustFormat, TrustSignature, VerifiedTrust,
 };
 use chancery_identity::{
-    BundleDocument, BundleKeys, JwtBundle, Relationship, SpiffeId, TrustDomain, WitSvidBundle,
-    X509Bundle, spki_der,
+    BundleDocument, BundleKeys, Incubating, JwtBundle, Relationship, SpiffeId, TrustDomain,
+    WitSvidBundle, X509Bundle, spki_der,
 };
 use chancery_journal::{Config, Journal, Keyring, LocalSigner};
 use chancery_server::{
@@ -111,6 +111,8 @@ pub(crate) struct Domain {
     pub(crate) web_at: SocketAddr,
     pub(crate) nodes_at: SocketAddr,
     pub(crate) trust: VerifiedTrust,
+    /// What it opted in to; in force from the next start.
+    pub(crate) incubating: Incubating,
     serving: Vec<JoinHandle<()>>,
 }
 
@@ -138,7 +140,7 @@ impl Domain {
             threshold: 1,
             roots: vec![*trust_root.public()],
             x509_authorities: vec![base64url::encode(&authority.certificate)],
-            token_authorities: vec![],
+            token_authorities: vec![*keys.token.public()],
             jwt_authorities: vec![*keys.jwt.as_ref().unwrap().public()],
             delegation_authorities: vec![],
             access_token_authorities: vec![],
@@ -167,6 +169,7 @@ impl Domain {
             web_at: ([127, 0, 0, 1], 0).into(),
             nodes_at: ([127, 0, 0, 1], 0).into(),
             trust,
+            incubating: Incubating::NONE,
             serving: Vec::new(),
             folder,
         };
@@ -205,6 +208,7 @@ impl Domain {
             clock: Clock::new(Timestamp::from_micros(0)),
             refresh_hint: 120,
             svid_lifetime: chancery_server::SvidLifetime::default(),
+            incubating: self.incubating,
             issuer: Some(issuer.clone()),
         };
         let server = Server::new(config).await.unwrap();

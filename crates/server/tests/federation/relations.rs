@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use chancery_api::ClientError;
 use chancery_api::server::AddFederation;
+use chancery_identity::{BundleDocument, Incubating};
 use chancery_types::Digest;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -178,6 +179,27 @@ async fn b_02_the_own_sequence_goes_on_after_a_restart() {
     assert_eq!((second.sequence, second.x509_authorities), (Some(2), 2));
     own.restart().await;
     assert_eq!(own.client().federations().await.unwrap().own, second);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn w_17_keys_of_wit_svids_are_published_by_who_opted_in() {
+    let mut own = Domain::start("own.example").await;
+    let mut sequences = Vec::new();
+    for (incubating, keys) in [
+        (Incubating::NONE, 0),
+        (Incubating::WIT_SVID, 1),
+        (Incubating::NONE, 0),
+    ] {
+        own.incubating = incubating;
+        own.restart().await;
+        let text = own.bundle().await;
+        let name = own.authority.name.clone();
+        let document = BundleDocument::parse(name, text.as_bytes(), Incubating::WIT_SVID).unwrap();
+        assert_eq!(document.keys().wit.keys().len(), keys, "{text}");
+        assert_eq!(text.matches("\"wit-svid\"").count(), keys);
+        sequences.push(document.sequence());
+    }
+    assert_eq!(sequences, [Some(1), Some(2), Some(3)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

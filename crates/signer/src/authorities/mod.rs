@@ -203,6 +203,19 @@ impl Authorities {
         Ok(&*held.key)
     }
 
+    /// The key that signs WIT-SVIDs, where it is the one that is asked for.
+    pub(crate) fn wit_svid(
+        &self,
+        trust: &TrustDocument,
+        kid: &str,
+    ) -> Result<&dyn HeldKey, Problem> {
+        let key = self.wit(trust)?;
+        if key.public().kid() != kid {
+            return Err(unnamed(AuthorityKind::Wit));
+        }
+        Ok(key)
+    }
+
     fn active(&self, kind: AuthorityKind) -> Result<(&Slot, &Held), Problem> {
         let slot = self.slots.active(kind);
         let held = slot.and_then(|slot| Some((slot, self.held(slot.authority.id)?)));

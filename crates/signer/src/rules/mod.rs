@@ -6,6 +6,7 @@ pub(crate) mod root;
 pub(crate) mod snapshot;
 pub(crate) mod standing;
 pub(crate) mod wit;
+pub(crate) mod wit_svid;
 pub(crate) mod x509;
 
 use chancery_api::Problem;

@@ -7,6 +7,7 @@ use nix::sys::signal::Signal;
 use super::{prepare, until_stopped};
 use crate::deployment::{Layout, Part};
 use crate::gateway_config::GatewayFile;
+use crate::server_config::ServerFile;
 
 /// Runs the node.
 pub(in crate::commands) async fn node(layout: &Layout) -> anyhow::Result<ExitCode> {
@@ -24,7 +25,11 @@ pub(in crate::commands) async fn node(layout: &Layout) -> anyhow::Result<ExitCod
         operator_socket: layout.node_socket(),
         launches: layout.launches(),
     };
-    let issuer = ServerIssuer::start(layout.server_client(), home);
+    let issuer = ServerIssuer::start(
+        layout.server_client(),
+        home,
+        ServerFile::read(&layout.server_config())?.incubating()?,
+    );
     let node = Node::bind(&sockets, issuer)?;
     tracing::info!(socket = %sockets.workload_socket.display(), "node serves");
     let stopped = async {

@@ -40,6 +40,7 @@ pub(in crate::commands) async fn server(layout: &Layout) -> anyhow::Result<ExitC
     let config = ServerFile::read(&layout.server_config())?;
     let (store, mut place) = tables(layout, &config, Arc::new(keys)).await?;
     let clock = Clock::new(last_time(&journal)?);
+    let config = ServerFile::read(&layout.server_config())?;
     let server = Server::new(ServerConfig {
         store,
         journal,
@@ -48,6 +49,7 @@ pub(in crate::commands) async fn server(layout: &Layout) -> anyhow::Result<ExitC
         trust_file: layout.trust_file(),
         clock,
         svid_lifetime: config.svid_lifetime()?,
+        incubating: config.incubating()?,
         refresh_hint: bundle.refresh_hint(),
         issuer: bundle.issuer(),
     })

@@ -1,8 +1,8 @@
 // A program that knows SPIFFE by grpc-js, the service's description and jose alone: no word of Chancery.
 //
-// node spiffe_client.mjs NPM PROTO: fetches, validates and waits until both kinds of SVIDs have rotated.
+// node spiffe_client.mjs NPM PROTO: fetches, validates and waits until all kinds of SVIDs have rotated.
 import assert from "node:assert/strict";
-import { createPrivateKey, X509Certificate } from "node:crypto";
+import { createHash, createPrivateKey, randomUUID, X509Certificate } from "node:crypto";
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 
@@ -10,7 +10,7 @@ const [npm, proto] = process.argv.slice(2);
 const require = createRequire(`${npm}/node_modules/`);
 const grpc = require("@grpc/grpc-js");
 const loader = require("@grpc/proto-loader");
-const { decodeProtectedHeader, importJWK, jwtVerify } = await import(
+const { SignJWT, decodeProtectedHeader, importJWK, jwtVerify } = await import(
   pathToFileURL(`${npm}/node_modules/jose/dist/webapi/index.js`)
 );
 
@@ -76,6 +76,33 @@ async function token(id, keys) {
   return svid.svid;
 }
 
+// A workload identity token with the proof that its holder makes of one request (WIMSE), as who is asked
+// judges both by the bundle alone.
+async function proven(svid, domain) {
+  const bundle = JSON.parse((await messages("FetchWITBundles").next()).value.bundles[domain]);
+  assert.equal(new Set(bundle.keys.map((key) => key.kid)).size, bundle.keys.length);
+  const privateKey = await importJWK(JSON.parse(svid.wit_svid_key));
+  const wth = createHash("sha256").update(svid.wit_svid).digest("base64url");
+  const proof = await new SignJWT({ jti: randomUUID(), wth })
+    .setProtectedHeader({ alg: "ES256", typ: "wpt+jwt" })
+    .setAudience("https://tools.example/list")
+    .setExpirationTime("1m")
+    .sign(privateKey);
+  const { kid } = decodeProtectedHeader(svid.wit_svid);
+  const authority = await importJWK(bundle.keys.find((known) => known.kid === kid), "ES256");
+  const token = await jwtVerify(svid.wit_svid, authority, { typ: "wit+jwt", algorithms: ["ES256"] });
+  assert.equal(token.payload.sub, svid.spiffe_id);
+  assert.equal(token.payload.aud, undefined);
+  const { jwk } = token.payload.cnf;
+  assert.equal(jwk.d, undefined);
+  const holder = await importJWK(jwk);
+  const audience = "https://tools.example/list";
+  const { payload } = await jwtVerify(proof, holder, { typ: "wpt+jwt", audience, algorithms: [jwk.alg] });
+  assert.equal(payload.wth, wth);
+  await assert.rejects(jwtVerify(proof, authority, { typ: "wpt+jwt", audience }));
+  return token.payload.jti;
+}
+
 const stream = messages("FetchX509SVID");
 const first = (await stream.next()).value.svids[0];
 const leaf = validated(first);
@@ -90,13 +117,20 @@ await refused(
   call("FetchJWTSVID", { audience: [AUDIENCE] }, new grpc.Metadata()),
   grpc.status.INVALID_ARGUMENT,
 );
-await refused(messages("FetchWITSVID").next(), grpc.status.UNIMPLEMENTED);
+const tokens = messages("FetchWITSVID");
+const wit = (await tokens.next()).value.svids[0];
+assert.equal(wit.spiffe_id, first.spiffe_id);
+const named = await proven(wit, domain);
 console.log("validated");
 const next = (await stream.next()).value.svids[0];
 assert.equal(next.spiffe_id, first.spiffe_id);
 assert.notEqual(validated(next).serialNumber, leaf.serialNumber);
 assert.notDeepEqual(next.x509_svid_key, first.x509_svid_key);
 console.log("x509 rotated");
+const another = (await tokens.next()).value.svids[0];
+assert.notEqual(another.wit_svid_key, wit.wit_svid_key);
+assert.notEqual(await proven(another, domain), named);
+console.log("wit rotated");
 for (let judged = true; judged; ) {
   await new Promise((later) => setTimeout(later, 500));
   judged = await call("ValidateJWTSVID", { audience: AUDIENCE, svid: old }).catch(() => false);

@@ -28,3 +28,7 @@ CREATE TABLE IF NOT EXISTS instance_nodes (
     node_id     TEXT NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS instances_of_node ON instance_nodes (node_id);
+CREATE TABLE IF NOT EXISTS workload_keys (
+    thumbprint  TEXT PRIMARY KEY,
+    instance_id TEXT NOT NULL
+) STRICT;

@@ -28,3 +28,7 @@ CREATE TABLE IF NOT EXISTS instance_nodes (
     node_id     TEXT COLLATE "C" NOT NULL
 );
 CREATE INDEX IF NOT EXISTS instances_of_node ON instance_nodes (node_id);
+CREATE TABLE IF NOT EXISTS workload_keys (
+    thumbprint  TEXT COLLATE "C" PRIMARY KEY,
+    instance_id TEXT COLLATE "C" NOT NULL
+);

@@ -1,0 +1,199 @@
+//! The WIT profile of the SPIFFE Workload API (section 7, incubating, revision 665a28f): served where the
+//! deployment opted in.
+
+use std::sync::Arc;
+
+use chancery_identity::WitSvidBundle;
+use chancery_types::Timestamp;
+use chancery_types::id::LaunchId;
+use tokio::sync::watch;
+use tonic::Status;
+
+use super::feed::Source;
+use super::spiffe_api::{agents, either, status};
+use super::{NO_IDENTITY, hint};
+use crate::clock::now;
+use crate::launch::Launch;
+use crate::pb::workload::{WitBundlesResponse, Witsvid, WitsvidResponse};
+use crate::requests::RequestedId;
+use crate::wit_identity::WitIdentity;
+use crate::x509_source::RETRY_SECONDS;
+use crate::{ForeignBundles, IssuerError, Launches};
+
+/// The WIT-SVIDs of a caller's launches, or of the one that is asked for: each with a key that was made
+/// for this stream alone.
+pub(super) struct WitSvids {
+    launches: Arc<Launches>,
+    asked: RequestedId,
+    bundle: watch::Receiver<Option<WitSvidBundle>>,
+    made: Vec<Made>,
+    sent: Vec<Arc<WitIdentity>>,
+}
+
+/// What was made of a launch, and when to look at it again.
+struct Made {
+    launch: LaunchId,
+    identity: Arc<WitIdentity>,
+    due: Timestamp,
+}
+
+impl WitSvids {
+    pub(super) const fn new(
+        launches: Arc<Launches>,
+        asked: RequestedId,
+        bundle: watch::Receiver<Option<WitSvidBundle>>,
+    ) -> Self {
+        Self {
+            launches,
+            asked,
+            bundle,
+            made: Vec::new(),
+            sent: Vec::new(),
+        }
+    }
+
+    /// The WIT-SVID of now. An issuer out of reach is no failure while the last one is good; a refusal is.
+    async fn current(&self, launch: &Launch, bundle: &WitSvidBundle) -> Result<Made, Status> {
+        let now = now();
+        let known = self.made.iter().find(|made| made.launch == launch.id());
+        let known = known.filter(|made| made.identity.is_valid(bundle, now));
+        let keep = |due| {
+            known.map(|made| Made {
+                launch: launch.id(),
+                identity: Arc::clone(&made.identity),
+                due,
+            })
+        };
+        if let Some(made) = known.filter(|made| now < made.due) {
+            return keep(made.due).ok_or_else(|| Status::internal("wit-svid"));
+        }
+        let issued = if launch.jwt_rate.take(now) {
+            WitIdentity::issue(launch, &**self.launches.issuer(), bundle)
+                .await
+                .map_err(|error| match error {
+                    IssuerError::Refused { .. } => (status(&error), false),
+                    IssuerError::Unavailable(_) => (status(&error), true),
+                })
+        } else {
+            let said = "too many tokens in a minute; keep a stream open";
+            Err((Status::resource_exhausted(said), true))
+        };
+        match issued {
+            Ok(identity) => Ok(Made {
+                launch: launch.id(),
+                due: identity.renew_at,
+                identity: Arc::new(identity),
+            }),
+            Err((status, passes)) => keep(now.plus_seconds(RETRY_SECONDS))
+                .filter(|_| passes)
+                .ok_or(status),
+        }
+    }
+}
+
+impl Source for WitSvids {
+    type Message = WitsvidResponse;
+
+    async fn next(
+        &mut self,
+        held: &[Arc<Launch>],
+    ) -> Result<(Option<WitsvidResponse>, Option<Timestamp>), Status> {
+        let bundle = known(&mut self.bundle)?;
+        let (mut svids, mut made, mut refused) = (vec![], vec![], None);
+        for launch in held {
+            let own = launch.instance().to_spiffe_id();
+            if !self.asked.is(&own) {
+                continue;
+            }
+            let current = match self.current(launch, &bundle).await {
+                Ok(current) => current,
+                // The others are none the worse for it.
+                Err(error) if error.code() == tonic::Code::PermissionDenied => {
+                    refused = Some(error);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let key = str::from_utf8(current.identity.key.expose());
+            svids.push(Witsvid {
+                spiffe_id: own.to_string(),
+                wit_svid: current.identity.token.clone(),
+                wit_svid_key: key
+                    .map_err(|_| Status::internal("wit-svid key"))?
+                    .to_owned(),
+                hint: hint(held, launch),
+            });
+            made.push(current);
+        }
+        if svids.is_empty() {
+            return Err(refused.unwrap_or_else(|| Status::permission_denied(NO_IDENTITY)));
+        }
+        let again = made.iter().map(|made| made.due).min();
+        let identities: Vec<_> = made.iter().map(|made| Arc::clone(&made.identity)).collect();
+        self.made = made;
+        let same = |(one, other): (&Arc<_>, &Arc<_>)| Arc::ptr_eq(one, other);
+        if self.sent.len() == identities.len() && self.sent.iter().zip(&identities).all(same) {
+            return Ok((None, again));
+        }
+        self.sent = identities;
+        Ok((Some(WitsvidResponse { svids }), again))
+    }
+
+    async fn changed(&mut self) -> Result<(), Status> {
+        let changed = self.bundle.changed().await;
+        changed.map_err(|_| Status::unavailable("the node stops"))
+    }
+}
+
+fn known(bundle: &mut watch::Receiver<Option<WitSvidBundle>>) -> Result<WitSvidBundle, Status> {
+    let bundle = bundle.borrow_and_update().clone();
+    bundle.ok_or_else(|| Status::unavailable("the trust domain's authorities are not known yet"))
+}
+
+/// The keys of WIT-SVIDs of the node's own trust domain, and those of the foreign ones that the caller's
+/// agents were registered with, each as a set of JSON web keys.
+pub(super) struct WitKeySets {
+    own: watch::Receiver<Option<WitSvidBundle>>,
+    foreign: watch::Receiver<ForeignBundles>,
+    sent: Option<Vec<WitSvidBundle>>,
+}
+
+impl WitKeySets {
+    pub(super) fn new(launches: &Launches, own: watch::Receiver<Option<WitSvidBundle>>) -> Self {
+        Self {
+            own,
+            foreign: launches.issuer().foreign_bundles(),
+            sent: None,
+        }
+    }
+}
+
+impl Source for WitKeySets {
+    type Message = WitBundlesResponse;
+
+    async fn next(
+        &mut self,
+        held: &[Arc<Launch>],
+    ) -> Result<(Option<WitBundlesResponse>, Option<Timestamp>), Status> {
+        let own = known(&mut self.own)?;
+        let foreign = self.foreign.borrow_and_update().of(agents(held));
+        let foreign = foreign.into_iter().map(|keys| keys.wit);
+        let bundles: Vec<_> = std::iter::once(own).chain(foreign).collect();
+        if self.sent.as_ref() == Some(&bundles) {
+            return Ok((None, None));
+        }
+        let named = |bundle: &WitSvidBundle| {
+            let name = bundle.trust_domain().to_spiffe_id().to_string();
+            (name, bundle.to_jwks())
+        };
+        let message = WitBundlesResponse {
+            bundles: bundles.iter().map(named).collect(),
+        };
+        self.sent = Some(bundles);
+        Ok((Some(message), None))
+    }
+
+    async fn changed(&mut self) -> Result<(), Status> {
+        either(&mut self.own, &mut self.foreign).await
+    }
+}
