@@ -19,6 +19,8 @@ mod identity;
 #[cfg(feature = "whole")]
 mod journal;
 #[cfg(feature = "whole")]
+mod node;
+#[cfg(feature = "whole")]
 mod policy;
 #[cfg(feature = "whole")]
 mod sections;
@@ -121,6 +123,10 @@ pub const TARGETS: &[Target] = &[
     target("gateway_exchange", gateway::exchange, 20_000),
     #[cfg(feature = "whole")]
     target("gateway_snapshot", gateway::snapshot, 4_000),
+    #[cfg(feature = "whole")]
+    target("node_frames", node::frames, 10_000),
+    #[cfg(feature = "whole")]
+    target("node_requests", node::requests, 20_000),
     #[cfg(feature = "whole")]
     target("evidence_files", evidence::files, 60),
     #[cfg(feature = "whole")]
