@@ -10,7 +10,7 @@ use chancery_api::server::{RegisterAgent, ServerClient};
 use chancery_api::signer::SignerClient;
 use chancery_crypto::{AwsLc, SigningKey, create_private_file, random_bytes};
 use chancery_delegation::{Assertion, SoftwareAuthenticator};
-use chancery_identity::TrustDomain;
+use chancery_identity::{Incubating, TrustDomain};
 use chancery_identity::trust::{
     DelegationAuthority, GatewayName, LogOrigin, ManifestIssuer, Person, PersonCredential, Role,
     SignedTrust, TrustDocument, TrustFormat, TrustSignature, VerifiedTrust,
@@ -268,6 +268,7 @@ async fn server_config(
         svid_lifetime: SvidLifetime::default(),
         refresh_hint: 300,
         issuer: None,
+        incubating: Incubating::NONE,
     })
 }
 

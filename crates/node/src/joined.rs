@@ -292,8 +292,8 @@ fn svid(answer: JoinedNode, key: SigningKey, bundle: &X509Bundle) -> Result<Svid
 
 fn bundle(trust: &VerifiedTrust, domain: &TrustDomain) -> Result<X509Bundle, JoinError> {
     let bundles = bundles_of(trust, domain);
-    let (bundle, _) = bundles.ok_or_else(|| trust_failed("it has unreadable authorities"))?;
-    Ok(bundle)
+    let keys = bundles.ok_or_else(|| trust_failed("it has unreadable authorities"))?;
+    Ok(keys.x509)
 }
 
 async fn until(due: Timestamp) {

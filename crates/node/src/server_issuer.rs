@@ -288,7 +288,6 @@ async fn follow(
     senders: Senders,
     incubating: Incubating,
 ) {
-    let x509 = &own.x509;
     let mut state = Digest::of("nothing is known yet");
     loop {
         if let Some(keys) = bundles(&server, &trust_domain, &mut pinned).await {

@@ -8,6 +8,15 @@ use chancery_types::{Digest, Timestamp};
 /// The longest that anything lives which an authority signs, as the server asks for it.
 const LONGEST_SECONDS: u64 = 3_600;
 
+/// What is behind an instance's name where its workload holds something of a kind beside its agent: no
+/// SPIFFE ID has this sign.
+const WORKLOAD: &str = "#workload";
+
+/// The name of what an instance's workload holds.
+pub(crate) fn workload(instance: &str) -> String {
+    format!("{instance}{WORKLOAD}")
+}
+
 /// What instances and services hold: of each kind the newest, and which authority signed it.
 #[derive(Debug, Default)]
 pub(crate) struct Held(HashMap<(AuthorityKind, String), Credential>);
@@ -60,9 +69,13 @@ impl Held {
                 let kind = match credential.form {
                     CredentialForm::X509Svid => AuthorityKind::X509,
                     CredentialForm::Wit => AuthorityKind::Wit,
+                    CredentialForm::WitSvid => AuthorityKind::Wit,
                     CredentialForm::JwtSvid => AuthorityKind::Jwt,
                 };
-                let holder = issue.instance.as_str().to_owned();
+                let holder = match credential.form {
+                    CredentialForm::WitSvid => workload(issue.instance.as_str()),
+                    _ => issue.instance.as_str().to_owned(),
+                };
                 let known = self.0.entry((kind, holder));
                 known.or_insert(Credential {
                     by: By::Then(entry.at),
@@ -89,7 +102,8 @@ impl Held {
         self.0.retain(|_, credential| now <= credential.expires);
         let mut counts = HashMap::new();
         for ((kind, holder), credential) in &self.0 {
-            if !running.contains(holder) && !holder.contains("/service/") {
+            let instance = holder.strip_suffix(WORKLOAD).unwrap_or(holder);
+            if !running.contains(instance) && !holder.contains("/service/") {
                 continue;
             }
             let id = match credential.by {

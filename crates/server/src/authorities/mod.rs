@@ -24,6 +24,7 @@ use tokio::sync::{RwLockMappedWriteGuard, RwLockReadGuard, RwLockWriteGuard};
 use crate::Server;
 use crate::endpoints::stored;
 use held::Held;
+pub(crate) use held::workload;
 use schedule::{Due, due};
 
 /// Where the highest count of the signer's changes is stored.

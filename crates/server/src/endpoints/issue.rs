@@ -21,6 +21,7 @@ use chancery_types::{Digest, SignatureVerifier as _, Timestamp, base64url, to_ca
 use super::instances::{evidence, running};
 use super::{Answer, label, random, stored};
 use crate::Server;
+use crate::authorities::workload;
 
 /// How long a service's X.509-SVID lives.
 const SERVICE_LIFETIME_SECONDS: u64 = 3_600;
@@ -315,7 +316,7 @@ pub(super) async fn wit_svid(
     let claims = String::from_utf8(claims).map_err(|error| Problem::internal("claims", &error))?;
     let kid = authority.key.kid();
     let signed = server.signer.wit_svid(&SignWitSvid { claims, kid }).await;
-    server.holds(authority, &instance.spiffe_id, expires);
+    server.holds(authority, &workload(&instance.spiffe_id), expires);
     signed
         .map(Json)
         .map_err(|error| Problem::unavailable("signer", error.to_string()))
