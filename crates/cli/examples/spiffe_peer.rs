@@ -2,8 +2,8 @@
 //!
 //! `watch` fetches, validates and waits until both kinds of SVIDs have rotated; `serve PORT PEER COUNT`
 //! answers over mutual TLS whose SPIFFE ID it saw, to peers below the path `PEER`; `dial PORT PEER` asks.
-//! `hold PORT PEER SECONDS` answers as long as that, `press PORT PEER SECONDS` asks without a pause and
-//! judges a token each second: neither knows a refusal.
+//! `hold PORT PEER STOP` answers until somebody connects to the port `STOP`, `press PORT PEER STOP` asks
+//! without a pause until then and judges a token each second: neither knows a refusal.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -31,12 +31,8 @@ async fn main() -> anyhow::Result<()> {
             ["watch"] => watch().await,
             ["held"] => held().await,
             ["serve", port, peer, count] => serve(port.parse()?, peer, count.parse()?).await,
-            ["hold", port, peer, seconds] => {
-                hold(port.parse()?, peer, Duration::from_secs(seconds.parse()?)).await
-            }
-            ["press", port, peer, seconds] => {
-                press(port.parse()?, peer, Duration::from_secs(seconds.parse()?)).await
-            }
+            ["hold", port, peer, stop] => hold(port.parse()?, peer, stop.parse()?).await,
+            ["press", port, peer, stop] => press(port.parse()?, peer, stop.parse()?).await,
             ["dial", port, peer] => dial(port.parse()?, peer).await,
             other => bail!("unknown: {other:?}"),
         }
@@ -166,18 +162,22 @@ async fn dial(port: u16, peer: &str) -> anyhow::Result<()> {
     let own = source.svid()?.spiffe_id().clone();
     let config = mtls_client(source).authorize(of(peer)).build()?;
     let connector = TlsConnector::from(Arc::new(config));
-    let connection = loop {
-        match TcpStream::connect(("127.0.0.1", port)).await {
-            Ok(connection) => break connection,
-            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-        }
-    };
-    match ask(&connector, connection).await {
+    match ask(&connector, connect(port).await).await {
         Ok(seen) if seen == own.to_string() => say("seen as itself"),
         Ok(seen) => bail!("seen as {seen:?}"),
         Err(error) => say(format_args!("refused: {error}")),
     }
     Ok(())
+}
+
+/// A connection to whoever listens there, once somebody does.
+async fn connect(port: u16) -> TcpStream {
+    loop {
+        match TcpStream::connect(("127.0.0.1", port)).await {
+            Ok(connection) => return connection,
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
 }
 
 async fn ask(connector: &TlsConnector, connection: TcpStream) -> anyhow::Result<String> {
@@ -190,34 +190,41 @@ async fn ask(connector: &TlsConnector, connection: TcpStream) -> anyhow::Result<
     Ok(seen)
 }
 
-async fn hold(port: u16, peer: &str, time: Duration) -> anyhow::Result<()> {
+async fn hold(port: u16, peer: &str, stop: u16) -> anyhow::Result<()> {
+    let stop = TcpListener::bind(("127.0.0.1", stop)).await?;
     let source = X509Source::new().await?;
     let config = mtls_server(source).authorize(of(peer)).build()?;
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
-    let end = tokio::time::Instant::now() + time;
-    while let Ok(accepted) = tokio::time::timeout_at(end, listener.accept()).await {
-        answer(&acceptor, accepted?.0).await?;
+    loop {
+        let connection = tokio::select! {
+            accepted = listener.accept() => accepted?.0,
+            _ = stop.accept() => break,
+        };
+        answer(&acceptor, connection).await?;
     }
     say("held");
     Ok(())
 }
 
-async fn press(port: u16, peer: &str, time: Duration) -> anyhow::Result<()> {
+async fn press(port: u16, peer: &str, stop: u16) -> anyhow::Result<()> {
+    let stop = TcpListener::bind(("127.0.0.1", stop)).await?;
+    let stopped = async move { stop.accept().await.map(drop) };
+    let mut stopped = std::pin::pin!(stopped);
     let source = X509Source::new().await?;
     let tokens = JwtSource::new().await?;
     let client = WorkloadApiClient::connect_env().await?;
     let own = source.svid()?.spiffe_id().clone();
     let config = mtls_client(source.clone()).authorize(of(peer)).build()?;
     let connector = TlsConnector::from(Arc::new(config));
-    while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    let end = tokio::time::Instant::now() + time;
     let (mut asked, mut certificates, mut keys) = (0_u64, BTreeSet::new(), BTreeSet::new());
     let mut judge_at = tokio::time::Instant::now();
-    while tokio::time::Instant::now() < end {
-        let connection = TcpStream::connect(("127.0.0.1", port)).await?;
+    loop {
+        let connection = tokio::select! {
+            biased;
+            ended = &mut stopped => break ended?,
+            connection = connect(port) => connection,
+        };
         let seen = ask(&connector, connection).await;
         let seen = seen.with_context(|| format!("after {asked} handshakes"))?;
         ensure!(seen == own.to_string(), "seen as {seen:?}");

@@ -109,12 +109,12 @@ async fn no_session_is_opened_and_no_call_admitted_by_online_keys_alone() {
         (
             "the key of snapshots",
             root(&draft, granted.consent.clone(), &keys.snapshot, &granted),
-            "bad_signature",
+            "untrusted_root",
         ),
         (
             "the key of tokens",
             root(&draft, granted.consent.clone(), &keys.token, &granted),
-            "bad_signature",
+            "untrusted_root",
         ),
     ];
     let mut expected = Vec::new();

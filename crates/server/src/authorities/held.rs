@@ -5,6 +5,9 @@ use chancery_audit::{CredentialForm, Entry, Event};
 use chancery_journal::Journal;
 use chancery_types::{Digest, Timestamp};
 
+/// How long whoever was sent something newer may still use what it had.
+const LEAVING_SECONDS: u64 = 2;
+
 /// The longest that anything lives which an authority signs, as the server asks for it.
 const LONGEST_SECONDS: u64 = 3_600;
 
@@ -19,7 +22,12 @@ pub(crate) fn workload(instance: &str) -> String {
 
 /// What instances and services hold: of each kind the newest, and which authority signed it.
 #[derive(Debug, Default)]
-pub(crate) struct Held(HashMap<(AuthorityKind, String), Credential>);
+pub(crate) struct Held {
+    newest: HashMap<(AuthorityKind, String), Credential>,
+    /// Until when somebody may not have taken up yet what came in the place of what an authority
+    /// signed.
+    leaving: HashMap<Digest, Timestamp>,
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Credential {
@@ -42,11 +50,17 @@ impl Held {
         kind: AuthorityKind,
         holder: &str,
         authority: Digest,
-        expires: Timestamp,
+        (now, expires): (Timestamp, Timestamp),
     ) {
         let by = By::Authority(authority);
         let credential = Credential { by, expires };
-        self.0.insert((kind, holder.to_owned()), credential);
+        let before = self.newest.insert((kind, holder.to_owned()), credential);
+        if let Some(By::Authority(before)) = before.map(|before| before.by)
+            && before != authority
+        {
+            self.leaving
+                .insert(before, now.plus_seconds(LEAVING_SECONDS));
+        }
     }
 
     /// Takes up what a log says of before: an entry cannot be newer than what is known already.
@@ -76,7 +90,7 @@ impl Held {
                     CredentialForm::WitSvid => workload(issue.instance.as_str()),
                     _ => issue.instance.as_str().to_owned(),
                 };
-                let known = self.0.entry((kind, holder));
+                let known = self.newest.entry((kind, holder));
                 known.or_insert(Credential {
                     by: By::Then(entry.at),
                     expires: credential.expires,
@@ -87,8 +101,8 @@ impl Held {
 
     /// Takes up what was found of before.
     pub(crate) fn join(&mut self, before: Self) {
-        for (holder, credential) in before.0 {
-            self.0.entry(holder).or_insert(credential);
+        for (holder, credential) in before.newest {
+            self.newest.entry(holder).or_insert(credential);
         }
     }
 
@@ -99,9 +113,11 @@ impl Held {
         running: &BTreeSet<String>,
         now: Timestamp,
     ) -> HashMap<Digest, u64> {
-        self.0.retain(|_, credential| now <= credential.expires);
+        self.newest
+            .retain(|_, credential| now <= credential.expires);
+        self.leaving.retain(|_, until| now < *until);
         let mut counts = HashMap::new();
-        for ((kind, holder), credential) in &self.0 {
+        for ((kind, holder), credential) in &self.newest {
             let instance = holder.strip_suffix(WORKLOAD).unwrap_or(holder);
             if !running.contains(instance) && !holder.contains("/service/") {
                 continue;
@@ -113,6 +129,9 @@ impl Held {
             if let Some(id) = id {
                 *counts.entry(id).or_default() += 1;
             }
+        }
+        for id in self.leaving.keys() {
+            *counts.entry(*id).or_default() += 1;
         }
         counts
     }

@@ -113,13 +113,11 @@ impl Server {
 
     /// An authority signed something for `holder`.
     pub(crate) fn holds(&self, authority: &Authority, holder: &str, expires: Timestamp) {
+        // A clock that steps back issues nothing.
+        let Ok(now) = self.now() else { return };
         let held = self.issuing.held.lock();
-        held.unwrap_or_else(PoisonError::into_inner).put(
-            authority.kind,
-            holder,
-            authority.id,
-            expires,
-        );
+        let mut held = held.unwrap_or_else(PoisonError::into_inner);
+        held.put(authority.kind, holder, authority.id, (now, expires));
     }
 
     /// The digests of the certificates of authorities that are not believed any more.

@@ -55,6 +55,13 @@ struct Held {
     chain: Vec<Vec<u8>>,
 }
 
+/// What stands above a key, and how long it lives.
+struct Certified {
+    chain: Vec<Vec<u8>>,
+    root: Option<Digest>,
+    ends: Timestamp,
+}
+
 impl Authorities {
     /// Takes up what a folder holds; a folder from before there were several has the first of each
     /// kind, which signs.
@@ -263,9 +270,13 @@ impl Authorities {
             .map_err(|error| internal(&error))?;
         let certified = match kind == AuthorityKind::X509 && !bare {
             true => self.certified(&*key, trust, now),
-            false => Ok((Vec::new(), None, self.lifetimes.ends(kind, now))),
+            false => Ok(Certified {
+                chain: Vec::new(),
+                root: None,
+                ends: self.lifetimes.ends(kind, now),
+            }),
         };
-        let (chain, root, ends) = match certified {
+        let Certified { chain, root, ends } = match certified {
             Ok(certified) => certified,
             Err(problem) => {
                 self.custody
@@ -296,18 +307,26 @@ impl Authorities {
         key: &dyn HeldKey,
         trust: &TrustDocument,
         now: Timestamp,
-    ) -> Result<(Vec<Vec<u8>>, Option<Digest>, Timestamp), Problem> {
+    ) -> Result<Certified, Problem> {
         let made = self.root.certify(key, self.lifetimes.x509_seconds, now);
         let chain = made.map_err(|error| {
             Problem::unavailable("authority_root", error.to_string())
                 .with_remedy("look at the signer's root.json and the files that it names")
         })?;
         let Some(own) = chain.first() else {
-            return Ok((chain, None, self.lifetimes.ends(AuthorityKind::X509, now)));
+            return Ok(Certified {
+                ends: self.lifetimes.ends(AuthorityKind::X509, now),
+                chain,
+                root: None,
+            });
         };
         let root = self.root_of(key, &chain, trust, now).ok_or_else(no_root)?;
         let ends = self.end_of(own)?;
-        Ok((chain, Some(root), ends))
+        Ok(Certified {
+            chain,
+            root: Some(root),
+            ends,
+        })
     }
 
     /// Who certifies a prepared authority over HTTP, what is asked of it, and for how long.
