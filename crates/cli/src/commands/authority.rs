@@ -370,9 +370,12 @@ fn listed(known: &AuthorityList) -> String {
             true => format!("{}, tainted", authority.state),
             false => authority.state.to_string(),
         };
+        let prepared = authority.state == AuthorityState::Prepared;
         let trusted = match (view.named, &view.ready_at) {
             (false, _) => "not named".to_owned(),
-            (true, Some(at)) if *at > Clock::machine() => format!("named, known by {at}"),
+            (true, Some(at)) if prepared && *at > Clock::machine() => {
+                format!("named, known by {at}")
+            }
             (true, _) => "named".to_owned(),
         };
         [
