@@ -90,6 +90,11 @@ fn request(method: &str, path: &str) -> String {
             "{digest}",
             "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
         )
+        .replace(
+            "{fingerprint}",
+            "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        )
+        .replace("nodes/{id}", "nodes/nod_7zzzzzzzzzzzzzzzzzzzzzzzzz")
         .replace("people/{id}", "people/per_7zzzzzzzzzzzzzzzzzzzzzzzzz")
         .replace("instances/{id}", "instances/ins_7zzzzzzzzzzzzzzzzzzzzzzzzz")
         .replace("consents/{id}", "consents/cns_7zzzzzzzzzzzzzzzzzzzzzzzzz")

@@ -23,7 +23,8 @@ body! {
         subject: Label,
         /// Whether it admits nodes from now on.
         admitted: bool,
-        /// When its certificate stops being valid.
+        [optional]
+        /// When its certificate stops being valid; absent where that is beyond what an entry can say.
         expires: Timestamp,
     }
 }

@@ -409,7 +409,7 @@ pub(crate) fn samples() -> Vec<Entry> {
             authority: digest("ca"),
             subject: label("CN=hosts"),
             admitted: true,
-            expires: Timestamp::from_seconds(1_800_009_000),
+            expires: Some(Timestamp::from_seconds(1_800_009_000)),
         }),
         entry(NodeJoin {
             node: label("spiffe://example.org/service/node/nod_00000000000000000000000001"),

@@ -16,6 +16,7 @@ use chancery_identity::{
 };
 use chancery_store::{NodeAuthorityRow, NodeRow, NodeTokenRow};
 use chancery_types::id::NodeId;
+use chancery_types::limits::MAX_SAFE_INTEGER;
 use chancery_types::{Digest, Jwk, Timestamp, base64url};
 use http::StatusCode;
 
@@ -408,7 +409,7 @@ fn admission(authority: &NodeAuthority, admitted: bool) -> AuthorityEvent {
         authority: authority.fingerprint(),
         subject: Label::or_digest(authority.subject()),
         admitted,
-        expires: authority.not_after(),
+        expires: Some(authority.not_after()).filter(|end| end.as_micros() <= MAX_SAFE_INTEGER),
     }
 }
 

@@ -275,10 +275,10 @@ async fn a_connection_outlives_no_svid() {
     let domain = Domain::start("own.example").await;
     let node = domain.joined().await;
     let path = format!("/service/node/{}", node.spiffe_id().node());
-    let client = domain.with_svid(&path, 3_598);
+    let client = domain.with_svid(&path, 3_596);
     let first = refusal(&client, "GET", "/v1/agents", &Value::Null).await;
     assert!(first.starts_with("answered"), "{first}");
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
     let later = refusal(&client, "GET", "/v1/agents", &Value::Null).await;
     assert_eq!(later, "node_svid_expired");
 }
