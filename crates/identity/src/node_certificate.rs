@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chancery_types::limits::MAX_SAFE_INTEGER;
 use chancery_types::{Digest, Timestamp};
 use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime};
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
@@ -20,7 +21,8 @@ pub struct NodeAuthority {
     der: CertificateDer<'static>,
     subject: String,
     not_before: Timestamp,
-    not_after: Timestamp,
+    /// None where it is later than any time of ours.
+    not_after: Option<Timestamp>,
     path_length: Option<u32>,
 }
 
@@ -83,7 +85,8 @@ impl NodeAuthority {
         Ok(Self {
             subject: certificate.subject().to_string(),
             not_before: seconds(certificate.validity().not_before.timestamp()),
-            not_after: seconds(certificate.validity().not_after.timestamp()),
+            not_after: Some(seconds(certificate.validity().not_after.timestamp()))
+                .filter(|end| end.as_micros() <= MAX_SAFE_INTEGER),
             path_length: constraints.and_then(|one| one.value.path_len_constraint),
             der: CertificateDer::from(der),
         })
@@ -104,13 +107,14 @@ impl NodeAuthority {
         &self.subject
     }
 
-    /// The last second of its validity.
-    pub const fn not_after(&self) -> Timestamp {
+    /// The last second of its validity; none where that is later than any time of ours.
+    pub const fn not_after(&self) -> Option<Timestamp> {
         self.not_after
     }
 
-    fn is_valid_at(&self, now: Timestamp) -> bool {
-        self.not_before <= now && now <= self.not_after
+    /// Whether its validity covers `now`.
+    pub fn is_valid_at(&self, now: Timestamp) -> bool {
+        self.not_before <= now && self.not_after.is_none_or(|end| now <= end)
     }
 }
 

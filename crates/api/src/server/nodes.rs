@@ -140,8 +140,9 @@ pub struct NodeAuthorityView {
     pub fingerprint: Digest,
     /// Its name.
     pub subject: String,
-    /// When its certificate expires.
-    pub not_after: Timestamp,
+    /// When its certificate expires; absent where that is later than any time of ours.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub not_after: Option<Timestamp>,
     /// The entry that enrolled it.
     pub log_index: u64,
 }

@@ -120,7 +120,7 @@ fn listed(nodes: &Nodes) -> String {
             [
                 one.fingerprint.to_string(),
                 one.subject.clone(),
-                one.not_after.to_string(),
+                (one.not_after).map_or_else(|| "ever".to_owned(), |end| end.to_string()),
             ]
         });
         text.push_str("\n\n");

@@ -16,7 +16,6 @@ use chancery_identity::{
 };
 use chancery_store::{NodeAuthorityRow, NodeRow, NodeTokenRow};
 use chancery_types::id::NodeId;
-use chancery_types::limits::MAX_SAFE_INTEGER;
 use chancery_types::{Digest, Jwk, Timestamp, base64url};
 use http::StatusCode;
 
@@ -105,8 +104,10 @@ impl Server {
         let der = base64url::decode(certificate)
             .map_err(|_| refused("certificate is not base64url".to_owned()))?;
         let authority = NodeAuthority::new(der).map_err(|error| refused(error.to_string()))?;
-        if authority.not_after() <= self.now()? {
-            return Err(refused("the certificate has expired".to_owned()));
+        if !authority.is_valid_at(self.now()?) {
+            return Err(refused(
+                "the certificate has expired or is not valid yet".to_owned(),
+            ));
         }
         let log_index = self.enrol(admission(&authority, true)).await?;
         let row = NodeAuthorityRow {
@@ -409,7 +410,7 @@ fn admission(authority: &NodeAuthority, admitted: bool) -> AuthorityEvent {
         authority: authority.fingerprint(),
         subject: Label::or_digest(authority.subject()),
         admitted,
-        expires: Some(authority.not_after()).filter(|end| end.as_micros() <= MAX_SAFE_INTEGER),
+        expires: authority.not_after(),
     }
 }
 

@@ -4,7 +4,9 @@ use anyhow::Context as _;
 use chancery_api::server::JoinToken;
 use chancery_api::tls::CertificateHolder;
 use chancery_crypto::read_private_file;
-use chancery_node::{Ended, Issuer, Joined, Joining, Means, Node, NodeConfig, PinnedTrust};
+use chancery_node::{
+    Ended, Issuer, JoinError, Joined, Joining, Means, Node, NodeConfig, PinnedTrust,
+};
 use nix::sys::stat::{Mode, umask};
 use serde::Serialize;
 use tokio::sync::oneshot;
@@ -49,7 +51,10 @@ pub(super) async fn run(
         trust: pinned,
         means,
     };
-    let joined = Joined::join(joining).await?;
+    let joined = Joined::join(joining).await.map_err(|error| match error {
+        JoinError::Server(error) => anyhow::Error::from(error),
+        other => other.into(),
+    })?;
     let issuer = std::sync::Arc::clone(joined.issuer());
     let issuer: std::sync::Arc<dyn Issuer> = issuer;
     let node = Node::bind(&sockets, issuer)?;
