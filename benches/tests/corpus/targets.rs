@@ -6,10 +6,11 @@ use chancery_fuzz::{TARGETS, Target};
 
 use super::mutation::Mutations;
 
-const FAMILIES: [&str; 9] = [
+const FAMILIES: [&str; 10] = [
     "types",
     "tlog",
     "journal",
+    "node",
     "identity",
     "delegation",
     "audit",
@@ -87,6 +88,11 @@ fn tlog() {
 #[test]
 fn journal() {
     family("journal");
+}
+
+#[test]
+fn node() {
+    family("node");
 }
 
 #[test]

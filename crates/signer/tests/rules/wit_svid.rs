@@ -10,6 +10,7 @@ use super::{Bench, INSTANCE, NOW, reason, revocation};
 type Change = fn(&mut serde_json::Value);
 
 fn asked(bench: &Bench, holder: &SigningKey, change: Change) -> SignWitSvid {
+    let authority = bench.trust.token_authorities.first().unwrap();
     let mut claims = serde_json::json!({
         "cnf": {"jwk": holder.public()}, "exp": 1_800_000_300_u64, "iat": 1_800_000_000_u64,
         "jti": "crd_7zzzzzzzzzzzzzzzzzzzzzzzzz", "sub": INSTANCE,
@@ -17,7 +18,7 @@ fn asked(bench: &Bench, holder: &SigningKey, change: Change) -> SignWitSvid {
     change(&mut claims);
     SignWitSvid {
         claims: String::from_utf8(to_canonical(&claims).unwrap()).unwrap(),
-        kid: bench.trust.token_authorities[0].kid(),
+        kid: authority.kid(),
     }
 }
 
