@@ -136,7 +136,7 @@ pub(crate) enum Command {
     /// Runs one governed mission, from a person to an offline proof, and tells it as a story.
     Demo(DemoArgs),
     /// Runs a whole deployment on this machine: signer, server, node and gateway.
-    Up(UpArgs),
+    Up(Box<UpArgs>),
     /// Shows and changes the trust document.
     Trust(TrustArgs),
     /// Shows, rotates and revokes the authorities that sign SVIDs and tokens.

@@ -46,7 +46,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
     match cli.command {
         Command::Demo(args) => demo::run(format, args).await,
-        Command::Up(args) => up::run(format, args).await,
+        Command::Up(args) => up::run(format, *args).await,
         Command::Trust(args) => trust::run(format, args).await,
         Command::Federation(args) => federation::run(format, args).await,
         Command::Agent(args) => agent::run(format, args).await,

@@ -17,8 +17,6 @@ mod federation;
 #[cfg(test)]
 mod generator;
 #[cfg(test)]
-mod hosts;
-#[cfg(test)]
 mod ids;
 #[cfg(test)]
 mod jwt;

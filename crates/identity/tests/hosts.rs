@@ -1,15 +1,32 @@
 //! Certificates that hosts have of authorities that the operator admitted.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use chancery_crypto::SVID_ALGORITHMS;
 use chancery_identity::{NodeAuthority, NodeCertificateError, verify_node_certificate};
+use chancery_types::Timestamp;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SigningKey as _,
+    KeyUsagePurpose, SanType, SigningKey as _,
 };
 
-use super::support::{NOW, dns, now, validity};
-
 const DAY: u64 = 86_400;
+const NOW: u64 = 1_800_000_000;
+
+fn now() -> Timestamp {
+    Timestamp::from_seconds(NOW)
+}
+
+fn dns(text: &str) -> SanType {
+    SanType::DnsName(text.try_into().unwrap())
+}
+
+fn validity(params: &mut CertificateParams, from: u64, to: u64) {
+    let date =
+        |seconds: u64| rcgen::date_time_ymd(1970, 1, 1) + std::time::Duration::from_secs(seconds);
+    params.not_before = date(from);
+    params.not_after = date(to);
+}
 
 struct Ca {
     params: CertificateParams,
