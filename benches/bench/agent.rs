@@ -61,6 +61,7 @@ impl Agent {
             .issue_x509(&IssueX509 {
                 instance_id: opened.instance_id,
                 spki: base64url::encode(spki_der(tls_key.public())),
+                broker: None,
             })
             .await?;
         let decoded = |ders: &[String]| -> anyhow::Result<Vec<Vec<u8>>> {

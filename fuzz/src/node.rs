@@ -1,12 +1,13 @@
-//! What workloads send to a node over the Workload API's socket.
+//! What workloads send to a node over the Workload API's socket, and how brokers name them.
 
 use chancery_identity::jwt_svid::MAX_JWT_AUDIENCES;
-use chancery_node::Frames;
+use chancery_node::pb::broker::WorkloadReference;
 use chancery_node::pb::workload::{
     JwtBundlesRequest, JwtsvidRequest, ValidateJwtsvidRequest, WitBundlesRequest, WitsvidRequest,
     X509BundlesRequest, X509svidRequest,
 };
 use chancery_node::requests::{JudgeRequest, JwtRequest, RequestedId};
+use chancery_node::{Frames, Reference};
 use prost::Message;
 
 /// Bytes of one frame at least: nine of its header and eight of an answer to a PING.
@@ -41,13 +42,14 @@ pub(crate) fn requests(input: &[u8]) -> bool {
     let Some((kind, message)) = input.split_first() else {
         return false;
     };
-    match kind % 7 {
+    match kind % 8 {
         0 => read::<X509svidRequest>(message).is_some(),
         1 => read::<X509BundlesRequest>(message).is_some(),
         2 => jwt(message),
         3 => read::<JwtBundlesRequest>(message).is_some(),
         4 => judge(message),
         5 => wit(message),
+        7 => reference(message),
         _ => read::<WitBundlesRequest>(message).is_some(),
     }
 }
@@ -102,6 +104,21 @@ fn wit(bytes: &[u8]) -> bool {
                 .parse()
                 .is_ok_and(|other| other == named || !request.is(&other))
         );
+    }
+    true
+}
+
+fn reference(bytes: &[u8]) -> bool {
+    let Some(message) = read::<WorkloadReference>(bytes) else {
+        return false;
+    };
+    let Ok(reference) = Reference::read(Some(&message)) else {
+        return false;
+    };
+    match &reference {
+        Reference::Pid(pid) => assert!(*pid > 0),
+        Reference::Launch(id) => assert_eq!(id.to_string().parse(), Ok(*id)),
+        Reference::Instance(id) => assert_eq!(id.to_string().parse().as_ref(), Ok(id)),
     }
     true
 }

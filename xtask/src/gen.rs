@@ -9,23 +9,43 @@ use anyhow::{Context as _, bail};
 use protox::prost::Message as _;
 use protox::prost_reflect::prost_types::FileDescriptorSet;
 
-const PROTOS: [&str; 2] = ["workloadapi.proto", "chancery_agent.proto"];
+/// The files of the services of the workload socket, and those of the broker socket.
+const PROTOS: [&str; 4] = [
+    "workloadapi.proto",
+    "chancery_agent.proto",
+    "brokerapi.proto",
+    "chancery_broker.proto",
+];
 
 /// What the generator calls the file of each package, and where it is committed.
-const RENAMED: [(&str, &str); 2] = [
+const RENAMED: [(&str, &str); 4] = [
     ("_.rs", "crates/node/src/pb/workload.rs"),
     ("chancery.agent.v1.rs", "crates/api/src/pb/agent.rs"),
+    ("spiffe.broker.rs", "crates/node/src/pb/broker.rs"),
+    (
+        "chancery.broker.v1.rs",
+        "crates/node/src/pb/broker_reference.rs",
+    ),
 ];
 
 /// Writes the Rust of `proto/` to where it is committed; with `check`, compares and fails on any
 /// difference instead.
 pub(crate) fn generate(root: &Path, check: bool) -> anyhow::Result<()> {
+    // The program that writes the references is made of what the protocols say.
+    put(root, check, generated(root)?)?;
     let attacks = (
         "docs/reference/attacks.md".to_owned(),
         crate::attacks::page(root)?,
     );
-    let made = generated(root)?.into_iter().chain(references(root)?);
-    for (name, content) in made.chain([attacks]) {
+    put(root, check, references(root)?.into_iter().chain([attacks]))
+}
+
+fn put(
+    root: &Path,
+    check: bool,
+    made: impl IntoIterator<Item = (String, String)>,
+) -> anyhow::Result<()> {
+    for (name, content) in made {
         let path = root.join(&name);
         if !check {
             fs::write(&path, content).with_context(|| path.display().to_string())?;
@@ -79,17 +99,30 @@ fn references(root: &Path) -> anyhow::Result<Vec<(String, String)>> {
 /// Where the descriptors of the services stand, for reflection.
 const DESCRIPTORS: &str = "crates/node/src/pb/descriptors.rs";
 
-/// The descriptors without comments and places, as Rust.
-fn described(descriptors: &FileDescriptorSet) -> String {
-    let mut descriptors = descriptors.clone();
+/// The descriptors of each socket's services, as Rust.
+fn described(root: &Path) -> anyhow::Result<String> {
+    let [workload, agent, broker, reference] = PROTOS;
+    let mut text = String::from("// Generated from `proto/` by `cargo xtask gen`; never edited.\n");
+    for (name, socket, files) in [
+        ("FILE_DESCRIPTOR_SET", "workload", [workload, agent]),
+        ("BROKER_DESCRIPTOR_SET", "broker", [broker, reference]),
+    ] {
+        let descriptors = protox::compile(files, [root.join("proto")])?;
+        let meaning = format!(
+            "The descriptors of the services of the {socket} socket and of what they use: a \
+             `FileDescriptorSet`."
+        );
+        text += &constant(name, &meaning, descriptors);
+    }
+    Ok(text)
+}
+
+/// Descriptors without comments and places.
+fn constant(name: &str, meaning: &str, mut descriptors: FileDescriptorSet) -> String {
     for file in &mut descriptors.file {
         file.source_code_info = None;
     }
-    let mut text = String::from(
-        "// Generated from `proto/` by `cargo xtask gen`; never edited.\n\
-         /// The descriptors of the services and of what they use: a `FileDescriptorSet`.\n\
-         pub const FILE_DESCRIPTOR_SET: &[u8] = b\"\\\n",
-    );
+    let mut text = format!("/// {meaning}\npub const {name}: &[u8] = b\"\\\n");
     for piece in descriptors.encode_to_vec().chunks(32) {
         text.extend(piece.iter().map(|byte| format!("\\x{byte:02x}")));
         text.push_str("\\\n");
@@ -99,7 +132,7 @@ fn described(descriptors: &FileDescriptorSet) -> String {
 
 fn generated(root: &Path) -> anyhow::Result<BTreeMap<String, String>> {
     let descriptors = protox::compile(PROTOS, [root.join("proto")])?;
-    let described = described(&descriptors);
+    let described = described(root)?;
     let folder = std::env::temp_dir().join(format!("chancery-gen-{}", std::process::id()));
     fs::create_dir(&folder).with_context(|| folder.display().to_string())?;
     let outcome = tonic_prost_build::configure()

@@ -89,7 +89,7 @@ registry! {
     FederationAdd,
     FederationBundle,
     FederationRemove,
-    AuthorityChange, NodeToken, NodeAuthority, NodeJoin, NodeEvict,
+    AuthorityChange, NodeToken, NodeAuthority, NodeJoin, NodeEvict, BrokerAllow, BrokerRemove,
 }
 
 impl Event {
@@ -132,7 +132,9 @@ impl Event {
             | Self::NodeToken(_)
             | Self::NodeAuthority(_)
             | Self::NodeJoin(_)
-            | Self::NodeEvict(_) => None,
+            | Self::NodeEvict(_)
+            | Self::BrokerAllow(_)
+            | Self::BrokerRemove(_) => None,
         }
     }
 
@@ -175,7 +177,9 @@ impl Event {
             | Self::NodeToken(_)
             | Self::NodeAuthority(_)
             | Self::NodeJoin(_)
-            | Self::NodeEvict(_) => None,
+            | Self::NodeEvict(_)
+            | Self::BrokerAllow(_)
+            | Self::BrokerRemove(_) => None,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use chancery_crypto::replace_private_file;
 use chancery_identity::Incubating;
-use chancery_identity::incubating::WIT_SVID_REVISION;
+use chancery_identity::incubating::{BROKER_API_REVISION, WIT_SVID_REVISION};
 use chancery_server::SvidLifetime;
 use chancery_store::PostgresAddress;
 use chancery_types::id::InstanceId;
@@ -29,6 +29,9 @@ pub(crate) struct ServerFile {
     /// The revision of the incubating WIT-SVID specifications that was opted in to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     wit_svid: Option<String>,
+    /// The revision of the incubating Broker API that was opted in to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    broker_api: Option<String>,
 }
 
 /// The database that a data folder belongs to.
@@ -106,19 +109,38 @@ impl ServerFile {
         self.wit_svid.as_deref()
     }
 
+    /// Opts in to the Broker API of the revision that this program implements, or out.
+    pub(crate) fn set_broker_api(&mut self, on: bool) {
+        self.broker_api = on.then(|| BROKER_API_REVISION.to_owned());
+    }
+
+    /// The revision of the Broker API that is served; none where nobody opted in.
+    pub(crate) fn broker_api(&self) -> Option<&str> {
+        self.broker_api.as_deref()
+    }
+
     /// Which incubating specifications were opted in to: of the revision that this program implements
     /// and of no other one, since an incubating document may change.
     pub(crate) fn incubating(&self) -> anyhow::Result<Incubating> {
-        match self.wit_svid.as_deref() {
-            None => Ok(Incubating::NONE),
-            Some(WIT_SVID_REVISION) => Ok(Incubating::WIT_SVID),
-            Some(other) => anyhow::bail!(
-                "wit_svid: revision {other} was opted in to, and this program implements \
-                 {WIT_SVID_REVISION}; start `chancery up` with --wit-svid to opt in to that one, or \
-                 with --no-wit-svid"
-            ),
+        let mut incubating = Incubating::NONE;
+        if is_served("wit-svid", self.wit_svid(), WIT_SVID_REVISION)? {
+            incubating = incubating.with_wit_svid();
         }
+        if is_served("broker-api", self.broker_api(), BROKER_API_REVISION)? {
+            incubating = incubating.with_broker_api();
+        }
+        Ok(incubating)
     }
+}
+
+fn is_served(name: &str, known: Option<&str>, implemented: &str) -> anyhow::Result<bool> {
+    if let Some(other) = known.filter(|known| *known != implemented) {
+        anyhow::bail!(
+            "{name}: revision {other} was opted in to, and this program implements {implemented}; \
+             start `chancery up` with --{name} to opt in to that one, or with --no-{name}"
+        );
+    }
+    Ok(known.is_some())
 }
 
 #[cfg(test)]
@@ -141,6 +163,11 @@ mod tests {
         file.wit_svid = Some("another".into());
         assert!(file.incubating().is_err());
         file.set_wit_svid(false);
+        file.set_broker_api(true);
+        assert!(file.incubating().unwrap().broker_api());
+        file.broker_api = Some("another".into());
+        assert!(file.incubating().is_err());
+        file.set_broker_api(false);
         assert_eq!(file.incubating().unwrap(), Incubating::NONE);
         for bad in [
             "",

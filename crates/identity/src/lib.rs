@@ -5,6 +5,7 @@
 
 pub mod agent_id;
 pub mod attestation_level;
+pub mod broker;
 pub mod bundle;
 pub mod federation;
 pub mod incubating;

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 
+use chancery_identity::broker::BrokerRules;
 use chancery_identity::{
     InstanceSpiffeId, JwtAudience, JwtBundle, ProvenKey, SpiffeId, WitSvidBundle, X509Bundle,
 };
@@ -93,6 +95,43 @@ pub trait Issuer: Send + Sync + 'static {
     /// where the profile is not served, as by default: it is incubating.
     fn wit_svid_bundle(&self) -> Option<watch::Receiver<Option<WitSvidBundle>>> {
         None
+    }
+
+    /// Certifies a key as the launch's X.509-SVID for a broker, which has that key and whose name is
+    /// enrolled; unavailable where brokers are not served.
+    fn issue_x509_through<'a>(
+        &'a self,
+        launch: &'a Launch,
+        spki_der: &'a [u8],
+        broker: &'a SpiffeId,
+    ) -> IssuerFuture<'a, Result<Vec<Vec<u8>>, IssuerError>> {
+        let _ = (launch, spki_der, broker);
+        Box::pin(async { Err(IssuerError::Unavailable("brokers are not served".into())) })
+    }
+
+    /// A JWT-SVID of the launch for a broker, whose name is enrolled.
+    fn issue_jwt_through<'a>(
+        &'a self,
+        launch: &'a Launch,
+        audience: &'a [JwtAudience],
+        broker: &'a SpiffeId,
+    ) -> IssuerFuture<'a, Result<String, IssuerError>> {
+        let _ = (launch, audience, broker);
+        Box::pin(async { Err(IssuerError::Unavailable("brokers are not served".into())) })
+    }
+
+    /// Certifies a key as the node's own X.509-SVID, by which brokers know it.
+    fn issue_own<'a>(
+        &'a self,
+        spki_der: &'a [u8],
+    ) -> IssuerFuture<'a, Result<Vec<Vec<u8>>, IssuerError>> {
+        let _ = spki_der;
+        Box::pin(async { Err(IssuerError::Unavailable("brokers are not served".into())) })
+    }
+
+    /// Who is a broker; nobody by default.
+    fn brokers(&self) -> watch::Receiver<Arc<BrokerRules>> {
+        watch::channel(Arc::default()).1
     }
 
     /// Hears that the launch of an instance has ended; told again until it answers, and after a

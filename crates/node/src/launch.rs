@@ -50,6 +50,8 @@ pub struct Launch {
     pub(crate) seen: LastSeen,
     /// The first agent key that was proven and certified; no other one ever is.
     pub(crate) agent_key: Mutex<Option<Jwk>>,
+    /// The instance that started this one: the nearest launch above the bridge.
+    pub(crate) parent: Option<InstanceSpiffeId>,
 }
 
 /// Why a launch ended.
@@ -161,8 +163,7 @@ impl Launch {
         if self.withdrawn.load(Ordering::Acquire) || !self.covers(caller) {
             return false;
         }
-        let one = self.init.as_ref().unwrap_or(&self.bridge);
-        if self.namespace.is_some() || !one.is_same(caller) {
+        if self.namespace.is_some() || !self.subject().is_same(caller) {
             return true;
         }
         self.facts
@@ -178,6 +179,18 @@ impl Launch {
             self.siblings
                 .send_modify(|count| *count = count.wrapping_add(1));
         }
+    }
+
+    /// The process that is the instance: the launched one, or the bridge where that is it.
+    pub(crate) fn subject(&self) -> &Process {
+        self.init.as_ref().unwrap_or(&self.bridge)
+    }
+
+    /// Whether one of its processes has that number, and runs.
+    pub(crate) fn has_process(&self, pid: i32) -> bool {
+        let mine = [Some(&self.bridge), self.init.as_ref()];
+        let mut mine = mine.into_iter().flatten();
+        mine.any(|process| process.pid() == pid && process.is_alive())
     }
 
     /// Why it ended, when it has.
@@ -208,6 +221,7 @@ impl Launch {
             init: self.init.as_ref().map(Process::record),
             namespace: self.namespace,
             ended,
+            parent: self.parent.clone(),
         }
     }
 
@@ -241,6 +255,7 @@ impl Launch {
             withdrawn: AtomicBool::default(),
             seen: LastSeen::default(),
             agent_key: Mutex::default(),
+            parent: record.parent.clone(),
         })
     }
 

@@ -149,6 +149,7 @@ impl Launches {
             }
             siblings.push(launch);
         }
+        let parent = self.parent_of(&attested.bridge)?;
         let subject = attested.init.as_ref().unwrap_or(&attested.bridge);
         let measured = match request.program {
             Some(program) => Executable::at(program).await,
@@ -186,6 +187,7 @@ impl Launches {
             withdrawn: Default::default(),
             seen: Default::default(),
             agent_key: Default::default(),
+            parent,
         });
         let record = launch.record(self.records.boot(), None);
         if let Err(error) = self.records.put(&record) {
@@ -198,6 +200,19 @@ impl Launches {
         }
         tracing::info!(launch = %launch.id(), instance = %launch.instance(), "launched");
         Ok(launch)
+    }
+
+    /// The instance that started a process: of the running launches the nearest one above it.
+    fn parent_of(&self, process: &Process) -> Result<Option<InstanceSpiffeId>, LaunchError> {
+        let above = process.ancestors().map_err(LaunchError::Caller)?;
+        let launches = self.list();
+        let nearest = above.into_iter().find_map(|pid| {
+            let launch = launches.iter().find(|launch| launch.has_process(pid))?;
+            Some(launch.instance().clone())
+        });
+        // The numbers meant its ancestors all along, if it still runs.
+        let nearest = process.while_alive(nearest);
+        nearest.ok_or(LaunchError::Caller(ProcessError::Gone))
     }
 
     /// The launches that `caller` speaks as, one for each agent that it is an instance of: the one

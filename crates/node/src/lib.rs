@@ -9,6 +9,8 @@ pub mod pb;
 pub mod requests;
 pub mod sandbox;
 
+mod broker;
+mod broker_rules;
 mod clock;
 mod executable;
 mod foreign;
@@ -30,6 +32,7 @@ mod withdrawn;
 mod workload;
 mod x509_source;
 
+pub use broker::{BrokerError, Reference, ReferenceError};
 pub use executable::Executable;
 pub use foreign::ForeignBundles;
 pub use issuer::{AgentCredential, Delegation, Delegations, Issuer, IssuerError, IssuerFuture};

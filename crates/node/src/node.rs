@@ -12,7 +12,7 @@ use tokio::net::UnixListener;
 use tokio::sync::watch;
 
 use crate::record::LaunchRecords;
-use crate::{Issuer, Launches, operator, workload};
+use crate::{BrokerError, Issuer, Launches, broker, operator, workload};
 
 /// Longest path of a Unix socket: 108 bytes with the final NUL.
 const MAX_SOCKET_PATH: usize = 107;
@@ -37,6 +37,7 @@ pub struct Node {
     launches: Arc<Launches>,
     workload: UnixListener,
     operator: OwnerListener,
+    brokers: Option<UnixListener>,
 }
 
 /// Why a node cannot serve.
@@ -71,6 +72,9 @@ pub enum NodeError {
     /// The operator side failed.
     #[error("the operator socket failed")]
     Operator(#[source] io::Error),
+    /// The broker side failed.
+    #[error("the broker socket failed")]
+    Broker(#[source] BrokerError),
 }
 
 impl Node {
@@ -92,6 +96,17 @@ impl Node {
             launches,
             workload,
             operator,
+            brokers: None,
+        })
+    }
+
+    /// The same, with a socket for brokers, which is incubating: whoever reaches it needs an X.509-SVID
+    /// that the operator admitted. Its folder exists already.
+    pub fn with_brokers(self, socket: &Path) -> Result<Self, NodeError> {
+        let brokers = bound(socket, bind_for_brokers)?;
+        Ok(Self {
+            brokers: Some(brokers),
+            ..self
         })
     }
 
@@ -109,12 +124,26 @@ impl Node {
             Arc::clone(&self.launches),
             stopped(stopping.clone()),
         );
+        let brokers = self.brokers.map(|listener| {
+            broker::serve(
+                listener,
+                Arc::clone(&self.launches),
+                stopped(stopping.clone()),
+            )
+        });
+        let brokers = async {
+            match brokers {
+                Some(serving) => serving.await.map_err(NodeError::Broker),
+                None => Ok(()),
+            }
+        };
         let operator =
             operator::serve(self.operator, Arc::clone(&self.launches), stopped(stopping));
         let both = async {
             tokio::try_join!(
                 async { workload.await.map_err(NodeError::Workload) },
                 async { operator.await.map_err(NodeError::Operator) },
+                brokers,
             )
         };
         tokio::pin!(both);
@@ -148,6 +177,22 @@ fn bound<L>(path: &Path, bind: impl FnOnce(&Path) -> io::Result<L>) -> Result<L,
 
 /// Everyone may connect: who asks is attested, not authenticated.
 fn bind_for_all(path: &Path) -> io::Result<UnixListener> {
+    let listener = free(path)?;
+    // Inherited by what is accepted: every piece that is read says which process wrote it.
+    setsockopt(&listener, sockopt::PassCred, &true)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
+    Ok(listener)
+}
+
+/// Whoever reaches the folder may connect: who asks is authenticated.
+fn bind_for_brokers(path: &Path) -> io::Result<UnixListener> {
+    let listener = free(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
+    Ok(listener)
+}
+
+/// A socket in the place of one that nobody serves any more.
+fn free(path: &Path) -> io::Result<UnixListener> {
     if UnixStream::connect(path).is_ok() {
         let message = "another process serves this socket; stop it first";
         return Err(io::Error::new(io::ErrorKind::AddrInUse, message));
@@ -156,11 +201,7 @@ fn bind_for_all(path: &Path) -> io::Result<UnixListener> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let listener = UnixListener::bind(path)?;
-    // Inherited by what is accepted: every piece that is read says which process wrote it.
-    setsockopt(&listener, sockopt::PassCred, &true)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
-    Ok(listener)
+    UnixListener::bind(path)
 }
 
 async fn stopped(mut stopping: watch::Receiver<bool>) {

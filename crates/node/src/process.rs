@@ -182,6 +182,19 @@ impl Process {
         Ok(false)
     }
 
+    /// The ids of its parent, of that one's parent, and so on, as far as they are visible.
+    pub(crate) fn ancestors(&self) -> Result<Vec<i32>, ProcessError> {
+        let (mut pid, mut above) = (self.pid, Vec::new());
+        for _ in 0..MAX_GENERATIONS {
+            pid = Stat::of(pid).map_err(|_| ProcessError::Gone)?.parent;
+            if pid <= 1 {
+                break;
+            }
+            above.push(pid);
+        }
+        Ok(above)
+    }
+
     /// `value` was read by process id: it counts if the id still means this process.
     pub(crate) fn while_alive<T>(&self, value: T) -> Option<T> {
         self.is_alive().then_some(value)

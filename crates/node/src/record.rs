@@ -35,6 +35,9 @@ pub(crate) struct LaunchRecord {
     /// Set before anybody hears of the end, so that a launch that ended never begins again.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) ended: Option<EndReason>,
+    /// The instance that started it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) parent: Option<InstanceSpiffeId>,
 }
 
 /// A process: no other one of the same run of the machine has this id and this start time.
@@ -139,6 +142,7 @@ mod tests {
             init: None,
             namespace: PidNamespace::own().ok(),
             ended: None,
+            parent: None,
         }
     }
 

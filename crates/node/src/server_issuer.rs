@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use chancery_api::ClientError;
 use chancery_api::server::{
-    EndInstance, IssueJwt, IssueWit, IssueWitSvid, IssueX509, IssuedRoot, OpenInstance,
-    ServerClient,
+    EndInstance, IssueJwt, IssueService, IssueWit, IssueWitSvid, IssueX509, IssuedRoot,
+    OpenInstance, ServerClient,
 };
+use chancery_identity::broker::BrokerRules;
 use chancery_identity::trust::TrustDocument;
 use chancery_identity::{
     BundleDocument, BundleKeys, Incubating, InstanceSpiffeId, JwtAudience, JwtBundle, ProvenKey,
@@ -20,6 +21,7 @@ use futures_util::stream;
 use serde_json::json;
 use tokio::sync::watch;
 
+use crate::broker_rules;
 use crate::{
     AgentCredential, Delegation, Delegations, EndReason, ForeignBundles, Issuer, IssuerError,
     IssuerFuture, Launch, LaunchFacts, PinnedTrust, Withdrawn,
@@ -27,6 +29,9 @@ use crate::{
 
 /// How long one question for a delegation waits for its answer.
 const WAIT_SECONDS: u64 = 30;
+
+/// What the node is called among the services.
+const SERVICE: &str = "node";
 
 /// How long a server that does not answer is left alone.
 const RETRY: Duration = Duration::from_millis(200);
@@ -54,6 +59,7 @@ pub struct ServerIssuer {
     tainted: watch::Receiver<BTreeSet<Digest>>,
     incubating: Incubating,
     wit_bundle: watch::Receiver<Option<WitSvidBundle>>,
+    brokers: watch::Receiver<Arc<BrokerRules>>,
 }
 
 impl ServerIssuer {
@@ -95,7 +101,12 @@ impl ServerIssuer {
         };
         let following = follow(server.clone(), domain, pinned, senders, incubating);
         tokio::spawn(following);
+        let brokers = match incubating.broker_api() {
+            true => broker_rules::follow(server.clone()),
+            false => watch::channel(Arc::default()).1,
+        };
         Arc::new(Self {
+            brokers,
             server,
             home,
             bundle,
@@ -106,6 +117,36 @@ impl ServerIssuer {
             incubating,
             wit_bundle,
         })
+    }
+
+    async fn x509(
+        &self,
+        launch: &Launch,
+        spki_der: &[u8],
+        broker: Option<&SpiffeId>,
+    ) -> Result<Vec<Vec<u8>>, IssuerError> {
+        let request = IssueX509 {
+            instance_id: launch.instance().instance(),
+            spki: base64url::encode(spki_der),
+            broker: broker.cloned(),
+        };
+        let issued = self.server.issue_x509(&request).await.map_err(failed)?;
+        chain(&issued.chain)
+    }
+
+    async fn jwt(
+        &self,
+        launch: &Launch,
+        audience: &[JwtAudience],
+        broker: Option<&SpiffeId>,
+    ) -> Result<String, IssuerError> {
+        let request = IssueJwt {
+            instance_id: launch.instance().instance(),
+            audience: audience.to_vec(),
+            broker: broker.cloned(),
+        };
+        let signed = self.server.issue_jwt(&request).await.map_err(failed)?;
+        Ok(signed.token)
     }
 
     async fn manifest(&self, launch: &Launch) -> Result<Vec<u8>, IssuerError> {
@@ -142,18 +183,7 @@ impl Issuer for ServerIssuer {
         launch: &'a Launch,
         spki_der: &'a [u8],
     ) -> IssuerFuture<'a, Result<Vec<Vec<u8>>, IssuerError>> {
-        Box::pin(async move {
-            let request = IssueX509 {
-                instance_id: launch.instance().instance(),
-                spki: base64url::encode(spki_der),
-            };
-            let issued = self.server.issue_x509(&request).await.map_err(failed)?;
-            let chain = issued
-                .chain
-                .iter()
-                .map(|der| base64url::decode(der).map_err(unavailable));
-            chain.collect()
-        })
+        Box::pin(self.x509(launch, spki_der, None))
     }
 
     fn issue_wit<'a>(
@@ -181,14 +211,7 @@ impl Issuer for ServerIssuer {
         launch: &'a Launch,
         audience: &'a [JwtAudience],
     ) -> IssuerFuture<'a, Result<String, IssuerError>> {
-        Box::pin(async move {
-            let request = IssueJwt {
-                instance_id: launch.instance().instance(),
-                audience: audience.to_vec(),
-            };
-            let signed = self.server.issue_jwt(&request).await.map_err(failed)?;
-            Ok(signed.token)
-        })
+        Box::pin(self.jwt(launch, audience, None))
     }
 
     fn delegations(&self, launch: &Launch) -> Delegations {
@@ -255,6 +278,42 @@ impl Issuer for ServerIssuer {
         served.then(|| self.wit_bundle.clone())
     }
 
+    fn issue_x509_through<'a>(
+        &'a self,
+        launch: &'a Launch,
+        spki_der: &'a [u8],
+        broker: &'a SpiffeId,
+    ) -> IssuerFuture<'a, Result<Vec<Vec<u8>>, IssuerError>> {
+        Box::pin(self.x509(launch, spki_der, Some(broker)))
+    }
+
+    fn issue_jwt_through<'a>(
+        &'a self,
+        launch: &'a Launch,
+        audience: &'a [JwtAudience],
+        broker: &'a SpiffeId,
+    ) -> IssuerFuture<'a, Result<String, IssuerError>> {
+        Box::pin(self.jwt(launch, audience, Some(broker)))
+    }
+
+    fn issue_own<'a>(
+        &'a self,
+        spki_der: &'a [u8],
+    ) -> IssuerFuture<'a, Result<Vec<Vec<u8>>, IssuerError>> {
+        Box::pin(async move {
+            let request = IssueService {
+                service: SERVICE.to_owned(),
+                spki: base64url::encode(spki_der),
+            };
+            let issued = self.server.issue_service(&request).await;
+            chain(&issued.map_err(failed)?.chain)
+        })
+    }
+
+    fn brokers(&self) -> watch::Receiver<Arc<BrokerRules>> {
+        self.brokers.clone()
+    }
+
     fn ended<'a>(
         &'a self,
         instance: &'a InstanceSpiffeId,
@@ -268,6 +327,12 @@ impl Issuer for ServerIssuer {
             ended.await.map(drop).map_err(failed)
         })
     }
+}
+
+fn chain(ders: &[String]) -> Result<Vec<Vec<u8>>, IssuerError> {
+    let ders = ders.iter();
+    ders.map(|der| base64url::decode(der).map_err(unavailable))
+        .collect()
 }
 
 fn delegation(issued: IssuedRoot) -> Result<Delegation, IssuerError> {

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use chancery_crypto::{SVID_ALGORITHMS, SigningKey, random_bytes};
 use chancery_identity::{X509Bundle, spki_der, verify_x509_svid};
 use chancery_types::{Algorithm, Digest, Secret, Timestamp};
+use chancery_identity::{SpiffeId, X509Bundle, spki_der, verify_x509_svid};
+use chancery_types::{Algorithm, Secret, Timestamp};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::clock::now;
@@ -37,6 +39,7 @@ pub(crate) struct X509Identity {
     above: BTreeSet<Digest>,
     /// What it was verified with.
     bundle: X509Bundle,
+    pub(crate) renew_at: Timestamp,
 }
 
 /// What an issuer handed out is not what it was asked for.
@@ -97,7 +100,7 @@ impl State {
         bundle: &X509Bundle,
     ) -> Result<(Arc<X509Identity>, Timestamp), IssuerError> {
         let now = now();
-        match X509Identity::issue(launch, issuer, bundle, now).await {
+        match X509Identity::issue(launch, issuer, bundle, now, None).await {
             Ok(identity) => {
                 let identity = Arc::new(identity);
                 let renew_at = identity.renew_at;
@@ -131,16 +134,21 @@ impl X509Identity {
             || verify_x509_svid(&self.chain, bundle, now, SVID_ALGORITHMS).is_ok()
     }
 
-    async fn issue(
+    /// Has one issued for a key that is made here, for a broker where one is named, and judges the answer.
+    pub(crate) async fn issue(
         launch: &Launch,
         issuer: &dyn Issuer,
         bundle: &X509Bundle,
         now: Timestamp,
+        through: Option<&SpiffeId>,
     ) -> Result<Self, IssuerError> {
         let failed = |error| IssuerError::Unavailable(error);
         let key = SigningKey::generate(Algorithm::Es256).map_err(|error| failed(error.into()))?;
         let spki = spki_der(key.public());
-        let chain = issuer.issue_x509(launch, &spki).await?;
+        let chain = match through {
+            Some(broker) => issuer.issue_x509_through(launch, &spki, broker).await?,
+            None => issuer.issue_x509(launch, &spki).await?,
+        };
         let svid = verify_x509_svid(&chain, bundle, now, SVID_ALGORITHMS)
             .map_err(|error| failed(error.into()))?;
         if *svid.spiffe_id() != launch.instance().to_spiffe_id() {

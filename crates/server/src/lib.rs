@@ -4,6 +4,8 @@
 //! the signer does that, each kind only by its rule. No call of an agent ever passes this process.
 
 mod authorities;
+mod broker_reasons;
+mod brokers;
 mod bundle_endpoint;
 mod clock;
 mod endpoints;
@@ -16,6 +18,7 @@ mod server;
 mod svid_lifetime;
 mod withdrawn;
 
+pub use broker_reasons::BROKER_REASONS;
 pub use bundle_endpoint::{
     BUNDLE_ROUTES, BundleEndpointConfig, BundleEndpointError, BundleEndpoints, CertificateError,
     WebEndpoint,

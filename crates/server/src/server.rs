@@ -17,6 +17,7 @@ use tokio::sync::watch;
 
 use crate::Clock;
 use crate::authorities::Issuing;
+use crate::brokers::Brokering;
 use crate::federation::{Federating, own};
 use crate::nodes::NodeRoll;
 use crate::svid_lifetime::SvidLifetime;
@@ -51,6 +52,7 @@ pub struct Server {
     pub(crate) nodes: NodeRoll,
     /// Which incubating specifications this deployment opted in to.
     pub(crate) incubating: Incubating,
+    pub(crate) brokering: Brokering,
 }
 
 /// What a server is made of.
@@ -136,6 +138,13 @@ impl Server {
         let nodes = NodeRoll::load(&config.store).await?;
         let server = Arc::new(Self {
             issuing: Issuing::new(config.journal.size(), &config.trust),
+    }
+
+        let federating =
+            Federating::load(&config.store, published, (hint, config.incubating), now).await?;
+        let brokering = Brokering::load(&config.store).await?;
+        let server = Arc::new(Self {
+            brokering,
             origin: (config.journal.origin().as_str().parse::<Label>())
                 .map_err(|error| name(error.into()))?,
             store: config.store,

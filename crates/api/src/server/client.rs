@@ -6,15 +6,7 @@ use chancery_types::Digest;
 use chancery_types::id::{ApprovalId, ConsentId, InstanceId, NodeId, PersonId};
 
 use super::{
-    AddFederation, AdmitNodeAuthority, Agent, Agents, AnswerApproval, Approval, Approvals,
-    DraftRoot, EndInstance, EnrolCheckpoint, EnrolRecord, Enrolled, ErasePerson, Erasures,
-    EvictNode, FederationEnded, FederationView, Federations, ForeignBundles, Instances, Introspect,
-    Introspection, IssueJwt, IssueService, IssueWit, IssueWitSvid, IssueX509, IssuedRoot,
-    IssuedX509, KeptOfPerson, LaunchedInstance, LiftRevocation, Manifest, NewNodeToken,
-    NodeAuthorityView, NodeEvicted, NodeToken, Nodes, OpenApproval, OpenInstance, PersonAuthority,
-    PersonErased, RaiseEpoch, RegisterAgent, RevocationDone, Revocations, Revoke, RootDraft,
-    ServerStatus, StandingConsent, StandingConsents, SubmitConsent, SubmitRoot, TrustText,
-    UseConsent, WithdrawnIdentities,
+    AddFederation, AdmitNodeAuthority, Agent, Agents, AllowBroker, AnswerApproval, Approval, Approvals, BrokerChanged, Brokers, DraftRoot, EndInstance, EnrolCheckpoint, EnrolRecord, Enrolled, ErasePerson, Erasures, EvictNode, FederationEnded, FederationView, Federations, ForeignBundles, Instances, Introspect, Introspection, IssueJwt, IssueService, IssueWit, IssueWitSvid, IssueX509, IssuedRoot, IssuedX509, KeptOfPerson, LaunchedInstance, LiftRevocation, Manifest, NewNodeToken, NodeAuthorityView, NodeEvicted, NodeToken, Nodes, OpenApproval, OpenInstance, PersonAuthority, PersonErased, RaiseEpoch, RegisterAgent, RemoveBroker, RevocationDone, Revocations, Revoke, RootDraft, ServerStatus, StandingConsent, StandingConsents, SubmitConsent, SubmitRoot, TrustText, UseConsent, WithdrawnIdentities,
 };
 use crate::authority::{
     AuthorityChanged, AuthorityList, CertifyAuthority, ChangeAuthority, PrepareAuthority,
@@ -136,6 +128,11 @@ impl ServerClient {
         kept_of(person: PersonId) -> KeptOfPerson = "/v1/people/{person}/kept";
         /// Everybody who was erased.
         erasures() -> Erasures = "/v1/erasures";
+        /// Who is a broker.
+        brokers() -> Brokers = "/v1/brokers";
+        /// Who is a broker, once it differs from that state; the same again after `wait_seconds`.
+        brokers_after(state: Digest, wait_seconds: u64) -> Brokers =
+            "/v1/brokers?state={state}&wait_seconds={wait_seconds}";
         /// The policy bundle of that digest.
         policy(digest: Digest) -> SignedBundle = "/v1/policies/{digest}";
     }
@@ -145,6 +142,10 @@ impl ServerClient {
         install_trust(=> TrustText) -> Enrolled = "/v1/trust";
         /// Begins a relation to a foreign trust domain.
         add_federation(=> AddFederation) -> FederationView = "/v1/federations";
+        /// Admits a broker.
+        allow_broker(=> AllowBroker) -> BrokerChanged = "/v1/brokers";
+        /// Takes a broker's admission back.
+        remove_broker(=> RemoveBroker) -> BrokerChanged = "/v1/brokers/remove";
         /// Registers an agent.
         register_agent(=> RegisterAgent) -> Agent = "/v1/agents";
         /// Opens an instance of an agent.

@@ -1,5 +1,5 @@
 use chancery_attestation::Evidence;
-use chancery_identity::JwtAudience;
+use chancery_identity::{JwtAudience, SpiffeId};
 use chancery_types::id::InstanceId;
 use chancery_types::{Jwk, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,9 @@ pub struct IssueX509 {
     pub instance_id: InstanceId,
     /// The P-256 key to certify: SubjectPublicKeyInfo in base64url DER.
     pub spki: String,
+    /// The broker that obtains it for the instance; absent where the instance does itself.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub broker: Option<SpiffeId>,
 }
 
 /// Asks for the X.509-SVID of one of Chancery's own services.
@@ -76,6 +79,9 @@ pub struct IssueJwt {
     pub instance_id: InstanceId,
     /// Whom the token is for.
     pub audience: Vec<JwtAudience>,
+    /// The broker that obtains it for the instance; absent where the instance does itself.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub broker: Option<SpiffeId>,
 }
 
 /// Asks for a WIT-SVID of the instance, bound to a key that the node made for the workload.

@@ -2,6 +2,7 @@
 
 mod agents;
 mod approvals;
+mod brokers;
 mod client;
 mod consents;
 mod erasures;
@@ -17,6 +18,7 @@ pub use agents::{Agent, Agents, Manifest, RegisterAgent};
 pub use approvals::{
     AnswerApproval, Approval, ApprovalState, ApprovalSubject, Approvals, OpenApproval,
 };
+pub use brokers::{AllowBroker, BrokerChanged, Brokers, RemoveBroker};
 pub use client::ServerClient;
 pub use consents::{
     ConsentState, ConsentUse, StandingConsent, StandingConsents, SubmitConsent, UseConsent,

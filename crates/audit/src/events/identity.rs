@@ -61,6 +61,8 @@ body! {
         launch: LaunchId,
         /// Who runs it.
         operator: Label,
+        /// The broker that obtained them for it; absent where the instance did itself.
+        broker: Label,
     }
 }
 

@@ -3,6 +3,7 @@
 mod approval;
 mod authority;
 mod authority_change;
+mod broker;
 mod call;
 mod enrolment;
 mod erasure;
@@ -16,6 +17,7 @@ mod session;
 pub use approval::{ApprovalAnswer, ApprovalGrant, ApprovalRequest};
 pub use authority::{ConsentStanding, DelegationEnrol, DelegationRoot, PolicyPublish, TrustChange};
 pub use authority_change::AuthorityChange;
+pub use broker::{BrokerAllow, BrokerRemove};
 pub use call::{Decision, GapDisclose, Outcome};
 pub use enrolment::{CheckpointEnrol, LogSucceed, RecordEnrol};
 pub use erasure::{Erasure, ErasureDone};

@@ -182,6 +182,7 @@ pub(crate) fn samples() -> Vec<Entry> {
             expires,
             launch: Some(id(9)),
             operator: None,
+            broker: None,
         }),
         entry(IdentityEnd {
             instance: instance.clone(),
@@ -426,6 +427,15 @@ pub(crate) fn samples() -> Vec<Entry> {
             instances: 2,
             by: commit("node-evictor", &[5; 32], b"uid 0"),
             reason: commit("node-eviction-reason", &[6; 32], b"lost"),
+    }
+
+        entry(BrokerAllow {
+            broker: label("spiffe://example.org/agent/office"),
+            references: vec![label("agent"), label("pid")],
+            within: vec![label("spiffe://example.org/agent")],
+        }),
+        entry(BrokerRemove {
+            broker: label("spiffe://example.org/agent/office"),
         }),
     ]
 }

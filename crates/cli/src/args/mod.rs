@@ -2,6 +2,7 @@
 
 mod agent;
 mod authority;
+mod broker;
 mod connect;
 mod consent;
 mod delegate;
@@ -26,6 +27,7 @@ mod witness;
 
 pub(crate) use agent::{AgentArgs, AgentCommand, ManifestArgs};
 pub(crate) use authority::{AuthorityArgs, AuthorityCommand, Kind, PrepareArgs};
+pub(crate) use broker::{BrokerArgs, BrokerCommand};
 pub(crate) use connect::ConnectArgs;
 pub(crate) use consent::{ConsentArgs, ConsentCommand, NewConsentArgs, UseConsentArgs};
 pub(crate) use delegate::DelegateArgs;
@@ -143,6 +145,8 @@ pub(crate) enum Command {
     Authority(AuthorityArgs),
     /// Relations to foreign trust domains, whose SVIDs workloads can then verify.
     Federation(FederationArgs),
+    /// Brokers, which obtain the SVIDs of workloads of this machine by a reference.
+    Broker(BrokerArgs),
     /// Makes, registers and lists agents.
     Agent(AgentArgs),
     /// Checks and publishes policy bundles.

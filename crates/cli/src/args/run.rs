@@ -20,6 +20,10 @@ pub(crate) struct RunArgs {
     /// A file or folder that the command may read, beside the system's. May be repeated.
     #[arg(long = "read", value_name = "PATH")]
     pub(crate) read: Vec<PathBuf>,
+    /// Shows the command the Broker API as well, where it is served: what it may there is said by
+    /// `chancery broker`.
+    #[arg(long)]
+    pub(crate) broker: bool,
     /// How long a call waits for a delegation.
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     pub(crate) wait_delegation: u64,

@@ -71,6 +71,13 @@ pub(crate) struct UpArgs {
     /// Serves no WIT-SVIDs any more.
     #[arg(long, conflicts_with = "wit_svid")]
     pub(crate) no_wit_svid: bool,
+    /// Serves the SPIFFE Broker API, which is incubating, to the brokers of `chancery broker`; its
+    /// revision is recorded. Remembered in the data folder.
+    #[arg(long)]
+    pub(crate) broker_api: bool,
+    /// Serves no brokers any more.
+    #[arg(long, conflicts_with = "broker_api")]
+    pub(crate) no_broker_api: bool,
     #[command(flatten)]
     pub(crate) bundle: BundleArgs,
     /// Where the trust document is copied, for verifiers.

@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod approvals;
 pub(crate) mod authority;
+mod broker;
 mod connect;
 mod consent;
 pub(crate) mod delegate;
@@ -49,6 +50,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Up(args) => up::run(format, *args).await,
         Command::Trust(args) => trust::run(format, args).await,
         Command::Federation(args) => federation::run(format, args).await,
+        Command::Broker(args) => broker::run(format, args).await,
         Command::Agent(args) => agent::run(format, args).await,
         Command::Policy(args) => policy::run(format, args).await,
         Command::Mission(args) => mission::run(format, &args.command),

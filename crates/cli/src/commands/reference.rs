@@ -118,6 +118,11 @@ fn reasons() -> String {
         "Nodes on other hosts",
         chancery_server::NODE_REASONS,
     );
+    codes(
+        &mut text,
+        "Brokers and WIT-SVIDs",
+        chancery_server::BROKER_REASONS,
+    );
     let log = chancery_tlog::LogReason::ALL.iter();
     let log: Vec<_> = log.map(|reason| (reason.code(), reason.said())).collect();
     codes(&mut text, "A served log (`log check`, `log monitor`)", &log);

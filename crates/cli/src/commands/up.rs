@@ -47,6 +47,9 @@ pub(crate) struct Opened {
     /// The revision of the incubating specifications of WIT-SVIDs, where they are served.
     #[serde(skip_serializing_if = "Option::is_none")]
     wit_svid: Option<String>,
+    /// Where brokers find the Broker API, which is incubating, where it is served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    broker_api: Option<String>,
     /// Where metrics, health and readiness are shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     metrics: Option<String>,
@@ -136,6 +139,7 @@ async fn open(
         wait_until_ready(layout, supervisor, part, config.local()).await?;
     }
     let trust = layout.trust()?;
+    let server = ServerFile::read(&layout.server_config())?;
     if let Some(file) = &args.trust_out {
         copy(&trust, file)?;
     }
@@ -151,7 +155,9 @@ async fn open(
         bundle_web: (bundle.https_web.as_ref()).map(|web| format!("https://{}/", web.listen)),
         tool_servers: config.tool_servers.keys().cloned().collect(),
         nodes: args.nodes,
-        wit_svid: (ServerFile::read(&layout.server_config())?.wit_svid()).map(str::to_owned),
+        wit_svid: server.wit_svid().map(str::to_owned),
+        broker_api: (server.broker_api())
+            .map(|_| format!("unix://{}", layout.broker_socket().display())),
         metrics: metrics.map(|address| format!("http://{address}/metrics")),
         enrol_code: layout.open_enrol_code()?,
         processes: Part::ALL
@@ -230,6 +236,9 @@ fn configure_server(layout: &Layout, args: &UpArgs) -> anyhow::Result<()> {
     }
     if args.wit_svid || args.no_wit_svid {
         server.set_wit_svid(args.wit_svid);
+    }
+    if args.broker_api || args.no_broker_api {
+        server.set_broker_api(args.broker_api);
     }
     // What was opted in to is what this program implements, or nothing starts.
     server.incubating().context(path.display().to_string())?;
@@ -321,6 +330,9 @@ fn shown(opened: &Opened) -> String {
             "wit-svids".to_owned(),
             format!("incubating, revision {revision}"),
         ]);
+    }
+    if let Some(socket) = &opened.broker_api {
+        rows.push(["broker API".to_owned(), format!("{socket} (incubating)")]);
     }
     if let Some(metrics) = &opened.metrics {
         rows.push(["metrics".to_owned(), metrics.clone()]);

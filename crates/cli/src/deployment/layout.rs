@@ -205,6 +205,10 @@ impl Layout {
         self.run().join("workload").join("workload.sock")
     }
 
+    pub(crate) fn broker_socket(&self) -> PathBuf {
+        self.run().join("workload").join("broker.sock")
+    }
+
     /// Where a part shows its metrics.
     pub(crate) fn metrics_socket(&self, part: Part) -> PathBuf {
         self.run().join(format!("{part}.metrics.sock"))

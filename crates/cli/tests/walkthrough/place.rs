@@ -169,6 +169,10 @@ impl Started {
         self.process.try_wait().unwrap()
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Waits for the end.
     #[track_caller]
     pub(crate) fn ended(self) -> Ran {

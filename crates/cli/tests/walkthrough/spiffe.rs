@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::deployment::{Deployment, text};
-use super::place::{Started, chancery, checkout, free_port, until};
+use super::place::{Ran, Started, chancery, checkout, free_port, until};
 use super::tools::{Tools, python, python_package};
 
 /// An agent's program: what stands before its own arguments.
@@ -106,10 +106,11 @@ fn watched(name: &str, running: Started, rotated: &[&str]) {
 
 #[test]
 fn libraries_of_others_fetch_validate_watch_and_talk_to_each_other() {
-    let deployment = Deployment::with(&["--svid-lifetime", "10", "--wit-svid"]);
+    let deployment = Deployment::with(&["--svid-lifetime", "10", "--wit-svid", "--broker-api"]);
     let rust = rust(&deployment, "rust");
     let watching = rust.start(&["watch"]);
     revoked_is_taken(&rust);
+    brokered(&deployment, &watching);
     let javascript = scripted(&deployment, "javascript").map(|peer| peer.start(&[]));
     let Some(python) = pythonic(&deployment, "python") else {
         watched("rust", watching, STABLE);
@@ -141,6 +142,52 @@ fn revoked_is_taken(rust: &Peer<'_>) {
     assert_eq!(said.lines().last(), Some("taken"), "{said}");
     assert!(!two.out().contains("taken"));
     two.signal(nix::sys::signal::Signal::SIGTERM);
+    }
+
+/// A broker obtains the SVIDs of a workload that the operator admitted it for, and the log says so.
+fn brokered(deployment: &Deployment, workload: &Started) {
+    let Some(tools) = Tools::find() else {
+        return;
+    };
+    let workload_id = id(workload);
+    // What executes is its interpreter.
+    let program = std::fs::canonicalize(tools.node()).unwrap();
+    deployment.agent("mesh", text(&program));
+    let agent = "spiffe://chancery.example/agent/mesh";
+    let broker = |arguments: &[&str]| {
+        let all: Vec<&str> = ["--format", "json", "broker"]
+            .into_iter()
+            .chain(arguments.iter().copied())
+            .collect();
+        deployment.place.chancery(&all).json()
+    };
+    let within = "spiffe://chancery.example/agent/rust";
+    let allow = ["allow", agent, "--reference", "pid", "--within", within];
+    broker(&allow);
+    let folder = std::path::PathBuf::from(deployment.opened["data"].as_str().unwrap()).join("run");
+    let client = checkout().join("crates/cli/tests/walkthrough/foreign/spiffe_broker.mjs");
+    let (npm, protos, pid) = (tools.npm(), checkout().join("proto"), workload.pid());
+    let mut command = deployment.place.command(&program);
+    command.args([text(&client), &npm, text(&protos), text(&folder), agent]);
+    command.args(["spiffe://chancery.example/service/node", &pid.to_string()]);
+    let said = Ran::to_the_end(&mut command, &deployment.place).ok();
+    let said: Vec<_> = said.lines().collect();
+    let obtained = format!("obtained {workload_id}");
+    assert_eq!(
+        said[1..],
+        [obtained.as_str(), "refused the rest"],
+        "{said:?}"
+    );
+    let itself = said[0].strip_prefix("broker ").unwrap();
+    // Both kinds are enrolled with its name; a checkpoint covers them shortly after.
+    let entries = ["--format", "json", "log", "--log", "server", "entries"];
+    let named = format!("\"broker\": \"{itself}\"");
+    until("two issuances through the broker", || {
+        let listed = deployment.place.chancery(&entries).ok();
+        (listed.matches(&named).count() == 2).then_some(())
+    });
+    let removed = broker(&["remove", agent]);
+    assert_eq!(removed["broker"], agent);
 }
 
 fn rust_serves(rust: &Peer<'_>, python: &Peer<'_>, other: &Peer<'_>) {

@@ -119,6 +119,7 @@ impl Mesh {
             expires: at(3_000),
             launch: None,
             operator: None,
+            broker: None,
         };
         self.server.append(at(0), issue.into());
         (name.parse().unwrap(), key(Algorithm::Ed25519))

@@ -74,6 +74,7 @@ impl Agent {
         let request = IssueX509 {
             instance_id: opened.instance_id,
             spki: base64url::encode(spki_der(tls_key.public())),
+            broker: None,
         };
         let svid = server.issue_x509(&request).await.unwrap();
         let decode = |ders: &[String]| -> Vec<Vec<u8>> {

@@ -7,6 +7,8 @@ mod agent;
 #[cfg(test)]
 mod approvals;
 #[cfg(test)]
+mod brokers;
+#[cfg(test)]
 mod calls;
 #[cfg(test)]
 mod ending;

@@ -259,7 +259,7 @@ impl Plane {
             trust_file: self.data.join("server/trust.json"),
             clock: Clock::new(Timestamp::from_micros(0)),
             svid_lifetime: chancery_server::SvidLifetime::default(),
-            incubating: chancery_identity::Incubating::WIT_SVID,
+            incubating: chancery_identity::Incubating::WIT_SVID.with_broker_api(),
             refresh_hint: 300,
             issuer: None,
         };

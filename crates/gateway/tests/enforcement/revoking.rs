@@ -182,6 +182,7 @@ async fn a_revoked_worker_leaves_and_the_others_go_on() {
     let request = IssueX509 {
         instance_id: worker.agent.id,
         spki: base64url::encode(b"any"),
+        broker: None,
     };
     let refused = client.issue_x509(&request).await.unwrap_err().to_string();
     assert!(

@@ -9,7 +9,21 @@
 #[rustfmt::skip]
 pub mod workload;
 
+/// The SPIFFE Broker API.
+#[expect(
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    missing_docs,
+    reason = "generated code carries attributes of its generator"
+)]
+#[rustfmt::skip]
+pub mod broker;
+
+/// A workload reference of our own.
+#[rustfmt::skip]
+pub mod broker_reference;
+
 #[rustfmt::skip]
 mod descriptors;
 
-pub use descriptors::FILE_DESCRIPTOR_SET;
+pub use descriptors::{BROKER_DESCRIPTOR_SET, FILE_DESCRIPTOR_SET};

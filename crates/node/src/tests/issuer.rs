@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use chancery_crypto::{SigningKey, random_bytes, random_id};
+use chancery_identity::broker::BrokerRules;
 use chancery_identity::{
     AttestationLevel, Confirmation, InstanceSpiffeId, JwtAudience, JwtBundle, JwtSvidClaims,
     ProvenKey, SpiffeId, TrustDomain, WitBundle, WitClaims, WitSvidBundle, WitSvidClaims,
@@ -12,7 +13,7 @@ use chancery_signer::ca::{
     IssuingAuthority, LeafRequest, SerialNumber, Validity, intermediate_certificate,
     leaf_certificate, root_certificate,
 };
-use chancery_types::{Algorithm, Digest, Jwk, SvidKey, jws};
+use chancery_types::{Algorithm, Digest, Jwk, Secret, SvidKey, jws};
 use futures_util::StreamExt as _;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_stream::wrappers::UnboundedReceiverStream;
@@ -61,7 +62,13 @@ pub(super) struct TestIssuer {
     pub(super) serves_wits: AtomicBool,
     pub(super) wit_key: Mutex<Arc<SigningKey>>,
     pub(super) wit_svid_bundle: watch::Sender<Option<WitSvidBundle>>,
+    pub(super) brokers: watch::Sender<BrokerRulesNow>,
+    /// The brokers that something was issued through, in order.
+    pub(super) through: Mutex<Vec<SpiffeId>>,
 }
+
+/// As the node hears of them.
+type BrokerRulesNow = Arc<BrokerRules>;
 
 pub(super) fn fresh_root(trust_domain: &TrustDomain) -> (SigningKey, Vec<u8>) {
     let key = SigningKey::generate(Algorithm::Es256).unwrap();
@@ -90,6 +97,8 @@ impl TestIssuer {
         let jwt_key = SigningKey::generate(Algorithm::Es256).unwrap();
         let wit_key = SigningKey::generate(Algorithm::Es256).unwrap();
         Self {
+            brokers: watch::Sender::default(),
+            through: Mutex::default(),
             serves_wits: AtomicBool::new(false),
             wit_svid_bundle: watch::Sender::new(Some(WitSvidBundle::new(
                 trust_domain.clone(),
@@ -160,23 +169,17 @@ impl TestIssuer {
         }
     }
 
-    fn leaf(&self, launch: &Launch, spki: &[u8]) -> Result<Vec<Vec<u8>>, IssuerError> {
-        let mood = self.willing()?;
-        let other = SigningKey::generate(Algorithm::Es256).unwrap();
-        let other_spki = chancery_identity::spki_der(other.public());
-        let stranger: SpiffeId = "spiffe://td/agent/stranger".parse().unwrap();
-        let own = launch.instance().to_spiffe_id();
+    /// An X.509-SVID of that SPIFFE ID with its key.
+    pub(super) fn svid_of(&self, id: &SpiffeId) -> (Vec<Vec<u8>>, Secret) {
+        let key = SigningKey::generate(Algorithm::Es256).unwrap();
+        let chain = self.chain_of(id, &chancery_identity::spki_der(key.public()));
+        (chain, key.pkcs8().clone())
+    }
+
+    fn chain_of(&self, id: &SpiffeId, spki: &[u8]) -> Vec<Vec<u8>> {
         let request = LeafRequest {
-            spiffe_id: if mood == Mood::WrongInstance {
-                &stranger
-            } else {
-                &own
-            },
-            spki_der: if mood == Mood::WrongKey {
-                &other_spki
-            } else {
-                spki
-            },
+            spiffe_id: id,
+            spki_der: spki,
             now: now(),
             lifetime_seconds: *self.lifetime_seconds.lock().unwrap(),
             serial: serial(),
@@ -219,6 +222,24 @@ impl TestIssuer {
             let ders = known.skip(1).map(|one| one.der().to_vec());
             *bundle = Some(X509Bundle::new(self.trust_domain.clone(), ders).unwrap());
         });
+        vec![leaf, self.certificate.clone()]
+    }
+
+    fn leaf(&self, launch: &Launch, spki: &[u8]) -> Result<Vec<Vec<u8>>, IssuerError> {
+        let mood = self.willing()?;
+        let other = SigningKey::generate(Algorithm::Es256).unwrap();
+        let other_spki = chancery_identity::spki_der(other.public());
+        let stranger: SpiffeId = "spiffe://td/agent/stranger".parse().unwrap();
+        let own = launch.instance().to_spiffe_id();
+        let id = match mood {
+            Mood::WrongInstance => &stranger,
+            _ => &own,
+        };
+        let spki = match mood {
+            Mood::WrongKey => &other_spki,
+            _ => spki,
+        };
+        Ok(self.chain_of(id, spki))
     }
 
     /// The key for JWT-SVIDs is another one from now on, and both verify.
@@ -373,6 +394,44 @@ impl Issuer for TestIssuer {
     fn wit_svid_bundle(&self) -> Option<watch::Receiver<Option<WitSvidBundle>>> {
         let served = self.serves_wits.load(Ordering::SeqCst);
         served.then(|| self.wit_svid_bundle.subscribe())
+    }
+
+    fn issue_x509_through<'a>(
+        &'a self,
+        launch: &'a Launch,
+        spki_der: &'a [u8],
+        broker: &'a SpiffeId,
+    ) -> IssuerFuture<'a, Result<Vec<Vec<u8>>, IssuerError>> {
+        Box::pin(async {
+            self.through.lock().unwrap().push(broker.clone());
+            self.leaf(launch, spki_der)
+        })
+    }
+
+    fn issue_jwt_through<'a>(
+        &'a self,
+        launch: &'a Launch,
+        audience: &'a [JwtAudience],
+        broker: &'a SpiffeId,
+    ) -> IssuerFuture<'a, Result<String, IssuerError>> {
+        Box::pin(async {
+            self.through.lock().unwrap().push(broker.clone());
+            self.jwt(launch, audience)
+        })
+    }
+
+    fn issue_own<'a>(
+        &'a self,
+        spki_der: &'a [u8],
+    ) -> IssuerFuture<'a, Result<Vec<Vec<u8>>, IssuerError>> {
+        Box::pin(async {
+            let id = format!("spiffe://{}/service/node", self.trust_domain);
+            Ok(self.chain_of(&id.parse().unwrap(), spki_der))
+        })
+    }
+
+    fn brokers(&self) -> watch::Receiver<Arc<BrokerRules>> {
+        self.brokers.subscribe()
     }
 
     fn delegations(&self, _: &Launch) -> Delegations {

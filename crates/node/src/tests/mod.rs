@@ -3,6 +3,7 @@
 mod agent_key;
 mod attackers;
 mod authorities;
+mod broker;
 mod foreign_bundles;
 mod foreign_clients;
 mod identities;
@@ -25,16 +26,21 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::{Launches, Node, NodeConfig, NodeError, RegisterLaunch, RegisteredLaunch};
+use chancery_identity::{InstanceSpiffeId, Isolation};
+
+use crate::{
+    LaunchRequest, Launches, Node, NodeConfig, NodeError, Process, RegisterLaunch, RegisteredLaunch,
+};
+pub(crate) use broker::{BROKER, allow_all};
 use issuer::TestIssuer;
 
 const AGENT: &str = "spiffe://td/agent/researcher";
 
 /// A node that serves until it is dropped.
-struct Serving {
+pub(crate) struct Serving {
     folder: tempfile::TempDir,
     issuer: Arc<TestIssuer>,
-    launches: Arc<Launches>,
+    pub(crate) launches: Arc<Launches>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<Result<(), NodeError>>,
 }
@@ -65,13 +71,28 @@ impl Serving {
         Self::start_in(folder, issuer)
     }
 
+    pub(crate) fn start_with_brokers() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("broker.sock");
+        let issuer = Arc::new(TestIssuer::new());
+        Self::start_node(folder, issuer, |node| node.with_brokers(&socket).unwrap())
+    }
+
     fn start_in(folder: tempfile::TempDir, issuer: Arc<TestIssuer>) -> Self {
+        Self::start_node(folder, issuer, |node| node)
+    }
+
+    fn start_node(
+        folder: tempfile::TempDir,
+        issuer: Arc<TestIssuer>,
+        with: impl FnOnce(Node) -> Node,
+    ) -> Self {
         let config = NodeConfig {
             workload_socket: folder.path().join("workload.sock"),
             operator_socket: folder.path().join("node.sock"),
             launches: folder.path().join("launches"),
         };
-        let node = Node::bind(&config, Arc::clone(&issuer) as _).unwrap();
+        let node = with(Node::bind(&config, Arc::clone(&issuer) as _).unwrap());
         let launches = Arc::clone(node.launches());
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(node.serve(async {
@@ -88,6 +109,23 @@ impl Serving {
 
     fn workload_socket(&self) -> PathBuf {
         self.folder.path().join("workload.sock")
+    }
+
+    fn broker_socket(&self) -> PathBuf {
+        self.folder.path().join("broker.sock")
+    }
+
+    /// Makes a process by itself a launch of that agent.
+    async fn launch_apart(&self, pid: u32, agent: &str) -> InstanceSpiffeId {
+        let process = Process::open(pid.try_into().unwrap()).unwrap();
+        let request = LaunchRequest {
+            agent: agent.parse().unwrap(),
+            init_pid: None,
+            isolation: Isolation::Unisolated,
+            program: None,
+        };
+        let launch = self.launches.register(process, request).await.unwrap();
+        launch.instance().clone()
     }
 
     fn endpoint(&self) -> String {
@@ -146,7 +184,7 @@ impl Serving {
     }
 
     /// Makes this very process a launch.
-    async fn launch_own(&self) -> RegisteredLaunch {
+    pub(crate) async fn launch_own(&self) -> RegisteredLaunch {
         self.register(None, false).await.unwrap()
     }
 

@@ -7,7 +7,7 @@ use spiffe::transport::Endpoint;
 
 use super::Serving;
 use super::foreign_clients::{library, python};
-use crate::pb::FILE_DESCRIPTOR_SET;
+use crate::pb::{BROKER_DESCRIPTOR_SET, FILE_DESCRIPTOR_SET};
 
 /// The service and its messages in revision 665a28f of the standards (`workloadapi.proto`).
 const SPECIFIED: &str = "
@@ -37,14 +37,39 @@ WITBundlesRequest
 WITBundlesResponse bundles=1 map string string
 ";
 
+/// The same of the Broker API (`brokerapi.proto`).
+const SPECIFIED_OF_BROKERS: &str = "
+SubscribeToX509SVID(SubscribeToX509SVIDRequest) stream SubscribeToX509SVIDResponse
+SubscribeToX509Bundles(SubscribeToX509BundlesRequest) stream SubscribeToX509BundlesResponse
+FetchJWTSVID(FetchJWTSVIDRequest) FetchJWTSVIDResponse
+SubscribeToJWTBundles(SubscribeToJWTBundlesRequest) stream SubscribeToJWTBundlesResponse
+WorkloadReference reference=1 google.protobuf.Any
+WorkloadPIDReference pid=1 int32
+KubernetesObjectType plural=1 string, group=2 string
+KubernetesObjectKey namespace=1 string, name=2 string
+KubernetesObjectReference type=1 KubernetesObjectType, key=2 KubernetesObjectKey, uid=3 string
+SubscribeToX509SVIDRequest reference=1 WorkloadReference
+SubscribeToX509SVIDResponse svids=1 repeated X509SVID, crl=2 repeated bytes, federated_bundles=3 map string bytes
+X509SVID spiffe_id=1 string, x509_svid=2 bytes, x509_svid_key=3 bytes, bundle=4 bytes, hint=5 string
+SubscribeToX509BundlesRequest reference=1 WorkloadReference
+SubscribeToX509BundlesResponse crl=1 repeated bytes, bundles=2 map string bytes
+FetchJWTSVIDRequest reference=1 WorkloadReference, audience=2 repeated string, spiffe_id=3 string
+FetchJWTSVIDResponse svids=1 repeated JWTSVID
+JWTSVID spiffe_id=1 string, svid=2 string, hint=3 string
+SubscribeToJWTBundlesRequest reference=1 WorkloadReference
+SubscribeToJWTBundlesResponse bundles=1 map string bytes
+";
+
 fn short(name: &str) -> &str {
-    name.trim_start_matches('.')
+    let name = name.trim_start_matches('.');
+    name.strip_prefix("spiffe.broker.").unwrap_or(name)
 }
 
 fn kind(field: &FieldDescriptorProto) -> &str {
     match field.r#type() {
         Type::String => "string",
         Type::Bytes => "bytes",
+        Type::Int32 => "int32",
         Type::Message => short(field.type_name()),
         other => panic!("{other:?}"),
     }
@@ -66,11 +91,11 @@ fn field(message: &DescriptorProto, field: &FieldDescriptorProto) -> String {
     }
 }
 
-fn lines(file: &FileDescriptorProto) -> Vec<String> {
+fn lines(file: &FileDescriptorProto, name: &str) -> Vec<String> {
     let [service] = file.service.as_slice() else {
         panic!("{:?}", file.service);
     };
-    assert_eq!(service.name(), "SpiffeWorkloadAPI");
+    assert_eq!(service.name(), name);
     let methods = service.method.iter().map(|method| {
         assert!(!method.client_streaming());
         let stream = if method.server_streaming() {
@@ -97,7 +122,23 @@ fn a_02_the_service_is_the_specifications_and_nothing_more() {
     let file = file.unwrap();
     assert_eq!(file.package(), "");
     let specified: Vec<_> = SPECIFIED.trim().lines().collect();
-    assert_eq!(lines(file), specified);
+    assert_eq!(lines(file, "SpiffeWorkloadAPI"), specified);
+}
+
+#[test]
+fn r_05_the_service_is_the_specifications_and_nothing_more() {
+    let described = FileDescriptorSet::decode(BROKER_DESCRIPTOR_SET).unwrap();
+    let mut files = described.file.iter();
+    let file = files.find(|file| file.name() == "brokerapi.proto").unwrap();
+    assert_eq!(file.package(), "spiffe.broker");
+    let specified: Vec<_> = SPECIFIED_OF_BROKERS.trim().lines().collect();
+    assert_eq!(lines(file, "API"), specified);
+    // A reference of our own is no service.
+    let own = described
+        .file
+        .iter()
+        .filter(|file| file.name() != "brokerapi.proto");
+    assert!(own.into_iter().all(|file| file.service.is_empty()));
 }
 
 /// Asks by reflection what is served, and compares it with what PyPI's `spiffe` was made from.

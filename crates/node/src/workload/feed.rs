@@ -8,17 +8,16 @@ use tokio::time::{Duration, sleep};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
-use super::{entitled, release};
+use super::party::Party;
 use crate::Launches;
 use crate::clock::now;
 use crate::launch::Launch;
-use crate::peer::Peer;
 
 /// What a client of a stream receives.
-pub(super) type Feed<T> = ReceiverStream<Result<T, Status>>;
+pub(crate) type Feed<T> = ReceiverStream<Result<T, Status>>;
 
 /// Where the messages of a stream come from: each one is the whole state.
-pub(super) trait Source: Send + 'static {
+pub(crate) trait Source: Send + 'static {
     /// What is sent.
     type Message: Send + 'static;
 
@@ -40,12 +39,12 @@ struct Held {
 }
 
 impl Held {
-    async fn of(launches: &Launches, peer: &Peer) -> Result<Self, Status> {
-        let mut held = entitled(launches, peer).await?;
+    async fn of(launches: &Launches, peer: &impl Party) -> Result<Self, Status> {
+        let mut held = peer.held(launches).await?;
         loop {
             let siblings = held.iter().map(|it| it.siblings.subscribe()).collect();
             // One that came before it was listened for is there now.
-            let now = entitled(launches, peer).await?;
+            let now = peer.held(launches).await?;
             if now
                 .iter()
                 .map(|it| it.id())
@@ -79,15 +78,15 @@ impl Held {
 /// Sends the state at once and whenever it changes, until every launch of the caller ends, the caller
 /// exits, is not what it was or stops listening. The end of the last launch is told as
 /// `PermissionDenied`.
-pub(super) async fn feed<S: Source>(
+pub(crate) async fn feed<S: Source, P: Party>(
     launches: Arc<Launches>,
-    peer: Arc<Peer>,
+    peer: Arc<P>,
     mut source: S,
 ) -> Result<Feed<S::Message>, Status> {
     let (sender, receiver) = mpsc::channel(1);
-    let mut held = Held::of(&launches, &peer).await?;
+    let mut held = Held::of(&launches, &*peer).await?;
     let mut state = source.next(&held.launches).await?;
-    release(&peer, &held.launches).await?;
+    peer.release(&launches, &held.launches).await?;
     tokio::spawn(async move {
         let _open = Open::begin();
         loop {
@@ -98,8 +97,14 @@ pub(super) async fn feed<S: Source>(
                 return;
             }
             let woken = tokio::select! {
-                () = held.changed() => Held::of(&launches, &peer).await.map(|now| held = now),
-                () = peer.process().exited() => return,
+                () = held.changed() => Held::of(&launches, &*peer).await.map(|now| held = now),
+                last = peer.gone(&launches) => {
+                    if let Some(status) = last {
+                        // A client that is gone already needs no reason.
+                        let _ = sender.send(Err(status)).await;
+                    }
+                    return;
+                }
                 () = sender.closed() => return,
                 () = until(again) => Ok(()),
                 changed = source.changed() => changed,
@@ -109,7 +114,8 @@ pub(super) async fn feed<S: Source>(
                 Err(status) => Err(status),
             };
             let outcome = match outcome {
-                Ok((Some(message), again)) => release(&peer, &held.launches)
+                Ok((Some(message), again)) => peer
+                    .release(&launches, &held.launches)
                     .await
                     .map(|()| (Some(message), again)),
                 unchanged => unchanged,

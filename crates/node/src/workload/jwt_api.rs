@@ -21,20 +21,19 @@ use super::{NO_IDENTITY, hint};
 use crate::clock::now;
 use crate::launch::Launch;
 use crate::pb::workload::{
-    JwtBundlesResponse, Jwtsvid, JwtsvidRequest, JwtsvidResponse, ValidateJwtsvidRequest,
-    ValidateJwtsvidResponse,
+    JwtBundlesResponse, Jwtsvid, ValidateJwtsvidRequest, ValidateJwtsvidResponse,
 };
 use crate::requests::{JudgeRequest, JwtRequest};
 use crate::{ForeignBundles, IssuerError, Launches};
 
 /// Issues a token of each launch, or of the one that is asked for, for the audiences that are asked
-/// for.
-pub(super) async fn fetch(
+/// for; through a broker where one is named.
+pub(crate) async fn fetch(
     launches: &Launches,
     held: &[Arc<Launch>],
-    request: &JwtsvidRequest,
-) -> Result<JwtsvidResponse, Status> {
-    let asked = JwtRequest::try_from(request)?;
+    asked: &JwtRequest,
+    through: Option<&SpiffeId>,
+) -> Result<Vec<Jwtsvid>, Status> {
     let mut svids = Vec::new();
     for launch in held {
         let own = launch.instance().to_spiffe_id();
@@ -43,20 +42,21 @@ pub(super) async fn fetch(
         }
         svids.push(Jwtsvid {
             spiffe_id: own.to_string(),
-            svid: issue(launches, launch, asked.audience()).await?,
+            svid: issue(launches, launch, asked.audience(), through).await?,
             hint: hint(held, launch),
         });
     }
     if svids.is_empty() {
         return Err(Status::permission_denied(NO_IDENTITY));
     }
-    Ok(JwtsvidResponse { svids })
+    Ok(svids)
 }
 
 async fn issue(
     launches: &Launches,
     launch: &Launch,
     audience: &[JwtAudience],
+    through: Option<&SpiffeId>,
 ) -> Result<String, Status> {
     let bundle = current(&launches.issuer().jwt_bundle())?;
     if !launch.jwt_rate.take(now()) {
@@ -64,7 +64,11 @@ async fn issue(
             "too many jwt-svids in a minute; keep a token until it is about to expire",
         ));
     }
-    let issued = launches.issuer().issue_jwt(launch, audience).await;
+    let issuer = launches.issuer();
+    let issued = match through {
+        Some(broker) => issuer.issue_jwt_through(launch, audience, broker).await,
+        None => issuer.issue_jwt(launch, audience).await,
+    };
     let token = issued.map_err(|error| status(&error))?;
     let own = launch.instance().to_spiffe_id();
     check(&token, audience, &own, &bundle).map_err(|error| status(&error))?;
@@ -159,14 +163,14 @@ fn to_value(value: Value) -> prost_types::Value {
 
 /// The keys of the node's own trust domain, and those of the foreign ones that the caller's agents
 /// were registered with, each as a set of JSON Web Keys.
-pub(super) struct KeySets {
+pub(crate) struct KeySets {
     own: watch::Receiver<Option<JwtBundle>>,
     foreign: watch::Receiver<ForeignBundles>,
     sent: Option<Vec<JwtBundle>>,
 }
 
 impl KeySets {
-    pub(super) fn of(launches: &Launches) -> Self {
+    pub(crate) fn of(launches: &Launches) -> Self {
         Self {
             own: launches.issuer().jwt_bundle(),
             foreign: launches.issuer().foreign_bundles(),

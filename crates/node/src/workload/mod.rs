@@ -10,7 +10,9 @@ mod feed;
 mod frames;
 mod hpack;
 mod jwt_api;
+mod kept;
 mod outgoing;
+mod party;
 mod spiffe_api;
 mod stream;
 mod wit_api;
@@ -30,13 +32,19 @@ use crate::launch::Launch;
 use crate::pb::FILE_DESCRIPTOR_SET;
 use crate::pb::workload::spiffe_workload_api_server::SpiffeWorkloadApiServer;
 use crate::peer::Peer;
+use crate::process::Process;
 use chancery_api::pb::agent::agent_identity_server::AgentIdentityServer;
 
 pub(crate) use connection::Connection;
+pub(crate) use feed::{Feed, Source, feed};
 pub use frames::Frames;
+pub(crate) use jwt_api::{KeySets, fetch as fetch_jwts};
+pub(crate) use kept::Kept;
+pub(crate) use party::Party;
+pub(crate) use spiffe_api::{Bundles, Known, named};
 
 /// What a caller without an identity is told; SPIFFE clients look for these words.
-const NO_IDENTITY: &str = "no identity issued";
+pub(crate) const NO_IDENTITY: &str = "no identity issued";
 
 /// Most bytes of the metadata of one request.
 const MAX_METADATA_BYTES: u32 = 64 << 10;
@@ -133,23 +141,29 @@ async fn caller_by_default<T>(
 
 /// The launches that a peer speaks as now.
 async fn entitled(launches: &Launches, peer: &Peer) -> Result<Vec<Arc<Launch>>, Status> {
-    let mut held = Vec::new();
-    for launch in launches.of_caller(peer.process()) {
-        if launch.vouches_for(peer.process()).await {
-            held.push(launch);
-        } else {
-            let (pid, launch) = (peer.process().pid(), launch.id());
-            tracing::warn!(pid, %launch, "executes another program than the one that was launched");
-        }
-    }
+    let held = vouching(launches, peer.process()).await;
     if held.is_empty() {
         return Err(Status::permission_denied(NO_IDENTITY));
     }
     Ok(held)
 }
 
+/// The launches that a process belongs to and is what was launched of, the default identity first.
+pub(crate) async fn vouching(launches: &Launches, process: &Process) -> Vec<Arc<Launch>> {
+    let mut held = Vec::new();
+    for launch in launches.of_caller(process) {
+        if launch.vouches_for(process).await {
+            held.push(launch);
+        } else {
+            let (pid, launch) = (process.pid(), launch.id());
+            tracing::warn!(pid, %launch, "executes another program than the one that was launched");
+        }
+    }
+    held
+}
+
 /// Tells several identities of one process apart: the agent's name, and nothing where there is one.
-fn hint(held: &[Arc<Launch>], launch: &Launch) -> String {
+pub(crate) fn hint(held: &[Arc<Launch>], launch: &Launch) -> String {
     match launch.instance().agent().as_str() {
         _ if held.len() < 2 => String::new(),
         agent if agent.len() <= MAX_HINT_BYTES => agent.to_owned(),

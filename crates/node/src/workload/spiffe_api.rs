@@ -19,7 +19,7 @@ use crate::pb::workload::{
     X509svidResponse,
 };
 use crate::peer::Peer;
-use crate::requests::RequestedId;
+use crate::requests::{JwtRequest, RequestedId};
 use crate::x509_source::{X509Identity, X509Source};
 use crate::{ForeignBundles, IssuerError, Launches};
 
@@ -88,9 +88,10 @@ impl SpiffeWorkloadApi for WorkloadApi {
         request: Request<JwtsvidRequest>,
     ) -> Result<Response<JwtsvidResponse>, Status> {
         let (peer, held) = caller(&self.launches, &request).await?;
-        let fetched = jwt_api::fetch(&self.launches, &held, request.get_ref()).await?;
+        let asked = JwtRequest::try_from(request.get_ref())?;
+        let svids = jwt_api::fetch(&self.launches, &held, &asked, None).await?;
         release(&peer, &held).await?;
-        Ok(Response::new(fetched))
+        Ok(Response::new(JwtsvidResponse { svids }))
     }
 
     async fn fetch_jwt_bundles(
@@ -201,7 +202,8 @@ impl Source for Svids {
 
 /// The bundle of the node's own trust domain, and those of the foreign ones that the caller's agents
 /// were registered with.
-struct Bundles {
+#[derive(Debug)]
+pub(crate) struct Bundles {
     own: watch::Receiver<Option<X509Bundle>>,
     foreign: watch::Receiver<ForeignBundles>,
     sent: Option<Known>,
@@ -209,13 +211,13 @@ struct Bundles {
 
 /// What is known of authorities.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Known {
-    own: X509Bundle,
-    foreign: Vec<X509Bundle>,
+pub(crate) struct Known {
+    pub(crate) own: X509Bundle,
+    pub(crate) foreign: Vec<X509Bundle>,
 }
 
 impl Bundles {
-    fn of(launches: &Launches) -> Self {
+    pub(crate) fn of(launches: &Launches) -> Self {
         Self {
             own: launches.issuer().x509_bundle(),
             foreign: launches.issuer().foreign_bundles(),
@@ -223,7 +225,7 @@ impl Bundles {
         }
     }
 
-    fn current(&mut self, held: &[Arc<Launch>]) -> Result<Known, Status> {
+    pub(crate) fn current(&mut self, held: &[Arc<Launch>]) -> Result<Known, Status> {
         let own = self.own.borrow_and_update().clone();
         let own = own.ok_or_else(|| {
             Status::unavailable("the trust domain's authorities are not known yet")
@@ -244,7 +246,7 @@ pub(super) fn agents(held: &[Arc<Launch>]) -> impl Iterator<Item = &AgentId> {
 
 /// A bundle with the name of its trust domain. One without keys is there as well: nothing of that
 /// trust domain is trusted.
-fn named(bundle: &X509Bundle) -> (String, Vec<u8>) {
+pub(crate) fn named(bundle: &X509Bundle) -> (String, Vec<u8>) {
     let name = bundle.trust_domain().to_spiffe_id().to_string();
     (name, bundle.to_concatenated_der())
 }

@@ -5,20 +5,19 @@ use std::sync::Arc;
 
 use chancery_identity::WitSvidBundle;
 use chancery_types::Timestamp;
-use chancery_types::id::LaunchId;
 use tokio::sync::watch;
 use tonic::Status;
 
 use super::feed::Source;
-use super::spiffe_api::{agents, either, status};
+use super::kept::Kept;
+use super::spiffe_api::{agents, either};
 use super::{NO_IDENTITY, hint};
 use crate::clock::now;
 use crate::launch::Launch;
 use crate::pb::workload::{WitBundlesResponse, Witsvid, WitsvidResponse};
 use crate::requests::RequestedId;
 use crate::wit_identity::WitIdentity;
-use crate::x509_source::RETRY_SECONDS;
-use crate::{ForeignBundles, IssuerError, Launches};
+use crate::{ForeignBundles, Launches};
 
 /// The WIT-SVIDs of a caller's launches, or of the one that is asked for: each with a key that was made
 /// for this stream alone.
@@ -26,19 +25,11 @@ pub(super) struct WitSvids {
     launches: Arc<Launches>,
     asked: RequestedId,
     bundle: watch::Receiver<Option<WitSvidBundle>>,
-    made: Vec<Made>,
-    sent: Vec<Arc<WitIdentity>>,
-}
-
-/// What was made of a launch, and when to look at it again.
-struct Made {
-    launch: LaunchId,
-    identity: Arc<WitIdentity>,
-    due: Timestamp,
+    kept: Kept<WitIdentity>,
 }
 
 impl WitSvids {
-    pub(super) const fn new(
+    pub(super) fn new(
         launches: Arc<Launches>,
         asked: RequestedId,
         bundle: watch::Receiver<Option<WitSvidBundle>>,
@@ -47,46 +38,7 @@ impl WitSvids {
             launches,
             asked,
             bundle,
-            made: Vec::new(),
-            sent: Vec::new(),
-        }
-    }
-
-    /// The WIT-SVID of now. An issuer out of reach is no failure while the last one is good; a refusal is.
-    async fn current(&self, launch: &Launch, bundle: &WitSvidBundle) -> Result<Made, Status> {
-        let now = now();
-        let known = self.made.iter().find(|made| made.launch == launch.id());
-        let known = known.filter(|made| made.identity.is_valid(bundle, now));
-        let keep = |due| {
-            known.map(|made| Made {
-                launch: launch.id(),
-                identity: Arc::clone(&made.identity),
-                due,
-            })
-        };
-        if let Some(made) = known.filter(|made| now < made.due) {
-            return keep(made.due).ok_or_else(|| Status::internal("wit-svid"));
-        }
-        let issued = if launch.jwt_rate.take(now) {
-            WitIdentity::issue(launch, &**self.launches.issuer(), bundle)
-                .await
-                .map_err(|error| match error {
-                    IssuerError::Refused { .. } => (status(&error), false),
-                    IssuerError::Unavailable(_) => (status(&error), true),
-                })
-        } else {
-            let said = "too many tokens in a minute; keep a stream open";
-            Err((Status::resource_exhausted(said), true))
-        };
-        match issued {
-            Ok(identity) => Ok(Made {
-                launch: launch.id(),
-                due: identity.renew_at,
-                identity: Arc::new(identity),
-            }),
-            Err((status, passes)) => keep(now.plus_seconds(RETRY_SECONDS))
-                .filter(|_| passes)
-                .ok_or(status),
+            kept: Kept::default(),
         }
     }
 }
@@ -105,7 +57,13 @@ impl Source for WitSvids {
             if !self.asked.is(&own) {
                 continue;
             }
-            let current = match self.current(launch, &bundle).await {
+            let issue = async {
+                let issued = WitIdentity::issue(launch, &**self.launches.issuer(), &bundle).await?;
+                let due = issued.renew_at;
+                Ok((issued, due))
+            };
+            let is_valid = |identity: &WitIdentity| identity.is_valid(&bundle, now());
+            let current = match self.kept.current(launch, is_valid, issue).await {
                 Ok(current) => current,
                 // The others are none the worse for it.
                 Err(error) if error.code() == tonic::Code::PermissionDenied => {
@@ -114,10 +72,10 @@ impl Source for WitSvids {
                 }
                 Err(error) => return Err(error),
             };
-            let key = str::from_utf8(current.identity.key.expose());
+            let key = str::from_utf8(current.identity().key.expose());
             svids.push(Witsvid {
                 spiffe_id: own.to_string(),
-                wit_svid: current.identity.token.clone(),
+                wit_svid: current.identity().token.clone(),
                 wit_svid_key: key
                     .map_err(|_| Status::internal("wit-svid key"))?
                     .to_owned(),
@@ -128,15 +86,8 @@ impl Source for WitSvids {
         if svids.is_empty() {
             return Err(refused.unwrap_or_else(|| Status::permission_denied(NO_IDENTITY)));
         }
-        let again = made.iter().map(|made| made.due).min();
-        let identities: Vec<_> = made.iter().map(|made| Arc::clone(&made.identity)).collect();
-        self.made = made;
-        let same = |(one, other): (&Arc<_>, &Arc<_>)| Arc::ptr_eq(one, other);
-        if self.sent.len() == identities.len() && self.sent.iter().zip(&identities).all(same) {
-            return Ok((None, again));
-        }
-        self.sent = identities;
-        Ok((Some(WitsvidResponse { svids }), again))
+        let (changed, again) = self.kept.replace(made);
+        Ok((changed.then_some(WitsvidResponse { svids }), again))
     }
 
     async fn changed(&mut self) -> Result<(), Status> {

@@ -113,7 +113,7 @@ pub(super) async fn end(
 }
 
 /// The running instance of that id.
-pub(super) async fn running(server: &Server, id: InstanceId) -> Result<InstanceRow, Problem> {
+pub(crate) async fn running(server: &Server, id: InstanceId) -> Result<InstanceRow, Problem> {
     let row = server.store.instance(id).await.map_err(stored)?;
     let row = row.ok_or_else(|| {
         Problem::not_found("instance_unknown", format!("there is no instance {id}"))

@@ -37,6 +37,7 @@ pub(super) async fn x509(
     let instance = running(&server, request.instance_id).await?;
     server.check_instance(&instance.spiffe_id)?;
     let signing = server.signing().await?;
+    check_broker(&server, request.broker.as_ref(), &instance).await?;
     let serial = random_bytes::<16>().map_err(random)?;
     let lifetime_seconds = server.svid_lifetime.seconds();
     let credential = Credential {
@@ -48,6 +49,11 @@ pub(super) async fn x509(
     server
         .enrol(issued(&server, &instance, credential).await?)
         .await?;
+    let event = brokered(
+        issued(&server, &instance, credential).await?,
+        request.broker.as_ref(),
+    )?;
+    server.enrol(event).await?;
     let request = SignX509 {
         spiffe_id: instance.spiffe_id,
         spki: request.spki,
@@ -111,6 +117,7 @@ impl Server {
             expires: end(now, lifetime_seconds),
             launch: None,
             operator: None,
+            broker: None,
         };
         self.enrol(event).await?;
         let request = SignX509 {
@@ -203,6 +210,7 @@ pub(super) async fn jwt(
     let now = server.now()?;
     let instance = running(&server, request.instance_id).await?;
     server.check_instance(&instance.spiffe_id)?;
+    check_broker(&server, request.broker.as_ref(), &instance).await?;
     let trust = server.trust();
     let signing = server.signing().await?;
     let authority = signing.active(AuthorityKind::Jwt);
@@ -240,6 +248,11 @@ pub(super) async fn jwt(
     server
         .enrol(issued(&server, &instance, credential).await?)
         .await?;
+    let event = brokered(
+        issued(&server, &instance, credential).await?,
+        request.broker.as_ref(),
+    )?;
+    server.enrol(event).await?;
     let claims = to_canonical(&claims).map_err(|error| Problem::internal("claims", &error))?;
     let claims = String::from_utf8(claims).map_err(|error| Problem::internal("claims", &error))?;
     let kid = key.kid();
@@ -344,6 +357,26 @@ pub(super) async fn access(
     })
 }
 
+/// Whether who obtains it for the instance may.
+async fn check_broker(
+    server: &Server,
+    broker: Option<&SpiffeId>,
+    instance: &InstanceRow,
+) -> Result<(), Problem> {
+    match broker {
+        Some(broker) => server.check_broker(broker, &instance.spiffe_id).await,
+        None => Ok(()),
+    }
+}
+
+/// The same, by whom it was obtained.
+fn brokered(event: IdentityIssue, broker: Option<&SpiffeId>) -> Result<IdentityIssue, Problem> {
+    Ok(IdentityIssue {
+        broker: broker.map(|broker| label(broker.as_str())).transpose()?,
+        ..event
+    })
+}
+
 async fn issued(
     server: &Server,
     instance: &InstanceRow,
@@ -375,6 +408,7 @@ async fn issued(
         renewal: instance.agent_key.is_some(),
         launch: attested.launch(),
         operator: None,
+        broker: None,
     })
 }
 

@@ -3,6 +3,7 @@
 mod agents;
 mod approvals;
 mod authorities;
+mod brokers;
 mod consents;
 mod enrolments;
 mod erasures;
@@ -77,6 +78,9 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("POST", "/v1/nodes/authorities"),
     ("POST", "/v1/nodes/authorities/{fingerprint}/remove"),
     ("POST", "/v1/nodes/{id}/evict"),
+    ("GET", "/v1/brokers"),
+    ("POST", "/v1/brokers"),
+    ("POST", "/v1/brokers/remove"),
     ("GET", "/v1/revocations"),
     ("POST", "/v1/revocations"),
     ("POST", "/v1/revocations/lift"),
@@ -142,6 +146,8 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
             post(nodes::remove),
         )
         .route("/v1/nodes/{id}/evict", post(nodes::evict))
+        .route("/v1/brokers", get(brokers::list).post(brokers::allow))
+        .route("/v1/brokers/remove", post(brokers::remove))
         .route(
             "/v1/revocations",
             get(revocations::list).post(revocations::revoke),
@@ -160,6 +166,8 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/v1/authorities/revoke", post(authorities::revoke))
         .with_state(server)
 }
+
+pub(crate) use instances::running;
 
 type Answer<T> = Result<Json<T>, Problem>;
 

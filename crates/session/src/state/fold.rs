@@ -73,6 +73,8 @@ impl Open {
             | Event::NodeAuthority(_)
             | Event::NodeJoin(_)
             | Event::NodeEvict(_)
+            | Event::BrokerAllow(_)
+            | Event::BrokerRemove(_)
             | Event::ApprovalAnswer(_)
             | Event::CheckpointEnrol(_)
             | Event::RecordEnrol(_)

@@ -25,12 +25,12 @@ pub(in crate::commands) async fn node(layout: &Layout) -> anyhow::Result<ExitCod
         operator_socket: layout.node_socket(),
         launches: layout.launches(),
     };
-    let issuer = ServerIssuer::start(
-        layout.server_client(),
-        home,
-        ServerFile::read(&layout.server_config())?.incubating()?,
-    );
-    let node = Node::bind(&sockets, issuer)?;
+    let incubating = ServerFile::read(&layout.server_config())?.incubating()?;
+    let issuer = ServerIssuer::start(layout.server_client(), home, incubating);
+    let mut node = Node::bind(&sockets, issuer)?;
+    if incubating.broker_api() {
+        node = node.with_brokers(&layout.broker_socket())?;
+    }
     tracing::info!(socket = %sockets.workload_socket.display(), "node serves");
     let stopped = async {
         let _ = until_stopped().await;

@@ -26,6 +26,10 @@ pub(super) async fn spawn(
     program: &Program,
     bridge: &Path,
 ) -> anyhow::Result<Held> {
+    anyhow::ensure!(
+        !args.broker || layout.broker_socket().exists(),
+        "--broker: no Broker API is served; start `chancery up` with --broker-api"
+    );
     match launch(isolated(layout, args, program, bridge)?).await? {
         Err(SandboxError::Unavailable { .. }) if args.isolation == IsolationMode::BestEffort => {
             Ok(launch(unisolated(layout, args, program, bridge)?).await??)
@@ -57,11 +61,11 @@ fn isolated(
     let argv = argv(args, program, |path| shown(path, &asked, &mut readable));
     readable.extend(linked(&args.read, &asked)?);
     readable.extend(asked.into_iter().map(Bind::same));
-    let sockets = sockets(layout, bridge);
+    let sockets = sockets(layout, args, bridge);
     Ok(Spec {
         env: environment(&sockets, true, Path::new(INSIDE)),
         readable,
-        sockets: sockets.into(),
+        sockets,
         network: match args.network {
             NetworkMode::None => Network::None,
             NetworkMode::Host => Network::Host,
@@ -79,10 +83,10 @@ fn unisolated(
 ) -> anyhow::Result<Spec> {
     let own = own_program()?;
     let folder = own.parent().context("own program")?;
-    let sockets = sockets(layout, bridge);
+    let sockets = sockets(layout, args, bridge);
     Ok(Spec {
         env: environment(&sockets, false, folder),
-        sockets: sockets.into(),
+        sockets,
         network: Network::Host,
         allow_unisolated: true,
         ..Spec::new(argv(args, program, Path::to_owned))
@@ -113,8 +117,8 @@ fn argv(
     argv
 }
 
-/// The Workload API and the bridge.
-fn sockets(layout: &Layout, bridge: &Path) -> [SocketBind; 2] {
+/// The Workload API and the bridge, and the Broker API where it was asked for.
+fn sockets(layout: &Layout, args: &RunArgs, bridge: &Path) -> Vec<SocketBind> {
     let workload = SocketBind {
         host: layout.workload_socket(),
         name: "workload.sock".to_owned(),
@@ -127,18 +131,28 @@ fn sockets(layout: &Layout, bridge: &Path) -> [SocketBind; 2] {
         owned: true,
         variable: Some(BRIDGE_VARIABLE.into()),
     };
-    [workload, bridge]
+    let broker = SocketBind {
+        host: layout.broker_socket(),
+        name: "broker.sock".to_owned(),
+        owned: false,
+        variable: None,
+    };
+    let broker = args.broker.then_some(broker);
+    [workload, bridge].into_iter().chain(broker).collect()
 }
 
 /// What the command finds in its environment; `bin` is where it finds this program.
-fn environment(
-    [workload, _]: &[SocketBind; 2],
-    isolated: bool,
-    bin: &Path,
-) -> Vec<(OsString, OsString)> {
+fn environment(sockets: &[SocketBind], isolated: bool, bin: &Path) -> Vec<(OsString, OsString)> {
     let mut env = inherited();
-    let endpoint = format!("unix://{}", workload.path(isolated).display());
-    env.push(("SPIFFE_ENDPOINT_SOCKET".into(), endpoint.into()));
+    for (name, variable) in [
+        ("workload.sock", "SPIFFE_ENDPOINT_SOCKET"),
+        ("broker.sock", "SPIFFE_BROKER_SOCKET"),
+    ] {
+        if let Some(socket) = sockets.iter().find(|socket| socket.name == name) {
+            let endpoint = format!("unix://{}", socket.path(isolated).display());
+            env.push((variable.into(), endpoint.into()));
+        }
+    }
     let path = format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display());
     env.push(("PATH".into(), path.into()));
     env
@@ -206,4 +220,37 @@ fn inherited() -> Vec<(OsString, OsString)> {
         .into_iter()
         .filter_map(|name| Some((name.into(), std::env::var_os(name)?)))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r_03_the_broker_socket_is_a_unix_path() {
+        let socket = |name: &str| SocketBind {
+            host: Path::new("/data/run/workload").join(name),
+            name: name.to_owned(),
+            owned: false,
+            variable: None,
+        };
+        let names = ["workload.sock", "broker.sock"];
+        let all: Vec<_> = names.iter().map(|name| socket(name)).collect();
+        let said = |sockets: &[SocketBind], isolated, variable: &str| {
+            let env = environment(sockets, isolated, Path::new("/bin"));
+            let found = env.into_iter().find(|(name, _)| *name == *variable);
+            found.map(|(_, value)| value.into_string().unwrap())
+        };
+        for (variable, name) in [
+            ("SPIFFE_ENDPOINT_SOCKET", "workload.sock"),
+            ("SPIFFE_BROKER_SOCKET", "broker.sock"),
+        ] {
+            let inside = said(&all, true, variable).unwrap();
+            assert_eq!(inside, format!("unix:///run/chancery/{name}"));
+            let outside = said(&all, false, variable).unwrap();
+            assert_eq!(outside, format!("unix:///data/run/workload/{name}"));
+        }
+        // Nobody is told of what was not asked for.
+        assert_eq!(said(&all[..1], true, "SPIFFE_BROKER_SOCKET"), None);
+    }
 }

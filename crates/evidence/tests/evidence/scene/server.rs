@@ -78,6 +78,7 @@ impl Builder {
                     expires,
                     launch: Some(LaunchId::from_random([number as u8; 16])),
                     operator: None,
+                    broker: None,
                 };
                 self.server.append(at(1), issue.into());
             }

@@ -1,0 +1,127 @@
+//! The node's own X.509-SVID, by which brokers know it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chancery_api::tls::{TlsError, TlsIdentity};
+use chancery_crypto::{SVID_ALGORITHMS, SigningKey};
+use chancery_identity::{X509Bundle, spki_der, verify_x509_svid};
+use chancery_types::{Algorithm, Secret, Timestamp};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use crate::clock::now;
+use crate::x509_source::{RETRY_SECONDS, renewal};
+use crate::{Issuer, IssuerError};
+
+/// The path of its SPIFFE ID.
+const PATH: &str = "/service/node";
+
+/// The node's own SVID, renewed until this is dropped.
+#[derive(Debug)]
+pub(super) struct OwnSvid {
+    tls: TlsIdentity,
+    following: JoinHandle<()>,
+}
+
+impl Drop for OwnSvid {
+    fn drop(&mut self) {
+        self.following.abort();
+    }
+}
+
+struct Held {
+    chain: Vec<Vec<u8>>,
+    key: Secret,
+    renew_at: Timestamp,
+}
+
+impl OwnSvid {
+    /// Has one issued, however long that takes, and follows its end and the trust domain's authorities.
+    pub(super) async fn follow(issuer: Arc<dyn Issuer>) -> Result<Self, TlsError> {
+        let mut bundles = issuer.x509_bundle();
+        let (held, bundle) = loop {
+            let Some(bundle) = bundles.borrow_and_update().clone() else {
+                if bundles.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+                continue;
+            };
+            match Held::issue(&*issuer, &bundle).await {
+                Ok(held) => break (held, bundle),
+                Err(error) => {
+                    tracing::warn!(error = describe(&error), "brokers are not served yet");
+                    sleep(Duration::from_secs(RETRY_SECONDS)).await;
+                }
+            }
+        };
+        let tls = TlsIdentity::new(held.chain.clone(), &held.key, bundle.clone())?;
+        let following = tokio::spawn(renew(issuer, tls.clone(), bundles, (held, bundle)));
+        Ok(Self { tls, following })
+    }
+
+    pub(super) const fn tls(&self) -> &TlsIdentity {
+        &self.tls
+    }
+}
+
+async fn renew(
+    issuer: Arc<dyn Issuer>,
+    tls: TlsIdentity,
+    mut bundles: watch::Receiver<Option<X509Bundle>>,
+    (mut held, mut bundle): (Held, X509Bundle),
+) {
+    loop {
+        let due = Duration::from_micros(held.renew_at.micros_since(now()));
+        tokio::select! {
+            () = sleep(due) => match Held::issue(&*issuer, &bundle).await {
+                Ok(next) => held = next,
+                Err(error) => {
+                    tracing::warn!(error = describe(&error), "the node keeps its x509-svid");
+                    held.renew_at = now().plus_seconds(RETRY_SECONDS);
+                    continue;
+                }
+            },
+            changed = bundles.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                match bundles.borrow_and_update().clone() {
+                    Some(next) => bundle = next,
+                    None => continue,
+                }
+            }
+        }
+        if let Err(error) = tls.replace(held.chain.clone(), &held.key, bundle.clone()) {
+            tracing::error!(%error, "the node's x509-svid cannot be used");
+        }
+    }
+}
+
+impl Held {
+    async fn issue(issuer: &dyn Issuer, bundle: &X509Bundle) -> Result<Self, IssuerError> {
+        let failed = |error| IssuerError::Unavailable(error);
+        let now = now();
+        let key = SigningKey::generate(Algorithm::Es256).map_err(|error| failed(error.into()))?;
+        let spki = spki_der(key.public());
+        let chain = issuer.issue_own(&spki).await?;
+        let svid = verify_x509_svid(&chain, bundle, now, SVID_ALGORITHMS)
+            .map_err(|error| failed(error.into()))?;
+        if svid.spiffe_id().path() != PATH || svid.spki_der() != spki {
+            return Err(failed("the issuer's svid is not the node's".into()));
+        }
+        Ok(Self {
+            chain,
+            key: key.pkcs8().clone(),
+            renew_at: renewal(now, svid.not_after()),
+        })
+    }
+}
+
+fn describe(error: &IssuerError) -> String {
+    match error {
+        IssuerError::Refused { reason } => reason.clone(),
+        IssuerError::Unavailable(source) => source.to_string(),
+    }
+}

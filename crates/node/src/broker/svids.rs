@@ -1,0 +1,94 @@
+//! X.509-SVIDs for brokers.
+
+use std::sync::Arc;
+
+use chancery_identity::SpiffeId;
+use chancery_types::Timestamp;
+use tonic::{Code, Status};
+
+use crate::clock::now;
+use crate::launch::Launch;
+use crate::pb::workload::{X509svid, X509svidResponse};
+use crate::workload::{Bundles, Kept, Known, Source, hint, named};
+use crate::x509_source::X509Identity;
+use crate::{IssuerError, Launches};
+
+/// The X.509-SVIDs of a workload for one stream of one broker: with keys of their own, which the workload
+/// itself never has, and each enrolled with the broker's name.
+pub(super) struct BrokeredSvids {
+    launches: Arc<Launches>,
+    broker: SpiffeId,
+    bundles: Bundles,
+    kept: Kept<X509Identity>,
+    sent: Option<Known>,
+}
+
+impl BrokeredSvids {
+    pub(super) fn new(launches: &Arc<Launches>, broker: SpiffeId) -> Self {
+        Self {
+            launches: Arc::clone(launches),
+            broker,
+            bundles: Bundles::of(launches),
+            kept: Kept::default(),
+            sent: None,
+        }
+    }
+}
+
+impl Source for BrokeredSvids {
+    type Message = X509svidResponse;
+
+    async fn next(
+        &mut self,
+        held: &[Arc<Launch>],
+    ) -> Result<(Option<X509svidResponse>, Option<Timestamp>), Status> {
+        let known = self.bundles.current(held)?;
+        let (mut svids, mut made, mut refused) = (vec![], vec![], None);
+        for launch in held {
+            let issue = async {
+                let issuer = &**self.launches.issuer();
+                let through = Some(&self.broker);
+                let issued =
+                    X509Identity::issue(launch, issuer, &known.own, now(), through).await?;
+                let due = issued.renew_at;
+                Ok::<_, IssuerError>((issued, due))
+            };
+            let is_valid = |identity: &X509Identity| now() < identity.not_after;
+            let current = match self.kept.current(launch, is_valid, issue).await {
+                Ok(current) => current,
+                // The others are none the worse for it.
+                Err(error) if error.code() == Code::PermissionDenied => {
+                    refused = Some(error);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            svids.push(X509svid {
+                spiffe_id: launch.instance().to_string(),
+                x509_svid: current.identity().chain_der.clone(),
+                x509_svid_key: current.identity().key.expose().to_vec(),
+                bundle: known.own.to_concatenated_der(),
+                hint: hint(held, launch),
+            });
+            made.push(current);
+        }
+        if let (Some(refused), true) = (refused, svids.is_empty()) {
+            return Err(refused);
+        }
+        let (changed, again) = self.kept.replace(made);
+        if !changed && self.sent.as_ref() == Some(&known) {
+            return Ok((None, again));
+        }
+        let message = X509svidResponse {
+            svids,
+            crl: Vec::new(),
+            federated_bundles: known.foreign.iter().map(named).collect(),
+        };
+        self.sent = Some(known);
+        Ok((Some(message), again))
+    }
+
+    async fn changed(&mut self) -> Result<(), Status> {
+        self.bundles.changed().await
+    }
+}
