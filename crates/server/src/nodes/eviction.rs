@@ -44,9 +44,9 @@ impl Server {
             log_index = index;
             let stored_now = self.store.evict_node(node, at, index).await;
             stored_now.map_err(stored)?;
+            metrics::counter!("chancery_nodes_evicted_total").increment(1);
         }
         drop(closed);
-        metrics::counter!("chancery_nodes_evicted_total").increment(1);
         let mut instances = Vec::new();
         for id in running {
             let Some(instance) = self.store.instance(id).await.map_err(stored)? else {

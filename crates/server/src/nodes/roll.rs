@@ -18,6 +18,11 @@ pub(crate) struct NodeRoll {
 
 impl NodeRoll {
     pub(crate) async fn load(store: &Store) -> Result<Self, StoreError> {
+        // What did not happen yet is shown as nothing.
+        for outcome in ["joined", "refused"] {
+            metrics::counter!("chancery_node_joins_total", "outcome" => outcome).increment(0);
+        }
+        metrics::counter!("chancery_nodes_evicted_total").increment(0);
         let nodes = store.nodes().await?.into_iter();
         let evicted = nodes.filter(|node| node.evicted_at.is_some());
         Ok(Self {
