@@ -10,11 +10,11 @@ use chancery_api::server::{RegisterAgent, ServerClient};
 use chancery_api::signer::SignerClient;
 use chancery_crypto::{AwsLc, SigningKey, create_private_file, random_bytes};
 use chancery_delegation::{Assertion, SoftwareAuthenticator};
-use chancery_identity::{Incubating, TrustDomain};
 use chancery_identity::trust::{
     DelegationAuthority, GatewayName, LogOrigin, ManifestIssuer, Person, PersonCredential, Role,
     SignedTrust, TrustDocument, TrustFormat, TrustSignature, VerifiedTrust,
 };
+use chancery_identity::{Incubating, TrustDomain};
 use chancery_journal::{Config, Journal, Keyring, LocalSigner};
 use chancery_policy::{Files, Index, SignedBundle, bundle_digest, schema_text};
 use chancery_server::{Clock, RemoteSigner, Server, ServerConfig, SvidLifetime};

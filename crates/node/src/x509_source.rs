@@ -2,10 +2,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chancery_crypto::{SVID_ALGORITHMS, SigningKey, random_bytes};
-use chancery_identity::{X509Bundle, spki_der, verify_x509_svid};
-use chancery_types::{Algorithm, Digest, Secret, Timestamp};
 use chancery_identity::{SpiffeId, X509Bundle, spki_der, verify_x509_svid};
-use chancery_types::{Algorithm, Secret, Timestamp};
+use chancery_types::{Algorithm, Digest, Secret, Timestamp};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::clock::now;
@@ -33,7 +31,6 @@ pub(crate) struct X509Identity {
     /// PKCS#8.
     pub(crate) key: Secret,
     pub(crate) not_after: Timestamp,
-    renew_at: Timestamp,
     chain: Vec<Vec<u8>>,
     /// The digests of the certificates above the leaf.
     above: BTreeSet<Digest>,

@@ -136,14 +136,9 @@ impl Server {
         let told = (hint, config.incubating);
         let federating = Federating::load(&config.store, published, told, now).await?;
         let nodes = NodeRoll::load(&config.store).await?;
-        let server = Arc::new(Self {
-            issuing: Issuing::new(config.journal.size(), &config.trust),
-    }
-
-        let federating =
-            Federating::load(&config.store, published, (hint, config.incubating), now).await?;
         let brokering = Brokering::load(&config.store).await?;
         let server = Arc::new(Self {
+            issuing: Issuing::new(config.journal.size(), &config.trust),
             brokering,
             origin: (config.journal.origin().as_str().parse::<Label>())
                 .map_err(|error| name(error.into()))?,

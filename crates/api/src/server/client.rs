@@ -6,7 +6,15 @@ use chancery_types::Digest;
 use chancery_types::id::{ApprovalId, ConsentId, InstanceId, NodeId, PersonId};
 
 use super::{
-    AddFederation, AdmitNodeAuthority, Agent, Agents, AllowBroker, AnswerApproval, Approval, Approvals, BrokerChanged, Brokers, DraftRoot, EndInstance, EnrolCheckpoint, EnrolRecord, Enrolled, ErasePerson, Erasures, EvictNode, FederationEnded, FederationView, Federations, ForeignBundles, Instances, Introspect, Introspection, IssueJwt, IssueService, IssueWit, IssueWitSvid, IssueX509, IssuedRoot, IssuedX509, KeptOfPerson, LaunchedInstance, LiftRevocation, Manifest, NewNodeToken, NodeAuthorityView, NodeEvicted, NodeToken, Nodes, OpenApproval, OpenInstance, PersonAuthority, PersonErased, RaiseEpoch, RegisterAgent, RemoveBroker, RevocationDone, Revocations, Revoke, RootDraft, ServerStatus, StandingConsent, StandingConsents, SubmitConsent, SubmitRoot, TrustText, UseConsent, WithdrawnIdentities,
+    AddFederation, AdmitNodeAuthority, Agent, Agents, AllowBroker, AnswerApproval, Approval,
+    Approvals, BrokerChanged, Brokers, DraftRoot, EndInstance, EnrolCheckpoint, EnrolRecord,
+    Enrolled, ErasePerson, Erasures, EvictNode, FederationEnded, FederationView, Federations,
+    ForeignBundles, Instances, Introspect, Introspection, IssueJwt, IssueService, IssueWit,
+    IssueWitSvid, IssueX509, IssuedRoot, IssuedX509, KeptOfPerson, LaunchedInstance,
+    LiftRevocation, Manifest, NewNodeToken, NodeAuthorityView, NodeEvicted, NodeToken, Nodes,
+    OpenApproval, OpenInstance, PersonAuthority, PersonErased, RaiseEpoch, RegisterAgent,
+    RemoveBroker, RevocationDone, Revocations, Revoke, RootDraft, ServerStatus, StandingConsent,
+    StandingConsents, SubmitConsent, SubmitRoot, TrustText, UseConsent, WithdrawnIdentities,
 };
 use crate::authority::{
     AuthorityChanged, AuthorityList, CertifyAuthority, ChangeAuthority, PrepareAuthority,

@@ -427,8 +427,7 @@ pub(crate) fn samples() -> Vec<Entry> {
             instances: 2,
             by: commit("node-evictor", &[5; 32], b"uid 0"),
             reason: commit("node-eviction-reason", &[6; 32], b"lost"),
-    }
-
+        }),
         entry(BrokerAllow {
             broker: label("spiffe://example.org/agent/office"),
             references: vec![label("agent"), label("pid")],

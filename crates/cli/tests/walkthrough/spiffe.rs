@@ -142,7 +142,7 @@ fn revoked_is_taken(rust: &Peer<'_>) {
     assert_eq!(said.lines().last(), Some("taken"), "{said}");
     assert!(!two.out().contains("taken"));
     two.signal(nix::sys::signal::Signal::SIGTERM);
-    }
+}
 
 /// A broker obtains the SVIDs of a workload that the operator admitted it for, and the log says so.
 fn brokered(deployment: &Deployment, workload: &Started) {

@@ -192,7 +192,7 @@ impl TestIssuer {
         let authority = IssuingAuthority::new(&self.trust_domain, certificate, key).unwrap();
         let leaf = leaf_certificate(&authority, request).unwrap();
         let own = authority.certificate().der().to_vec();
-        Ok(vec![leaf, own])
+        vec![leaf, own]
     }
 
     /// Another intermediate signs from now on, below a root of its own that is trusted as well.
@@ -222,7 +222,6 @@ impl TestIssuer {
             let ders = known.skip(1).map(|one| one.der().to_vec());
             *bundle = Some(X509Bundle::new(self.trust_domain.clone(), ders).unwrap());
         });
-        vec![leaf, self.certificate.clone()]
     }
 
     fn leaf(&self, launch: &Launch, spki: &[u8]) -> Result<Vec<Vec<u8>>, IssuerError> {

@@ -46,9 +46,6 @@ pub(super) async fn x509(
         key: key_digest(&request.spki)?,
         expires: end(now, lifetime_seconds),
     };
-    server
-        .enrol(issued(&server, &instance, credential).await?)
-        .await?;
     let event = brokered(
         issued(&server, &instance, credential).await?,
         request.broker.as_ref(),
@@ -245,9 +242,6 @@ pub(super) async fn jwt(
         key: key.thumbprint(),
         expires,
     };
-    server
-        .enrol(issued(&server, &instance, credential).await?)
-        .await?;
     let event = brokered(
         issued(&server, &instance, credential).await?,
         request.broker.as_ref(),
