@@ -158,9 +158,17 @@ impl Party for Subject {
                 }
             }
         };
+        let mut withdrawn = launches.issuer().withdrawn();
+        let revoked = async {
+            let broker = |known: &_| self.broker.is_revoked(known);
+            if withdrawn.wait_for(broker).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
         tokio::select! {
             () = self.process().exited() => Some(not_found()),
             status = changed => Some(status),
+            () = revoked => Some(Status::permission_denied("not a broker")),
             () = until(self.broker.not_after) => {
                 let said = "the broker's x509-svid has ended; connect again with another one";
                 Some(Status::unauthenticated(said))

@@ -35,6 +35,7 @@ use tower_service::Service;
 
 use super::issuer::{Mood, TestIssuer};
 use super::{AGENT, Serving, Sleeper};
+use crate::Withdrawn;
 use crate::clock::now;
 use crate::pb::broker_reference::AgentReference;
 
@@ -301,6 +302,39 @@ async fn r_04_a_broker_is_known_until_its_svid_ends_and_is_one_until_it_is_remov
     assert_eq!(ended.code(), Code::Unauthenticated);
     let refused = first(&mut client, pid(own_pid())).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unauthenticated);
+}
+
+#[tokio::test]
+async fn r_04_who_is_revoked_is_a_broker_no_more_and_of_who_is_revoked_nothing_is_obtained() {
+    let serving = Serving::start_with_brokers();
+    let office = "spiffe://td/agent/office";
+    let broker = format!("{office}/instance/ins_7zzzzzzzzzzzzzzzzzzzzzzzzz");
+    allow(&serving, office, &[ReferenceKind::Pid], "spiffe://td/agent");
+    serving.launch_own().await;
+    let named = |name: &str| std::collections::BTreeSet::from([name.to_owned()]);
+    let mut client = self::client(&serving, &broker).await;
+    for withdrawn in [
+        Withdrawn::new(named(office), named("")),
+        Withdrawn::new(named(""), named(&broker)),
+        Withdrawn::new(named(AGENT), named("")),
+    ] {
+        let mut stream = svids(&mut client, pid(own_pid())).await.unwrap();
+        next(&mut stream).await.unwrap();
+        serving.issuer.withdrawn.send_replace(withdrawn);
+        let ended = next(&mut stream).await.unwrap_err();
+        assert_eq!(ended.code(), Code::PermissionDenied);
+        let refused = first(&mut client, pid(own_pid())).await.unwrap_err();
+        assert_eq!(refused.code(), Code::PermissionDenied);
+        let refused = jwt(&mut client, pid(own_pid()), &["a"], "").await;
+        assert_eq!(refused.unwrap_err().code(), Code::PermissionDenied);
+        serving.issuer.withdrawn.send_replace(Withdrawn::default());
+        let again = async {
+            while first(&mut client, pid(own_pid())).await.is_err() {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        };
+        timeout(SOON, again).await.unwrap();
+    }
 }
 
 #[tokio::test]
