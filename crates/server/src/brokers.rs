@@ -12,7 +12,7 @@ use chancery_identity::{InstanceSpiffeId, SpiffeId};
 use chancery_store::{Store, StoreError};
 use chancery_types::{Digest, to_canonical};
 use tokio::sync::{Mutex, watch};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::Server;
 use crate::endpoints::{label, running, stored};
@@ -122,8 +122,7 @@ impl Server {
             let bytes = to_canonical(&current);
             let bytes = bytes.map_err(|error| Problem::internal("brokers", &error))?;
             let state = Digest::of(bytes);
-            let later = known == Some(state)
-                && matches!(timeout_at(deadline, rules.changed()).await, Ok(Ok(())));
+            let later = known == Some(state) && self.changed_by(deadline, &mut rules).await;
             if !later {
                 return Ok(Brokers {
                     state,

@@ -46,6 +46,8 @@ pub struct Server {
     /// Under which issuer the keys of JWT-SVIDs are found.
     pub(crate) issuer: Option<JwtIssuer>,
     changes: watch::Sender<u64>,
+    /// Whether nobody serves it any more: whoever waits is answered with what there is.
+    stopped: watch::Sender<bool>,
     trust_file: PathBuf,
     pub(crate) svid_lifetime: SvidLifetime,
     pub(crate) issuing: Issuing,
@@ -156,6 +158,7 @@ impl Server {
             issuer: config.issuer,
             withdrawn: tokio::sync::Mutex::new(withdrawn),
             changes: watch::Sender::new(0),
+            stopped: watch::Sender::new(false),
             svid_lifetime: config.svid_lifetime,
             trust_file: config.trust_file,
             nodes,
@@ -171,6 +174,7 @@ impl Server {
     pub async fn serve(self: Arc<Self>, listener: OwnerListener) -> Result<(), ServerError> {
         let fetching = Arc::clone(&self).follow_federations();
         let scheduled = Arc::clone(&self).follow_schedule();
+        let _serving = Serving(self.stopped.clone());
         let serving = axum::serve(listener, measured(crate::endpoints::router(self)));
         tokio::select! {
             served = serving => Ok(served?),
@@ -320,11 +324,24 @@ impl Server {
             if let Some(found) = look().await? {
                 return Ok(Some(found));
             }
-            if !matches!(
-                tokio::time::timeout_at(deadline, changes.changed()).await,
-                Ok(Ok(()))
-            ) {
+            if !self.changed_by(deadline, &mut changes).await {
                 return Ok(None);
+            }
+        }
+    }
+
+    /// Waits for a change until `deadline`; `false` says that there was none, or that nobody serves any
+    /// more.
+    pub(crate) async fn changed_by<T>(
+        &self,
+        deadline: tokio::time::Instant,
+        changes: &mut watch::Receiver<T>,
+    ) -> bool {
+        let mut stopped = self.stopped.subscribe();
+        tokio::select! {
+            _ = stopped.wait_for(|stopped| *stopped) => false,
+            changed = tokio::time::timeout_at(deadline, changes.changed()) => {
+                matches!(changed, Ok(Ok(())))
             }
         }
     }
@@ -356,5 +373,14 @@ impl Server {
             .await
             .map_err(internal)?;
         Ok(index)
+    }
+}
+
+/// Serving: its end tells those who wait, on connections that outlive it.
+struct Serving(watch::Sender<bool>);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.0.send_replace(true);
     }
 }

@@ -30,7 +30,7 @@ use chancery_store::{FederationRow, Store, StoreError};
 use chancery_types::{Digest, Timestamp, to_canonical};
 use tokio::sync::{Mutex, MutexGuard, Notify, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::Server;
 use crate::endpoints::{label, stored};
@@ -484,7 +484,7 @@ impl Server {
             if bundles.state != known {
                 return Ok(bundles);
             }
-            if !matches!(timeout_at(deadline, told.changed()).await, Ok(Ok(()))) {
+            if !self.changed_by(deadline, &mut told).await {
                 return Ok(bundles);
             }
         }
