@@ -120,7 +120,7 @@ impl Agent {
             serial: SerialNumber::from_random([9; 16]),
         };
         let leaf = leaf_certificate(&authority, request).unwrap();
-        let root = base64url::decode(&plane.trust.x509_authorities[0]).unwrap();
+        let root = base64url::decode(plane.trust.x509_authorities.first().unwrap()).unwrap();
         let bundle = X509Bundle::new(domain, [root]).unwrap();
         let tls = TlsIdentity::new(vec![leaf, intermediate], tls_key.pkcs8(), bundle).unwrap();
         let claims = honest.wit.split('.').nth(1).unwrap();

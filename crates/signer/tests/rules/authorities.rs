@@ -42,7 +42,7 @@ impl Bench {
     /// What the root makes of a key.
     fn certificate(&self, authority: &Authority, byte: u8) -> Vec<u8> {
         let domain: TrustDomain = "example.org".parse().unwrap();
-        let root = base64url::decode(&self.trust.x509_authorities[0]).unwrap();
+        let root = base64url::decode(self.trust.x509_authorities.first().unwrap()).unwrap();
         let issuing = IssuingAuthority::new(&domain, root, &self.x509_root).unwrap();
         let spki = spki_der(&authority.key);
         certified_intermediate(&issuing, &spki, NOW, 86_400, serial(byte)).unwrap()

@@ -1,7 +1,6 @@
 //! An existing PKI over HTTP that certifies. It is a stand-in: no program that we did not write was
 //! there to be asked. It checks each request as Vault's engine documents it, and signs what it is asked.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use axum::extract::State;
@@ -54,7 +53,7 @@ fn authority(params: &mut CertificateParams, depth: u8, seconds: u64) {
 async fn sign(
     State(stand): State<Arc<Stand>>,
     headers: HeaderMap,
-    Json(body): Json<HashMap<String, Value>>,
+    Json(body): Json<Value>,
 ) -> (StatusCode, Json<Value>) {
     let refused = |status, text: &str| (status, Json(json!({"errors": [text]})));
     if headers
