@@ -33,7 +33,7 @@ pub(crate) struct X509Identity {
     pub(crate) not_after: Timestamp,
     chain: Vec<Vec<u8>>,
     /// The digests of the certificates above the leaf.
-    above: BTreeSet<Digest>,
+    pub(crate) above: BTreeSet<Digest>,
     /// What it was verified with.
     bundle: X509Bundle,
     pub(crate) renew_at: Timestamp,
@@ -126,7 +126,7 @@ impl State {
 
 impl X509Identity {
     /// Whether it verifies with that bundle, which may be another one than when it was issued.
-    fn stands(&self, bundle: &X509Bundle, now: Timestamp) -> bool {
+    pub(crate) fn stands(&self, bundle: &X509Bundle, now: Timestamp) -> bool {
         self.bundle == *bundle
             || verify_x509_svid(&self.chain, bundle, now, SVID_ALGORITHMS).is_ok()
     }

@@ -164,6 +164,8 @@ impl Server {
             nodes,
             incubating: config.incubating,
         });
+        let ended = server.end_revoked().await;
+        ended.map_err(ServerError::Enrol)?;
         server.enrol_trust().await.map_err(ServerError::Enrol)?;
         let finished = server.finish_erasures().await;
         finished.map_err(ServerError::Enrol)?;

@@ -7,6 +7,16 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 /// Longest address that is read, in bytes.
 const MAX_BYTES: usize = 4096;
 
+/// What may stand behind the `?`.
+const PARAMETERS: [&str; 6] = [
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "host",
+    "application_name",
+];
+
 /// Where a PostgreSQL database is: `postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full`.
 ///
 /// Guarantees that what is asked and answered is read by nobody on the way: the host is this
@@ -32,6 +42,14 @@ pub enum AddressError {
     /// It cannot be read. What was read is not repeated: it may hold a password.
     #[error("this is no address of a database; write postgres://USER:PASSWORD@HOST:PORT/DATABASE")]
     Malformed,
+    /// A sign in it could mean two things.
+    #[error(
+        "write `@`, `/`, `:`, `?` and `#` of a user's name or a password as %40, %2F, %3A, %3F and %23"
+    )]
+    Unescaped,
+    /// It has a parameter that is not known.
+    #[error("an address of a database has the parameters {} and no others", PARAMETERS.join(", "))]
+    Parameter,
     /// It names no database.
     #[error("the address names no database; write postgres://USER:PASSWORD@HOST:PORT/DATABASE")]
     NoDatabase,
@@ -113,6 +131,7 @@ impl FromStr for PostgresAddress {
         if text.contains(|sign: char| sign.is_control() || sign.is_whitespace()) {
             return Err(AddressError::Malformed);
         }
+        check_parts(text)?;
         let options: PgConnectOptions = text.parse().map_err(|_| AddressError::Malformed)?;
         let database = options.get_database().ok_or(AddressError::NoDatabase)?;
         let host = options.get_socket().map_or_else(
@@ -129,6 +148,24 @@ impl FromStr for PostgresAddress {
             place,
         })
     }
+}
+
+/// Refuses what another reader could split otherwise: a sign of a password that is not escaped would end
+/// up in the name of the host or the database, and in what is said of them.
+fn check_parts(text: &str) -> Result<(), AddressError> {
+    let url = url::Url::parse(text).map_err(|_| AddressError::Malformed)?;
+    let name = url.path().strip_prefix('/').unwrap_or_default();
+    let is_plain = |part: &str| !part.contains(['@', '/', ':', '?', '#']);
+    let known = url
+        .query_pairs()
+        .all(|(key, _)| PARAMETERS.contains(&&*key));
+    if !is_plain(name) || url.fragment().is_some() || text.matches('@').count() > 1 {
+        return Err(AddressError::Unescaped);
+    }
+    if !known {
+        return Err(AddressError::Parameter);
+    }
+    Ok(())
 }
 
 impl fmt::Debug for PostgresAddress {
@@ -219,6 +256,17 @@ mod tests {
             "postgres://u:secret@local host/c",
             "postgres://u:secret@localhost/c\n",
             "postgres://u:secret@localhost",
+            "postgres://u:/secret@localhost/c",
+            "postgres://u:12/secret@localhost/c",
+            "postgres://u:/secret@db.example.org/c?sslmode=verify-full",
+            "postgres://u:se@cret@localhost/c",
+            "postgres://u:?secret@localhost/c",
+            "postgres://u:#secret@localhost/c",
+            "postgres://u@localhost/c?password=secret",
+            "postgres://u@localhost/c?passwd=secret",
+            "postgres://u@localhost/c?secret",
+            "postgres://u@localhost/secret:c",
+            "postgres://u@localhost/c/secret",
             &long,
         ] {
             let refused = text.parse::<PostgresAddress>().unwrap_err();

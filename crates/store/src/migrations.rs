@@ -1,4 +1,4 @@
-use crate::open::Backend;
+use crate::open::{Backend, DEPLOYMENT};
 use crate::{Store, StoreError};
 
 /// The version of the tables that this program reads and writes. Older ones are brought forward when
@@ -34,8 +34,8 @@ const STEPS: [Step; 2] = [
 
 impl Store {
     /// Brings the tables to [`SCHEMA_VERSION`], all or nothing, one process at a time. Refuses tables
-    /// of a later version without touching them.
-    pub(crate) async fn migrate(&self) -> Result<(), StoreError> {
+    /// of a later version, and those of another deployment, without touching them.
+    pub(crate) async fn migrate(&self, deployment: Option<&str>) -> Result<(), StoreError> {
         let begin = match self.backend {
             Backend::Sqlite => "BEGIN IMMEDIATE",
             Backend::Postgres => "BEGIN",
@@ -64,6 +64,17 @@ impl Store {
                     .await?
             }
         };
+        if let (Some(deployment), true) = (deployment, there > 0) {
+            let owner: Option<String> = sqlx::query_scalar("SELECT value FROM meta WHERE key = $1")
+                .bind(DEPLOYMENT)
+                .fetch_optional(&mut *together)
+                .await?;
+            if owner.is_some_and(|owner| owner != deployment) {
+                return Err(StoreError::Foreign {
+                    place: self.place.clone(),
+                });
+            }
+        }
         let version = match &found {
             None => 0,
             Some(text) => match text.parse::<u32>() {

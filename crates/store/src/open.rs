@@ -16,6 +16,9 @@ const PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL;
 /// the default of the database is.
 const SETTINGS: &str = "SET synchronous_commit = 'on'";
 
+/// The setting that names whose the tables of a database are.
+pub(crate) const DEPLOYMENT: &str = "deployment";
+
 /// How many connections are open at most.
 const SQLITE_CONNECTIONS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 16;
@@ -64,6 +67,14 @@ pub enum StoreError {
         /// The path.
         place: String,
     },
+    /// The tables are another deployment's.
+    #[error(
+        "{place}: the tables there are another data folder's; make a database of its own for this one"
+    )]
+    Foreign {
+        /// The database.
+        place: String,
+    },
     /// The tables were made by another version of Chancery.
     #[error(
         "{place}: schema version {found}, this program reads versions up to {SCHEMA_VERSION}; use the program that made it, or another --data folder or database"
@@ -101,16 +112,42 @@ impl Store {
                 place: place.clone(),
             })?;
         let address = format!("sqlite://{}?mode=rwc", file.path());
-        Self::connected(&address, keys, Backend::Sqlite, place).await
+        let store = Self::connected(&address, keys, Backend::Sqlite, place).await?;
+        store.migrate(None).await?;
+        Ok(store)
     }
 
-    /// Opens the tables of a PostgreSQL database, and makes them in an empty one.
+    /// Opens the tables of a PostgreSQL database, and makes them in an empty one. Tables that another
+    /// deployment than `deployment` has taken ([`Store::own`]) are refused, and stay as they are.
     pub async fn connect(
         address: &PostgresAddress,
+        deployment: &str,
         keys: Arc<Keyring>,
     ) -> Result<Self, StoreError> {
         let place = address.place().to_owned();
-        Self::connected(address.expose(), keys, Backend::Postgres, place).await
+        let store = Self::connected(address.expose(), keys, Backend::Postgres, place).await?;
+        store.migrate(Some(deployment)).await?;
+        Ok(store)
+    }
+
+    /// Whether a deployment has taken the tables.
+    pub async fn is_owned(&self) -> Result<bool, StoreError> {
+        Ok(self.meta(DEPLOYMENT).await?.is_some())
+    }
+
+    /// Takes the tables for a deployment, where nobody has.
+    pub async fn own(&self, deployment: &str) -> Result<(), StoreError> {
+        sqlx::query("INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+            .bind(DEPLOYMENT)
+            .bind(deployment)
+            .execute(&self.pool)
+            .await?;
+        match self.meta(DEPLOYMENT).await? {
+            Some(owner) if owner == deployment => Ok(()),
+            _ => Err(StoreError::Foreign {
+                place: self.place.clone(),
+            }),
+        }
     }
 
     async fn connected(
@@ -136,14 +173,12 @@ impl Store {
             })
             .connect_with(options)
             .await?;
-        let store = Self {
+        Ok(Self {
             pool,
             keys,
             backend,
             place,
-        };
-        store.migrate().await?;
-        Ok(store)
+        })
     }
 
     /// The keys that values are sealed under.

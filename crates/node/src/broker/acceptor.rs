@@ -83,6 +83,7 @@ async fn shake_hands(
     let peer = BrokerPeer {
         spiffe_id: svid.spiffe_id().clone(),
         not_after: svid.not_after(),
+        chain: chain.iter().map(|one| one.to_vec()).collect(),
         same_pids,
     };
     Some(BrokerStream::new(tls, Arc::new(peer), place))

@@ -36,7 +36,7 @@ pub use reference::{Reference, ReferenceError};
 /// Most bytes of the metadata of one request.
 const MAX_METADATA_BYTES: u32 = 64 << 10;
 /// Most requests that one connection has open: one stream or two for each workload of a broker.
-const MAX_STREAMS: u32 = 4_096;
+const MAX_STREAMS: u32 = 256;
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// Why brokers cannot be served.

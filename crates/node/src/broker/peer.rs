@@ -1,7 +1,8 @@
 //! A broker at the other end of a connection.
 
+use chancery_crypto::SVID_ALGORITHMS;
 use chancery_identity::broker::BrokerRule;
-use chancery_identity::{InstanceSpiffeId, SpiffeId};
+use chancery_identity::{InstanceSpiffeId, SpiffeId, X509Bundle, verify_x509_svid};
 use chancery_types::Timestamp;
 use tonic::Status;
 
@@ -13,6 +14,8 @@ use crate::{Launches, Withdrawn};
 pub(crate) struct BrokerPeer {
     pub(super) spiffe_id: SpiffeId,
     pub(super) not_after: Timestamp,
+    /// What it presented, leaf first; asked again whether the authorities of now verify it.
+    pub(super) chain: Vec<Vec<u8>>,
     /// Whether its process ids are the node's.
     pub(super) same_pids: bool,
 }
@@ -24,11 +27,25 @@ impl BrokerPeer {
         own.is_ok_and(|own| withdrawn.covers(&own))
     }
 
+    /// Whether the trust domain's authorities of now verify what it presented.
+    pub(super) fn stands(&self, launches: &Launches) -> bool {
+        let bundle = launches.issuer().x509_bundle();
+        let bundle = bundle.borrow();
+        let verifies = |bundle: &X509Bundle| {
+            verify_x509_svid(&self.chain, bundle, now(), SVID_ALGORITHMS).is_ok()
+        };
+        bundle.as_ref().is_some_and(verifies)
+    }
+
     /// What it may, where it is a broker, is not revoked, and its SVID has not ended: a connection
     /// outlives an SVID.
     pub(super) fn rule(&self, launches: &Launches) -> Result<BrokerRule, Status> {
         if now() >= self.not_after {
             let said = "the broker's x509-svid has ended; connect again with another one";
+            return Err(Status::unauthenticated(said));
+        }
+        if !self.stands(launches) {
+            let said = "the broker's x509-svid is below no authority any more; connect again";
             return Err(Status::unauthenticated(said));
         }
         if self.is_revoked(&launches.issuer().withdrawn().borrow()) {

@@ -158,6 +158,18 @@ impl Party for Subject {
                 }
             }
         };
+        let mut bundle = launches.issuer().x509_bundle();
+        let unbelieved = async {
+            loop {
+                bundle.borrow_and_update();
+                if !self.broker.stands(launches) {
+                    return;
+                }
+                if bundle.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
         let mut withdrawn = launches.issuer().withdrawn();
         let revoked = async {
             let broker = |known: &_| self.broker.is_revoked(known);
@@ -168,6 +180,10 @@ impl Party for Subject {
         tokio::select! {
             () = self.process().exited() => Some(not_found()),
             status = changed => Some(status),
+            () = unbelieved => {
+                let said = "the broker's x509-svid is below no authority any more; connect again";
+                Some(Status::unauthenticated(said))
+            }
             () = revoked => Some(Status::permission_denied("not a broker")),
             () = until(self.broker.not_after) => {
                 let said = "the broker's x509-svid has ended; connect again with another one";
@@ -209,6 +225,7 @@ mod tests {
             let broker = Arc::new(BrokerPeer {
                 spiffe_id: BROKER.parse().unwrap(),
                 not_after: now().plus_seconds(60),
+                chain: serving.svid_of(BROKER),
                 same_pids,
             });
             let resolved = Subject::resolve(&serving.launches, broker, Some(&reference));

@@ -1,15 +1,17 @@
 //! X.509-SVIDs for brokers.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chancery_identity::SpiffeId;
-use chancery_types::Timestamp;
+use chancery_types::{Digest, Timestamp};
+use tokio::sync::watch;
 use tonic::{Code, Status};
 
 use crate::clock::now;
 use crate::launch::Launch;
 use crate::pb::workload::{X509svid, X509svidResponse};
-use crate::workload::{Bundles, Kept, Known, Source, hint, named};
+use crate::workload::{Bundles, Kept, Known, Source, heard, hint, named};
 use crate::x509_source::X509Identity;
 use crate::{IssuerError, Launches};
 
@@ -19,6 +21,7 @@ pub(super) struct BrokeredSvids {
     launches: Arc<Launches>,
     broker: SpiffeId,
     bundles: Bundles,
+    tainted: watch::Receiver<BTreeSet<Digest>>,
     kept: Kept<X509Identity>,
     sent: Option<Known>,
 }
@@ -29,6 +32,7 @@ impl BrokeredSvids {
             launches: Arc::clone(launches),
             broker,
             bundles: Bundles::of(launches),
+            tainted: launches.issuer().tainted(),
             kept: Kept::default(),
             sent: None,
         }
@@ -43,6 +47,7 @@ impl Source for BrokeredSvids {
         held: &[Arc<Launch>],
     ) -> Result<(Option<X509svidResponse>, Option<Timestamp>), Status> {
         let known = self.bundles.current(held)?;
+        let tainted = self.tainted.borrow_and_update().clone();
         let (mut svids, mut made, mut refused) = (vec![], vec![], None);
         for launch in held {
             let issue = async {
@@ -53,7 +58,11 @@ impl Source for BrokeredSvids {
                 let due = issued.renew_at;
                 Ok::<_, IssuerError>((issued, due))
             };
-            let is_valid = |identity: &X509Identity| now() < identity.not_after;
+            let is_valid = |identity: &X509Identity| {
+                now() < identity.not_after
+                    && identity.stands(&known.own, now())
+                    && identity.above.is_disjoint(&tainted)
+            };
             let current = match self.kept.current(launch, is_valid, issue).await {
                 Ok(current) => current,
                 // The others are none the worse for it.
@@ -89,6 +98,9 @@ impl Source for BrokeredSvids {
     }
 
     async fn changed(&mut self) -> Result<(), Status> {
-        self.bundles.changed().await
+        tokio::select! {
+            changed = self.bundles.changed() => changed,
+            () = heard(&mut self.tainted) => Ok(()),
+        }
     }
 }

@@ -338,6 +338,34 @@ async fn r_04_who_is_revoked_is_a_broker_no_more_and_of_who_is_revoked_nothing_i
 }
 
 #[tokio::test]
+async fn r_04_a_connection_does_not_outlive_the_authority_that_it_was_made_by() {
+    let (serving, mut client) = admitted().await;
+    serving.launch_own().await;
+    let mut stream = svids(&mut client, pid(own_pid())).await.unwrap();
+    let before = next(&mut stream).await.unwrap();
+    // What stands below an authority that is not believed any more is issued again to brokers too.
+    serving.issuer.activate_another();
+    serving.issuer.taint_first();
+    let after = loop {
+        let message = next(&mut stream).await.unwrap();
+        if message.svids[0].x509_svid != before.svids[0].x509_svid {
+            break message;
+        }
+    };
+    assert_eq!(after.svids.len(), 1);
+    // Then its root leaves, and with it whoever connected below it.
+    serving.issuer.drop_root();
+    let ended = loop {
+        if let Err(status) = next(&mut stream).await {
+            break status;
+        }
+    };
+    assert_eq!(ended.code(), Code::Unauthenticated);
+    let refused = first(&mut client, pid(own_pid())).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unauthenticated);
+}
+
+#[tokio::test]
 async fn r_06_both_profiles_are_served_and_every_issuance_names_the_broker() {
     let (serving, mut client) = admitted().await;
     let launch = serving.launch_own().await;

@@ -107,6 +107,11 @@ impl Serving {
         }
     }
 
+    /// The chain of an X.509-SVID of that SPIFFE ID.
+    pub(crate) fn svid_of(&self, id: &str) -> Vec<Vec<u8>> {
+        self.issuer.svid_of(&id.parse().unwrap()).0
+    }
+
     fn workload_socket(&self) -> PathBuf {
         self.folder.path().join("workload.sock")
     }

@@ -91,10 +91,22 @@ pub(crate) async fn feed<S: Source, P: Party>(
         let _open = Open::begin();
         loop {
             let (message, again) = state;
-            if let Some(message) = message
-                && sender.send(Ok(message)).await.is_err()
-            {
-                return;
+            if let Some(message) = message {
+                let mut sending = std::pin::pin!(sender.send(Ok(message)));
+                loop {
+                    tokio::select! {
+                        sent = &mut sending => match sent {
+                            Ok(()) => break,
+                            Err(_) => return,
+                        },
+                        // Who does not read holds on to nothing by it.
+                        _ = peer.gone(&launches) => return,
+                        () = held.changed() => match Held::of(&launches, &*peer).await {
+                            Ok(now) => held = now,
+                            Err(_) => return,
+                        },
+                    }
+                }
             }
             let woken = tokio::select! {
                 () = held.changed() => Held::of(&launches, &*peer).await.map(|now| held = now),

@@ -41,7 +41,7 @@ pub use frames::Frames;
 pub(crate) use jwt_api::{KeySets, fetch as fetch_jwts};
 pub(crate) use kept::Kept;
 pub(crate) use party::Party;
-pub(crate) use spiffe_api::{Bundles, Known, named};
+pub(crate) use spiffe_api::{Bundles, Known, heard, named};
 
 /// What a caller without an identity is told; SPIFFE clients look for these words.
 pub(crate) const NO_IDENTITY: &str = "no identity issued";

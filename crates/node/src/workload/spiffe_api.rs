@@ -288,7 +288,7 @@ pub(super) async fn either<T>(
 }
 
 /// Waits for a change. Whoever tells of none has nothing to tell later.
-async fn heard<T>(told: &mut watch::Receiver<T>) {
+pub(crate) async fn heard<T>(told: &mut watch::Receiver<T>) {
     if told.changed().await.is_err() {
         std::future::pending::<()>().await;
     }

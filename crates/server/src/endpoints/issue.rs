@@ -307,7 +307,7 @@ pub(super) async fn wit_svid(
         .map_err(|error| Problem::bad_request("key", error.to_string()))?;
     let kept = server
         .store
-        .put_workload_key(request.instance_id, &request.key)
+        .put_workload_key(request.instance_id, &request.key, (now, expires))
         .await;
     kept.map_err(stored)?;
     let credential = Credential {

@@ -74,19 +74,34 @@ async fn to_the_end(
     done.map(Json)
 }
 
+impl Server {
+    /// Ends every instance that is revoked and runs still, as one does whose revocation was enrolled when
+    /// the server was killed.
+    pub(crate) async fn end_revoked(&self) -> Result<(), Problem> {
+        for id in self.withdrawn_identities()?.instances {
+            end_instance_of(self, &id).await?;
+        }
+        Ok(())
+    }
+}
+
 /// An instance that is revoked is given nothing any more, for good: its revocation is dropped once
 /// all that it held is over.
 pub(crate) async fn end_instance(server: &Server, what: &Revocable) -> Result<(), Problem> {
-    let Ok(instance) = what.id().parse::<InstanceSpiffeId>() else {
+    end_instance_of(server, what.id()).await
+}
+
+async fn end_instance_of(server: &Server, spiffe_id: &str) -> Result<(), Problem> {
+    let Ok(instance) = spiffe_id.parse::<InstanceSpiffeId>() else {
         return Ok(());
     };
     let id = instance.instance();
     let row = server.store.instance(id).await.map_err(stored)?;
-    if !row.is_some_and(|row| row.running && row.spiffe_id == what.id()) {
+    if !row.is_some_and(|row| row.running && row.spiffe_id == spiffe_id) {
         return Ok(());
     }
     let event = IdentityEnd {
-        instance: label(what.id())?,
+        instance: label(spiffe_id)?,
         reason: label("revoked")?,
         credentials: Vec::new(),
         launch: None,

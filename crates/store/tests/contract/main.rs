@@ -53,8 +53,13 @@ impl World {
         let keys = Arc::clone(&self.keys);
         match &self.database {
             None => Store::open(&self.folder.path().join("chancery.db"), keys).await,
-            Some(address) => Store::connect(&address.parse().unwrap(), keys).await,
+            Some(address) => Store::connect(&address.parse().unwrap(), "this", keys).await,
         }
+    }
+
+    /// Whether several deployments could have it.
+    pub(crate) const fn is_shared(&self) -> bool {
+        self.database.is_some()
     }
 
     /// Runs a statement beside the store, as somebody who has the database could.
@@ -122,7 +127,7 @@ contract! {
         of_many_who_want_a_fence_one_has_it;
     together: one_answer_is_kept_of_two_servers_that_answer_at_once
         a_number_of_a_consent_is_given_once_by_two_servers an_end_and_a_record_are_told_once;
-    migrations: tables_of_a_later_version_are_refused_and_stay_as_they_are
+    migrations: tables_of_a_later_version_are_refused_and_stay_as_they_are tables_are_one_deployments
         tables_of_the_version_before_are_brought_forward a_version_that_is_no_number_is_refused
         a_database_is_made_once_by_two_servers_that_start_together;
     sealing: a_person_is_counted_and_erased_alone nothing_of_a_person_is_in_a_row_in_clear;

@@ -54,3 +54,23 @@ pub(crate) async fn a_database_is_made_once_by_two_servers_that_start_together(w
     one.set_meta("who", "one").await.unwrap();
     assert_eq!(two.meta("who").await.unwrap().as_deref(), Some("one"));
 }
+
+pub(crate) async fn tables_are_one_deployments(world: World) {
+    let store = world.open().await;
+    assert!(!store.is_owned().await.unwrap());
+    store.own("this").await.unwrap();
+    store.own("this").await.unwrap();
+    assert!(store.is_owned().await.unwrap());
+    let refused = store.own("another").await.unwrap_err();
+    assert!(matches!(refused, StoreError::Foreign { .. }), "{refused}");
+    world.try_open().await.unwrap();
+    // What is another's is not even brought forward.
+    store.set_meta("deployment", "another").await.unwrap();
+    store.set_meta("schema_version", "2").await.unwrap();
+    if world.is_shared() {
+        let refused = world.try_open().await.unwrap_err();
+        assert!(matches!(refused, StoreError::Foreign { .. }), "{refused}");
+        let version = store.meta("schema_version").await.unwrap();
+        assert_eq!(version.as_deref(), Some("2"));
+    }
+}

@@ -2,6 +2,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use chancery_node::{Home, Node, NodeConfig, ServerIssuer};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 
 use super::{prepare, until_stopped};
@@ -13,6 +14,7 @@ use crate::server_config::ServerFile;
 pub(in crate::commands) async fn node(layout: &Layout) -> anyhow::Result<ExitCode> {
     // An `up` that was killed is no reason to end what runs: a node that is killed takes it up again.
     let _lock = prepare(layout, Part::Node, Signal::SIGKILL)?;
+    raise_descriptors();
     let trust = layout.trust()?;
     let config = GatewayFile::read(&layout.gateway_config())?;
     let home = Home {
@@ -37,4 +39,14 @@ pub(in crate::commands) async fn node(layout: &Layout) -> anyhow::Result<ExitCod
     };
     node.serve(stopped).await.context("node")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Each stream of the Workload API and of a broker needs descriptors: as many as the system lets this
+/// process have.
+pub(in crate::commands) fn raise_descriptors() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the limit of open files stays");
+    }
 }

@@ -22,25 +22,45 @@ use crate::deployment::{Layout, Part};
 use crate::gateway_config::GatewayFile;
 use crate::server_config::ServerFile;
 
-/// The setting that names whose the tables of a database are.
-const DEPLOYMENT: &str = "deployment";
-
 /// Runs the server.
 pub(in crate::commands) async fn server(layout: &Layout) -> anyhow::Result<ExitCode> {
     let _lock = prepare(layout, Part::Server, Signal::SIGTERM)?;
-    let trust = layout.trust()?;
-    let domain = trust.trust_domain.clone();
-    let bundle = BundleFile::read(&layout.bundle_config())?;
     let signer = SignerClient::new(layout.signer_socket());
     while signer.ready().await.is_err() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let journal = open_journal(layout, &trust, signer.clone()).await?;
     let keys = Keyring::open(&layout.server_keys()).context("the server's keys")?;
     let config = ServerFile::read(&layout.server_config())?;
     let (store, mut place) = tables(layout, &config, Arc::new(keys)).await?;
+    // Nothing is opened that another server may be writing, and the place is held all the while.
+    let worked = tokio::select! {
+        worked = work(layout, &config, store, signer) => worked,
+        () = lost(place.as_mut()) => Err(anyhow::anyhow!("the place of the one server is lost")),
+    };
+    let released = match place {
+        Some(place) => place.release().await,
+        None => Ok(()),
+    };
+    worked?;
+    released?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Opens the log, and serves until it is told to stop.
+async fn work(
+    layout: &Layout,
+    config: &ServerFile,
+    store: Store,
+    signer: SignerClient,
+) -> anyhow::Result<()> {
+    let trust = layout.trust()?;
+    let domain = trust.trust_domain.clone();
+    let bundle = BundleFile::read(&layout.bundle_config())?;
+    let journal = open_journal(layout, &trust, signer.clone()).await?;
+    if let Some(database) = config.database() {
+        adopt(&store, &journal, &database.deployment).await?;
+    }
     let clock = Clock::new(last_time(&journal)?);
-    let config = ServerFile::read(&layout.server_config())?;
     let server = Server::new(ServerConfig {
         store,
         journal,
@@ -55,7 +75,7 @@ pub(in crate::commands) async fn server(layout: &Layout) -> anyhow::Result<ExitC
     })
     .await?;
     let endpoints = BundleEndpoints::bind(Arc::clone(&server), bundle.endpoints()).await?;
-    let nodes = match ServerFile::read(&layout.server_config())?.nodes {
+    let nodes = match config.nodes {
         Some(address) => {
             let gateway = GatewayFile::read(&layout.gateway_config())?;
             let home = NodeHome {
@@ -78,14 +98,10 @@ pub(in crate::commands) async fn server(layout: &Layout) -> anyhow::Result<ExitC
     tokio::select! {
         ended = server.serve(listener) => ended?,
         ended = endpoints.serve() => ended?,
-        () = lost(place.as_mut()) => anyhow::bail!("the place of the one server is lost"),
         ended = nodes => ended?,
         stopped = until_stopped() => stopped?,
     }
-    if let Some(place) = place {
-        place.release().await?;
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// Opens the tables where this data folder has them. In a database of several, the place of the one
@@ -99,39 +115,29 @@ async fn tables(
         return Ok((Store::open(&layout.database(), keys).await?, None));
     };
     let address = PostgresAddress::read(&database.address_file)?;
-    let store = Store::connect(&address, keys)
+    let store = Store::connect(&address, &database.deployment, keys)
         .await
         .with_context(|| address.place().to_owned())?;
-    let owner = store.meta(DEPLOYMENT).await?;
-    own(layout, &address, owner.as_deref(), &database.deployment)?;
     let holder = format!(
         "process {} of {}",
         std::process::id(),
         layout.data().display()
     );
     let place = Holding::take(store.clone(), "server", &holder).await?;
-    // Nobody else writes from here on; somebody may have before.
-    match store.meta(DEPLOYMENT).await? {
-        None => store.set_meta(DEPLOYMENT, &database.deployment).await?,
-        owner => own(layout, &address, owner.as_deref(), &database.deployment)?,
-    }
     Ok((store, Some(place)))
 }
 
-/// That the tables are nobody else's.
-fn own(
-    layout: &Layout,
-    address: &PostgresAddress,
-    owner: Option<&str>,
-    deployment: &str,
-) -> anyhow::Result<()> {
+/// Takes the tables of a new database for this data folder. Tables that know nothing do not belong to
+/// a log that holds something.
+async fn adopt(store: &Store, journal: &Journal, deployment: &str) -> anyhow::Result<()> {
+    let known = store.is_owned().await?;
     anyhow::ensure!(
-        owner.is_none_or(|owner| owner == deployment),
-        "{}: the tables there are another data folder's; make a database of its own for {}",
-        address.place(),
-        layout.data().display()
+        known || journal.size() == 0,
+        "{}: the database is empty and the log of this data folder is not; restore the database that \
+         it had",
+        store.place()
     );
-    Ok(())
+    Ok(store.own(deployment).await?)
 }
 
 /// Returns when the place of the one server is lost; never where none is needed.

@@ -30,5 +30,7 @@ CREATE TABLE IF NOT EXISTS instance_nodes (
 CREATE INDEX IF NOT EXISTS instances_of_node ON instance_nodes (node_id);
 CREATE TABLE IF NOT EXISTS workload_keys (
     thumbprint  TEXT COLLATE "C" PRIMARY KEY,
-    instance_id TEXT COLLATE "C" NOT NULL
+    instance_id TEXT COLLATE "C" NOT NULL,
+    expires_at  BIGINT NOT NULL
 );
+CREATE INDEX IF NOT EXISTS workload_keys_by_end ON workload_keys (expires_at);

@@ -30,5 +30,7 @@ CREATE TABLE IF NOT EXISTS instance_nodes (
 CREATE INDEX IF NOT EXISTS instances_of_node ON instance_nodes (node_id);
 CREATE TABLE IF NOT EXISTS workload_keys (
     thumbprint  TEXT PRIMARY KEY,
-    instance_id TEXT NOT NULL
+    instance_id TEXT NOT NULL,
+    expires_at  INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX IF NOT EXISTS workload_keys_by_end ON workload_keys (expires_at);
