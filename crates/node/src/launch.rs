@@ -172,13 +172,19 @@ impl Launch {
             .await
     }
 
-    /// Notes whether the instance is revoked, and wakes whoever holds its SVIDs where that changed.
-    pub(crate) fn set_withdrawn(&self, withdrawn: bool) {
-        if self.withdrawn.swap(withdrawn, Ordering::AcqRel) != withdrawn {
+    /// Notes whether the instance is revoked; says whether that changed.
+    pub(crate) fn set_withdrawn(&self, withdrawn: bool) -> bool {
+        let changed = self.withdrawn.swap(withdrawn, Ordering::AcqRel) != withdrawn;
+        if changed {
             tracing::warn!(launch = %self.id(), instance = %self.instance, withdrawn, "revocation");
-            self.siblings
-                .send_modify(|count| *count = count.wrapping_add(1));
         }
+        changed
+    }
+
+    /// Has who holds its SVIDs look again at who they speak as.
+    pub(crate) fn wake(&self) {
+        self.siblings
+            .send_modify(|count| *count = count.wrapping_add(1));
     }
 
     /// The process that is the instance: the launched one, or the bridge where that is it.

@@ -276,10 +276,16 @@ impl Launches {
                 let Some(this) = this.upgrade() else {
                     return;
                 };
-                for launch in this.list() {
-                    launch.set_withdrawn(known.covers(launch.instance()));
+                let launches = this.list();
+                let mut changed = false;
+                for launch in &launches {
+                    changed |= launch.set_withdrawn(known.covers(launch.instance()));
                 }
-                drop(this);
+                // A stream that lost one of its identities listens to the others alone.
+                if changed {
+                    launches.iter().for_each(|launch| launch.wake());
+                }
+                drop((this, launches));
                 if withdrawn.changed().await.is_err() {
                     return;
                 }
@@ -290,8 +296,9 @@ impl Launches {
     fn begin(self: &Arc<Self>, launch: Arc<Launch>) {
         self.running().insert(launch.id(), Arc::clone(&launch));
         // What was revoked before it was listed is not told again; what is told meanwhile stays.
-        if self.issuer.withdrawn().borrow().covers(launch.instance()) {
-            launch.set_withdrawn(true);
+        if self.issuer.withdrawn().borrow().covers(launch.instance()) && launch.set_withdrawn(true)
+        {
+            launch.wake();
         }
         self.count();
         let this = Arc::downgrade(self);

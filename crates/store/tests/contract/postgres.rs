@@ -30,7 +30,7 @@ impl Postgres {
         };
         let folder = tempfile::Builder::new()
             .prefix("chancery-pg")
-            .tempdir()
+            .tempdir_in(place())
             .unwrap();
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
         let mut users = USERS
@@ -100,7 +100,7 @@ impl Postgres {
     }
 
     async fn wait(&mut self) {
-        for _ in 0..600 {
+        for _ in 0..2_400 {
             // While processes of a killed server still end, the next one does not start.
             if self.process.try_wait().unwrap().is_some() {
                 self.process = serve(&self.programs, self.user.as_ref(), self.folder.path());
@@ -121,6 +121,15 @@ impl Drop for Postgres {
         let _gone = self.process.kill();
         let _reaped = self.process.wait();
     }
+}
+
+/// Where the cluster stands: in memory where there is room, since what is killed here is processes, and
+/// those lose nothing that they wrote.
+fn place() -> PathBuf {
+    let memory = PathBuf::from("/dev/shm");
+    let room = nix::sys::statvfs::statvfs(&memory)
+        .is_ok_and(|of| of.blocks_available() * of.fragment_size() > 1 << 30);
+    if room { memory } else { std::env::temp_dir() }
 }
 
 fn programs() -> Option<PathBuf> {
