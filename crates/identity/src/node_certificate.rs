@@ -31,6 +31,7 @@ pub struct NodeAuthority {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProvenNodeCertificate {
     fingerprint: Digest,
+    key: Digest,
     authority: Digest,
     subject: String,
     names: Vec<String>,
@@ -169,6 +170,7 @@ pub fn verify_node_certificate(
     }
     Ok(ProvenNodeCertificate {
         fingerprint: Digest::of(leaf),
+        key: Digest::of(host.public_key().raw),
         authority: authority.fingerprint(),
         subject: host.subject().to_string(),
         names: names(&host)?,
@@ -179,6 +181,13 @@ impl ProvenNodeCertificate {
     /// The digest of the certificate in DER.
     pub const fn fingerprint(&self) -> Digest {
         self.fingerprint
+    }
+
+    /// The digest of its key, as its SubjectPublicKeyInfo in DER: the same for every certificate over
+    /// that key. A certificate's own digest names nobody, since whoever has one can change the bytes
+    /// of an ECDSA signature and it stays good.
+    pub const fn key(&self) -> Digest {
+        self.key
     }
 
     /// The digest of the authority's certificate.

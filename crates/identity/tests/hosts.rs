@@ -162,6 +162,26 @@ fn neither_another_key_nor_another_message_passes() {
 }
 
 #[test]
+fn a_host_is_the_same_by_each_certificate_over_its_key() {
+    let known = Ca::new(|_| {});
+    let authorities = [known.authority.clone()];
+    let issuer = Issuer::from_params(&known.params, &known.key);
+    let proven = |key: &KeyPair, from| {
+        let mut params = CertificateParams::default();
+        validity(&mut params, from, NOW + 60);
+        let der = params.signed_by(key, &issuer).unwrap().der().to_vec();
+        let signature = key.sign(b"message").unwrap();
+        let signed = (b"message".as_slice(), signature.as_slice());
+        verify_node_certificate(&[der], &authorities, now(), SVID_ALGORITHMS, signed).unwrap()
+    };
+    let (key, other) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let (first, again) = (proven(&key, NOW - 60), proven(&key, NOW - 30));
+    assert_ne!(first.fingerprint(), again.fingerprint());
+    assert_eq!(first.key(), again.key());
+    assert_ne!(first.key(), proven(&other, NOW - 60).key());
+}
+
+#[test]
 fn an_authority_is_one_and_valid() {
     use NodeCertificateError as E;
     let (.., der) = ca(|params| params.is_ca = IsCa::ExplicitNoCa);
