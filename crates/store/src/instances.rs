@@ -61,8 +61,17 @@ impl Store {
         Ok(changed.rows_affected() == 1)
     }
 
-    /// Marks an instance as ended; `false` says that it was not running.
-    pub async fn end_instance(&self, id: InstanceId) -> Result<bool, StoreError> {
+    /// Marks an instance as ended at that time; `false` says that it was not running.
+    pub async fn end_instance(&self, id: InstanceId, at: Timestamp) -> Result<bool, StoreError> {
+        // First, so that no instance has ended at no time.
+        sqlx::query(
+            "INSERT INTO instance_ends (instance_id, ended_at) VALUES ($1, $2)
+             ON CONFLICT (instance_id) DO NOTHING",
+        )
+        .bind(id.to_string())
+        .bind(integer(at.as_micros()))
+        .execute(&self.pool)
+        .await?;
         let changed =
             sqlx::query("UPDATE instances SET running = 0 WHERE instance_id = $1 AND running = 1")
                 .bind(id.to_string())

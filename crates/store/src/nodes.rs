@@ -197,6 +197,32 @@ impl Store {
             .map_err(|error| StoreError::row("instance_nodes", error))
     }
 
+    /// The instances on a node that run, or that were opened or ended at `since` or later: all that
+    /// can still hold what was issued from then on.
+    pub async fn recent_on(
+        &self,
+        node: NodeId,
+        since: Timestamp,
+    ) -> Result<Vec<InstanceId>, StoreError> {
+        let rows: Vec<String> = sqlx::query_scalar(
+            "SELECT instances.instance_id FROM instances
+             JOIN instance_nodes ON instance_nodes.instance_id = instances.instance_id
+             LEFT JOIN instance_ends ON instance_ends.instance_id = instances.instance_id
+             WHERE instance_nodes.node_id = $1
+                 AND (instances.running = 1 OR instances.opened_at >= $2
+                     OR instance_ends.ended_at >= $3)
+             ORDER BY instances.opened_at, instances.instance_id",
+        )
+        .bind(node.to_string())
+        .bind(integer(since.as_micros()))
+        .bind(integer(since.as_micros()))
+        .fetch_all(&self.pool)
+        .await?;
+        let rows = rows.iter().map(|id| id.parse());
+        rows.collect::<Result<_, _>>()
+            .map_err(|error| StoreError::row("instance_nodes", error))
+    }
+
     /// Takes an authority in.
     pub async fn put_node_authority(&self, row: &NodeAuthorityRow) -> Result<(), StoreError> {
         sqlx::query(

@@ -107,7 +107,8 @@ pub(super) async fn end(
         launch: None,
     };
     server.enrol(event).await?;
-    server.store.end_instance(id).await.map_err(stored)?;
+    let ended = server.store.end_instance(id, server.now()?);
+    ended.await.map_err(stored)?;
     server.changed();
     Ok(Json(Done {}))
 }

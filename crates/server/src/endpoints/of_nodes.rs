@@ -13,6 +13,7 @@ use chancery_api::server::{
 };
 use chancery_api::signer::{Done, SignedToken};
 use chancery_api::{Problem, measured};
+use chancery_identity::SpiffeId;
 use chancery_types::id::{InstanceId, NodeId};
 
 use super::{
@@ -98,6 +99,18 @@ async fn own(server: &Server, node: NodeId, id: InstanceId) -> Result<(), Proble
     }
 }
 
+/// Refuses an issuance through a broker: brokers are served by the server's own node alone, and what
+/// another host's node says of one nobody has attested.
+fn no_broker(broker: Option<&SpiffeId>) -> Result<(), Problem> {
+    match broker {
+        None => Ok(()),
+        Some(broker) => Err(Problem::forbidden(
+            "node_broker",
+            format!("{broker} is no broker on this node: other hosts have none"),
+        )),
+    }
+}
+
 async fn join(
     State(server): State<Arc<Server>>,
     Extension(connection): Extension<Arc<NodeConnection>>,
@@ -118,6 +131,7 @@ async fn renew(
     Extension(node): Extension<NodeId>,
     Json(request): Json<RenewNode>,
 ) -> Answer<JoinedNode> {
+    server.nodes.issue(node)?;
     let renewed = server.renew_node(node, &connection, &home, &request);
     renewed.await.map(Json)
 }
@@ -130,6 +144,9 @@ async fn open(
     // Goes on to its end, so that whoever puts the node out finds the instance.
     let opening = async move {
         let _opening = server.nodes.open(node).await?;
+        server.nodes.issue(node)?;
+        let _one = server.nodes.counted().await;
+        server.check_recent_on(node).await?;
         instances::open_on(&server, request, Some(node)).await
     };
     let ended = tokio::spawn(opening).await;
@@ -162,6 +179,8 @@ async fn x509(
     body: Json<IssueX509>,
 ) -> Answer<IssuedX509> {
     own(&server, node, body.instance_id).await?;
+    no_broker(body.broker.as_ref())?;
+    server.nodes.issue(node)?;
     issue::x509(State(server), body).await
 }
 
@@ -171,6 +190,7 @@ async fn wit(
     body: Json<IssueWit>,
 ) -> Answer<SignedToken> {
     own(&server, node, body.instance_id).await?;
+    server.nodes.issue(node)?;
     issue::wit(State(server), body).await
 }
 
@@ -180,5 +200,7 @@ async fn jwt(
     body: Json<IssueJwt>,
 ) -> Answer<SignedToken> {
     own(&server, node, body.instance_id).await?;
+    no_broker(body.broker.as_ref())?;
+    server.nodes.issue(node)?;
     issue::jwt(State(server), body).await
 }

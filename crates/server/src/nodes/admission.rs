@@ -187,6 +187,12 @@ impl Server {
                 "the connection's x509-svid has expired",
             ));
         }
+        if !connection.is_trusted(self)? {
+            return Err(Problem::forbidden(
+                "node_untrusted",
+                "the connection's x509-svid leads to no authority that is trusted now",
+            ));
+        }
         self.nodes.check(node.node())?;
         let row = self.store.node(node.node()).await.map_err(stored)?;
         match row {
@@ -368,7 +374,7 @@ impl Server {
         );
         let proven = proven.map_err(|error| refused(&error))?;
         let mut bits = [0; 16];
-        let digest = proven.fingerprint();
+        let digest = proven.key();
         bits.iter_mut()
             .zip(digest.as_bytes())
             .for_each(|(bit, byte)| *bit = *byte);

@@ -1,7 +1,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::{Extension, Router};
@@ -11,6 +11,7 @@ use chancery_identity::{NodeChannel, NodeSpiffeId, SpiffeId, VerifiedX509Svid};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+use rustls::pki_types::CertificateDer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -36,7 +37,7 @@ const HEAD: Duration = Duration::from_secs(10);
 const STRANGER: Duration = Duration::from_secs(30);
 
 /// Most requests that a node has open: an instance that waits for a delegation has one.
-const STREAMS: u32 = 4_096;
+const STREAMS: u32 = 256;
 const HEADER_BYTES: u32 = 16 << 10;
 
 /// How often it is asked whether a node is there still, and whether the own certificate is due.
@@ -93,12 +94,32 @@ pub enum NodeListenerError {
 pub(crate) struct NodeConnection {
     /// The SVID that was shown; verified when the connection was made.
     pub(crate) svid: Option<VerifiedX509Svid>,
+    /// What it was verified from, and the version of the trust document that did last.
+    chain: Vec<CertificateDer<'static>>,
+    trust_version: AtomicU64,
     /// What proofs are bound to.
     pub(crate) channel: NodeChannel,
     /// Whose connection it is.
     pub(crate) address: IpAddr,
     /// Whether a join was asked for on it.
     pub(crate) asked: AtomicBool,
+}
+
+impl NodeConnection {
+    /// Whether what was shown is believed by the trust document in force, also where that is another
+    /// one than when the connection was made.
+    pub(super) fn is_trusted(&self, server: &Server) -> Result<bool, Problem> {
+        let version = server.trust().version;
+        if version == self.trust_version.load(Ordering::Acquire) {
+            return Ok(true);
+        }
+        let bundle = authorities(server)?;
+        let trusted = verify_peer(&self.chain, &bundle, server.now()?).is_ok();
+        if trusted {
+            self.trust_version.store(version, Ordering::Release);
+        }
+        Ok(trusted)
+    }
 }
 
 /// What every connection is served with.
@@ -216,6 +237,10 @@ async fn serve(
         tracing::warn!(%peer, "there are too many connections of nodes");
         return;
     };
+    let Some(_place) = context.server.nodes.quota.connect(node) else {
+        tracing::warn!(%peer, %node, "a node has too many connections");
+        return;
+    };
     drop(stranger);
     let served = serve_http(stream, router, STREAMS);
     let put_out = async {
@@ -255,15 +280,20 @@ fn identify(
     address: IpAddr,
 ) -> Option<NodeConnection> {
     let (_, session) = stream.get_ref();
-    let svid = match session.peer_certificates() {
-        Some(chain) if !chain.is_empty() => {
+    // Before the authorities are read, so that a later document is never taken for an older one.
+    let trust_version = server.trust().version;
+    let chain = session.peer_certificates().unwrap_or_default();
+    let svid = match chain {
+        [] => None,
+        chain => {
             let bundle = authorities(server).ok()?;
             Some(verify_peer(chain, &bundle, server.now().ok()?).ok()?)
         }
-        _ => None,
     };
     Some(NodeConnection {
         svid,
+        chain: chain.iter().map(|der| der.clone().into_owned()).collect(),
+        trust_version: AtomicU64::new(trust_version),
         channel: node_channel(session).ok()?,
         address,
         asked: AtomicBool::new(false),

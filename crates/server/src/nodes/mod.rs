@@ -5,6 +5,7 @@ mod attempts;
 mod eviction;
 mod listener;
 mod own_svid;
+mod quota;
 mod reasons;
 mod roll;
 

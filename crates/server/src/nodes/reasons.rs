@@ -31,6 +31,22 @@ pub const NODE_REASONS: &[(&str, &str)] = &[
     ),
     ("other_node", "the instance is not on this node"),
     (
+        "node_broker",
+        "an issuance through a broker, which the nodes of other hosts have none of",
+    ),
+    (
+        "node_instances",
+        "the node has as many instances as it may, of those that run and those of the last hour; wait until some are older",
+    ),
+    (
+        "node_rate",
+        "the node asks for more issuances a minute than it may; wait a minute",
+    ),
+    (
+        "node_untrusted",
+        "the connection's X.509-SVID leads to no authority that is trusted now; join again",
+    ),
+    (
         "node_token_lifetime",
         "a token admits a node for 10 seconds to a day",
     ),

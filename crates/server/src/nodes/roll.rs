@@ -1,11 +1,14 @@
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use chancery_api::Problem;
 use chancery_store::{Store, StoreError};
 use chancery_types::id::NodeId;
-use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, watch};
+use http::StatusCode;
+use tokio::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, watch};
 
 use super::attempts::Attempts;
+use super::quota::Quota;
 
 /// Who was put out, for whoever answers nodes.
 #[derive(Debug)]
@@ -13,7 +16,10 @@ pub(crate) struct NodeRoll {
     evicted: watch::Sender<BTreeSet<NodeId>>,
     /// Held together by whoever opens an instance on a node, and alone by whoever puts one out.
     opening: RwLock<()>,
+    /// Held by whoever opens one more, so that each is counted.
+    counting: Mutex<()>,
     pub(super) attempts: Attempts,
+    pub(super) quota: Quota,
 }
 
 impl NodeRoll {
@@ -28,7 +34,9 @@ impl NodeRoll {
         Ok(Self {
             evicted: watch::Sender::new(evicted.map(|node| node.node_id).collect()),
             opening: RwLock::default(),
+            counting: Mutex::default(),
             attempts: Attempts::default(),
+            quota: Quota::default(),
         })
     }
 
@@ -40,6 +48,18 @@ impl NodeRoll {
                 Problem::forbidden("node_evicted", format!("{node} was put out"))
                     .with_remedy("let the host join as another node"),
             ),
+        }
+    }
+
+    /// Counts one more issuance of the node, and refuses it where that is one too many.
+    pub(crate) fn issue(&self, node: NodeId) -> Result<(), Problem> {
+        match self.quota.issue(node, Instant::now()) {
+            true => Ok(()),
+            false => Err(Problem::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "node_rate",
+                "this node asks for too many issuances",
+            )),
         }
     }
 
@@ -56,6 +76,11 @@ impl NodeRoll {
         let opening = self.opening.read().await;
         self.check(node)?;
         Ok(opening)
+    }
+
+    /// Nobody else opens an instance on a node as long as the answer is held.
+    pub(crate) async fn counted(&self) -> MutexGuard<'_, ()> {
+        self.counting.lock().await
     }
 
     /// Nobody opens an instance as long as the answer is held.

@@ -281,10 +281,23 @@ impl Domain {
 
     /// One more authority of X.509-SVIDs is trusted, where it is one.
     pub(crate) async fn trust_also(&mut self, certificate: &[u8]) -> Result<(), ClientError> {
+        self.trust_next(certificate, true).await
+    }
+
+    /// Another authority of X.509-SVIDs is trusted, and the one of before no more.
+    pub(crate) async fn replace_authority(&mut self) {
+        let next = Authority::new(self.authority.name.as_str());
+        self.trust_next(&next.certificate, false).await.unwrap();
+    }
+
+    async fn trust_next(&mut self, certificate: &[u8], also: bool) -> Result<(), ClientError> {
         let mut document = self.trust.signed().trust.clone();
         document.version += 1;
         document.previous = Some(self.trust.digest());
         document.issued_at = now();
+        if !also {
+            document.x509_authorities.clear();
+        }
         document
             .x509_authorities
             .push(base64url::encode(certificate));

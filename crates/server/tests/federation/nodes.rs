@@ -254,9 +254,28 @@ async fn every_endpoint_answers_a_node_alone_and_about_its_own_alone() {
             .unwrap()
             .ends_with(&on_one.to_string())
     );
+    // In a broker's name the server's own node asks alone.
+    let broker = "spiffe://own.example/agent/broker";
+    for (path, asked) in [
+        (
+            "/v1/issue/x509",
+            json!({"instance_id": on_one, "spki": spki, "broker": broker}),
+        ),
+        (
+            "/v1/issue/jwt",
+            json!({"instance_id": on_one, "audience": ["a"], "broker": broker}),
+        ),
+    ] {
+        assert_eq!(refusal(&as_one, "POST", path, &asked).await, "node_broker");
+    }
     let ended = json!({"reason": "exited"});
     let end = format!("/v1/instances/{on_one}/end");
     let _: Value = as_one.post(&end, &ended).await.unwrap();
+    // What has ended is revoked with its node all the same.
+    let evicted = domain.evict(id).await;
+    assert_eq!(evicted.instances.len(), 1);
+    assert!(evicted.instances[0].ends_with(&on_one.to_string()));
+    let as_one = as_other;
     // What the owner's socket answers besides is not there.
     for path in [
         "/v1/status",
@@ -281,6 +300,76 @@ async fn a_connection_outlives_no_svid() {
     tokio::time::sleep(Duration::from_secs(6)).await;
     let later = refusal(&client, "GET", "/v1/agents", &Value::Null).await;
     assert_eq!(later, "node_svid_expired");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_outlives_no_authority() {
+    let mut domain = Domain::start("own.example").await;
+    let node = domain.joined().await;
+    let client = domain.with_svid(&format!("/service/node/{}", node.spiffe_id().node()), 0);
+    // Another document that still has the authority changes nothing.
+    for _ in 0..2 {
+        let said = refusal(&client, "GET", "/v1/agents", &Value::Null).await;
+        assert!(said.starts_with("answered"), "{said}");
+        domain.add_authority().await;
+    }
+    domain.replace_authority().await;
+    for (method, path, body) in requests(InstanceId::from_random([1; 16])) {
+        if !path.ends_with("/join") {
+            let said = refusal(&client, method, &path, &body).await;
+            assert_eq!(said, "node_untrusted", "{path}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_takes_its_part_alone() {
+    let mut domain = Domain::start("own.example").await;
+    let (one, other) = (domain.joined().await, domain.joined().await);
+    let nodes = [&one, &other].map(|joined| joined.spiffe_id().node());
+    let [id, _] = nodes;
+    let store = domain.tables().await;
+    for number in 0..1_000_u16 {
+        let mut bits = [1; 16];
+        bits[..2].copy_from_slice(&number.to_be_bytes());
+        let instance_id = InstanceId::from_random(bits);
+        store.put_instance_node(instance_id, id).await.unwrap();
+        let row = InstanceRow {
+            instance_id,
+            agent_id: AGENT.to_owned(),
+            spiffe_id: format!("{AGENT}/instance/{instance_id}"),
+            manifest_digest: Digest::of("manifest"),
+            evidence: json!({}),
+            // One that has ended counts as well.
+            running: number % 2 == 0,
+            agent_key: None,
+            opened_at: now(),
+        };
+        store.put_instance(&row).await.unwrap();
+    }
+    drop(store);
+    domain.restart().await;
+    let open = json!({"agent_id": AGENT, "evidence": {
+        "kind": "process", "executable": Digest::of("program"), "uid": 1000,
+    }});
+    let [as_one, as_other] =
+        nodes.map(|node| domain.with_svid(&format!("/service/node/{node}"), 0));
+    let said = refusal(&as_one, "POST", "/v1/instances", &open).await;
+    assert_eq!(said, "node_instances");
+    let said = refusal(&as_other, "POST", "/v1/instances", &open).await;
+    assert_eq!(said, "agent_unknown");
+    let mut clients = Vec::new();
+    let mut answered = 0;
+    for _ in 0..20 {
+        let client = domain.with_svid(&format!("/service/node/{id}"), 0);
+        let said = refusal(&client, "GET", "/v1/agents", &Value::Null).await;
+        answered += usize::from(said.starts_with("answered"));
+        clients.push(client);
+    }
+    // The node's own ones, and the one above, count.
+    assert!((10..16).contains(&answered), "{answered}");
+    let said = refusal(&as_other, "GET", "/v1/agents", &Value::Null).await;
+    assert!(said.starts_with("answered"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -421,8 +510,11 @@ impl Hosts {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         change(&mut params);
-        let key = KeyPair::generate().unwrap();
-        let pem = params.signed_by(&key, &self.0).unwrap().pem();
+        self.over(&KeyPair::generate().unwrap(), params)
+    }
+
+    fn over(&self, key: &KeyPair, params: CertificateParams) -> CertificateHolder {
+        let pem = params.signed_by(key, &self.0).unwrap().pem();
         let secret = Secret::new(key.serialize_pem().into_bytes());
         CertificateHolder::from_pem(pem.as_bytes(), &secret).unwrap()
     }
@@ -476,9 +568,17 @@ async fn a_certificate_of_an_admitted_authority_admits_its_host_and_names_it() {
         let refused = join(&Means::X509(other)).await.unwrap_err();
         assert_eq!(refused, "join_refused", "{what}");
     }
-    // Out is out, and under no other name.
+    // Out is out, and under no other name; neither by another certificate over the same key.
     domain.evict(node.spiffe_id().node()).await;
     assert_eq!(join(&host).await.unwrap_err(), "node_evicted");
+    let key = KeyPair::generate().unwrap();
+    let issued = |name: &str| {
+        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        Means::X509(hosts.over(&key, params))
+    };
+    let reissued = join(&issued("host-2")).await.unwrap();
+    domain.evict(reissued.spiffe_id().node()).await;
+    assert_eq!(join(&issued("host-3")).await.unwrap_err(), "node_evicted");
     domain
         .client()
         .remove_node_authority(fingerprint)

@@ -69,9 +69,27 @@ pub(crate) async fn a_node_that_is_out_stays_out(world: World) {
         store.put_instance(&row).await.unwrap();
         assert_eq!(store.node_of(row.instance_id).await.unwrap(), on);
     }
-    store.end_instance(instance(2).instance_id).await.unwrap();
+    let at = Timestamp::from_seconds;
+    let ended = store.end_instance(instance(2).instance_id, at(50));
+    ended.await.unwrap();
     let running = store.running_on(one).await.unwrap();
     assert_eq!(running, [instance(1).instance_id]);
+    // One that has ended holds what it was issued until then.
+    let (first, second) = (instance(1).instance_id, instance(2).instance_id);
+    let recent = async |since| store.recent_on(one, at(since)).await.unwrap();
+    assert_eq!(recent(0).await, [first, second]);
+    assert_eq!(recent(50).await, [first, second]);
+    assert_eq!(recent(51).await, [first]);
+    // It has ended once.
+    assert!(!store.end_instance(second, at(70)).await.unwrap());
+    assert_eq!(recent(51).await, [first]);
+    assert!(
+        store
+            .recent_on(NodeId::from_random([3; 16]), at(0))
+            .await
+            .unwrap()
+            .is_empty()
+    );
     let at = Timestamp::from_seconds(9);
     assert!(store.evict_node(one, at, 7).await.unwrap());
     assert!(!store.evict_node(one, at, 8).await.unwrap());

@@ -74,8 +74,9 @@ pub(crate) async fn an_instance_ends_once(world: World) {
     store.put_instance(&instance(2)).await.unwrap();
     assert!(store.put_instance(&instance(2)).await.is_err());
     let id = instance(1).instance_id;
-    assert!(store.end_instance(id).await.unwrap());
-    assert!(!store.end_instance(id).await.unwrap());
+    let at = Timestamp::from_seconds(9);
+    assert!(store.end_instance(id, at).await.unwrap());
+    assert!(!store.end_instance(id, at).await.unwrap());
     let listed = store.instances().await.unwrap();
     assert_eq!(
         listed.iter().map(|row| row.running).collect::<Vec<_>>(),

@@ -61,7 +61,10 @@ pub(crate) async fn an_end_and_a_record_are_told_once(world: World) {
         let row = instance(number);
         stores[0].put_instance(&row).await.unwrap();
         let id: InstanceId = row.instance_id;
-        let (one, two) = tokio::join!(stores[0].end_instance(id), stores[1].end_instance(id));
+        let at = Timestamp::from_seconds(number.into());
+        let ends = [0, 1].map(|one: usize| stores[one].end_instance(id, at));
+        let [one, two] = ends;
+        let (one, two) = tokio::join!(one, two);
         assert!(one.unwrap() ^ two.unwrap(), "{number}");
         let session = SessionId::from_random([number; 16]);
         let (one, two) = tokio::join!(

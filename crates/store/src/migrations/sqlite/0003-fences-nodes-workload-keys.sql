@@ -34,3 +34,7 @@ CREATE TABLE IF NOT EXISTS workload_keys (
     expires_at  INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS workload_keys_by_end ON workload_keys (expires_at);
+CREATE TABLE IF NOT EXISTS instance_ends (
+    instance_id TEXT PRIMARY KEY,
+    ended_at    INTEGER NOT NULL
+) STRICT;
