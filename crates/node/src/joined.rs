@@ -1,5 +1,6 @@
 //! A node that joined from another host.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use chancery_identity::{
     NodeChannel, NodeSpiffeId, SpiffeId, TrustDomain, X509Bundle, certificate_message,
     node_key_signing_input, spki_der, verify_x509_svid,
 };
-use chancery_types::{Algorithm, Jwk, Secret, Timestamp, base64url, jws};
+use chancery_types::{Algorithm, Digest, Jwk, Secret, Timestamp, base64url, jws};
 use tokio::sync::watch;
 
 use crate::clock::now;
@@ -23,8 +24,16 @@ use crate::{Home, Issuer as _, PinnedTrust, ServerIssuer};
 const JOIN: &str = "/v1/node/join";
 const RENEW: &str = "/v1/node/renew";
 
-/// How long a server that does not answer is left alone.
-const RETRY: Duration = Duration::from_secs(2);
+/// How long a server that does not answer, or refuses for now, is left alone: at first, and at most.
+const RETRY_SECONDS: u64 = 2;
+const LONGEST_RETRY_SECONDS: u64 = 30;
+
+/// What a server says to whom it will never answer otherwise. Every other refusal may be over later,
+/// and ends nothing before the SVID does.
+const FINAL: [&str; 4] = ["node_evicted", "node_unknown", "join_refused", "not_a_node"];
+
+/// The server holds the SVID to be over, whatever this host's clock says.
+const OVER: &str = "node_svid_expired";
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -59,6 +68,8 @@ pub struct Joined {
     client: TlsClient,
     issuer: Arc<ServerIssuer>,
     not_after: Timestamp,
+    /// The digests of the certificates above its own.
+    above: BTreeSet<Digest>,
 }
 
 /// Why a host is no node.
@@ -112,6 +123,7 @@ impl Joined {
             .map_err(trust_failed)?;
         let bundle = bundle(trust.trust(), &domain)?;
         let svid = ask(&server, &server_id, bundle.clone(), &means).await?;
+        let above = above(&svid.chain);
         let identity = TlsIdentity::new(svid.chain, &svid.key, bundle)?;
         let config = client_config(&identity, server_id.clone())?;
         let client = TlsClient::new(server.clone(), config);
@@ -126,6 +138,7 @@ impl Joined {
             client,
             issuer,
             not_after: svid.not_after,
+            above,
         })
     }
 
@@ -151,7 +164,9 @@ impl Joined {
         let renewing = async {
             let mut authorities = self.issuer.x509_bundle();
             self.identity_follows(&mut authorities);
+            let mut tainted = self.issuer.tainted();
             let mut due = renewal(now(), self.not_after);
+            let mut failed = 0;
             loop {
                 tokio::select! {
                     () = until(due) => {}
@@ -162,15 +177,26 @@ impl Joined {
                         self.identity_follows(&mut authorities);
                         continue;
                     }
+                    () = heard(&mut tainted) => {
+                        // What stands below an authority that is not believed any more is due.
+                        if !self.above.is_disjoint(&tainted.borrow_and_update()) {
+                            due = now();
+                        }
+                        continue;
+                    }
                 }
                 match self.renew().await {
-                    Ok(()) => due = renewal(now(), self.not_after),
-                    Err(JoinError::Server(ClientError::Refused(problem)))
-                        if problem.status < 500 =>
-                    {
+                    Ok(()) => {
+                        failed = 0;
+                        due = renewal(now(), self.not_after);
+                    }
+                    Err(JoinError::Server(ClientError::Refused(problem))) if is_final(&problem) => {
                         return Ended::TurnedAway(problem);
                     }
                     Err(error) => {
+                        if refused_as(&error, OVER) {
+                            self.not_after = Timestamp::from_micros(0);
+                        }
                         tracing::warn!(
                             error = &error as &dyn std::error::Error,
                             "the node's x509-svid is not renewed"
@@ -178,7 +204,8 @@ impl Joined {
                         if now() > self.not_after && matches!(self.means, Means::Token(_)) {
                             return Ended::Expired;
                         }
-                        due = now().plus_seconds(RETRY.as_secs());
+                        due = now().plus_seconds(pause(failed));
+                        failed = failed.saturating_add(1);
                     }
                 }
             }
@@ -215,7 +242,9 @@ impl Joined {
         if svid.spiffe_id != self.spiffe_id {
             return Err(answer_failed("another node's svid"));
         }
+        let above = above(&svid.chain);
         self.identity.replace(svid.chain, &svid.key, bundle)?;
+        self.above = above;
         self.not_after = svid.not_after;
         self.client.reconnect().await;
         tracing::info!(node = %self.spiffe_id, until = %self.not_after, "the node's x509-svid is renewed");
@@ -296,6 +325,33 @@ fn bundle(trust: &VerifiedTrust, domain: &TrustDomain) -> Result<X509Bundle, Joi
     Ok(keys.x509)
 }
 
+fn above(chain: &[Vec<u8>]) -> BTreeSet<Digest> {
+    chain.iter().skip(1).map(Digest::of).collect()
+}
+
+fn is_final(problem: &Problem) -> bool {
+    FINAL.contains(&problem.reason.as_str())
+}
+
+fn refused_as(error: &JoinError, reason: &str) -> bool {
+    matches!(error, JoinError::Server(ClientError::Refused(problem)) if problem.reason == reason)
+}
+
+/// How many seconds the server is left alone after so many failures in a row before this one.
+const fn pause(failed: u32) -> u64 {
+    match RETRY_SECONDS.checked_shl(failed) {
+        Some(seconds) if failed < 8 && seconds < LONGEST_RETRY_SECONDS => seconds,
+        _ => LONGEST_RETRY_SECONDS,
+    }
+}
+
+/// Waits for a change; for ever where nobody changes it any more.
+async fn heard<T>(changes: &mut watch::Receiver<T>) {
+    if changes.changed().await.is_err() {
+        std::future::pending().await
+    }
+}
+
 async fn until(due: Timestamp) {
     let micros = due.micros_since(now());
     tokio::time::sleep(Duration::from_micros(micros)).await;
@@ -307,4 +363,34 @@ fn trust_failed(error: impl Into<Failure>) -> JoinError {
 
 fn answer_failed(error: impl Into<Failure>) -> JoinError {
     JoinError::Answer(error.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_for_now_ends_nothing() {
+        let said = |reason: &'static str| Problem::forbidden(reason, "no");
+        for reason in ["node_evicted", "node_unknown", "join_refused", "not_a_node"] {
+            assert!(is_final(&said(reason)), "{reason}");
+        }
+        for reason in [
+            "join_rate",
+            "node_rate",
+            "node_instances",
+            "node_svid_expired",
+            "node_untrusted",
+            "node_certificate",
+            "unreadable",
+        ] {
+            assert!(!is_final(&said(reason)), "{reason}");
+        }
+    }
+
+    #[test]
+    fn is_patient_and_never_for_long() {
+        let pauses: Vec<_> = [0, 1, 2, 3, 4, 5, 63, 64, u32::MAX].map(pause).into();
+        assert_eq!(pauses, [2, 4, 8, 16, 30, 30, 30, 30, 30]);
+    }
 }
