@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::args::{DataArgs, Format, JoinArgs};
 use crate::commands::parts::until_stopped;
-use crate::deployment::{Layout, Part, PartLock, read_trust};
+use crate::deployment::{DataLock, Layout, Part, PartLock, read_trust};
 use crate::{output, telemetry};
 
 /// The node was put out, or its SVID is over.
@@ -37,9 +37,11 @@ pub(super) async fn run(
     umask(Mode::from_bits_truncate(0o077));
     let layout = Layout::node_side(&data.data)?;
     let trust = read_trust(&args.trust)?;
-    let pinned = PinnedTrust::start(trust, layout.trust_file())?;
     let means = means(&args)?;
+    // Nothing of a node that runs is written over.
+    let _alone = DataLock::take(&layout).await?;
     let _lock = PartLock::take(&layout)?;
+    let pinned = PinnedTrust::start(trust, layout.trust_file())?;
     let sockets = NodeConfig {
         workload_socket: layout.workload_socket(),
         operator_socket: layout.node_socket(),
