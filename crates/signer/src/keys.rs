@@ -59,6 +59,9 @@ pub struct StandingKeys {
     pub(crate) snapshot: SigningKey,
     /// Signs access tokens for relying parties outside; none in a folder from before there were any.
     pub(crate) access: Option<SigningKey>,
+    /// The folder that they were read from; none where they were just made. A passphrase may be
+    /// there to be read once alone.
+    pub(crate) folder: Option<KeyFolder>,
 }
 
 /// A private key that stays where it is held: in a file's copy in memory, or in a module that signs
@@ -80,6 +83,8 @@ pub trait KeyCustody: std::fmt::Debug + Send + Sync {
     fn open(&self, name: &str) -> Result<Box<dyn HeldKey>, KeysError>;
     /// When this returns, nothing signs with it any more.
     fn destroy(&self, name: &str) -> Result<(), KeysError>;
+    /// The same, and nothing of it is left: for keys whose names are never given again.
+    fn discard(&self, name: &str) -> Result<(), KeysError>;
 }
 
 /// Keys in files of mode 0600 in one folder, sealed where a passphrase seals them. A key that is
@@ -147,6 +152,7 @@ impl StandingKeys {
             delegation: keys.key(DELEGATION)?,
             snapshot: keys.key(SNAPSHOT)?,
             access: access.transpose()?,
+            folder: Some(keys),
         })
     }
 }
@@ -158,6 +164,7 @@ impl From<SignerKeys> for StandingKeys {
             delegation: keys.delegation,
             snapshot: keys.snapshot,
             access: keys.access,
+            folder: None,
         }
     }
 }
@@ -222,6 +229,13 @@ impl KeyCustody for KeyFolder {
         let path = self.folder.join(name);
         destroy_private_file(&path, b"destroyed\n")?;
         Ok(())
+    }
+
+    fn discard(&self, name: &str) -> Result<(), KeysError> {
+        self.destroy(name)?;
+        let path = self.folder.join(name);
+        let gone = std::fs::remove_file(&path);
+        gone.map_err(|source| KeysError::File(KeyFileError::Io { path, source }))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Key files that a passphrase seals: AES-256-GCM under a key that Argon2id (RFC 9106) derives.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -152,22 +153,13 @@ impl Seal {
         Ok(Some(seal))
     }
 
+    /// Ends what a crash left of sealing, then seals every key that is in clear.
     fn seal_all(&self, folder: &Path) -> Result<(), SealedError> {
-        let failed = |source| SealedError::Folder {
-            path: folder.to_owned(),
-            source,
-        };
-        for entry in std::fs::read_dir(folder).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            match path.extension().and_then(|extension| extension.to_str()) {
-                Some("key") if path.is_file() => self.seal_file(&path)?,
-                // What was in clear, after a crash.
-                Some("clear") => {
-                    destroy_private_file(&path, b"")?;
-                    std::fs::remove_file(&path).map_err(failed)?;
-                }
-                _ => {}
-            }
+        for clear in files(folder, "clear")? {
+            end_sealing(&clear)?;
+        }
+        for key in files(folder, "key")? {
+            self.seal_file(&key)?;
         }
         Ok(())
     }
@@ -186,8 +178,7 @@ impl Seal {
         };
         std::fs::hard_link(path, &clear).map_err(failed)?;
         replace_private_file(path, &sealed)?;
-        destroy_private_file(&clear, b"")?;
-        std::fs::remove_file(&clear).map_err(failed)
+        end_sealing(&clear)
     }
 
     /// What stands in a key's file.
@@ -195,6 +186,39 @@ impl Seal {
         let sealed = self.0.seal(&context(path), key)?;
         Ok([PREFIX, &sealed].concat())
     }
+}
+
+/// The files of a folder whose names end so.
+fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>, SealedError> {
+    let failed = |source| SealedError::Folder {
+        path: folder.to_owned(),
+        source,
+    };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|end| end == extension) && path.is_file() {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}
+
+/// Takes away the other name of a key in clear. It may be the key itself, before the sealed one came
+/// in its place: then nothing but the name goes.
+fn end_sealing(clear: &Path) -> Result<(), SealedError> {
+    let failed = |source| SealedError::Folder {
+        path: clear.to_owned(),
+        source,
+    };
+    let place = |path: &Path| {
+        let found = std::fs::metadata(path).map_err(failed)?;
+        Ok::<_, SealedError>((found.dev(), found.ino()))
+    };
+    if place(clear)? != place(&clear.with_extension("key"))? {
+        destroy_private_file(clear, b"")?;
+    }
+    std::fs::remove_file(clear).map_err(failed)
 }
 
 /// The content of a key's file: opened, where it is sealed.

@@ -80,10 +80,14 @@ impl Signer {
         clock: fn() -> Timestamp,
     ) -> std::io::Result<Arc<Self>> {
         let trust_domain = trust.trust_domain.parse().map_err(std::io::Error::other)?;
-        let custody = KeyFolder::open(folder).map_err(std::io::Error::other)?;
+        let mut keys: StandingKeys = keys.into();
+        let custody = match keys.folder.take() {
+            Some(custody) => custody,
+            None => KeyFolder::open(folder).map_err(std::io::Error::other)?,
+        };
         let authorities = Authorities::open(folder, Arc::new(custody), &trust, clock());
         Ok(Arc::new(Self {
-            keys: keys.into(),
+            keys,
             authorities: RwLock::new(authorities.map_err(std::io::Error::other)?),
             trust_domain,
             trust: RwLock::new(trust),

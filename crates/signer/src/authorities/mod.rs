@@ -35,6 +35,9 @@ pub(crate) use vault::Vault;
 
 const FILE: &str = "authorities.json";
 
+/// How the names of keys begin that were not there from the first on.
+const NUMBERED: &str = "authority-";
+
 /// What signs SVIDs and tokens.
 #[derive(Debug)]
 pub(crate) struct Authorities {
@@ -86,6 +89,7 @@ impl Authorities {
         if authorities.slots.is_new() {
             authorities.take_first(folder, trust, now)?;
         }
+        authorities.drop_uncertified()?;
         authorities.finish_destroying()?;
         for slot in authorities.slots.all() {
             authorities
@@ -93,6 +97,19 @@ impl Authorities {
                 .push(Held::open(slot, &*authorities.custody)?);
         }
         Ok(authorities)
+    }
+
+    /// What a PKI was being asked about when the signer ended: nobody hands it a certificate any more.
+    fn drop_uncertified(&mut self) -> Result<(), AuthoritiesError> {
+        let prepared = self.slots.prepared(AuthorityKind::X509);
+        let bare = prepared.filter(|slot| slot.authority.chain.is_empty());
+        let Some(id) = bare.map(|slot| slot.authority.id) else {
+            return Ok(());
+        };
+        match self.root.remote() {
+            Some(_) => self.write(|slots| slots.remove(id)),
+            None => Ok(()),
+        }
     }
 
     /// The authorities that a folder was made with.
@@ -260,10 +277,16 @@ impl Authorities {
             )
             .with_remedy("activate it, or revoke it"));
         }
+        if self.slots.are_full() {
+            return Err(Problem::conflict(
+                "authority_full",
+                "as many authorities as can be are kept",
+            )
+            .with_remedy("revoke old ones, or have authorities live longer: root.json"));
+        }
         // A number, and with it the name of a key, is used once, whatever becomes of it.
-        let number = self.slots.reserve();
-        self.kept()?;
-        let name = format!("authority-{number}.key");
+        let number = self.change(Slots::reserve)?;
+        let name = format!("{NUMBERED}{number}.key");
         let key = self
             .custody
             .create(&name)
@@ -280,7 +303,7 @@ impl Authorities {
             Ok(certified) => certified,
             Err(problem) => {
                 self.custody
-                    .destroy(&name)
+                    .discard(&name)
                     .map_err(|error| internal(&error))?;
                 return Err(problem);
             }
@@ -288,11 +311,16 @@ impl Authorities {
         let mut authority = slot::prepared(kind, key.public(), number, now, ends);
         authority.chain = chain.iter().map(base64url::encode).collect();
         authority.root = root;
-        self.slots.add(Slot {
+        let slot = Slot {
             authority: authority.clone(),
-            key: name,
-        });
-        self.kept()?;
+            key: name.clone(),
+        };
+        if let Err(problem) = self.change(|slots| slots.add(slot)) {
+            self.custody
+                .discard(&name)
+                .map_err(|error| internal(&error))?;
+            return Err(problem);
+        }
         self.held.push(Held {
             id: authority.id,
             key,
@@ -359,12 +387,13 @@ impl Authorities {
             .root_of(&*held.key, &decoded, trust, now)
             .ok_or_else(no_root)?;
         let ends = decoded.first().map(|own| self.end_of(own)).transpose()?;
-        let changed = self.slots.change(id, |authority| {
-            authority.chain = chain.to_vec();
-            authority.root = Some(root);
-            authority.ends = ends.unwrap_or(authority.ends);
-        });
-        self.kept()?;
+        let changed = self.change(|slots| {
+            slots.change(id, |authority| {
+                authority.chain = chain.to_vec();
+                authority.root = Some(root);
+                authority.ends = ends.unwrap_or(authority.ends);
+            })
+        })?;
         if let Some(held) = self.held.iter_mut().find(|held| held.id == id) {
             held.chain = decoded;
         }
@@ -403,17 +432,19 @@ impl Authorities {
             )));
         }
         check_named(&authority, trust)?;
-        if let Some(before) = active.map(|active| active.id) {
-            self.slots.change(before, |one| {
-                one.state = AuthorityState::Old;
-                one.old_since = Some(now);
-            });
-        }
-        let changed = self.slots.change(id, |one| {
-            one.state = AuthorityState::Active;
-            one.active_since = Some(now);
-        });
-        self.kept()?;
+        let before = active.map(|active| active.id);
+        let changed = self.change(|slots| {
+            if let Some(before) = before {
+                slots.change(before, |one| {
+                    one.state = AuthorityState::Old;
+                    one.old_since = Some(now);
+                });
+            }
+            slots.change(id, |one| {
+                one.state = AuthorityState::Active;
+                one.active_since = Some(now);
+            })
+        })?;
         changed.ok_or_else(no_root)
     }
 
@@ -423,8 +454,7 @@ impl Authorities {
         if authority.state == AuthorityState::Active {
             return Err(active(authority));
         }
-        let changed = self.slots.change(id, |one| one.tainted = true);
-        self.kept()?;
+        let changed = self.change(|slots| slots.change(id, |one| one.tainted = true))?;
         changed.ok_or_else(no_root)
     }
 
@@ -436,9 +466,8 @@ impl Authorities {
         }
         // INVARIANT: that a key is to be destroyed is written before it is, and gone on with after a
         // crash.
+        self.change(|slots| slots.remove(id))?;
         self.held.retain(|held| held.id != id);
-        self.slots.remove(id);
-        self.kept()?;
         self.finish_destroying().map_err(|error| internal(&error))?;
         Ok(slot.authority)
     }
@@ -448,16 +477,25 @@ impl Authorities {
             return Ok(());
         }
         for name in self.slots.destroying() {
-            self.custody.destroy(name)?;
+            match name.starts_with(NUMBERED) {
+                true => self.custody.discard(name)?,
+                false => self.custody.destroy(name)?,
+            }
         }
-        self.slots.destroyed();
-        self.slots.write(&self.file)
+        self.write(Slots::destroyed)
     }
 
-    fn kept(&self) -> Result<(), Problem> {
-        self.slots
-            .write(&self.file)
-            .map_err(|error| internal(&error))
+    fn change<T>(&mut self, change: impl FnOnce(&mut Slots) -> T) -> Result<T, Problem> {
+        self.write(change).map_err(|error| internal(&error))
+    }
+
+    /// Changes the slots on the disk first: what cannot be written is not so in memory either.
+    fn write<T>(&mut self, change: impl FnOnce(&mut Slots) -> T) -> Result<T, AuthoritiesError> {
+        let mut next = self.slots.clone();
+        let made = change(&mut next);
+        next.write(&self.file)?;
+        self.slots = next;
+        Ok(made)
     }
 }
 

@@ -10,6 +10,10 @@ pub const AUTHORITY_REASONS: &[(&str, &str)] = &[
         "one of that kind is prepared already; activate it or revoke it",
     ),
     (
+        "authority_full",
+        "the signer keeps as many authorities as it can; revoke old ones, or have them live longer",
+    ),
+    (
         "authority_state",
         "the authority is not in the state that the step begins at; what was old never signs again",
     ),

@@ -128,6 +128,11 @@ impl Slots {
         slots.find(|slot| slot.authority.kind == kind && slot.authority.state == state)
     }
 
+    /// Whether none can be added.
+    pub(super) fn are_full(&self) -> bool {
+        self.slots.len() >= MAX_SLOTS
+    }
+
     pub(super) fn add(&mut self, slot: Slot) {
         self.generation += 1;
         self.slots.push(slot);

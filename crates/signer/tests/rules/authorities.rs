@@ -283,6 +283,82 @@ async fn the_key_of_what_signs_is_neither_tainted_nor_destroyed() {
     assert!(bench.client.authorities().await.unwrap().generation > generation);
 }
 
+/// What cannot be written is not so in memory either: the signer goes on as it was, and each step can
+/// be asked for again.
+#[tokio::test]
+async fn a_step_that_cannot_be_written_changes_nothing() {
+    let mut bench = Bench::new(&[]).await;
+    let first = bench.active(AuthorityKind::X509).await;
+    let second = bench.prepared_x509(20).await;
+    let known = bench.client.authorities().await.unwrap();
+    // The name that the next content is written under is taken, by what no file can replace.
+    let taken = bench.folder.path().join("authorities.next");
+    std::fs::create_dir(&taken).unwrap();
+    assert!(bench.prepare(AuthorityKind::Jwt).await.is_err());
+    let certificate = bench.certificate(&second, 21);
+    assert!(bench.certify(&second, &[certificate]).await.is_err());
+    let activated = bench.client.activate_authority(&change(second.id)).await;
+    assert!(activated.is_err());
+    assert!(
+        bench
+            .client
+            .taint_authority(&change(second.id))
+            .await
+            .is_err()
+    );
+    let destroyed = bench.client.destroy_authority(&change(second.id)).await;
+    assert!(destroyed.is_err());
+    assert_eq!(bench.client.authorities().await.unwrap(), known);
+    assert_eq!(
+        bench.issued().await[1],
+        base64url::decode(&first.chain[0]).unwrap()
+    );
+    std::fs::remove_dir(&taken).unwrap();
+    bench.prepare(AuthorityKind::Jwt).await.unwrap();
+    let activated = bench.client.activate_authority(&change(second.id)).await;
+    assert_eq!(activated.unwrap().state, AuthorityState::Active);
+    bench.client = bench.again().await;
+    assert_eq!(bench.active(AuthorityKind::X509).await.id, second.id);
+}
+
+#[tokio::test]
+async fn as_many_as_are_kept_are_made_and_no_more() {
+    let mut bench = Bench::new(&[]).await;
+    let mut made = 3_u8;
+    loop {
+        let next = bench.prepare(AuthorityKind::X509).await;
+        let next = match next {
+            Ok(next) => next,
+            Err(refused) => {
+                assert_eq!(refused, "authority_full");
+                break;
+            }
+        };
+        let certificate = bench.certificate(&next, made);
+        bench.certify(&next, &[certificate]).await.unwrap();
+        let active = bench.client.activate_authority(&change(next.id)).await;
+        active.unwrap();
+        made += 1;
+    }
+    assert_eq!(made, 64);
+    let known = bench.client.authorities().await.unwrap();
+    let keys = || std::fs::read_dir(bench.folder.path()).unwrap().count();
+    let before = keys();
+    assert!(bench.prepare(AuthorityKind::Wit).await.is_err());
+    assert_eq!(keys(), before);
+    assert_eq!(bench.client.authorities().await.unwrap(), known);
+    bench.client = bench.again().await;
+    let old = known.authorities.iter();
+    let mut old = old.filter(|one| one.state == AuthorityState::Old);
+    let oldest = old.next().unwrap().id;
+    bench
+        .client
+        .destroy_authority(&change(oldest))
+        .await
+        .unwrap();
+    bench.prepare(AuthorityKind::Wit).await.unwrap();
+}
+
 #[tokio::test]
 async fn keys_of_tokens_sign_only_once_the_trust_document_names_them() {
     let mut bench = Bench::new(&[]).await;

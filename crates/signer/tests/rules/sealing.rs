@@ -40,9 +40,6 @@ async fn sealed_keys_sign_as_before_and_open_by_their_passphrase_alone() {
     Seal::begin(&folder, &file, CHEAP).unwrap();
     let again = Seal::begin(&folder, &file, CHEAP);
     assert!(matches!(again, Err(SealedError::Sealed(_))));
-    // What a crash left of it is gone on with.
-    std::fs::hard_link(folder.join("jwt.key"), folder.join("jwt.clear")).unwrap();
-    std::fs::remove_file(folder.join("jwt.clear")).unwrap();
     bench.client = bench.again().await;
     assert!(clear(&folder).is_empty(), "{:?}", clear(&folder));
     bench.client.x509(&x509(INSTANCE)).await.unwrap();
@@ -90,6 +87,58 @@ async fn sealed_keys_sign_as_before_and_open_by_their_passphrase_alone() {
     assert!(bench.reopened_by_keys().is_err());
     std::fs::remove_file(&seal).unwrap();
     assert!(bench.reopened_by_keys().is_err());
+}
+
+/// Each state that a crash leaves while keys are sealed: nothing is lost, and nothing stays in clear.
+#[tokio::test]
+async fn a_crash_while_keys_are_sealed_destroys_none() {
+    for point in 0..5 {
+        let bench = Bench::new(&[]).await;
+        let folder = bench.folder.path().to_owned();
+        let file = folder.join("passphrase");
+        create_private_file(&file, b"correct horse battery\n").unwrap();
+        let (key, other) = (folder.join("jwt.key"), folder.join("jwt.clear"));
+        let content = std::fs::read(&key).unwrap();
+        Seal::begin(&folder, &file, CHEAP).unwrap();
+        match point {
+            // Linked, and not sealed.
+            0 => std::fs::hard_link(&key, &other).unwrap(),
+            // The sealed one is written, and not yet in its place.
+            1 => {
+                std::fs::hard_link(&key, &other).unwrap();
+                create_private_file(&folder.join("jwt.next"), b"chancery sealed").unwrap();
+            }
+            // In its place, and the one in clear is there, or zeros, or nothing of it.
+            _ => {
+                bench.reopened().unwrap();
+                let left = match point {
+                    2 => content.clone(),
+                    3 => vec![0; content.len()],
+                    _ => Vec::new(),
+                };
+                create_private_file(&other, &left).unwrap();
+            }
+        }
+        let client = bench.again().await;
+        assert!(clear(&folder).is_empty(), "{point}: {:?}", clear(&folder));
+        let known = client.authorities().await.unwrap();
+        assert!(known.active(AuthorityKind::Jwt).is_some(), "{point}");
+        client.x509(&x509(INSTANCE)).await.unwrap();
+        assert!(bench.reopened().is_ok(), "{point}");
+    }
+}
+
+/// A passphrase that is handed over is there once: a start reads it once.
+#[tokio::test]
+async fn a_start_reads_the_passphrase_once() {
+    let bench = Bench::new(&[]).await;
+    let folder = bench.folder.path().to_owned();
+    let file = folder.join("passphrase");
+    create_private_file(&file, b"correct horse battery\n").unwrap();
+    Seal::begin(&folder, &file, CHEAP).unwrap();
+    bench
+        .reopened_between(|| std::fs::remove_file(&file).unwrap())
+        .unwrap();
 }
 
 impl Bench {

@@ -104,7 +104,13 @@ impl Bench {
 
     /// The same, before it serves.
     pub(super) fn reopened(&self) -> std::io::Result<Arc<Signer>> {
+        self.reopened_between(|| ())
+    }
+
+    /// The same; something happens once the keys are read.
+    pub(super) fn reopened_between(&self, between: impl FnOnce()) -> std::io::Result<Arc<Signer>> {
         let keys = StandingKeys::open(self.folder.path()).unwrap();
+        between();
         let origin = "example.org/log/server".parse().unwrap();
         let log = tempfile::tempdir_in(self.folder.path()).unwrap().keep();
         let log = LocalSigner::open_or_create(&log.join("log"), &origin).unwrap();
