@@ -1,7 +1,8 @@
 //! Which authorities sign, and how another one comes in the place of one: prepared first, named by
 //! the trust document, active once everybody has heard of it, old until all that it signed has ended.
 //!
-//! Each step is enrolled before the signer is told to go it, and nothing is issued meanwhile.
+//! Each step that changes what signs or what is believed is enrolled before the signer is told to go
+//! it, and nothing is issued meanwhile. What is prepared signs nothing, and is enrolled once it is made.
 
 mod held;
 mod schedule;
@@ -19,13 +20,13 @@ use chancery_audit::{AuthorityChange, AuthorityKind as Kind, AuthorityStep};
 use chancery_identity::bundle::{KeyName, Readiness};
 use chancery_identity::trust::TrustDocument;
 use chancery_types::{Digest, Timestamp, base64url};
-use tokio::sync::{RwLockMappedWriteGuard, RwLockReadGuard, RwLockWriteGuard};
+use tokio::sync::{RwLockReadGuard, RwLockWriteGuard};
 
 use crate::Server;
 use crate::endpoints::stored;
 use held::Held;
-pub(crate) use held::workload;
-use schedule::{Due, due};
+pub(crate) use held::{apart, brokered, workload};
+use schedule::{Due, Waiting, due};
 
 /// Where the highest count of the signer's changes is stored.
 const META: &str = "authorities";
@@ -43,7 +44,7 @@ pub(crate) struct Issuing {
     known: tokio::sync::RwLock<Option<Authorities>>,
     held: Mutex<Held>,
     /// The entries before this one were written before the start; none once they were looked at.
-    unread: Mutex<Option<u64>>,
+    unread: tokio::sync::Mutex<Option<u64>>,
     /// Since when the trust document is in force.
     trust_since: RwLock<Timestamp>,
 }
@@ -53,7 +54,7 @@ impl Issuing {
         Self {
             known: tokio::sync::RwLock::default(),
             held: Mutex::default(),
-            unread: Mutex::new(Some(log_size)),
+            unread: tokio::sync::Mutex::new(Some(log_size)),
             trust_since: RwLock::new(trust.issued_at),
         }
     }
@@ -79,14 +80,18 @@ impl Server {
         }
     }
 
-    /// The same, for whoever changes it.
-    async fn changing(&self) -> Result<RwLockMappedWriteGuard<'_, Authorities>, Problem> {
+    /// The same, for whoever changes it. What is known is let go of before the signer goes a step:
+    /// whatever becomes of it, the signer is asked anew.
+    async fn changing(
+        &self,
+    ) -> Result<(RwLockWriteGuard<'_, Option<Authorities>>, Authorities), Problem> {
         let mut known = self.issuing.known.write().await;
-        if known.is_none() {
-            *known = Some(self.ask_signer().await?);
-        }
-        let mapped = RwLockWriteGuard::try_map(known, Option::as_mut);
-        mapped.map_err(|_| Problem::unavailable("signer", "the signer did not answer"))
+        let all = match &*known {
+            Some(all) => all.clone(),
+            None => self.ask_signer().await?,
+        };
+        *known = Some(all.clone());
+        Ok((known, all))
     }
 
     /// Asks the signer, which never forgets a change that the server has seen.
@@ -122,8 +127,10 @@ impl Server {
 
     /// The digests of the certificates of authorities that are not believed any more.
     pub(crate) async fn tainted(&self) -> BTreeSet<Digest> {
-        let known = self.issuing.known.read().await;
-        let all = known.iter().flat_map(|known| &known.authorities);
+        let Ok(known) = self.signing().await else {
+            return BTreeSet::new();
+        };
+        let all = known.authorities.iter();
         all.filter(|one| one.tainted)
             .filter_map(certificate)
             .collect()
@@ -168,20 +175,25 @@ impl Server {
 
     /// Looks once at what was issued before the start.
     async fn take_up_held(self: &Arc<Self>) -> Result<(), Problem> {
-        let unread = self.issuing.unread.lock();
-        let Some(before) = unread.unwrap_or_else(PoisonError::into_inner).take() else {
+        // INVARIANT: nobody counts holders before all of them were read.
+        let mut unread = self.issuing.unread.lock().await;
+        let Some(before) = *unread else {
             return Ok(());
         };
         let (server, now) = (Arc::clone(self), self.now()?);
         let reading = tokio::task::spawn_blocking(move || {
             let mut found = Held::default();
-            found.take_up(&server.journal, before, now);
+            found.take_up(&server.journal, before, now)?;
             let held = server.issuing.held.lock();
             held.unwrap_or_else(PoisonError::into_inner).join(found);
+            Ok::<_, chancery_journal::JournalError>(())
         });
-        reading
+        let read = reading
             .await
-            .map_err(|error| Problem::internal("log", &error))
+            .map_err(|error| Problem::internal("log", &error))?;
+        read.map_err(|error| Problem::internal("log", &error))?;
+        *unread = None;
+        Ok(())
     }
 
     /// Whether those who believe what the authority signs know of it.
@@ -219,15 +231,16 @@ impl Server {
         })
     }
 
-    /// Has another authority made, which signs nothing yet.
+    /// Has another authority made, which signs nothing yet. A root that is asked over HTTP may take
+    /// its time: what signs goes on meanwhile.
     pub(crate) async fn prepare_authority(
         &self,
         request: PrepareAuthority,
     ) -> Result<AuthorityChanged, Problem> {
-        let mut known = self.changing().await?;
+        drop(self.signing().await?);
         let made = self.signer.prepare_authority(&request).await;
-        let made = made.map_err(signer)?;
-        self.stepped(&mut known, made, AuthorityStep::Prepare).await
+        let known = self.issuing.known.write().await;
+        self.made(known, made).await
     }
 
     /// Hands over the certificate that a root made.
@@ -235,10 +248,27 @@ impl Server {
         &self,
         request: CertifyAuthority,
     ) -> Result<AuthorityChanged, Problem> {
-        let mut known = self.changing().await?;
+        let (mut known, _) = self.changing().await?;
+        *known = None;
         let made = self.signer.certify_authority(&request).await;
-        let made = made.map_err(signer)?;
-        self.stepped(&mut known, made, AuthorityStep::Prepare).await
+        self.made(known, made).await
+    }
+
+    /// Enrols what the signer made. It signs nothing: what makes it sign is enrolled before.
+    async fn made(
+        &self,
+        mut known: RwLockWriteGuard<'_, Option<Authorities>>,
+        made: Result<Authority, ClientError>,
+    ) -> Result<AuthorityChanged, Problem> {
+        *known = None;
+        let authority = made.map_err(signer)?;
+        let log_index = self
+            .enrol(event(&authority, AuthorityStep::Prepare))
+            .await?;
+        Ok(AuthorityChanged {
+            authority,
+            log_index,
+        })
     }
 
     /// Has a prepared authority sign.
@@ -246,12 +276,12 @@ impl Server {
         &self,
         request: ChangeAuthority,
     ) -> Result<AuthorityChanged, Problem> {
-        let mut known = self.changing().await?;
-        let authority = find(&known, request.id)?;
+        let (mut known, all) = self.changing().await?;
+        let authority = find(&all, request.id)?;
         if authority.state != AuthorityState::Prepared {
             return Err(state(&authority, "prepared"));
         }
-        match self.readiness(&known, &authority).await? {
+        match self.readiness(&all, &authority).await? {
             Readiness::Unpublished => return Err(unnamed(&authority)),
             Readiness::Early(at) if !request.force => return Err(early(&authority, at)),
             Readiness::Early(_) | Readiness::Ready => {}
@@ -259,6 +289,7 @@ impl Server {
         let log_index = self
             .enrol(event(&authority, AuthorityStep::Activate))
             .await?;
+        *known = None;
         let done = self.signer.activate_authority(&request).await;
         let authority = self.told(&mut known, done).await?;
         Ok(AuthorityChanged {
@@ -272,14 +303,15 @@ impl Server {
         &self,
         request: ChangeAuthority,
     ) -> Result<AuthorityChanged, Problem> {
-        let mut known = self.changing().await?;
-        let authority = find(&known, request.id)?;
+        let (mut known, all) = self.changing().await?;
+        let authority = find(&all, request.id)?;
         match authority.state {
             AuthorityState::Active => return Err(signs(&authority)),
             AuthorityState::Prepared => return Err(state(&authority, "old")),
             AuthorityState::Old => {}
         }
         let log_index = self.enrol(event(&authority, AuthorityStep::Taint)).await?;
+        *known = None;
         let done = self.signer.taint_authority(&request).await;
         let authority = self.told(&mut known, done).await?;
         drop(known);
@@ -296,12 +328,12 @@ impl Server {
         request: ChangeAuthority,
     ) -> Result<AuthorityChanged, Problem> {
         self.take_up_held().await?;
-        let mut known = self.changing().await?;
-        let authority = find(&known, request.id)?;
+        let (mut known, all) = self.changing().await?;
+        let authority = find(&all, request.id)?;
         if authority.state == AuthorityState::Active {
             return Err(signs(&authority));
         }
-        let holders = self.holders(&known).await?;
+        let holders = self.holders(&all).await?;
         let holders = holders.get(&authority.id).copied().unwrap_or_default();
         if holders > 0 && !request.force {
             return Err(Problem::conflict(
@@ -319,7 +351,7 @@ impl Server {
 
     async fn destroy(
         &self,
-        known: &mut Authorities,
+        known: &mut Option<Authorities>,
         authority: &Authority,
         step: AuthorityStep,
     ) -> Result<AuthorityChanged, Problem> {
@@ -328,6 +360,7 @@ impl Server {
             id: authority.id,
             force: false,
         };
+        *known = None;
         let done = self.signer.destroy_authority(&request).await;
         let authority = self.told(known, done).await?;
         Ok(AuthorityChanged {
@@ -336,33 +369,23 @@ impl Server {
         })
     }
 
-    async fn stepped(
-        &self,
-        known: &mut Authorities,
-        made: Authority,
-        step: AuthorityStep,
-    ) -> Result<AuthorityChanged, Problem> {
-        let log_index = self.enrol(event(&made, step)).await?;
-        let authority = self.told(known, Ok(made)).await?;
-        Ok(AuthorityChanged {
-            authority,
-            log_index,
-        })
-    }
-
-    /// Takes up what the signer says after a change.
+    /// Takes up what the signer says after a change. Where it does not answer, it is asked again by
+    /// whoever wants to know next.
     async fn told(
         &self,
-        known: &mut Authorities,
+        known: &mut Option<Authorities>,
         done: Result<Authority, ClientError>,
     ) -> Result<Authority, Problem> {
-        let said = self.ask_signer().await;
-        *known = said?;
+        match self.ask_signer().await {
+            Ok(said) => *known = Some(said),
+            Err(problem) => tracing::warn!(%problem, "the signer's authorities are not known"),
+        }
         done.map_err(signer)
     }
 
     /// Goes the steps that are due, until the future is dropped.
     pub(crate) async fn follow_schedule(self: Arc<Self>) {
+        let mut waiting = Waiting::default();
         loop {
             tokio::time::sleep(LOOK).await;
             let known = match self.signing().await {
@@ -370,9 +393,15 @@ impl Server {
                 Err(_) => continue,
             };
             let Ok(now) = self.now() else { continue };
-            for step in due(&known, now) {
+            let steps = due(&known, now);
+            waiting.forget_all_but(&steps);
+            for step in steps {
+                if !waiting.is_over(step, now) {
+                    continue;
+                }
                 if let Err(problem) = self.go(&known, step).await {
                     tracing::warn!(?step, %problem, "an authority's step is due");
+                    waiting.failed(step, self.now().unwrap_or(now));
                 }
             }
         }
@@ -396,8 +425,8 @@ impl Server {
                 Readiness::Unpublished | Readiness::Early(_) => Ok(()),
             },
             Due::Retire(id) => {
-                let mut known = self.changing().await?;
-                let authority = find(&known, id)?;
+                let (mut known, all) = self.changing().await?;
+                let authority = find(&all, id)?;
                 let retired = self.destroy(&mut known, &authority, AuthorityStep::Retire);
                 retired.await.map(drop)
             }

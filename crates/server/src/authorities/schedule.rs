@@ -1,13 +1,21 @@
 //! When authorities go their steps by themselves.
 
+use std::collections::HashMap;
+
 use chancery_api::authority::{Authorities, Authority, AuthorityKind, AuthorityState};
 use chancery_types::{Digest, Timestamp};
 
 /// How long an old authority is kept: everything that it signed has ended then.
 pub(crate) const KEPT_SECONDS: u64 = 3_660;
 
+/// How long is waited after a step that failed: twice as long after each time.
+const FIRST_WAIT_SECONDS: u64 = 2;
+
+/// The longest that is waited.
+const LONGEST_WAIT_SECONDS: u64 = 600;
+
 /// A step that is due.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Due {
     /// Half of the active one's life is over, and nothing is prepared.
     Prepare(AuthorityKind),
@@ -40,6 +48,36 @@ pub(crate) fn due(known: &Authorities, now: Timestamp) -> Vec<Due> {
     });
     steps.extend(over.map(|one| Due::Retire(one.id)));
     steps
+}
+
+/// The steps that failed, each with when it is gone again.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting(HashMap<Due, Wait>);
+
+#[derive(Debug, Clone, Copy)]
+struct Wait {
+    seconds: u64,
+    until: Timestamp,
+}
+
+impl Waiting {
+    /// What is due no more has not failed either.
+    pub(crate) fn forget_all_but(&mut self, steps: &[Due]) {
+        self.0.retain(|step, _| steps.contains(step));
+    }
+
+    pub(crate) fn is_over(&self, step: Due, now: Timestamp) -> bool {
+        self.0.get(&step).is_none_or(|wait| now >= wait.until)
+    }
+
+    pub(crate) fn failed(&mut self, step: Due, now: Timestamp) {
+        let before = self.0.get(&step);
+        let seconds = before.map_or(FIRST_WAIT_SECONDS, |wait| {
+            wait.seconds.saturating_mul(2).min(LONGEST_WAIT_SECONDS)
+        });
+        let until = now.plus_seconds(seconds);
+        self.0.insert(step, Wait { seconds, until });
+    }
 }
 
 /// Whether no more than that part of an authority's life is left.
@@ -99,6 +137,27 @@ mod tests {
         let activate = [Due::Activate(next.id)];
         assert_eq!(due(&both, START.plus_seconds(500)), activate);
         assert_eq!(due(&both, START.plus_seconds(900)), activate);
+    }
+
+    #[test]
+    fn what_fails_is_tried_ever_more_rarely_each_by_itself() {
+        let steps = [
+            Due::Prepare(AuthorityKind::X509),
+            Due::Prepare(AuthorityKind::Jwt),
+        ];
+        let [x509, jwt] = steps;
+        let mut waiting = Waiting::default();
+        let mut now = START;
+        for wait in [2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600] {
+            assert!(waiting.is_over(x509, now) && waiting.is_over(jwt, now));
+            waiting.failed(x509, now);
+            waiting.forget_all_but(&steps);
+            assert!(!waiting.is_over(x509, now.plus_seconds(wait - 1)), "{wait}");
+            now = now.plus_seconds(wait);
+        }
+        waiting.failed(x509, now);
+        waiting.forget_all_but(&[jwt]);
+        assert!(waiting.is_over(x509, now));
     }
 
     #[test]

@@ -19,6 +19,9 @@ use crate::Server;
 /// The service whose X.509-SVID the endpoint presents.
 const SERVICE: &str = "server";
 
+/// What tells its SVID from that of the listener of nodes.
+const PART: &str = "bundle-endpoint";
+
 /// What an endpoint presents; replaced while it serves.
 pub(super) struct Presented {
     source: Source,
@@ -148,7 +151,7 @@ async fn issue(server: &Server) -> Result<Current, Problem> {
         SigningKey::generate(Algorithm::Es256).map_err(|error| Problem::internal("key", &error))?;
     let now = server.now()?;
     let spki = base64url::encode(spki_der(key.public()));
-    let issued = server.issue_service(SERVICE, &spki).await?;
+    let issued = server.issue_part(SERVICE, PART, &spki).await?;
     let chain = issued.chain.iter().map(|der| base64url::decode(der));
     let chain: Result<Vec<_>, _> = chain.map(|der| der.map(CertificateDer::from)).collect();
     let chain = chain.map_err(|error| Problem::internal("svid", &error))?;

@@ -21,7 +21,7 @@ use chancery_types::{Digest, SignatureVerifier as _, Timestamp, base64url, to_ca
 use super::instances::{evidence, running};
 use super::{Answer, label, random, stored};
 use crate::Server;
-use crate::authorities::workload;
+use crate::authorities::{apart, brokered as brokered_name, workload};
 
 /// How long a service's X.509-SVID lives.
 const SERVICE_LIFETIME_SECONDS: u64 = 3_600;
@@ -51,6 +51,8 @@ pub(super) async fn x509(
         request.broker.as_ref(),
     )?;
     server.enrol(event).await?;
+    let broker = request.broker.as_ref().map(SpiffeId::as_str);
+    let holder = brokered_name(&instance.spiffe_id, broker);
     let request = SignX509 {
         spiffe_id: instance.spiffe_id,
         spki: request.spki,
@@ -58,7 +60,8 @@ pub(super) async fn x509(
         lifetime_seconds,
         serial: base64url::encode(serial),
     };
-    sign_x509(&server, &signing, request).await.map(Json)
+    let signed = sign_x509(&server, &signing, request, &holder).await;
+    signed.map(Json)
 }
 
 /// Issues the SVID of one of Chancery's own services, which sit behind the owner's socket.
@@ -83,10 +86,37 @@ impl Server {
             .await
     }
 
+    /// The same, for one of several parts of the service, each of which holds an SVID.
+    pub(crate) async fn issue_part(
+        &self,
+        service: &str,
+        part: &str,
+        spki: &str,
+    ) -> Result<IssuedX509, Problem> {
+        let spiffe_id = format!("spiffe://{}/service/{service}", self.trust().trust_domain);
+        let holder = apart(&spiffe_id, part);
+        let by = ("owner-socket", false);
+        self.issue_held(spiffe_id, &holder, spki, by, SERVICE_LIFETIME_SECONDS)
+            .await
+    }
+
     /// Issues the SVID of a service or a node: what vouches for it, and whether it had one before.
     pub(crate) async fn issue_own(
         &self,
         spiffe_id: String,
+        spki: &str,
+        (level, renewal): (&str, bool),
+        lifetime_seconds: u64,
+    ) -> Result<IssuedX509, Problem> {
+        let holder = spiffe_id.clone();
+        self.issue_held(spiffe_id, &holder, spki, (level, renewal), lifetime_seconds)
+            .await
+    }
+
+    async fn issue_held(
+        &self,
+        spiffe_id: String,
+        holder: &str,
         spki: &str,
         (level, renewal): (&str, bool),
         lifetime_seconds: u64,
@@ -124,7 +154,7 @@ impl Server {
             lifetime_seconds,
             serial: base64url::encode(serial),
         };
-        sign_x509(self, &signing, request).await
+        sign_x509(self, &signing, request, holder).await
     }
 }
 
@@ -421,13 +451,14 @@ async fn sign_x509(
     server: &Server,
     signing: &Authorities,
     request: SignX509,
+    holder: &str,
 ) -> Result<IssuedX509, Problem> {
     let trust = server.trust();
     let not_after = end(request.now, request.lifetime_seconds);
     let signed = server.signer.x509(&request).await;
     let signed = signed.map_err(|error| Problem::unavailable("signer", error.to_string()))?;
     if let Some(authority) = signing.active(AuthorityKind::X509) {
-        server.holds(authority, &request.spiffe_id, not_after);
+        server.holds(authority, holder, not_after);
     }
     Ok(IssuedX509 {
         spiffe_id: request.spiffe_id,

@@ -2,6 +2,8 @@
 //! on loopback and endpoints that misbehave.
 
 #[cfg(test)]
+mod authorities;
+#[cfg(test)]
 mod domain;
 #[cfg(test)]
 mod fetching;

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use axum::{Json, Router};
-use chancery_api::authority::{AuthorityKind, AuthorityState, ChangeAuthority};
+use chancery_api::authority::{AuthorityKind, AuthorityState, ChangeAuthority, PrepareAuthority};
 use chancery_crypto::create_private_file;
 use chancery_signer::{RootConfig, VaultConfig};
 use chancery_types::base64url;
@@ -139,7 +139,19 @@ async fn a_pki_over_http_certifies_and_is_believed_in_nothing_else() {
         *stand.mood.lock().unwrap() = mood;
         assert_eq!(bench.prepare(kind).await.unwrap_err(), reason, "{mood:?}");
     }
-    // Nothing is left of what failed.
+    // Nothing is left of what failed, nor of what was asked about when the signer ended.
+    let keys = || {
+        let files = std::fs::read_dir(&folder).unwrap();
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        let made = names.filter(|name| name.starts_with("authority-"));
+        made.collect::<Vec<_>>()
+    };
+    assert_eq!(keys(), Vec::<String>::new());
+    let bare = PrepareAuthority { kind, bare: true };
+    bench.client.prepare_authority(&bare).await.unwrap();
+    assert_eq!(keys().len(), 1);
+    bench.client = bench.again().await;
+    assert_eq!(keys(), Vec::<String>::new());
     let known = bench.client.authorities().await.unwrap();
     assert_eq!(known.authorities.len(), 3);
     *stand.mood.lock().unwrap() = Mood::Signs;
