@@ -1,12 +1,13 @@
 //! The node's own X.509-SVID, by which brokers know it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chancery_api::tls::{TlsError, TlsIdentity};
 use chancery_crypto::{SVID_ALGORITHMS, SigningKey};
 use chancery_identity::{X509Bundle, spki_der, verify_x509_svid};
-use chancery_types::{Algorithm, Secret, Timestamp};
+use chancery_types::{Algorithm, Digest, Secret, Timestamp};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -72,17 +73,32 @@ async fn renew(
     mut bundles: watch::Receiver<Option<X509Bundle>>,
     (mut held, mut bundle): (Held, X509Bundle),
 ) {
+    let mut tainted = issuer.tainted();
+    let (mut watched, mut retry_at) = (true, None);
     loop {
-        let due = Duration::from_micros(held.renew_at.micros_since(now()));
+        let now = now();
+        let stands = held.stands(&bundle, &tainted.borrow_and_update(), now);
+        let due = match stands {
+            true => held.renew_at,
+            false => now,
+        };
+        let due = retry_at.unwrap_or(due);
         tokio::select! {
-            () = sleep(due) => match Held::issue(&*issuer, &bundle).await {
-                Ok(next) => held = next,
-                Err(error) => {
-                    tracing::warn!(error = describe(&error), "the node keeps its x509-svid");
-                    held.renew_at = now().plus_seconds(RETRY_SECONDS);
-                    continue;
+            () = sleep(Duration::from_micros(due.micros_since(now))) => {
+                match Held::issue(&*issuer, &bundle).await {
+                    Ok(next) => {
+                        let again = now.plus_seconds(RETRY_SECONDS);
+                        let stands = next.stands(&bundle, &tainted.borrow(), now);
+                        retry_at = (!stands).then_some(again);
+                        held = next;
+                    }
+                    Err(error) => {
+                        tracing::warn!(error = describe(&error), "the node keeps its x509-svid");
+                        retry_at = Some(crate::clock::now().plus_seconds(RETRY_SECONDS));
+                        continue;
+                    }
                 }
-            },
+            }
             changed = bundles.changed() => {
                 if changed.is_err() {
                     return;
@@ -92,6 +108,10 @@ async fn renew(
                     None => continue,
                 }
             }
+            changed = tainted.changed(), if watched => {
+                watched = changed.is_ok();
+                continue;
+            }
         }
         if let Err(error) = tls.replace(held.chain.clone(), &held.key, bundle.clone()) {
             tracing::error!(%error, "the node's x509-svid cannot be used");
@@ -100,6 +120,13 @@ async fn renew(
 }
 
 impl Held {
+    /// Whether whoever has the bundle believes it, and no authority above it is tainted.
+    fn stands(&self, bundle: &X509Bundle, tainted: &BTreeSet<Digest>, now: Timestamp) -> bool {
+        let mut above = self.chain.iter().skip(1);
+        !above.any(|der| tainted.contains(&Digest::of(der)))
+            && verify_x509_svid(&self.chain, bundle, now, SVID_ALGORITHMS).is_ok()
+    }
+
     async fn issue(issuer: &dyn Issuer, bundle: &X509Bundle) -> Result<Self, IssuerError> {
         let failed = |error| IssuerError::Unavailable(error);
         let now = now();

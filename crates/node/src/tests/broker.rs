@@ -270,6 +270,26 @@ async fn r_02_both_ends_have_an_x509_svid_and_only_brokers_are_served() {
         assert_eq!(refused.message(), "not a broker");
     }
 }
+/// The node's own SVID follows the authorities as those of workloads do: whoever believes the newest
+/// bundle alone knows the node by it.
+#[tokio::test]
+async fn r_02_the_nodes_own_svid_is_another_one_once_its_authority_is_not_believed() {
+    let serving = Serving::start_with_brokers();
+    allow_all(&serving);
+    client(&serving, BROKER).await;
+    serving.issuer.activate_another();
+    serving.issuer.taint_first();
+    serving.issuer.drop_root();
+    let known = async {
+        while dial_as(&serving, &serving.issuer, BROKER, NODE)
+            .await
+            .is_err()
+        {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(SOON, known).await.unwrap();
+}
 
 #[tokio::test]
 async fn r_04_a_broker_is_known_until_its_svid_ends_and_is_one_until_it_is_removed() {
