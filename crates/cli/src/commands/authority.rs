@@ -190,6 +190,9 @@ async fn revoke(
 ) -> anyhow::Result<()> {
     let known = server.authorities().await?;
     let views = named(&known, which)?;
+    for view in &views {
+        revocable(view, force)?;
+    }
     let current = layout.trust()?;
     let gone = leaves(&known, &views);
     let proposed = layout.proposed_trust(&current, |trust| {
@@ -201,7 +204,6 @@ async fn revoke(
         || proposed.trust.jwt_authorities != current.jwt_authorities
         || proposed.trust.token_authorities != current.token_authorities;
     if changes {
-        // Nothing is destroyed that the document would go on to name.
         let accepted = current.accept(proposed.clone(), &chancery_crypto::AwsLc);
         accepted.with_context(|| {
             let ids: Vec<_> = gone.iter().map(ToString::to_string).collect();
@@ -216,16 +218,17 @@ async fn revoke(
         authorities: Vec::new(),
         trust_version: None,
     };
+    // Nothing is destroyed that the document goes on to name; what fails here can be asked for again.
+    if changes {
+        put(layout, &current, proposed).await?;
+        revoked.trust_version = Some(layout.trust()?.version);
+    }
     for view in views {
         let id = view.authority.id;
         let request = ChangeAuthority { id, force };
         revoked
             .authorities
             .push(server.revoke_authority(&request).await?);
-    }
-    if changes {
-        put(layout, &current, proposed).await?;
-        revoked.trust_version = Some(layout.trust()?.version);
     }
     output::result(format, &revoked, || {
         let trust = match revoked.trust_version {
@@ -236,6 +239,22 @@ async fn revoke(
         let lines: Vec<_> = lines.map(|done| line(done, "is revoked")).collect();
         format!("{}; {trust}", lines.join("\n"))
     })
+}
+
+/// What the server would refuse is not begun.
+fn revocable(view: &AuthorityView, force: bool) -> anyhow::Result<()> {
+    let Authority { id, state, .. } = &view.authority;
+    ensure!(
+        *state != AuthorityState::Active,
+        "{id} is the one that signs; have another one sign first (authority_active)"
+    );
+    ensure!(
+        force || view.holders == 0,
+        "{} instances or services rest on what {id} signed; taint it and wait, or say --force \
+         (authority_held)",
+        view.holders
+    );
+    Ok(())
 }
 
 /// What leaves the trust document with authorities: themselves, or their roots where nothing else is
