@@ -313,14 +313,10 @@ impl Authorities {
         authority.root = root;
         let slot = Slot {
             authority: authority.clone(),
-            key: name.clone(),
+            key: name,
         };
-        if let Err(problem) = self.change(|slots| slots.add(slot)) {
-            self.custody
-                .discard(&name)
-                .map_err(|error| internal(&error))?;
-            return Err(problem);
-        }
+        // A file that could not be made durable may name the key after a crash: the key stays.
+        self.change(|slots| slots.add(slot))?;
         self.held.push(Held {
             id: authority.id,
             key,
