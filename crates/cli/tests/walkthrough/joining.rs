@@ -176,7 +176,11 @@ fn a_second_host_joins_works_outlives_the_server_and_is_put_out() {
     });
     let evict = ["--format", "json", "node", "evict", id, "--reason", "lost"];
     let evicted = chancery(&evict).json();
-    assert_eq!(evicted["instances"].as_array().unwrap().len(), 1);
+    // The one that runs, and those that ended lately: what they held is over as well.
+    assert!(
+        evicted["instances"].as_array().unwrap().len() >= 3,
+        "{evicted}"
+    );
     node.ended()
         .refused(1, &["node_evicted", "no node any more"]);
     assert_ne!(waiting.ended().code, Some(0));
