@@ -98,7 +98,8 @@ fn no_client_sees_an_invalid_chain_while_authorities_change() {
     let words: Vec<&str> = pressed.split_whitespace().collect();
     let number = |place: usize| words[place].trim_end_matches(',').parse::<u64>().unwrap();
     assert!(number(1) > 100, "{pressed}");
-    assert!(number(2) >= 4, "{pressed}");
+    // Three come after the first, which may be gone before the first handshake.
+    assert!(number(2) >= 3, "{pressed}");
     assert!(number(4) >= 2, "{pressed}");
     stop(&hold);
     assert_eq!(holding.ended().ok(), "held\n");
