@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chancery_api::ClientError;
 use chancery_api::server::{
     EndInstance, IssueJwt, IssueService, IssueWit, IssueWitSvid, IssueX509, IssuedRoot,
     OpenInstance, ServerClient,
 };
+use chancery_api::{ClientError, Problem};
 use chancery_identity::broker::BrokerRules;
 use chancery_identity::trust::TrustDocument;
 use chancery_identity::{
@@ -482,12 +482,21 @@ pub(crate) fn bundles_of(trust: &TrustDocument, trust_domain: &TrustDomain) -> O
 
 fn failed(error: ClientError) -> IssuerError {
     match error {
-        ClientError::Refused(problem) if problem.status < 500 => {
+        ClientError::Refused(problem) if problem.status < 500 && !is_for_now(&problem) => {
             tracing::warn!(reason = problem.reason, "{}", problem.message);
             refused(&problem.reason)
         }
         other => unavailable(other),
     }
+}
+
+/// Whether asking later may help: too much was asked for, or the node itself has to come back first.
+fn is_for_now(problem: &Problem) -> bool {
+    problem.status == 429
+        || matches!(
+            problem.reason.as_str(),
+            "node_untrusted" | "node_svid_expired"
+        )
 }
 
 fn refused(reason: &str) -> IssuerError {
@@ -498,4 +507,24 @@ fn refused(reason: &str) -> IssuerError {
 
 fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> IssuerError {
     IssuerError::Unavailable(Box::new(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_otherwise_later_takes_nothing_away() {
+        for reason in ["node_untrusted", "node_svid_expired"] {
+            let told = failed(Problem::forbidden(reason, "later").into());
+            assert!(matches!(told, IssuerError::Unavailable(_)), "{reason}");
+        }
+        let mut many = Problem::forbidden("node_rate", "later");
+        many.status = 429;
+        assert!(matches!(failed(many.into()), IssuerError::Unavailable(_)));
+        for reason in ["agent_revoked", "instance_ended", "node_evicted"] {
+            let told = failed(Problem::forbidden(reason, "never").into());
+            assert!(matches!(told, IssuerError::Refused { .. }), "{reason}");
+        }
+    }
 }

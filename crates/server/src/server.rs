@@ -164,8 +164,10 @@ impl Server {
             nodes,
             incubating: config.incubating,
         });
-        let ended = server.end_revoked().await;
-        ended.map_err(ServerError::Enrol)?;
+        // Who is revoked is refused in any case.
+        if let Err(error) = server.end_revoked().await {
+            tracing::error!(%error, "what is revoked is not ended");
+        }
         server.enrol_trust().await.map_err(ServerError::Enrol)?;
         let finished = server.finish_erasures().await;
         finished.map_err(ServerError::Enrol)?;

@@ -8,12 +8,13 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 const MAX_BYTES: usize = 4096;
 
 /// What may stand behind the `?`.
-const PARAMETERS: [&str; 6] = [
+const PARAMETERS: [&str; 7] = [
     "sslmode",
     "sslrootcert",
     "sslcert",
     "sslkey",
     "host",
+    "port",
     "application_name",
 ];
 

@@ -171,7 +171,7 @@ pub struct EvictNode {
 pub struct NodeEvicted {
     /// The node's SPIFFE ID.
     pub spiffe_id: String,
-    /// The instances that ran on it, which are revoked.
+    /// The instances that run on it, or were opened or ended there in the hour before; they are revoked.
     pub instances: Vec<String>,
     /// The entry that enrolled it.
     pub log_index: u64,

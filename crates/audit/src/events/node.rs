@@ -57,7 +57,7 @@ body! {
     pub struct NodeEvict = "node.evict" in Server {
         /// The SPIFFE ID of the node.
         node: Label,
-        /// How many instances ran on it.
+        /// How many instances it had: those that run, and those that were opened or ended in the hour before.
         instances: u64,
         /// Who did it.
         by: Commitment,

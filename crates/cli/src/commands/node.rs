@@ -57,7 +57,7 @@ pub(super) async fn run(format: Format, args: NodeArgs) -> anyhow::Result<ExitCo
             let evicted = server.evict_node(node, &EvictNode { reason }).await?;
             output::result(format, &evicted, || {
                 format!(
-                    "{} is out, entry {}; {} instances on it are revoked",
+                    "{} is out, entry {}; {} instances of it are revoked",
                     evicted.spiffe_id,
                     evicted.log_index,
                     evicted.instances.len()

@@ -59,11 +59,10 @@ impl Source for BrokeredSvids {
                 Ok::<_, IssuerError>((issued, due))
             };
             let is_valid = |identity: &X509Identity| {
-                now() < identity.not_after
-                    && identity.stands(&known.own, now())
-                    && identity.above.is_disjoint(&tainted)
+                now() < identity.not_after && identity.stands(&known.own, now())
             };
-            let current = match self.kept.current(launch, is_valid, issue).await {
+            let is_due = |identity: &X509Identity| !identity.above.is_disjoint(&tainted);
+            let current = match self.kept.current(launch, (is_valid, is_due), issue).await {
                 Ok(current) => current,
                 // The others are none the worse for it.
                 Err(error) if error.code() == Code::PermissionDenied => {

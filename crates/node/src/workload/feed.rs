@@ -91,24 +91,34 @@ pub(crate) async fn feed<S: Source, P: Party>(
         let _open = Open::begin();
         loop {
             let (message, again) = state;
+            // Whether what was sent is not the state any more by the time that it is taken.
+            let mut stale = false;
             if let Some(message) = message {
-                let mut sending = std::pin::pin!(sender.send(Ok(message)));
-                loop {
-                    tokio::select! {
-                        sent = &mut sending => match sent {
-                            Ok(()) => break,
-                            Err(_) => return,
-                        },
-                        // Who does not read holds on to nothing by it.
-                        _ = peer.gone(&launches) => return,
-                        () = held.changed() => match Held::of(&launches, &*peer).await {
-                            Ok(now) => held = now,
-                            Err(_) => return,
-                        },
+                let ended = {
+                    let mut sending = std::pin::pin!(sender.send(Ok(message)));
+                    loop {
+                        tokio::select! {
+                            biased;
+                            sent = &mut sending => match sent {
+                                Ok(()) => break None,
+                                Err(_) => return,
+                            },
+                            // Who does not read holds on to nothing by it.
+                            _ = peer.gone(&launches) => return,
+                            () = held.changed() => match Held::of(&launches, &*peer).await {
+                                Ok(now) => (held, stale) = (now, true),
+                                Err(status) => break Some(status),
+                            },
+                        }
                     }
+                };
+                if let Some(status) = ended {
+                    let _ = sender.send(Err(status)).await;
+                    return;
                 }
             }
             let woken = tokio::select! {
+                () = std::future::ready(()), if stale => Ok(()),
                 () = held.changed() => Held::of(&launches, &*peer).await.map(|now| held = now),
                 last = peer.gone(&launches) => {
                     if let Some(status) = last {

@@ -36,12 +36,12 @@ impl<I> Default for Kept<I> {
 }
 
 impl<I> Kept<I> {
-    /// What is of now: the last one until it is due, and then what `issue` makes. An issuer out of reach,
+    /// What is of now: the last one until it is due, by its time or as it is told, and then what `issue` makes. An issuer out of reach,
     /// or asked too often, is no failure while the last one is good; a refusal is.
     pub(crate) async fn current(
         &self,
         launch: &Launch,
-        is_valid: impl Fn(&I) -> bool,
+        (is_valid, is_due): (impl Fn(&I) -> bool, impl Fn(&I) -> bool),
         issue: impl Future<Output = Result<(I, Timestamp), IssuerError>>,
     ) -> Result<Made<I>, Status> {
         let now = now();
@@ -52,7 +52,7 @@ impl<I> Kept<I> {
             identity: Arc::clone(&known.identity),
             due,
         };
-        if let Some(known) = known.filter(|made| now < made.due) {
+        if let Some(known) = known.filter(|made| now < made.due && !is_due(&made.identity)) {
             return Ok(keep(known, known.due));
         }
         let failure = if launch.jwt_rate.take(now) {

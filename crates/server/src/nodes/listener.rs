@@ -37,7 +37,7 @@ const HEAD: Duration = Duration::from_secs(10);
 const STRANGER: Duration = Duration::from_secs(30);
 
 /// Most requests that a node has open: an instance that waits for a delegation has one.
-const STREAMS: u32 = 256;
+const STREAMS: u32 = 1_040;
 const HEADER_BYTES: u32 = 16 << 10;
 
 /// How often it is asked whether a node is there still, and whether the own certificate is due.

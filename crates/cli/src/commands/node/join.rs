@@ -41,6 +41,7 @@ pub(super) async fn run(
     // Nothing of a node that runs is written over.
     let _alone = DataLock::take(&layout).await?;
     let _lock = PartLock::take(&layout)?;
+    crate::commands::parts::raise_descriptors();
     let pinned = PinnedTrust::start(trust, layout.trust_file())?;
     let sockets = NodeConfig {
         workload_socket: layout.workload_socket(),

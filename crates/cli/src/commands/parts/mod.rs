@@ -6,7 +6,7 @@ mod server;
 mod signer;
 
 pub(super) use gateway::gateway;
-pub(super) use node::node;
+pub(super) use node::{node, raise_descriptors};
 pub(super) use server::server;
 pub(super) use signer::signer;
 

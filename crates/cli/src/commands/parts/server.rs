@@ -22,6 +22,9 @@ use crate::deployment::{Layout, Part};
 use crate::gateway_config::GatewayFile;
 use crate::server_config::ServerFile;
 
+/// How long the database is given to hear that the place of the server is free.
+const FAREWELL: Duration = Duration::from_secs(2);
+
 /// Runs the server.
 pub(in crate::commands) async fn server(layout: &Layout) -> anyhow::Result<ExitCode> {
     let _lock = prepare(layout, Part::Server, Signal::SIGTERM)?;
@@ -35,14 +38,15 @@ pub(in crate::commands) async fn server(layout: &Layout) -> anyhow::Result<ExitC
     // Nothing is opened that another server may be writing, and the place is held all the while.
     let worked = tokio::select! {
         worked = work(layout, &config, store, signer) => worked,
-        () = lost(place.as_mut()) => Err(anyhow::anyhow!("the place of the one server is lost")),
+        // Somebody else may have it already: nothing is waited for.
+        () = lost(place.as_mut()) => anyhow::bail!("the place of the one server is lost"),
     };
     let released = match place {
-        Some(place) => place.release().await,
-        None => Ok(()),
+        Some(place) => tokio::time::timeout(FAREWELL, place.release()).await,
+        None => Ok(Ok(())),
     };
     worked?;
-    released?;
+    released.context("the database did not hear that the place is free")??;
     Ok(ExitCode::SUCCESS)
 }
 
