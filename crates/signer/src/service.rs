@@ -166,6 +166,13 @@ impl Signer {
             .map(Json)
     }
 
+    /// What a rule makes of a request, by the authorities, the trust document and the revocations of now.
+    fn by<R, T>(&self, rule: Rule<R, T>, request: &R) -> Answer<T> {
+        let whose = (&self.trust_domain, &self.trust());
+        let now = (self.clock)();
+        rule(&self.signing(), whose, request, &self.held(), now).map(Json)
+    }
+
     fn trust(&self) -> VerifiedTrust {
         self.trust
             .read()
@@ -176,6 +183,10 @@ impl Signer {
 
 type Answer<T> = Result<Json<T>, Problem>;
 
+/// How one kind of credential is signed, or not.
+type Rule<R, T> =
+    fn(&Authorities, (&TrustDomain, &VerifiedTrust), &R, &Held, Timestamp) -> Result<T, Problem>;
+
 async fn ready() -> Json<Done> {
     Json(Done {})
 }
@@ -184,42 +195,21 @@ async fn sign_x509(
     State(signer): State<Arc<Signer>>,
     Json(request): Json<SignX509>,
 ) -> Answer<SignedX509> {
-    x509::sign(
-        &signer.signing(),
-        (&signer.trust_domain, &signer.trust()),
-        &request,
-        &signer.held(),
-        (signer.clock)(),
-    )
-    .map(Json)
+    signer.by(x509::sign, &request)
 }
 
 async fn sign_wit(
     State(signer): State<Arc<Signer>>,
     Json(request): Json<SignWit>,
 ) -> Answer<SignedToken> {
-    wit::sign(
-        &signer.signing(),
-        (&signer.trust_domain, &signer.trust()),
-        &request,
-        &signer.held(),
-        (signer.clock)(),
-    )
-    .map(Json)
+    signer.by(wit::sign, &request)
 }
 
 async fn sign_jwt(
     State(signer): State<Arc<Signer>>,
     Json(request): Json<SignJwt>,
 ) -> Answer<SignedToken> {
-    jwt::sign(
-        &signer.signing(),
-        (&signer.trust_domain, &signer.trust()),
-        &request,
-        &signer.held(),
-        (signer.clock)(),
-    )
-    .map(Json)
+    signer.by(jwt::sign, &request)
 }
 
 async fn authorities(State(signer): State<Arc<Signer>>) -> Json<AuthorityStates> {
@@ -311,14 +301,7 @@ async fn sign_wit_svid(
     State(signer): State<Arc<Signer>>,
     Json(request): Json<SignWitSvid>,
 ) -> Answer<SignedToken> {
-    wit_svid::sign(
-        &signer.signing(),
-        (&signer.trust_domain, &signer.trust()),
-        &request,
-        &signer.held(),
-        (signer.clock)(),
-    )
-    .map(Json)
+    signer.by(wit_svid::sign, &request)
 }
 
 async fn sign_root(

@@ -91,10 +91,11 @@ MUTANTS: list[Mutant] = [
            tests=RULES + "a_root_is_for_a_mission_that_it_does_not_outlive"),
     mutant("issuance mission", "end of a root's mission", never(ROOT, "draft.terms.expires_at > mission.expires()"),
            tests=RULES + "a_root_is_for_a_mission_that_it_does_not_outlive"),
+    mutant("issuance", "holder of a token", never(SIGNER + "rules/mod.rs", "!instance.is_ok_and(|instance| instance.trust_domain() == trust_domain)"),
+           tests=RULES + "a_token_is_for_an_own_instance_and_a_day_at_most"),
     *(
         mutant("issuance", name, never(SIGNER + "rules/wit.rs", condition), tests=RULES + "a_token_is_for_an_own_instance_and_a_day_at_most")
         for name, condition in (
-            ("holder of a token", "!instance.is_ok_and(|instance| instance.trust_domain() == trust_domain)"),
             ("life of a token", "claims.exp.saturating_sub(claims.iat) > MAX_LIFETIME_SECONDS"),
             ("spelling of a token", "!canonical::is_canonical(request.claims.as_bytes())"),
         )

@@ -4,12 +4,11 @@ use chancery_api::Problem;
 use chancery_api::signer::{SignWit, SignedToken};
 use chancery_crypto::AwsLc;
 use chancery_identity::trust::VerifiedTrust;
-use chancery_identity::{InstanceSpiffeId, TrustDomain, WitClaims};
-use chancery_types::jws::assemble;
+use chancery_identity::{TrustDomain, WitClaims};
 use chancery_types::{SignatureVerifier as _, Timestamp, canonical, parse_strict};
 
 use super::snapshot::Held;
-use super::{check_instance, check_key, check_now};
+use super::{check_instance, check_key, check_now, check_own, signed};
 use crate::authorities::Authorities;
 
 /// Longest life of an agent key's credential: as long as an instance may live.
@@ -29,13 +28,7 @@ pub(crate) fn sign(
     let value = parse_strict(request.claims.as_bytes()).map_err(|_| malformed())?;
     let claims: WitClaims = serde_json::from_value(value).map_err(|_| malformed())?;
     check_now(Timestamp::from_seconds(claims.iat), now)?;
-    let instance = claims.sub.as_str().parse::<InstanceSpiffeId>();
-    if !instance.is_ok_and(|instance| instance.trust_domain() == trust_domain) {
-        return Err(Problem::forbidden(
-            "sub",
-            "a token is signed for own instances only",
-        ));
-    }
+    check_own(&claims.sub, trust_domain)?;
     if claims.exp.saturating_sub(claims.iat) > MAX_LIFETIME_SECONDS {
         return Err(Problem::forbidden(
             "lifetime",
@@ -48,13 +41,5 @@ pub(crate) fn sign(
     check_instance(held, &claims.sub)?;
     check_key(held, &claims.cnf.jwk)?;
     let key = authorities.wit(trust)?;
-    let input = claims
-        .signing_input(key.public())
-        .map_err(|error| Problem::bad_request("claims", error.to_string()))?;
-    let signature = key
-        .sign(input.as_bytes())
-        .map_err(|error| Problem::internal("sign", &error))?;
-    Ok(SignedToken {
-        token: assemble(&input, &signature),
-    })
+    signed(key, claims.signing_input(key.public()))
 }
