@@ -1,5 +1,6 @@
 //! X.509-SVIDs: profile and path together.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chancery_types::{Digest, Timestamp};
@@ -53,6 +54,12 @@ pub enum X509SvidError {
     /// No path of good signatures leads to a current authority of the bundle.
     #[error("svid does not lead to an authority of its trust domain")]
     Untrusted,
+}
+
+/// The digests of the certificates above the leaf of a chain (DER, leaf first): the authorities that it
+/// stands below.
+pub fn digests_above(chain: &[impl AsRef<[u8]>]) -> BTreeSet<Digest> {
+    chain.iter().skip(1).map(Digest::of).collect()
 }
 
 /// Verifies `chain` (DER, leaf first) by the X.509-SVID profile and by RFC 5280 path validation,

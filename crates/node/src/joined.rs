@@ -11,7 +11,7 @@ use chancery_crypto::{SVID_ALGORITHMS, SigningKey};
 use chancery_identity::trust::VerifiedTrust;
 use chancery_identity::{
     NodeChannel, NodeSpiffeId, SpiffeId, TrustDomain, X509Bundle, certificate_message,
-    node_key_signing_input, spki_der, verify_x509_svid,
+    digests_above, node_key_signing_input, spki_der, verify_x509_svid,
 };
 use chancery_types::{Algorithm, Digest, Jwk, Secret, Timestamp, base64url, jws};
 use tokio::sync::watch;
@@ -123,7 +123,7 @@ impl Joined {
             .map_err(trust_failed)?;
         let bundle = bundle(trust.trust(), &domain)?;
         let svid = ask(&server, &server_id, bundle.clone(), &means).await?;
-        let above = above(&svid.chain);
+        let above = digests_above(&svid.chain);
         let identity = TlsIdentity::new(svid.chain, &svid.key, bundle)?;
         let config = client_config(&identity, server_id.clone())?;
         let client = TlsClient::new(server.clone(), config);
@@ -242,7 +242,7 @@ impl Joined {
         if svid.spiffe_id != self.spiffe_id {
             return Err(answer_failed("another node's svid"));
         }
-        let above = above(&svid.chain);
+        let above = digests_above(&svid.chain);
         self.identity.replace(svid.chain, &svid.key, bundle)?;
         self.above = above;
         self.not_after = svid.not_after;
@@ -323,10 +323,6 @@ fn bundle(trust: &VerifiedTrust, domain: &TrustDomain) -> Result<X509Bundle, Joi
     let bundles = bundles_of(trust, domain);
     let keys = bundles.ok_or_else(|| trust_failed("it has unreadable authorities"))?;
     Ok(keys.x509)
-}
-
-fn above(chain: &[Vec<u8>]) -> BTreeSet<Digest> {
-    chain.iter().skip(1).map(Digest::of).collect()
 }
 
 fn is_final(problem: &Problem) -> bool {

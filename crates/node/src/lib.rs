@@ -13,6 +13,7 @@ mod broker;
 mod broker_rules;
 mod clock;
 mod executable;
+mod following;
 mod foreign;
 mod issuer;
 mod joined;

@@ -22,19 +22,14 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use crate::broker_rules;
+use crate::following::{self, RETRY, WAIT_SECONDS, tell};
 use crate::{
     AgentCredential, Delegation, Delegations, EndReason, ForeignBundles, Issuer, IssuerError,
     IssuerFuture, Launch, LaunchFacts, PinnedTrust, Withdrawn,
 };
 
-/// How long one question for a delegation waits for its answer.
-const WAIT_SECONDS: u64 = 30;
-
 /// What the node is called among the services.
 const SERVICE: &str = "node";
-
-/// How long a server that does not answer is left alone.
-const RETRY: Duration = Duration::from_millis(200);
 
 /// Where the instances of this node are at home.
 #[derive(Debug, Clone)]
@@ -353,12 +348,12 @@ async fn follow(
     senders: Senders,
     incubating: Incubating,
 ) {
-    let mut state = Digest::of("nothing is known yet");
+    let mut state = nothing_known();
     loop {
         if let Some(keys) = bundles(&server, &trust_domain, &mut pinned).await {
-            put(&senders.x509, keys.x509);
-            put(&senders.jwt, keys.jwt);
-            put(&senders.wit, keys.wit);
+            tell(&senders.x509, Some(keys.x509));
+            tell(&senders.jwt, Some(keys.jwt));
+            tell(&senders.wit, Some(keys.wit));
         }
         let asked = tokio::select! {
             () = senders.x509.closed() => return,
@@ -371,45 +366,28 @@ async fn follow(
             }
         };
         state = answer.state;
-        senders.tainted.send_if_modified(|known| {
-            let changed = *known != answer.tainted;
-            known.clone_from(&answer.tainted);
-            changed
-        });
-        let next = read(answer, incubating);
-        senders.foreign.send_if_modified(|current| {
-            let changed = *current != next;
-            if changed {
-                *current = next;
-            }
-            changed
-        });
+        tell(&senders.tainted, answer.tainted.clone());
+        tell(&senders.foreign, read(answer, incubating));
     }
 }
 
-/// Asks which identities are revoked, until nobody listens any more. While the server is away what was
-/// revoked stays so.
+/// Asks which identities are revoked, until nobody listens any more.
 async fn follow_withdrawn(server: ServerClient, revoked: watch::Sender<Withdrawn>) {
-    let mut state = Digest::of("nothing is known yet");
-    loop {
-        let asked = tokio::select! {
-            () = revoked.closed() => return,
-            asked = server.withdrawn(state, WAIT_SECONDS) => asked,
-        };
-        let Ok(answer) = asked else {
-            tokio::select! {
-                () = revoked.closed() => return,
-                () = tokio::time::sleep(RETRY) => continue,
-            }
-        };
-        state = answer.state;
-        let next = Withdrawn::new(answer.agents, answer.instances);
-        revoked.send_if_modified(|current| {
-            let changed = *current != next;
-            *current = next;
-            changed
-        });
-    }
+    let ask = move |state: Option<Digest>| {
+        let server = server.clone();
+        async move {
+            let state = state.unwrap_or_else(nothing_known);
+            let answer = server.withdrawn(state, WAIT_SECONDS).await?;
+            let withdrawn = Withdrawn::new(answer.agents, answer.instances);
+            Ok((answer.state, withdrawn))
+        }
+    };
+    following::follow(revoked, ask).await;
+}
+
+/// No state that a server has.
+fn nothing_known() -> Digest {
+    Digest::of("nothing is known yet")
 }
 
 /// Reads each bundle as of the trust domain that it is named by; one that cannot be read is
@@ -421,17 +399,6 @@ fn read(answer: chancery_api::server::ForeignBundles, incubating: Incubating) ->
             .ok()
     });
     ForeignBundles::new(documents, answer.agents)
-}
-
-/// Tells what changed and nothing else.
-fn put<T: PartialEq>(sender: &watch::Sender<Option<T>>, bundle: T) {
-    sender.send_if_modified(|current| {
-        let changed = current.as_ref() != Some(&bundle);
-        if changed {
-            *current = Some(bundle);
-        }
-        changed
-    });
 }
 
 /// Where what is known is told.

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chancery_crypto::{SVID_ALGORITHMS, SigningKey, random_bytes};
-use chancery_identity::{SpiffeId, X509Bundle, spki_der, verify_x509_svid};
+use chancery_identity::{SpiffeId, X509Bundle, digests_above, spki_der, verify_x509_svid};
 use chancery_types::{Algorithm, Digest, Secret, Timestamp};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -31,7 +31,7 @@ pub(crate) struct X509Identity {
     /// PKCS#8.
     pub(crate) key: Secret,
     pub(crate) not_after: Timestamp,
-    chain: Vec<Vec<u8>>,
+    pub(crate) chain: Vec<Vec<u8>>,
     /// The digests of the certificates above the leaf.
     pub(crate) above: BTreeSet<Digest>,
     /// What it was verified with.
@@ -146,17 +146,30 @@ impl X509Identity {
             Some(broker) => issuer.issue_x509_through(launch, &spki, broker).await?,
             None => issuer.issue_x509(launch, &spki).await?,
         };
+        let own = launch.instance().to_spiffe_id();
+        Self::judged(chain, &key, bundle, now, |id| *id == own)
+    }
+
+    /// The answer of an issuer, where it is an SVID over just this key for whom it was asked.
+    pub(crate) fn judged(
+        chain: Vec<Vec<u8>>,
+        key: &SigningKey,
+        bundle: &X509Bundle,
+        now: Timestamp,
+        is_own: impl FnOnce(&SpiffeId) -> bool,
+    ) -> Result<Self, IssuerError> {
+        let failed = |error| IssuerError::Unavailable(error);
         let svid = verify_x509_svid(&chain, bundle, now, SVID_ALGORITHMS)
             .map_err(|error| failed(error.into()))?;
-        if *svid.spiffe_id() != launch.instance().to_spiffe_id() {
+        if !is_own(svid.spiffe_id()) {
             return Err(failed(Unacceptable("another spiffe id").into()));
         }
-        if svid.spki_der() != spki {
+        if svid.spki_der() != spki_der(key.public()) {
             return Err(failed(Unacceptable("another key").into()));
         }
         Ok(Self {
             chain_der: chain.concat(),
-            above: chain.iter().skip(1).map(Digest::of).collect(),
+            above: digests_above(&chain),
             bundle: bundle.clone(),
             chain,
             key: key.pkcs8().clone(),

@@ -5,7 +5,7 @@ use chancery_api::server::{IssueService, ServerClient};
 use chancery_crypto::{KeyError, SVID_ALGORITHMS, SigningKey};
 use chancery_identity::trust::VerifiedTrust;
 use chancery_identity::{
-    SpiffeId, TrustDomain, X509Bundle, X509SvidError, spki_der, verify_x509_svid,
+    SpiffeId, TrustDomain, X509Bundle, X509SvidError, digests_above, spki_der, verify_x509_svid,
 };
 use chancery_types::{Algorithm, Digest, Secret, Timestamp, base64url};
 
@@ -51,8 +51,7 @@ pub(crate) fn x509_bundle(
 impl OwnSvid {
     /// Whether one of those certificates stands above it.
     pub(crate) fn is_below(&self, authorities: &BTreeSet<Digest>) -> bool {
-        let mut above = self.chain.iter().skip(1);
-        above.any(|der| authorities.contains(&Digest::of(der)))
+        !digests_above(&self.chain).is_disjoint(authorities)
     }
 
     /// Asks the server for an SVID over a fresh key, and believes nothing of the answer.

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chancery_api::tls::{TlsError, TlsIdentity};
-use chancery_crypto::{SVID_ALGORITHMS, SigningKey};
-use chancery_identity::{X509Bundle, spki_der, verify_x509_svid};
-use chancery_types::{Algorithm, Digest, Secret, Timestamp};
+use chancery_crypto::SigningKey;
+use chancery_identity::{X509Bundle, spki_der};
+use chancery_types::{Algorithm, Digest, Timestamp};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::clock::now;
-use crate::x509_source::{RETRY_SECONDS, renewal};
+use crate::x509_source::{RETRY_SECONDS, X509Identity};
 use crate::{Issuer, IssuerError};
 
 /// The path of its SPIFFE ID.
@@ -32,12 +32,6 @@ impl Drop for OwnSvid {
     }
 }
 
-struct Held {
-    chain: Vec<Vec<u8>>,
-    key: Secret,
-    renew_at: Timestamp,
-}
-
 impl OwnSvid {
     /// Has one issued, however long that takes, and follows its end and the trust domain's authorities.
     pub(super) async fn follow(issuer: Arc<dyn Issuer>) -> Result<Self, TlsError> {
@@ -49,7 +43,7 @@ impl OwnSvid {
                 }
                 continue;
             };
-            match Held::issue(&*issuer, &bundle).await {
+            match issue(&*issuer, &bundle).await {
                 Ok(held) => break (held, bundle),
                 Err(error) => {
                     tracing::warn!(error = describe(&error), "brokers are not served yet");
@@ -71,13 +65,13 @@ async fn renew(
     issuer: Arc<dyn Issuer>,
     tls: TlsIdentity,
     mut bundles: watch::Receiver<Option<X509Bundle>>,
-    (mut held, mut bundle): (Held, X509Bundle),
+    (mut held, mut bundle): (X509Identity, X509Bundle),
 ) {
     let mut tainted = issuer.tainted();
     let (mut watched, mut retry_at) = (true, None);
     loop {
         let now = now();
-        let stands = held.stands(&bundle, &tainted.borrow_and_update(), now);
+        let stands = is_good(&held, &bundle, &tainted.borrow_and_update(), now);
         let due = match stands {
             true => held.renew_at,
             false => now,
@@ -85,10 +79,10 @@ async fn renew(
         let due = retry_at.unwrap_or(due);
         tokio::select! {
             () = sleep(Duration::from_micros(due.micros_since(now))) => {
-                match Held::issue(&*issuer, &bundle).await {
+                match issue(&*issuer, &bundle).await {
                     Ok(next) => {
                         let again = now.plus_seconds(RETRY_SECONDS);
-                        let stands = next.stands(&bundle, &tainted.borrow(), now);
+                        let stands = is_good(&next, &bundle, &tainted.borrow(), now);
                         retry_at = (!stands).then_some(again);
                         held = next;
                     }
@@ -119,31 +113,22 @@ async fn renew(
     }
 }
 
-impl Held {
-    /// Whether whoever has the bundle believes it, and no authority above it is tainted.
-    fn stands(&self, bundle: &X509Bundle, tainted: &BTreeSet<Digest>, now: Timestamp) -> bool {
-        let mut above = self.chain.iter().skip(1);
-        !above.any(|der| tainted.contains(&Digest::of(der)))
-            && verify_x509_svid(&self.chain, bundle, now, SVID_ALGORITHMS).is_ok()
-    }
+async fn issue(issuer: &dyn Issuer, bundle: &X509Bundle) -> Result<X509Identity, IssuerError> {
+    let failed = |error| IssuerError::Unavailable(error);
+    let now = now();
+    let key = SigningKey::generate(Algorithm::Es256).map_err(|error| failed(error.into()))?;
+    let chain = issuer.issue_own(&spki_der(key.public())).await?;
+    X509Identity::judged(chain, &key, bundle, now, |id| id.path() == PATH)
+}
 
-    async fn issue(issuer: &dyn Issuer, bundle: &X509Bundle) -> Result<Self, IssuerError> {
-        let failed = |error| IssuerError::Unavailable(error);
-        let now = now();
-        let key = SigningKey::generate(Algorithm::Es256).map_err(|error| failed(error.into()))?;
-        let spki = spki_der(key.public());
-        let chain = issuer.issue_own(&spki).await?;
-        let svid = verify_x509_svid(&chain, bundle, now, SVID_ALGORITHMS)
-            .map_err(|error| failed(error.into()))?;
-        if svid.spiffe_id().path() != PATH || svid.spki_der() != spki {
-            return Err(failed("the issuer's svid is not the node's".into()));
-        }
-        Ok(Self {
-            chain,
-            key: key.pkcs8().clone(),
-            renew_at: renewal(now, svid.not_after()),
-        })
-    }
+/// Whether whoever has the bundle believes it, and no authority above it is tainted.
+fn is_good(
+    held: &X509Identity,
+    bundle: &X509Bundle,
+    tainted: &BTreeSet<Digest>,
+    now: Timestamp,
+) -> bool {
+    held.above.is_disjoint(tainted) && held.stands(bundle, now)
 }
 
 fn describe(error: &IssuerError) -> String {
