@@ -5,7 +5,7 @@
 //! asked who they are (Federation sections 5.2.1.3 and 5.2.2.3).
 
 mod answer;
-pub(crate) mod connection;
+mod connection;
 mod presented;
 
 use std::io;
@@ -23,8 +23,9 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::Server;
+use crate::connections::{Places, accept};
 pub use answer::BUNDLE_ROUTES;
-use connection::{Places, accept};
+use connection::serve_for_a_while;
 pub use presented::CertificateError;
 use presented::Presented;
 
@@ -123,15 +124,14 @@ impl BundleEndpoints {
             let server = Arc::clone(&self.server);
             let presented = Arc::clone(&listening.presented);
             let tls = TlsAcceptor::from(Arc::new(tls_config(&presented)?));
-            serving.spawn(accept(
-                listening.listener,
-                tls,
-                places.clone(),
-                answer::Served {
-                    server: Arc::clone(&server),
-                    issuer: listening.issuer,
-                },
-            ));
+            let served = Arc::new(answer::Served {
+                server: Arc::clone(&server),
+                issuer: listening.issuer,
+            });
+            let serve = move |stream, peer, taken| {
+                serve_for_a_while(stream, peer, tls.clone(), Arc::clone(&served), taken)
+            };
+            serving.spawn(accept(listening.listener, places.clone(), serve));
             serving.spawn(async move {
                 loop {
                     tokio::time::sleep(LOOK).await;

@@ -1,13 +1,10 @@
-use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use chancery_api::Problem;
 use chancery_api::tls::provider;
-use chancery_crypto::{KeyFileError, SigningKey, read_private_file};
-use chancery_identity::spki_der;
-use chancery_types::{Algorithm, Digest, Timestamp, base64url};
+use chancery_crypto::{KeyFileError, read_private_file};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -15,9 +12,7 @@ use rustls::sign::CertifiedKey;
 
 use super::BundleEndpointError;
 use crate::Server;
-
-/// The service whose X.509-SVID the endpoint presents.
-const SERVICE: &str = "server";
+use crate::own_svid::{OwnSvid, Renewal};
 
 /// What tells its SVID from that of the listener of nodes.
 const PART: &str = "bundle-endpoint";
@@ -31,7 +26,7 @@ pub(super) struct Presented {
 struct Current {
     certified: Arc<CertifiedKey>,
     /// When another SVID is asked for; files are looked at every time.
-    renew_at: Timestamp,
+    renewal: Option<Renewal>,
 }
 
 enum Source {
@@ -91,7 +86,7 @@ impl Presented {
             source: Source::Files { certificate, key },
             current: RwLock::new(Current {
                 certified,
-                renew_at: Timestamp::from_micros(0),
+                renewal: None,
             }),
         })
     }
@@ -100,8 +95,9 @@ impl Presented {
     pub(super) async fn renew(&self, server: &Server) {
         let next = match &self.source {
             Source::Svid => {
-                let due = server.now().is_ok_and(|now| now >= self.renew_at());
-                if !due && !self.is_tainted(&server.tainted().await) {
+                if let Some(renewal) = self.renewal()
+                    && !renewal.is_due(server).await
+                {
                     return;
                 }
                 issue(server).await.map_err(|problem| problem.to_string())
@@ -109,7 +105,7 @@ impl Presented {
             Source::Files { certificate, key } => read(certificate, key)
                 .map(|certified| Current {
                     certified,
-                    renew_at: Timestamp::from_micros(0),
+                    renewal: None,
                 })
                 .map_err(|error| error.to_string()),
         };
@@ -119,16 +115,10 @@ impl Presented {
         }
     }
 
-    /// Whether it stands below an authority that is not believed any more.
-    fn is_tainted(&self, tainted: &BTreeSet<Digest>) -> bool {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        let mut above = current.certified.cert.iter().skip(1);
-        above.any(|der| tainted.contains(&Digest::of(der)))
-    }
-
-    fn renew_at(&self) -> Timestamp {
+    fn renewal(&self) -> Option<Renewal> {
         let current = self.current.read();
-        current.unwrap_or_else(PoisonError::into_inner).renew_at
+        let current = current.unwrap_or_else(PoisonError::into_inner);
+        current.renewal.clone()
     }
 }
 
@@ -145,23 +135,15 @@ impl ResolvesServerCert for Presented {
     }
 }
 
-/// Enrols and signs an SVID over a fresh key.
 async fn issue(server: &Server) -> Result<Current, Problem> {
-    let key =
-        SigningKey::generate(Algorithm::Es256).map_err(|error| Problem::internal("key", &error))?;
-    let now = server.now()?;
-    let spki = base64url::encode(spki_der(key.public()));
-    let issued = server.issue_part(SERVICE, PART, &spki).await?;
-    let chain = issued.chain.iter().map(|der| base64url::decode(der));
-    let chain: Result<Vec<_>, _> = chain.map(|der| der.map(CertificateDer::from)).collect();
-    let chain = chain.map_err(|error| Problem::internal("svid", &error))?;
-    let pkcs8 = PrivatePkcs8KeyDer::from(key.pkcs8().expose().to_vec());
+    let issued = OwnSvid::issue(server, Some(PART)).await?;
+    let chain = issued.chain.into_iter().map(CertificateDer::from).collect();
+    let pkcs8 = PrivatePkcs8KeyDer::from(issued.key.expose().to_vec());
     let certified = CertifiedKey::from_der(chain, PrivateKeyDer::Pkcs8(pkcs8), &provider())
         .map_err(|error| Problem::internal("svid", &error))?;
-    let half = issued.not_after.micros_since(now) / 2;
     Ok(Current {
         certified: Arc::new(certified),
-        renew_at: Timestamp::from_micros(now.as_micros().saturating_add(half)),
+        renewal: Some(issued.renewal),
     })
 }
 

@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use chancery_api::Problem;
 use chancery_api::authority::{
     AuthorityChanged, AuthorityList, CertifyAuthority, ChangeAuthority, PrepareAuthority,
 };
 
-use super::Answer;
+use super::{Answer, to_the_end};
 use crate::Server;
 
 pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<AuthorityList> {
@@ -20,41 +19,49 @@ pub(super) async fn prepare(
     State(server): State<Arc<Server>>,
     Json(request): Json<PrepareAuthority>,
 ) -> Answer<AuthorityChanged> {
-    to_the_end(async move { server.prepare_authority(request).await }).await
+    to_the_end("authority", async move {
+        server.prepare_authority(request).await
+    })
+    .await
 }
 
 pub(super) async fn certify(
     State(server): State<Arc<Server>>,
     Json(request): Json<CertifyAuthority>,
 ) -> Answer<AuthorityChanged> {
-    to_the_end(async move { server.certify_authority(request).await }).await
+    to_the_end("authority", async move {
+        server.certify_authority(request).await
+    })
+    .await
 }
 
 pub(super) async fn activate(
     State(server): State<Arc<Server>>,
     Json(request): Json<ChangeAuthority>,
 ) -> Answer<AuthorityChanged> {
-    to_the_end(async move { server.activate_authority(request).await }).await
+    to_the_end("authority", async move {
+        server.activate_authority(request).await
+    })
+    .await
 }
 
 pub(super) async fn taint(
     State(server): State<Arc<Server>>,
     Json(request): Json<ChangeAuthority>,
 ) -> Answer<AuthorityChanged> {
-    to_the_end(async move { server.taint_authority(request).await }).await
+    to_the_end(
+        "authority",
+        async move { server.taint_authority(request).await },
+    )
+    .await
 }
 
 pub(super) async fn revoke(
     State(server): State<Arc<Server>>,
     Json(request): Json<ChangeAuthority>,
 ) -> Answer<AuthorityChanged> {
-    to_the_end(async move { server.revoke_authority(request).await }).await
-}
-
-async fn to_the_end(
-    change: impl Future<Output = Result<AuthorityChanged, Problem>> + Send + 'static,
-) -> Answer<AuthorityChanged> {
-    let ended = tokio::spawn(change).await;
-    let done = ended.map_err(|error| Problem::internal("authority", &error))?;
-    done.map(Json)
+    to_the_end("authority", async move {
+        server.revoke_authority(request).await
+    })
+    .await
 }

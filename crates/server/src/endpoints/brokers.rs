@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Query, State};
-use chancery_api::Problem;
 use chancery_api::server::{AllowBroker, BrokerChanged, Brokers, RemoveBroker};
 use chancery_types::Digest;
 use serde::Deserialize;
 
-use super::Answer;
+use super::{Answer, to_the_end};
 use crate::Server;
 
 /// What a node knows already.
@@ -34,20 +33,19 @@ pub(super) async fn allow(
     State(server): State<Arc<Server>>,
     Json(request): Json<AllowBroker>,
 ) -> Answer<BrokerChanged> {
-    to_the_end(async move { server.allow_broker(request.rule).await }).await
+    to_the_end(
+        "brokers",
+        async move { server.allow_broker(request.rule).await },
+    )
+    .await
 }
 
 pub(super) async fn remove(
     State(server): State<Arc<Server>>,
     Json(request): Json<RemoveBroker>,
 ) -> Answer<BrokerChanged> {
-    to_the_end(async move { server.remove_broker(request.broker).await }).await
-}
-
-async fn to_the_end(
-    change: impl Future<Output = Result<BrokerChanged, Problem>> + Send + 'static,
-) -> Answer<BrokerChanged> {
-    let ended = tokio::spawn(change).await;
-    let done = ended.map_err(|error| Problem::internal("brokers", &error))?;
-    done.map(Json)
+    to_the_end("brokers", async move {
+        server.remove_broker(request.broker).await
+    })
+    .await
 }

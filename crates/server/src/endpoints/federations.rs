@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use chancery_api::Problem;
 use chancery_api::server::{
     AddFederation, FederationEnded, FederationView, Federations, ForeignBundles,
 };
 use chancery_api::signer::Done;
 use chancery_identity::TrustDomain;
 
-use super::{Answer, Known};
+use super::{Answer, Known, to_the_end};
 use crate::Server;
 
 pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Federations> {
@@ -22,7 +21,7 @@ pub(super) async fn add(
     State(server): State<Arc<Server>>,
     Json(request): Json<AddFederation>,
 ) -> Answer<FederationView> {
-    to_the_end(async move { server.federate(request).await }).await
+    to_the_end("federation", async move { server.federate(request).await }).await
 }
 
 pub(super) async fn remove(
@@ -30,7 +29,11 @@ pub(super) async fn remove(
     Path(domain): Path<TrustDomain>,
     Json(Done {}): Json<Done>,
 ) -> Answer<FederationEnded> {
-    to_the_end(async move { server.end_federation(&domain).await }).await
+    to_the_end(
+        "federation",
+        async move { server.end_federation(&domain).await },
+    )
+    .await
 }
 
 /// Fetches now; what was not taken is the refusal.
@@ -39,7 +42,7 @@ pub(super) async fn refresh(
     Path(domain): Path<TrustDomain>,
     Json(Done {}): Json<Done>,
 ) -> Answer<FederationView> {
-    to_the_end(async move {
+    to_the_end("federation", async move {
         server.fetch(&domain).await?;
         server.federation(&domain).await
     })
@@ -53,12 +56,4 @@ pub(super) async fn bundles(
 ) -> Answer<ForeignBundles> {
     let bundles = server.foreign_bundles_after(known.state, known.wait_seconds);
     bundles.await.map(Json)
-}
-
-async fn to_the_end<T: Send + 'static>(
-    change: impl Future<Output = Result<T, Problem>> + Send + 'static,
-) -> Answer<T> {
-    let ended = tokio::spawn(change).await;
-    let done = ended.map_err(|error| Problem::internal("federation", &error))?;
-    done.map(Json)
 }

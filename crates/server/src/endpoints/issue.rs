@@ -17,6 +17,7 @@ use chancery_identity::{
 use chancery_store::InstanceRow;
 use chancery_types::id::CredentialId;
 use chancery_types::{Digest, SignatureVerifier as _, Timestamp, base64url, to_canonical};
+use serde::Serialize;
 
 use super::instances::{evidence, running};
 use super::{Answer, label, random, stored};
@@ -218,8 +219,7 @@ pub(super) async fn wit(
         attestation_level: attested.level(),
         isolation: attested.isolation(),
     };
-    let claims = to_canonical(&claims).map_err(|error| Problem::internal("claims", &error))?;
-    let claims = String::from_utf8(claims).map_err(|error| Problem::internal("claims", &error))?;
+    let claims = spelt(&claims)?;
     let signed = server.signer.wit(&SignWit { claims }).await;
     let signed = signed.map_err(|error| Problem::unavailable("signer", error.to_string()))?;
     if let Some(authority) = signing.active(AuthorityKind::Wit) {
@@ -277,8 +277,7 @@ pub(super) async fn jwt(
         request.broker.as_ref(),
     )?;
     server.enrol(event).await?;
-    let claims = to_canonical(&claims).map_err(|error| Problem::internal("claims", &error))?;
-    let claims = String::from_utf8(claims).map_err(|error| Problem::internal("claims", &error))?;
+    let claims = spelt(&claims)?;
     let kid = key.kid();
     let signed = server.signer.jwt(&SignJwt { claims, kid }).await;
     server.holds(authority, &instance.spiffe_id, expires);
@@ -349,8 +348,7 @@ pub(super) async fn wit_svid(
     server
         .enrol(issued(&server, &instance, credential).await?)
         .await?;
-    let claims = to_canonical(&claims).map_err(|error| Problem::internal("claims", &error))?;
-    let claims = String::from_utf8(claims).map_err(|error| Problem::internal("claims", &error))?;
+    let claims = spelt(&claims)?;
     let kid = authority.key.kid();
     let signed = server.signer.wit_svid(&SignWitSvid { claims, kid }).await;
     server.holds(authority, &workload(&instance.spiffe_id), expires);
@@ -434,6 +432,12 @@ async fn issued(
         operator: None,
         broker: None,
     })
+}
+
+/// Claims in the one spelling that the signer takes.
+fn spelt(claims: &impl Serialize) -> Result<String, Problem> {
+    let claims = to_canonical(claims).map_err(|error| Problem::internal("claims", &error))?;
+    String::from_utf8(claims).map_err(|error| Problem::internal("claims", &error))
 }
 
 /// Tokens and certificates say their end in whole seconds, and the log says the same.

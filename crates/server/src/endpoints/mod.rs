@@ -171,6 +171,16 @@ pub(crate) use instances::running;
 
 type Answer<T> = Result<Json<T>, Problem>;
 
+/// What a change comes to, which goes on to its end when its asker has gone; `what` tells where it broke.
+async fn to_the_end<T: Send + 'static>(
+    what: &'static str,
+    change: impl Future<Output = Result<T, Problem>> + Send + 'static,
+) -> Answer<T> {
+    let ended = tokio::spawn(change).await;
+    let done = ended.map_err(|error| Problem::internal(what, &error))?;
+    done.map(Json)
+}
+
 /// What a node knows already, and how long it waits for something else.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]

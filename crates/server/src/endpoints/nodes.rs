@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use chancery_api::Problem;
 use chancery_api::server::{
     AdmitNodeAuthority, EvictNode, NewNodeToken, NodeAuthorityView, NodeEvicted, NodeToken, Nodes,
 };
@@ -13,7 +12,7 @@ use chancery_api::signer::Done;
 use chancery_types::Digest;
 use chancery_types::id::NodeId;
 
-use super::Answer;
+use super::{Answer, to_the_end};
 use crate::Server;
 
 pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Nodes> {
@@ -55,7 +54,5 @@ pub(super) async fn evict(
     Json(request): Json<EvictNode>,
 ) -> Answer<NodeEvicted> {
     let evicting = async move { server.evict_node(id, &request.reason).await };
-    let ended = tokio::spawn(evicting).await;
-    let evicted = ended.map_err(|error| Problem::internal("node", &error))?;
-    evicted.map(Json)
+    to_the_end("node", evicting).await
 }

@@ -17,7 +17,8 @@ use chancery_identity::SpiffeId;
 use chancery_types::id::{InstanceId, NodeId};
 
 use super::{
-    Answer, Wait, agents, federations, instances, issue, revocations, roots, stored, trust,
+    Answer, Wait, agents, federations, instances, issue, revocations, roots, stored, to_the_end,
+    trust,
 };
 use crate::Server;
 use crate::nodes::{NodeConnection, NodeHome};
@@ -119,9 +120,7 @@ async fn join(
 ) -> Answer<JoinedNode> {
     // Whoever breaks off has used up what it was admitted by.
     let joining = async move { server.join_node(&connection, &home, request).await };
-    let ended = tokio::spawn(joining).await;
-    let joined = ended.map_err(|error| Problem::internal("node", &error))?;
-    joined.map(Json)
+    to_the_end("node", joining).await
 }
 
 async fn renew(
@@ -147,10 +146,10 @@ async fn open(
         server.nodes.issue(node)?;
         let _one = server.nodes.counted().await;
         server.check_recent_on(node).await?;
-        instances::open_on(&server, request, Some(node)).await
+        let opened = instances::open_on(&server, request, Some(node)).await;
+        opened.map(|Json(launched)| launched)
     };
-    let ended = tokio::spawn(opening).await;
-    ended.map_err(|error| Problem::internal("instance", &error))?
+    to_the_end("instance", opening).await
 }
 
 async fn end(

@@ -13,7 +13,7 @@ use chancery_delegation::Revocable;
 use chancery_identity::InstanceSpiffeId;
 use chancery_types::RevocationKind;
 
-use super::{Answer, Known, label, stored};
+use super::{Answer, Known, label, stored, to_the_end};
 use crate::Server;
 
 pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Revocations> {
@@ -24,7 +24,7 @@ pub(super) async fn revoke(
     State(server): State<Arc<Server>>,
     Json(request): Json<Revoke>,
 ) -> Answer<RevocationDone> {
-    to_the_end(async move {
+    to_the_end("revocation", async move {
         let what = request.what.clone();
         let done = server.revoke(request.what, &request.reason).await?;
         if what.kind() == RevocationKind::Instance {
@@ -56,22 +56,20 @@ pub(super) async fn lift(
     State(server): State<Arc<Server>>,
     Json(request): Json<LiftRevocation>,
 ) -> Answer<RevocationDone> {
-    to_the_end(async move { server.lift(request.signed, &request.reason).await }).await
+    to_the_end("revocation", async move {
+        server.lift(request.signed, &request.reason).await
+    })
+    .await
 }
 
 pub(super) async fn raise_epoch(
     State(server): State<Arc<Server>>,
     Json(request): Json<RaiseEpoch>,
 ) -> Answer<RevocationDone> {
-    to_the_end(async move { server.raise_epoch(&request.reason).await }).await
-}
-
-async fn to_the_end(
-    change: impl Future<Output = Result<RevocationDone, Problem>> + Send + 'static,
-) -> Answer<RevocationDone> {
-    let ended = tokio::spawn(change).await;
-    let done = ended.map_err(|error| Problem::internal("revocation", &error))?;
-    done.map(Json)
+    to_the_end("revocation", async move {
+        server.raise_epoch(&request.reason).await
+    })
+    .await
 }
 
 impl Server {

@@ -14,18 +14,15 @@ use hyper_util::service::TowerToHyperService;
 use rustls::pki_types::CertificateDer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::own_svid::{OwnSvid, authorities};
+use super::presented::Presented;
 use crate::Server;
-use crate::bundle_endpoint::connection::{Place, Places};
+use crate::connections::{Places, Taken, accept};
 use crate::endpoints::node_router;
-
-/// Connections of whoever is no node yet, at a time.
-const STRANGERS: usize = 256;
+use crate::own_svid::authorities;
 
 /// Connections of nodes at a time.
 const NODES: usize = 4_096;
@@ -47,9 +44,6 @@ const LOOK: Duration = Duration::from_secs(5);
 /// How long a node that was put out may take to read so.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// How long the system may be short of something before it is asked for a connection again.
-const BREATH: Duration = Duration::from_millis(100);
-
 /// Where the instances of nodes on other hosts are at home.
 #[derive(Debug, Clone)]
 pub struct NodeHome {
@@ -65,7 +59,7 @@ pub struct NodeHome {
 pub struct NodeListener {
     server: Arc<Server>,
     listener: TcpListener,
-    own: Arc<OwnSvid>,
+    own: Arc<Presented>,
     home: NodeHome,
 }
 
@@ -137,7 +131,7 @@ impl NodeListener {
         address: SocketAddr,
         home: NodeHome,
     ) -> Result<Self, NodeListenerError> {
-        let own = OwnSvid::issue(&server).await;
+        let own = Presented::issue(&server).await;
         let own = Arc::new(own.map_err(NodeListenerError::Svid)?);
         let listen = |source| NodeListenerError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
@@ -170,47 +164,16 @@ impl NodeListener {
                 own.renew(&server).await;
             }
         };
+        let serve = move |stream, peer, taken| serve(stream, peer, Arc::clone(&context), taken);
         tokio::select! {
-            () = accept(self.listener, context) => Ok(()),
+            () = accept(self.listener, Places::default(), serve) => Ok(()),
             () = renewing => Ok(()),
         }
     }
 }
 
-/// Takes connections for ever. One that is too many is closed unheard.
-async fn accept(listener: TcpListener, context: Arc<Context>) {
-    let strangers = Arc::new(Semaphore::new(STRANGERS));
-    let places = Places::default();
-    let mut connections = JoinSet::new();
-    loop {
-        while connections.try_join_next().is_some() {}
-        let (stream, peer) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::warn!(%error, "no connection is accepted");
-                tokio::time::sleep(BREATH).await;
-                continue;
-            }
-        };
-        let Ok(one) = Arc::clone(&strangers).try_acquire_owned() else {
-            continue;
-        };
-        let Some(place) = places.take(peer.ip()) else {
-            tracing::info!(%peer, "an address has too many connections");
-            continue;
-        };
-        let context = Arc::clone(&context);
-        connections.spawn(async move { serve(stream, peer, context, (one, place)).await });
-    }
-}
-
 /// One connection. Whoever shows that it is a node gives up the place of a stranger.
-async fn serve(
-    stream: TcpStream,
-    peer: SocketAddr,
-    context: Arc<Context>,
-    stranger: (tokio::sync::OwnedSemaphorePermit, Place),
-) {
+async fn serve(stream: TcpStream, peer: SocketAddr, context: Arc<Context>, stranger: Taken) {
     let _ = stream.set_nodelay(true);
     let stream = match timeout(HEAD, context.tls.accept(stream)).await {
         Ok(Ok(stream)) => stream,

@@ -4,7 +4,7 @@ mod admission;
 mod attempts;
 mod eviction;
 mod listener;
-mod own_svid;
+mod presented;
 mod quota;
 mod reasons;
 mod roll;
