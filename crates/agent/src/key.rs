@@ -9,6 +9,9 @@ use chancery_delegation::handshake::{Accept, Accepting, Agreed, Concluded};
 use chancery_delegation::http_signature::{HttpRequest, RequestSignature, SignError, SignedFields};
 use chancery_delegation::token::Call;
 use chancery_delegation::{DraftError, LinkDraft, ProofDraft};
+use chancery_evidence::presentation::{
+    Challenge, HolderError, Parts, Presentation, sign_presentation,
+};
 use chancery_identity::{SpiffeId, key_proof_signing_input};
 use chancery_types::id::{ExecutionKind, ProofKind};
 use chancery_types::jws::{Header, assemble, signing_input};
@@ -16,6 +19,7 @@ use chancery_types::{Algorithm, CanonicalError, Digest, Jwk, Timestamp, base64ur
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::clock::now;
 use crate::exchange::DpopRequest;
 use crate::handover::{ACCEPT_TYP, Acceptance};
 
@@ -39,6 +43,9 @@ pub enum AgentKeyError {
     /// A verifier would refuse what was to be signed.
     #[error(transparent)]
     Draft(#[from] DraftError<KeyError>),
+    /// The presentation that was to be signed has no canonical form, or the key did not sign.
+    #[error(transparent)]
+    Presentation(#[from] HolderError<KeyError>),
     /// A verifier would refuse the request that was to be signed.
     #[error(transparent)]
     Request(#[from] SignError<KeyError>),
@@ -100,6 +107,22 @@ impl AgentKey {
         };
         let sign = |message: &[u8]| self.0.sign(message);
         Ok(draft.sign(self.public(), &sign)?)
+    }
+
+    /// Answers a relying party's challenge with these parts of a presentation.
+    pub fn present(
+        &self,
+        parts: Parts,
+        challenge: &Challenge,
+    ) -> Result<Presentation, AgentKeyError> {
+        let sign = |message: &[u8]| self.0.sign(message);
+        Ok(sign_presentation(
+            parts,
+            challenge,
+            now(),
+            self.public(),
+            &sign,
+        )?)
     }
 
     /// Proves possession to a relying party outside, for one request with one access token (RFC 9449).

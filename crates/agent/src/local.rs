@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use chancery_api::gateway::{EndedSession, SessionView};
 use chancery_api::oauth::IssuedToken;
+use chancery_evidence::presentation::{Challenge, Presentation};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
@@ -107,6 +108,12 @@ impl LocalClient {
     /// An access token for a relying party outside, against the own chain.
     pub async fn exchange(&self, request: &ExchangeRequest) -> Result<IssuedToken, LocalError> {
         self.ask(&json!({"chancery": 1, "exchange": request}), None)
+            .await
+    }
+
+    /// A relying party's challenge, answered with a presentation.
+    pub async fn present(&self, challenge: &Challenge) -> Result<Presentation, LocalError> {
+        self.ask(&json!({"chancery": 1, "present": challenge}), None)
             .await
     }
 

@@ -163,7 +163,7 @@ impl Instance {
     }
 
     /// The credential of the agent key, from the node.
-    pub(crate) async fn credential(&self) -> Result<Credential, NodeError> {
+    pub async fn credential(&self) -> Result<Credential, NodeError> {
         self.node.credential(&self.key).await
     }
 

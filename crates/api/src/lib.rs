@@ -14,7 +14,7 @@ pub mod oauth;
 pub mod pb;
 pub mod server;
 pub mod signer;
-pub mod snapshot;
+pub use chancery_evidence::snapshot;
 pub mod tls;
 pub mod tls_client;
 

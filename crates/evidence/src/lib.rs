@@ -12,7 +12,9 @@ pub mod files;
 pub mod graph;
 pub mod index;
 pub mod log;
+pub mod presentation;
 pub mod report;
+pub mod snapshot;
 pub mod story;
 pub mod trust_record;
 

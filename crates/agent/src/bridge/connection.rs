@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chancery_evidence::presentation::Challenge;
 use serde::Serialize;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixStream;
@@ -58,6 +59,10 @@ pub(super) async fn serve(stream: UnixStream, context: Context) {
             answer = exchange(&context, request) => answer,
             _ = lines.next(MOST_BYTES) => return,
         },
+        Ok(Opening::Present(challenge)) => tokio::select! {
+            answer = present(&context, challenge) => answer,
+            _ = lines.next(MOST_BYTES) => return,
+        },
         Ok(Opening::Dpop(request)) => {
             let proof = instance.prove_dpop(&request);
             document("dpop", proof.map_err(SessionError::from))
@@ -74,6 +79,17 @@ async fn spawn(context: &Context, request: SpawnRequest) -> String {
     };
     match spawner.spawn(request).await {
         Ok(end) => line(&end),
+        Err(error) => Fault::from(error).to_line(),
+    }
+}
+
+async fn present(context: &Context, challenge: Challenge) -> String {
+    let Some(presenter) = &context.presenter else {
+        let text = "nothing is presented through this bridge";
+        return Fault::new(code::DENIED, "no_presenter", text).to_line();
+    };
+    match presenter.present(challenge).await {
+        Ok(presentation) => line(&presentation),
         Err(error) => Fault::from(error).to_line(),
     }
 }

@@ -1,8 +1,8 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::SpawnError;
 use super::opening::OpeningError;
+use super::{PresentError, SpawnError};
 use crate::gateway::GatewayError;
 use crate::session::SessionError;
 
@@ -148,6 +148,16 @@ impl From<OpeningError> for Fault {
     fn from(error: OpeningError) -> Self {
         Self::new(code::INVALID_REQUEST, error.reason(), error.to_string())
             .with_remedy(r#"begin with {"chancery":1,"connect":"SERVER"}"#)
+    }
+}
+
+impl From<PresentError> for Fault {
+    fn from(error: PresentError) -> Self {
+        let fault = Self::new(code::DENIED, &error.reason, error.message);
+        Self {
+            remedy: error.remedy,
+            ..fault
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod fault;
 mod mcp;
 mod message;
 mod opening;
+mod present;
 mod spawn;
 
 use std::fmt;
@@ -22,6 +23,7 @@ use crate::peer::PeerProcess;
 use crate::session::Instance;
 use crate::socket::PrivateSocket;
 
+pub use present::{PresentError, Presenter};
 pub use spawn::{SpawnEnd, SpawnError, SpawnRequest, Spawner};
 
 const MOST_CONNECTIONS: usize = 64;
@@ -72,6 +74,7 @@ pub struct Bridge {
 struct Context {
     instance: Arc<Instance>,
     spawner: Option<Arc<dyn Spawner>>,
+    presenter: Option<Arc<dyn Presenter>>,
     patience: Patience,
 }
 
@@ -87,6 +90,7 @@ impl Bridge {
         let context = Context {
             instance,
             spawner,
+            presenter: None,
             patience: config.patience,
         };
         Ok(Self {
@@ -109,6 +113,7 @@ impl Bridge {
         let context = Context {
             instance,
             spawner,
+            presenter: None,
             patience: config.patience,
         };
         Ok(Self {
@@ -116,6 +121,13 @@ impl Bridge {
             context,
             admit,
         })
+    }
+
+    /// Answers the challenges of relying parties too; without this it does not.
+    #[must_use]
+    pub fn with_presenter(mut self, presenter: Arc<dyn Presenter>) -> Self {
+        self.context.presenter = Some(presenter);
+        self
     }
 
     /// Serves until `stop` is ready; then open calls are withdrawn and the session is left.

@@ -1,4 +1,5 @@
-use chancery_types::parse_strict;
+use chancery_evidence::presentation::Challenge;
+use chancery_types::{parse_strict, to_canonical};
 use serde_json::{Map, Value};
 
 use super::SpawnRequest;
@@ -21,6 +22,8 @@ pub(super) enum Opening {
     Exchange(ExchangeRequest),
     /// The agent key is to be proven to a relying party.
     Dpop(DpopRequest),
+    /// A relying party's challenge is to be answered with a presentation.
+    Present(Challenge),
     /// The session is to be ended.
     End,
     /// The session is to be shown.
@@ -87,6 +90,11 @@ impl Opening {
             Some(("dpop", request)) => serde_json::from_value(request)
                 .map(Self::Dpop)
                 .map_err(|_| OpeningError::Malformed),
+            Some(("present", challenge)) => to_canonical(&challenge)
+                .ok()
+                .and_then(|challenge| Challenge::parse(&challenge).ok())
+                .map(Self::Present)
+                .ok_or(OpeningError::Malformed),
             Some(("spawn", request)) => {
                 let request: SpawnRequest =
                     serde_json::from_value(request).map_err(|_| OpeningError::Malformed)?;
@@ -104,7 +112,7 @@ impl Opening {
 fn only(members: Map<String, Value>) -> Option<(&'static str, Value)> {
     let mut members = members.into_iter();
     let (name, value) = members.next()?;
-    let known = ["connect", "dpop", "exchange", "session", "spawn"]
+    let known = ["connect", "dpop", "exchange", "present", "session", "spawn"]
         .into_iter()
         .find(|known| *known == name)?;
     members.next().is_none().then_some((known, value))
@@ -123,6 +131,7 @@ fn is_server_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chancery_types::Timestamp;
 
     #[test]
     fn reads_what_a_connection_is_for() {
@@ -138,6 +147,9 @@ mod tests {
         assert_eq!(parse(r#"{"chancery":1,"session":"view"}"#), Opening::View);
         let spawn = parse(r#"{"chancery":1,"spawn":{"agent":"a","allow":["s/t"],"argv":["x"]}}"#);
         assert!(matches!(spawn, Opening::Spawn(request) if request.argv == ["x"]));
+        let challenge = Challenge::new("https://a", [1; 32], Timestamp::from_seconds(1)).unwrap();
+        let asked = serde_json::json!({"chancery": 1, "present": challenge}).to_string();
+        assert_eq!(parse(&asked), Opening::Present(challenge));
         let exchange = parse(r#"{"chancery":1,"exchange":{"audience":"https://a"}}"#);
         let Opening::Exchange(request) = exchange else {
             panic!("{exchange:?}");

@@ -9,8 +9,8 @@ use super::{
     AddFederation, AdmitNodeAuthority, Agent, Agents, AllowBroker, AnswerApproval, Approval,
     Approvals, BrokerChanged, Brokers, DraftRoot, EndInstance, EnrolCheckpoint, EnrolRecord,
     Enrolled, ErasePerson, Erasures, EvictNode, FederationEnded, FederationView, Federations,
-    ForeignBundles, Instances, Introspect, Introspection, IssueJwt, IssueService, IssueWit,
-    IssueWitSvid, IssueX509, IssuedRoot, IssuedX509, KeptOfPerson, LaunchedInstance,
+    ForeignBundles, InstanceEvidence, Instances, Introspect, Introspection, IssueJwt, IssueService,
+    IssueWit, IssueWitSvid, IssueX509, IssuedRoot, IssuedX509, KeptOfPerson, LaunchedInstance,
     LiftRevocation, Manifest, NewNodeToken, NodeAuthorityView, NodeEvicted, NodeToken, Nodes,
     OpenApproval, OpenInstance, PersonAuthority, PersonErased, RaiseEpoch, RegisterAgent,
     RemoveBroker, RevocationDone, Revocations, Revoke, RootDraft, ServerStatus, StandingConsent,
@@ -108,6 +108,9 @@ impl ServerClient {
         manifest(digest: Digest) -> Manifest = "/v1/manifests/{digest}";
         /// All instances.
         instances() -> Instances = "/v1/instances";
+        /// What was attested of an instance.
+        instance_evidence(instance: InstanceId) -> InstanceEvidence =
+            "/v1/instances/{instance}/evidence";
         /// The root that a person granted to an instance; waits up to `wait_seconds` for it.
         root_of(instance: InstanceId, wait_seconds: u64) -> Option<IssuedRoot> =
             "/v1/instances/{instance}/root?wait_seconds={wait_seconds}";

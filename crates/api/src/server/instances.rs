@@ -122,6 +122,14 @@ pub struct Instance {
     pub isolation: String,
 }
 
+/// What was attested of an instance's process.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InstanceEvidence {
+    /// As its node attested it; the digest of its canonical form is enrolled with every credential.
+    pub evidence: Evidence,
+}
+
 /// Where an instance stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

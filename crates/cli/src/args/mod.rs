@@ -18,6 +18,7 @@ mod node;
 mod parts;
 mod people;
 mod policy;
+mod presentation;
 mod revoke;
 mod run;
 mod token;
@@ -46,6 +47,10 @@ pub(crate) use node::{JoinArgs, NodeArgs, NodeCommand};
 pub(crate) use parts::{LedgerArgs, LedgerCommand, PartArgs};
 pub(crate) use people::{AnswerArgs, ApprovalsArgs, ApprovalsCommand};
 pub(crate) use policy::{PolicyArgs, PolicyCommand};
+pub(crate) use presentation::{
+    ChallengeArgs, MakePresentationArgs, PresentationArgs, PresentationCommand,
+    VerifyPresentationArgs,
+};
 pub(crate) use revoke::{DepartArgs, RevokeArgs, RevokeCommand};
 pub(crate) use run::{IsolationMode, NetworkMode, RunArgs, SpawnArgs};
 pub(crate) use token::{ExchangeArgs, KeysArgs, MetadataArgs, ProofArgs, TokenArgs, TokenCommand};
@@ -171,6 +176,8 @@ pub(crate) enum Command {
     Spawn(SpawnArgs),
     /// Access tokens for relying parties outside, against a delegation.
     Token(TokenArgs),
+    /// Presentations: one object that proves to a relying party what an instance is and may do.
+    Presentation(PresentationArgs),
     /// Hosts that join the deployment: admits one, is one, lists them, puts one out.
     Node(NodeArgs),
     /// Lists and answers requests for a person's approval.

@@ -17,6 +17,7 @@ pub(crate) mod mission;
 mod node;
 mod parts;
 mod policy;
+mod presentation;
 mod reference;
 mod revoke;
 mod run;
@@ -64,6 +65,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Spawn(args) => spawn::run(format, args).await,
         Command::Authority(args) => authority::run(format, args).await,
         Command::Token(args) => token::run(format, args.command).await,
+        Command::Presentation(args) => presentation::run(format, args.command).await,
         Command::Node(args) => node::run(format, args).await,
         Command::Approvals(args) => approvals::run(format, args).await,
         Command::Evidence(args) => evidence::run(format, args).await,

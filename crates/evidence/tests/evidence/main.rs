@@ -15,6 +15,8 @@ mod log_writer;
 #[cfg(test)]
 mod mesh;
 #[cfg(test)]
+mod presented;
+#[cfg(test)]
 mod revoked;
 #[cfg(test)]
 mod scene;

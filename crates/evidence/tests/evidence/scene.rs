@@ -33,6 +33,7 @@ use serde_json::{Value, json};
 
 use crate::log_writer::{Log, LogSigner};
 use documents::{bundle, catalog, manifest, mission};
+pub(crate) use server::attested;
 use signers::sign_trust;
 pub(crate) use signers::{Signers, key, trust};
 
@@ -58,6 +59,8 @@ pub(crate) struct Scene {
     pub(crate) objects: BTreeMap<Digest, (ObjectKind, Vec<u8>)>,
     pub(crate) index: Vec<u8>,
     pub(crate) record: Vec<u8>,
+    /// The agent keys of the two instances.
+    pub(crate) keys: Vec<SigningKey>,
 }
 
 impl Scene {

@@ -6,7 +6,8 @@ use axum::Json;
 use axum::extract::{Path, State};
 use chancery_api::Problem;
 use chancery_api::server::{
-    EndInstance, Instance, InstanceState, Instances, LaunchedInstance, OpenInstance,
+    EndInstance, Instance, InstanceEvidence, InstanceState, Instances, LaunchedInstance,
+    OpenInstance,
 };
 use chancery_api::signer::Done;
 use chancery_attestation::Evidence;
@@ -23,6 +24,20 @@ pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Instances>
     let rows = server.store.instances().await.map_err(stored)?;
     let instances = rows.iter().map(shown).collect();
     Ok(Json(Instances { instances }))
+}
+
+/// What was attested of an instance, running or not.
+pub(super) async fn attested(
+    State(server): State<Arc<Server>>,
+    Path(id): Path<InstanceId>,
+) -> Answer<InstanceEvidence> {
+    let row = server.store.instance(id).await.map_err(stored)?;
+    let row = row.ok_or_else(|| {
+        Problem::not_found("instance_unknown", format!("there is no instance {id}"))
+    })?;
+    Ok(Json(InstanceEvidence {
+        evidence: evidence(&row)?,
+    }))
 }
 
 /// Opens an instance of a registered agent. Its SPIFFE ID follows from what was attested and

@@ -44,6 +44,7 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("GET", "/v1/instances"),
     ("POST", "/v1/instances"),
     ("POST", "/v1/instances/{id}/end"),
+    ("GET", "/v1/instances/{id}/evidence"),
     ("GET", "/v1/instances/{id}/root"),
     ("POST", "/v1/issue/x509"),
     ("POST", "/v1/issue/wit"),
@@ -106,6 +107,7 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/v1/manifests/{digest}", get(agents::manifest))
         .route("/v1/instances", get(instances::list).post(instances::open))
         .route("/v1/instances/{id}/end", post(instances::end))
+        .route("/v1/instances/{id}/evidence", get(instances::attested))
         .route("/v1/instances/{id}/root", get(roots::of_instance))
         .route("/v1/issue/x509", post(issue::x509))
         .route("/v1/issue/wit", post(issue::wit))

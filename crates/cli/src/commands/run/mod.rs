@@ -1,5 +1,6 @@
 //! `chancery run`: starts a command as an isolated agent instance and is its bridge.
 
+mod presenter;
 mod program;
 mod sandbox;
 mod spawner;
@@ -28,6 +29,7 @@ use crate::args::RunArgs;
 use crate::deployment::Layout;
 use crate::output;
 
+use presenter::LogPresenter;
 pub(crate) use program::agent_id;
 pub(crate) use sandbox::BRIDGE_SOCKET;
 pub(crate) use spawner::ChildSpawner;
@@ -86,7 +88,11 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         Arc::clone(&member.instance),
         admit,
         Some(spawner),
-    )?;
+    )?
+    .with_presenter(Arc::new(LogPresenter::new(
+        &layout,
+        Arc::clone(&member.instance),
+    )));
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = tokio::spawn(bridge.serve(async {
         let _ = stopped.await;

@@ -52,6 +52,7 @@ impl Builder {
             objects: self.objects,
             index,
             record,
+            keys: self.holders.into_iter().map(|holder| holder.key).collect(),
         }
     }
 

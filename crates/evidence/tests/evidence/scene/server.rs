@@ -1,5 +1,6 @@
 //! What the server enrols before any session.
 
+use chancery_attestation::{Evidence, LaunchEvidence};
 use chancery_audit::*;
 use chancery_identity::AttestationLevel;
 use chancery_types::Digest;
@@ -71,12 +72,12 @@ impl Builder {
                     manifest: self.manifest.payload_digest(),
                     attestation_level: Label::or_digest(AttestationLevel::Launch.name()),
                     isolation: Isolation::Isolated,
-                    evidence: Digest::of("evidence"),
+                    evidence: attested(number).digest().unwrap(),
                     executable: Digest::of(CODE),
                     node: Label::or_digest("spiffe://example.org/service/node"),
                     renewal: false,
                     expires,
-                    launch: Some(LaunchId::from_random([number as u8; 16])),
+                    launch: attested(number).launch(),
                     operator: None,
                     broker: None,
                 };
@@ -84,4 +85,14 @@ impl Builder {
             }
         }
     }
+}
+
+/// What was attested of a holder.
+pub(crate) fn attested(holder: usize) -> Evidence {
+    Evidence::Launch(LaunchEvidence {
+        launch: LaunchId::from_random([holder as u8; 16]),
+        isolation: chancery_identity::Isolation::Isolated,
+        executable: Digest::of(CODE),
+        uid: 1_000,
+    })
 }
