@@ -29,8 +29,8 @@ pub use federations::{
     LastFetch,
 };
 pub use instances::{
-    EndInstance, Instance, InstanceState, Instances, IssueJwt, IssueService, IssueWit,
-    IssueWitSvid, IssueX509, IssuedX509, LaunchedInstance, OpenInstance,
+    EndInstance, Instance, InstanceEvidence, InstanceState, Instances, IssueJwt, IssueService,
+    IssueWit, IssueWitSvid, IssueX509, IssuedX509, LaunchedInstance, OpenInstance,
 };
 pub use introspection::{Introspect, Introspection, LinkView, PersonAuthority, PersonRoot};
 pub use nodes::{
