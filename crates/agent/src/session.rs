@@ -253,6 +253,11 @@ impl Instance {
         self.joined(wait).await.map(drop)
     }
 
+    /// The authority that the session was joined by, opened or joined at the first need.
+    pub async fn session_authority(&self, wait: Duration) -> Result<Arc<Held>, SessionError> {
+        Ok(Arc::clone(&self.joined(wait).await?.held))
+    }
+
     /// The session, if it was joined; one that is just being joined is waited for.
     pub(crate) async fn joined_before(&self) -> Option<Arc<Joined>> {
         self.joined.lock().await.clone()

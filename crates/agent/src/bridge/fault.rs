@@ -153,9 +153,9 @@ impl From<OpeningError> for Fault {
 
 impl From<PresentError> for Fault {
     fn from(error: PresentError) -> Self {
-        let fault = Self::new(code::DENIED, &error.reason, error.message);
+        let fault = Self::new(code::DENIED, error.reason(), error.to_string());
         Self {
-            remedy: error.remedy,
+            remedy: error.remedy().map(str::to_owned),
             ..fault
         }
     }

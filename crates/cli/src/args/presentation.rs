@@ -31,6 +31,10 @@ pub(crate) struct ChallengeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct MakePresentationArgs {
+    /// Whom the agent speaks to, by the name that it authenticated: a challenge of anybody else is not
+    /// answered.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) audience: String,
     /// The file of the challenge; `-` reads standard input.
     #[arg(long, value_name = "FILE")]
     pub(crate) challenge: PathBuf,

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use chancery_agent::LocalClient;
 use chancery_crypto::{AwsLc, random_bytes};
 use chancery_evidence::presentation::{
@@ -54,6 +54,13 @@ async fn make(args: &MakePresentationArgs) -> anyhow::Result<ExitCode> {
     let bytes = read(&args.challenge, MOST_CHALLENGE)?;
     let challenge =
         Challenge::parse(&bytes).with_context(|| args.challenge.display().to_string())?;
+    ensure!(
+        challenge.audience == args.audience,
+        "{}: asked by {}, not by {}: whoever passed it on would be taken for this agent",
+        args.challenge.display(),
+        challenge.audience,
+        args.audience
+    );
     let bridge = own_bridge().context("no bridge: this works inside of `chancery run`")?;
     let made = LocalClient::new(bridge).present(&challenge).await?;
     // One spelling in every format: a presentation is its bytes.

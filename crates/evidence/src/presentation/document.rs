@@ -1,11 +1,13 @@
+use chancery_types::limits::MAX_REVOCATIONS;
 use chancery_types::{CanonicalError, Digest, parse_strict, to_canonical};
 use serde::{Deserialize, Serialize};
 
 use super::refusal::PresentationRefusal;
 use crate::snapshot::SignedSnapshot;
 
-/// Most bytes of a presentation that is read.
-pub const MAX_PRESENTATION_BYTES: usize = 524_288;
+/// Most bytes of a presentation that is read: a snapshot with as many revocations as there may be,
+/// none of them longer than 300 bytes, and everything else.
+pub const MAX_PRESENTATION_BYTES: usize = MAX_REVOCATIONS * 300 + 524_288;
 
 const TAG: &[u8] = b"chancery/presentation/v1\0";
 

@@ -4,7 +4,7 @@ use chancery_types::{CanonicalError, Digest, Jwk, SignatureVerifier, Timestamp, 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::document::{Parts, Presentation, PresentationFormat};
+use super::document::{MAX_PRESENTATION_BYTES, Parts, Presentation, PresentationFormat};
 use super::{Challenge, PresentationRefusal};
 
 /// The `typ` of a holder's signature.
@@ -32,6 +32,9 @@ pub enum HolderError<E: std::error::Error + 'static> {
     /// The parts or claims have no canonical form.
     #[error("the presentation has no canonical form")]
     Canonical(#[source] CanonicalError),
+    /// Whoever verifies would not read it.
+    #[error("the presentation is longer than one may be")]
+    TooLong,
     /// The signer failed.
     #[error("signing failed")]
     Sign(#[source] E),
@@ -60,11 +63,16 @@ pub fn sign_presentation<E: std::error::Error + 'static>(
     let claims = to_canonical(&claims).map_err(HolderError::Canonical)?;
     let input = signing_input(&header, &claims);
     let signature = sign(input.as_bytes()).map_err(HolderError::Sign)?;
-    Ok(Presentation {
+    let presentation = Presentation {
         format: PresentationFormat::V1,
         parts,
         holder: assemble(&input, &signature),
-    })
+    };
+    let bytes = presentation.to_bytes().map_err(HolderError::Canonical)?;
+    if bytes.len() > MAX_PRESENTATION_BYTES {
+        return Err(HolderError::TooLong);
+    }
+    Ok(presentation)
 }
 
 /// Verifies that the holder of that key signed these parts for this challenge, just now. Takes the

@@ -101,6 +101,9 @@ pub enum PresentationRefusal {
         /// How old it may be.
         most: u64,
     },
+    /// Another policy is in force than the manifest binds or the session was opened under.
+    #[error("another policy is in force than the manifest binds or the session was opened under")]
+    Policy,
     /// A newer trust document is in force.
     #[error("snapshot: version {0} of the trust document is in force; verify with that one")]
     TrustSuperseded(u64),
@@ -139,6 +142,7 @@ impl PresentationRefusal {
             Self::Member(_) => "manifest_differs",
             Self::Snapshot => "snapshot_refused",
             Self::SnapshotStale { .. } => "snapshot_stale",
+            Self::Policy => "policy_mismatch",
             Self::TrustSuperseded(_) => "trust_superseded",
             Self::Chain(refusal) => match refusal.revoked {
                 Some(_) => "chain_revoked",
@@ -246,6 +250,10 @@ pub const REASONS: &[(&str, &str)] = &[
     (
         "trust_superseded",
         "a newer trust document is in force; verify with that one",
+    ),
+    (
+        "policy_mismatch",
+        "another policy is in force than the manifest binds or the session was opened under; sign a new manifest, open a new session",
     ),
     ("chain_revoked", "something of the chain was revoked"),
     ("chain_refused", "the chain does not stand"),

@@ -1,6 +1,7 @@
 use std::fmt;
 
 use chancery_attestation::{AttestationLevel, Isolation};
+use chancery_audit::Assurance;
 use chancery_types::{Digest, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
@@ -42,9 +43,7 @@ pub struct Shown {
     pub session: String,
     /// Its home gateway.
     pub gateway: String,
-    /// The digest of the policy bundle that it was opened under.
-    pub policy_at_opening: Digest,
-    /// The digest of the policy bundle in force.
+    /// The digest of the policy bundle: in force, bound by the manifest, and of the session.
     pub policy: Digest,
     /// The version of the trust document in force.
     pub trust_version: u64,
@@ -81,7 +80,6 @@ impl From<&VerifiedPresentation> for Shown {
             links: chain.links().len(),
             session: it.opened.session.to_string(),
             gateway: it.opened.gateway.to_string(),
-            policy_at_opening: it.opened.policy,
             policy: it.snapshot.policy_digest,
             trust_version: it.snapshot.trust_version,
             revocations_until: it.snapshot.issued_at,
@@ -106,6 +104,11 @@ fn notes(it: &VerifiedPresentation) -> Vec<String> {
     }
     if !it.hardware_consent {
         notes.push("software-only: the person's key".to_owned());
+    }
+    if it.opened.assurance == Assurance::Standing {
+        notes.push(
+            "standing: the person consented to the agent, and to no instance or key".to_owned(),
+        );
     }
     if it.stand_in {
         notes.push("stand-in: the person's authenticator".to_owned());
@@ -138,7 +141,7 @@ impl fmt::Display for Shown {
         )?;
         writeln!(f, "mission      {}", self.mission)?;
         for entry in &self.entries {
-            writeln!(f, "may          {entry}")?;
+            writeln!(f, "may          {entry}, decided at the gateway")?;
         }
         writeln!(f, "session      {} at {}", self.session, self.gateway)?;
         writeln!(f, "policy       {}", self.policy)?;

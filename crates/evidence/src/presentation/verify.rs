@@ -81,10 +81,11 @@ pub fn verify_presentation(
     let evidence = desk.evidence(&wit)?;
     let server = desk.log(Part::ServerCheckpoint)?;
     let issued = desk.issued(&server, &wit, &evidence)?;
-    let manifest = desk.manifest(&wit)?;
     let snapshot = desk.snapshot()?;
+    let manifest = desk.manifest(&wit, &snapshot)?;
     let gateway = desk.log(Part::GatewayCheckpoint)?;
     let (opened, joined) = desk.session(&gateway, &wit)?;
+    desk.policy(&manifest, &snapshot, &opened)?;
     let chain = desk.chain(&wit, &snapshot, &opened, &joined)?;
     desk.rooted(&server, &chain, &opened)?;
     let (consent, hardware_consent, stand_in) = desk.consent(&chain)?;
@@ -162,6 +163,10 @@ impl<'a> Desk<'a> {
             _ => trust.gateway_of_origin(origin),
         };
         let known = known.ok_or_else(|| refused("names no such log".to_owned()))?;
+        // What was lost when another log went on from it would count here still.
+        if trust.current_log(&known.origin) != Some(known) {
+            return Err(refused("another log goes on from it".to_owned()));
+        }
         let unusable = |problem: crate::LogProblem| PresentationRefusal::Trust(problem.to_string());
         let keys = log_keys(known).map_err(unusable)?;
         let policy: Option<LogPolicy> = witness_policy(trust).map_err(unusable)?;
@@ -240,13 +245,17 @@ impl<'a> Desk<'a> {
         Ok(issued)
     }
 
-    fn manifest(&self, wit: &VerifiedWit) -> Verdict<VerifiedManifest> {
+    fn manifest(
+        &self,
+        wit: &VerifiedWit,
+        snapshot: &VerifiedSnapshot,
+    ) -> Verdict<VerifiedManifest> {
         let issuers = self.context.trust.manifest_issuers.iter();
         let issuers: Vec<IssuerKey> = issuers.map(IssuerKey::from).collect();
         let context = ManifestContext {
             now: self.context.now,
             issuers: &issuers,
-            revoked: &|_| false,
+            revoked: &|agent| snapshot.revoked.has_agent(agent),
             verifier: self.context.verifier,
         };
         let envelope = decode(Part::Manifest, &self.parts.manifest)?;
@@ -280,6 +289,19 @@ impl<'a> Desk<'a> {
             "names another trust document of this version",
         )?;
         Ok(snapshot)
+    }
+
+    /// One policy: the one that the manifest binds, that the session was opened under and that is in
+    /// force, as the gateway demands of whoever enters a session.
+    fn policy(
+        &self,
+        manifest: &VerifiedManifest,
+        snapshot: &VerifiedSnapshot,
+        opened: &SessionOpen,
+    ) -> Verdict<()> {
+        let one = opened.policy == snapshot.policy_digest
+            && manifest.policy_bundle() == Some(snapshot.policy_digest);
+        one.then_some(()).ok_or(PresentationRefusal::Policy)
     }
 
     fn session(

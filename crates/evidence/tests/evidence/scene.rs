@@ -32,7 +32,8 @@ use chancery_types::{Algorithm, Digest, Timestamp, jws, to_canonical};
 use serde_json::{Value, json};
 
 use crate::log_writer::{Log, LogSigner};
-use documents::{bundle, catalog, manifest, mission};
+use documents::{bundle, manifest, mission};
+pub(crate) use documents::{catalog, manifest_that};
 pub(crate) use server::attested;
 use signers::sign_trust;
 pub(crate) use signers::{Signers, key, trust};

@@ -2,17 +2,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
-use chancery_agent::{Answer, Credential, Held, Instance, PresentError, Presenter};
+use chancery_agent::{Answer, Credential, Held, Instance, PresentError, Presenter, SessionError};
 use chancery_audit::{Entry, Event, Label};
 use chancery_evidence::presentation::{Challenge, Checkpoints, Enrolled, Parts, Presentation};
-use chancery_evidence::snapshot::SignedSnapshot;
 use chancery_identity::InstanceSpiffeId;
-use chancery_journal::Reader;
-use chancery_types::base64url;
+use chancery_journal::{JournalError, Reader};
 use chancery_types::jws::Compact;
+use chancery_types::limits::MAX_ROOT_SECONDS;
+use chancery_types::{Timestamp, base64url};
+use tokio::sync::Mutex;
 use tokio::time::{Instant as Moment, sleep};
 
+use crate::commands::mission::now;
 use crate::deployment::Layout;
 
 /// How long a presentation waits for the own delegation.
@@ -22,16 +23,21 @@ const DELEGATION: Duration = Duration::from_secs(120);
 const CHECKPOINT: Duration = Duration::from_secs(20);
 
 /// Between two looks at the checkpoints.
-const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// How many entries are read at a time, from the last one on backwards.
 const STEP: u64 = 256;
+
+/// How much older than a root may be an entry is not looked at, for clocks that differ.
+const MARGIN_SECONDS: u64 = 60;
 
 /// Puts presentations together from what the deployment on this machine published.
 #[derive(Debug)]
 pub(super) struct LogPresenter {
     layout: Layout,
     instance: Arc<Instance>,
+    /// Logs are read for one at a time, whoever asks how often.
+    alone: Mutex<()>,
 }
 
 /// What the entries are looked up by.
@@ -41,16 +47,28 @@ struct Names {
     token: String,
     root: Label,
     session: String,
+    /// Nothing before is looked at: no root lives longer.
+    since: Timestamp,
 }
 
-/// What was found in the two logs.
+type Wanted = fn(&Names, &Event) -> bool;
+
+/// The search for the last two entries of a log that are wanted. What was looked at once is not looked
+/// at again.
+#[derive(Debug, Clone)]
+struct Hunt {
+    folder: PathBuf,
+    wanted: [Wanted; 2],
+    found: [Option<u64>; 2],
+    /// Everything before was looked at.
+    seen: u64,
+}
+
+/// Both entries under the one checkpoint.
 #[derive(Debug)]
-struct FromLogs {
-    issued: Enrolled,
-    rooted: Enrolled,
-    opened: Enrolled,
-    joined: Enrolled,
-    checkpoints: Checkpoints,
+struct Caught {
+    entries: [Enrolled; 2],
+    note: String,
 }
 
 impl LogPresenter {
@@ -58,64 +76,100 @@ impl LogPresenter {
         Self {
             layout: layout.clone(),
             instance,
+            alone: Mutex::new(()),
         }
     }
 
-    async fn make(&self, challenge: &Challenge) -> anyhow::Result<Presentation> {
-        self.instance.enter_session(DELEGATION).await?;
-        let held = self.instance.held(DELEGATION).await?;
-        let credential = self.instance.credential().await?;
+    async fn make(&self, challenge: &Challenge) -> Result<Presentation, PresentError> {
+        let _alone = self.alone.lock().await;
+        let held = self.instance.session_authority(DELEGATION).await?;
+        let credential = self.instance.credential().await;
+        let credential = credential.map_err(SessionError::from)?;
         let server = self.layout.server_client();
-        let own = InstanceSpiffeId::try_from(&credential.spiffe_id)?.instance();
-        let evidence = server.instance_evidence(own).await?.evidence;
-        let names = Names::of(&credential, &held)?;
-        let logs = self.from_logs(names).await?;
-        // Last, so that it is as fresh as can be.
-        let snapshot = server.snapshot().await?;
-        let parts = put_together(&credential, &held, evidence.to_bytes()?, logs, snapshot)?;
+        let own = InstanceSpiffeId::try_from(&credential.spiffe_id);
+        let own = own.map_err(|_| PresentError::Inconsistent)?.instance();
+        let evidence = server.instance_evidence(own).await;
+        let evidence = evidence.map_err(|_| PresentError::ControlPlane)?.evidence;
+        let evidence = evidence.to_bytes();
+        let evidence = evidence.map_err(|_| PresentError::Inconsistent)?;
+        let names = Names::of(&credential, &held).ok_or(PresentError::Inconsistent)?;
+        let [of_server, of_gateway] = self.caught(names).await?;
+        let [issued, rooted] = of_server.entries;
+        let [opened, joined] = of_gateway.entries;
+        let consent = held.consent().to_bytes();
+        let parts = Parts {
+            evidence: base64url::encode(evidence),
+            issued,
+            manifest: base64url::encode(&credential.manifest),
+            chain: held.chain().to_vec(),
+            consent: base64url::encode(consent.map_err(|_| PresentError::Inconsistent)?),
+            rooted,
+            opened,
+            joined,
+            checkpoints: Checkpoints {
+                server: of_server.note,
+                gateway: of_gateway.note,
+            },
+            credential: credential.wit,
+            // Last, so that it is as fresh as can be.
+            snapshot: (server.snapshot().await).map_err(|_| PresentError::ControlPlane)?,
+        };
         Ok(self.instance.key().present(parts, challenge)?)
     }
 
-    /// The entries, once checkpoints cover them.
-    async fn from_logs(&self, names: Names) -> anyhow::Result<FromLogs> {
-        let folders = [self.layout.server_log(), self.layout.gateway_log()];
+    /// The entries of the server's log and of the gateway's, once checkpoints cover them.
+    async fn caught(&self, names: Names) -> Result<[Caught; 2], PresentError> {
+        let hunt = |folder, wanted| Hunt {
+            folder,
+            wanted,
+            found: [None; 2],
+            seen: 0,
+        };
+        let mut hunts = [
+            hunt(
+                self.layout.server_log(),
+                [Names::is_issued, Names::is_rooted],
+            ),
+            hunt(
+                self.layout.gateway_log(),
+                [Names::is_opened, Names::is_joined],
+            ),
+        ];
         let deadline = Moment::now() + CHECKPOINT;
-        loop {
-            let (names, folders) = (names.clone(), folders.clone());
-            let found = tokio::task::spawn_blocking(move || look_up(&names, &folders)).await?;
-            if let Some(found) = found? {
-                return Ok(found);
+        while Moment::now() < deadline {
+            let names = names.clone();
+            let looking = tokio::task::spawn_blocking(move || {
+                let [server, gateway] = &mut hunts;
+                let caught = (server.look(&names)?, gateway.look(&names)?);
+                Ok((caught, hunts))
+            });
+            let looked: Result<_, JournalError> = looking.await.map_err(|_| PresentError::Logs)?;
+            let (caught, after) = looked.map_err(|_| PresentError::Logs)?;
+            if let (Some(server), Some(gateway)) = caught {
+                return Ok([server, gateway]);
             }
-            anyhow::ensure!(
-                Moment::now() < deadline,
-                "no checkpoint covers what was enrolled within {} seconds",
-                CHECKPOINT.as_secs()
-            );
+            hunts = after;
             sleep(PAUSE).await;
         }
+        Err(PresentError::NotPublished)
     }
 }
 
 impl Presenter for LogPresenter {
     fn present(&self, challenge: Challenge) -> Answer<'_, Result<Presentation, PresentError>> {
-        Box::pin(async move {
-            self.make(&challenge).await.map_err(|error| PresentError {
-                reason: "not_presented".to_owned(),
-                message: format!("{error:#}"),
-                remedy: None,
-            })
-        })
+        Box::pin(async move { self.make(&challenge).await })
     }
 }
 
 impl Names {
-    fn of(credential: &Credential, held: &Held) -> anyhow::Result<Self> {
-        let root = held.chain().first().context("the chain is empty")?;
-        Ok(Self {
+    fn of(credential: &Credential, held: &Held) -> Option<Self> {
+        let root = held.chain().first()?;
+        Some(Self {
             instance: Label::or_digest(credential.spiffe_id.as_str()),
             token: claim(&credential.wit, "jti")?,
             root: Label::or_digest(&claim(root, "jti")?),
             session: held.session().to_string(),
+            since: now().ok()?.minus_seconds(MAX_ROOT_SECONDS + MARGIN_SECONDS),
         })
     }
 
@@ -138,93 +192,70 @@ impl Names {
     }
 }
 
-fn claim(token: &str, name: &str) -> anyhow::Result<String> {
-    let read = Compact::parse(token)?;
-    let text = read.claims.get(name).and_then(|value| value.as_str());
-    Ok(text
-        .with_context(|| format!("a token without {name}"))?
-        .to_owned())
+fn claim(token: &str, name: &str) -> Option<String> {
+    let claims = Compact::parse(token).ok()?.claims;
+    Some(claims.get(name)?.as_str()?.to_owned())
 }
 
-/// What the published logs have; nothing where a checkpoint does not cover all of it yet.
-fn look_up(names: &Names, folders: &[PathBuf; 2]) -> anyhow::Result<Option<FromLogs>> {
-    let [server, gateway] = folders;
-    let wanted = [Names::is_issued, Names::is_rooted];
-    let Some((issued, rooted, server)) = both(server, names, wanted)? else {
-        return Ok(None);
-    };
-    let wanted = [Names::is_opened, Names::is_joined];
-    let Some((opened, joined, gateway)) = both(gateway, names, wanted)? else {
-        return Ok(None);
-    };
-    Ok(Some(FromLogs {
-        issued,
-        rooted,
-        opened,
-        joined,
-        checkpoints: Checkpoints { server, gateway },
-    }))
-}
+impl Hunt {
+    /// Looks at what was published since the last look, the newest first; both entries with their
+    /// places under the checkpoint, or nothing yet.
+    fn look(&mut self, names: &Names) -> Result<Option<Caught>, JournalError> {
+        let reader = Reader::open(&self.folder)?;
+        let Some((note, checkpoint)) = reader.checkpoint()? else {
+            return Ok(None);
+        };
+        let (mut newer, mut end) = ([None; 2], checkpoint.size);
+        while end > self.seen && newer.contains(&None) {
+            let start = (end.saturating_sub(1) / STEP * STEP).max(self.seen);
+            if self.look_through(&reader, start..end, names, &mut newer)? {
+                break;
+            }
+            end = start;
+        }
+        self.seen = checkpoint.size;
+        for (known, newer) in self.found.iter_mut().zip(newer) {
+            *known = newer.or(*known);
+        }
+        let [Some(first), Some(second)] = self.found else {
+            return Ok(None);
+        };
+        let enrolled = |index| -> Result<Enrolled, JournalError> {
+            let path = reader.prove_inclusion(index, checkpoint.size)?;
+            Ok(Enrolled {
+                entry: base64url::encode(reader.read_entry(index)?),
+                index,
+                path: path.iter().map(ToString::to_string).collect(),
+            })
+        };
+        let entries = [enrolled(first)?, enrolled(second)?];
+        Ok(Some(Caught { entries, note }))
+    }
 
-type Wanted = fn(&Names, &Event) -> bool;
-
-/// The last entries of a log that are wanted, both under its one checkpoint.
-fn both(
-    folder: &PathBuf,
-    names: &Names,
-    [first, second]: [Wanted; 2],
-) -> anyhow::Result<Option<(Enrolled, Enrolled, String)>> {
-    let reader = Reader::open(folder)?;
-    let Some((note, checkpoint)) = reader.checkpoint()? else {
-        return Ok(None);
-    };
-    let (mut one, mut other, mut end) = (None, None, checkpoint.size);
-    while end > 0 && (one.is_none() || other.is_none()) {
-        let start = end.saturating_sub(1) / STEP * STEP;
-        for entry in reader.entries(start..end)? {
+    /// Notes the last entries of a range that are wanted and not found yet; `true` where the range
+    /// begins before anything can be.
+    fn look_through(
+        &self,
+        reader: &Reader,
+        range: std::ops::Range<u64>,
+        names: &Names,
+        found: &mut [Option<u64>; 2],
+    ) -> Result<bool, JournalError> {
+        let start = range.start;
+        let mut too_old = false;
+        for entry in reader.entries(range)? {
             let (index, bytes) = entry?;
-            let event = Entry::parse(&bytes)?.event;
-            // The last of each bundle: an earlier bundle does not take its place.
-            if first(names, &event) && one.as_ref().is_none_or(|(at, _)| *at >= start) {
-                one = Some((index, bytes));
-            } else if second(names, &event) && other.as_ref().is_none_or(|(at, _)| *at >= start) {
-                other = Some((index, bytes));
+            // What a later version wrote is none of ours.
+            let Ok(entry) = Entry::parse(&bytes) else {
+                continue;
+            };
+            too_old |= index == start && entry.at < names.since;
+            for (wanted, found) in self.wanted.iter().zip(&mut *found) {
+                if wanted(names, &entry.event) && found.is_none_or(|at| at >= start) {
+                    *found = Some(index);
+                }
             }
         }
-        end = start;
+        Ok(too_old)
     }
-    let (Some(one), Some(other)) = (one, other) else {
-        return Ok(None);
-    };
-    let enrolled = |(index, bytes): (u64, Vec<u8>)| -> anyhow::Result<Enrolled> {
-        let path = reader.prove_inclusion(index, checkpoint.size)?;
-        Ok(Enrolled {
-            entry: base64url::encode(bytes),
-            index,
-            path: path.iter().map(ToString::to_string).collect(),
-        })
-    };
-    Ok(Some((enrolled(one)?, enrolled(other)?, note)))
-}
-
-fn put_together(
-    credential: &Credential,
-    held: &Held,
-    evidence: Vec<u8>,
-    logs: FromLogs,
-    snapshot: SignedSnapshot,
-) -> anyhow::Result<Parts> {
-    Ok(Parts {
-        credential: credential.wit.clone(),
-        evidence: base64url::encode(evidence),
-        issued: logs.issued,
-        manifest: base64url::encode(&credential.manifest),
-        chain: held.chain().to_vec(),
-        consent: base64url::encode(held.consent().to_bytes()?),
-        rooted: logs.rooted,
-        snapshot,
-        opened: logs.opened,
-        joined: logs.joined,
-        checkpoints: logs.checkpoints,
-    })
 }

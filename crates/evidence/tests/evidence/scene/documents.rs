@@ -89,6 +89,16 @@ pub(crate) fn catalog() -> Catalog {
 }
 
 pub(crate) fn manifest(signers: &Signers, bundle: &Rulebook, catalog: &Catalog) -> Vec<u8> {
+    manifest_that(signers, bundle.digest(), catalog, "pays invoices")
+}
+
+/// The manifest of an agent that is for something.
+pub(crate) fn manifest_that(
+    signers: &Signers,
+    policy: Digest,
+    catalog: &Catalog,
+    intent: &str,
+) -> Vec<u8> {
     let bound_at = "2027-01-15T00:00:00Z";
     let tools: Vec<_> = catalog
         .tools
@@ -117,7 +127,7 @@ pub(crate) fn manifest(signers: &Signers, bundle: &Rulebook, catalog: &Catalog) 
                 "bound_at": bound_at
             },
             "policy_bundle": {
-                "hash": bundle.digest(), "policy_language": "cedar", "version": "1",
+                "hash": policy, "policy_language": "cedar", "version": "1",
                 "enforcement_mode": "enforce", "bound_at": bound_at
             },
             "tool_manifest": {
@@ -131,7 +141,7 @@ pub(crate) fn manifest(signers: &Signers, bundle: &Rulebook, catalog: &Catalog) 
             },
             "supply_chain": {"container_image_digest": Digest::of(CODE), "bound_at": bound_at}
         },
-        "intent": {"statement": "pays invoices"}
+        "intent": {"statement": intent}
     });
     let key = &signers.issuer;
     sign_manifest(&document, key.public(), &|message| key.sign(message)).unwrap()
