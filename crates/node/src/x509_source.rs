@@ -30,6 +30,7 @@ pub(crate) struct X509Identity {
     pub(crate) chain_der: Vec<u8>,
     /// PKCS#8.
     pub(crate) key: Secret,
+    pub(crate) not_before: Timestamp,
     pub(crate) not_after: Timestamp,
     pub(crate) chain: Vec<Vec<u8>>,
     /// The digests of the certificates above the leaf.
@@ -69,7 +70,7 @@ impl State {
     /// The SVID, as long as whoever has the bundle believes it.
     fn valid(&self, now: Timestamp, bundle: &X509Bundle) -> Option<&Arc<X509Identity>> {
         let current = self.current.as_ref();
-        current.filter(|identity| now < identity.not_after && identity.stands(bundle, now))
+        current.filter(|identity| identity.stands(bundle, now))
     }
 
     /// The SVID, and when to ask again, where it is not due yet. One below an authority that is not
@@ -125,10 +126,12 @@ impl State {
 }
 
 impl X509Identity {
-    /// Whether it verifies with that bundle, which may be another one than when it was issued.
+    /// Whether whoever has that bundle, which may be another one than when it was issued, believes it
+    /// now: it is not over, nor, after the clock was set back, of a time to come.
     pub(crate) fn stands(&self, bundle: &X509Bundle, now: Timestamp) -> bool {
-        self.bundle == *bundle
-            || verify_x509_svid(&self.chain, bundle, now, SVID_ALGORITHMS).is_ok()
+        let is_of_now = self.not_before <= now && now < self.not_after;
+        let verifies = || verify_x509_svid(&self.chain, bundle, now, SVID_ALGORITHMS).is_ok();
+        is_of_now && (self.bundle == *bundle || verifies())
     }
 
     /// Has one issued for a key that is made here, for a broker where one is named, and judges the answer.
@@ -173,6 +176,7 @@ impl X509Identity {
             bundle: bundle.clone(),
             chain,
             key: key.pkcs8().clone(),
+            not_before: svid.not_before(),
             not_after: svid.not_after(),
             renew_at: renewal(now, svid.not_after()),
         })
@@ -190,6 +194,33 @@ pub(crate) fn renewal(now: Timestamp, not_after: Timestamp) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_over_or_of_a_time_to_come_does_not_stand() {
+        let bundle =
+            X509Bundle::new("test.example".parse().unwrap(), Vec::<Vec<u8>>::new()).unwrap();
+        let begin = Timestamp::from_seconds(1_800_000_000);
+        let identity = X509Identity {
+            chain_der: Vec::new(),
+            key: Secret::new(Vec::new()),
+            not_before: begin,
+            not_after: begin.plus_seconds(60),
+            chain: Vec::new(),
+            above: BTreeSet::new(),
+            bundle: bundle.clone(),
+            renew_at: begin.plus_seconds(30),
+        };
+        for (seconds, stands) in [(0, true), (59, true), (60, false), (3_600, false)] {
+            let now = begin.plus_seconds(seconds);
+            assert_eq!(identity.stands(&bundle, now), stands, "{seconds}");
+        }
+        assert!(!identity.stands(&bundle, begin.minus_seconds(1)));
+        assert!(!identity.stands(&bundle, begin.minus_seconds(3_600)));
+        // Nothing verifies an empty chain.
+        let other =
+            X509Bundle::new("other.example".parse().unwrap(), Vec::<Vec<u8>>::new()).unwrap();
+        assert!(!identity.stands(&other, begin));
+    }
 
     #[test]
     fn renews_shortly_before_half_of_the_life() {

@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::place::{Place, Ran, Started, chancery, checkout, free_port, until};
@@ -75,6 +76,19 @@ impl Deployment {
             serde_json::from_str(&up.out()).ok()
         });
         self.up = Some(up);
+    }
+
+    /// The running `up`.
+    pub(crate) fn up(&self) -> &Started {
+        self.up.as_ref().unwrap()
+    }
+
+    /// The process of a part, while it runs.
+    pub(crate) fn part(&self, part: &str) -> Option<Pid> {
+        children(self.up().pid()).into_iter().find(|pid| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            line.split(|byte| *byte == 0).nth(1) == Some(part.as_bytes())
+        })
     }
 
     /// Stops everything, as a person would.
@@ -162,6 +176,23 @@ impl Deployment {
         let mut copy = self.place.command("cp");
         Ran::to_the_end(copy.args(["-a", "chancery-data", name]), &self.place).ok();
     }
+}
+
+/// The direct children of a process.
+fn children(parent: u32) -> Vec<Pid> {
+    let mut children = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let name = entry.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let after_name = stat.rsplit(')').next().unwrap_or_default();
+        if after_name.split_whitespace().nth(1) == Some(&parent.to_string()) {
+            children.push(Pid::from_raw(pid));
+        }
+    }
+    children
 }
 
 pub(crate) fn text(path: &Path) -> &str {
