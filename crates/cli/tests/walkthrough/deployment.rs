@@ -143,13 +143,17 @@ impl Deployment {
 
     /// Grants tools to the newest instance, and says what was granted.
     pub(crate) fn delegate(&self, tools: &[&str]) -> Value {
-        let mission = checkout().join("demo/mission.json");
+        self.delegate_for(&checkout().join("demo/mission.json"), tools)
+    }
+
+    /// The same, for that mission.
+    pub(crate) fn delegate_for(&self, mission: &Path, tools: &[&str]) -> Value {
         let mut arguments = vec![
             "--format", "json", "delegate", "--to", "latest", "--wait", "60",
         ];
         arguments.extend([
             "--mission",
-            text(&mission),
+            text(mission),
             "--authenticator",
             "me.authenticator",
             "--yes",

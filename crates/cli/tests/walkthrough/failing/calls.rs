@@ -1,6 +1,6 @@
 //! A governed client that calls again and again: the MCP SDK in Python.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::deployment::{Deployment, text};
 use crate::place::{Started, checkout, until};
@@ -28,7 +28,12 @@ impl Calls {
             r#"{"book":"north"}"#,
         ];
         let running = deployment.run(&[&read[..], &run[..]].concat());
-        deployment.delegate(&["ledger/balance"]);
+        // One that goes on however often it is denied.
+        let mission = std::fs::read(checkout().join("demo/mission.json")).unwrap();
+        let mut mission: Value = serde_json::from_slice(&mission).unwrap();
+        mission["stop"] = json!([{"when": "budget-used"}]);
+        let mission = deployment.place.write("calls.json", mission.to_string());
+        deployment.delegate_for(&mission, &["ledger/balance"]);
         let calls = Self { running };
         calls.go_on(2);
         Some(calls)

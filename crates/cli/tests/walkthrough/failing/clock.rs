@@ -117,6 +117,6 @@ fn nothing_over_or_of_a_time_to_come_is_handed_out_when_the_clock_is_set() {
     let svids = watcher.svids();
     drop((watcher, calls));
     deployment.stop();
-    let roll = Roll::of(&deployment);
+    let roll = Roll::of(&mut deployment);
     roll.has_each_once(&svids);
 }

@@ -100,7 +100,7 @@ fn what_cannot_be_enrolled_does_not_happen_and_all_goes_on_once_there_is_room() 
     let svids = watcher.svids();
     drop((watcher, calls));
     deployment.stop();
-    let roll = Roll::of(&deployment);
+    let roll = Roll::of(&mut deployment);
     roll.has_each_once(&svids);
     roll.has_what_was_acknowledged(&written);
 }

@@ -57,7 +57,7 @@ async fn what_was_acknowledged_before_a_failover_is_there_after_it() {
         written.refused.len()
     );
     assert!(!written.refused.is_empty());
-    let roll = Roll::of(&deployment);
+    let roll = Roll::of(&mut deployment);
     roll.has_each_once(&svids);
     roll.has_what_was_acknowledged(&written);
     roll.rows_are(&rows, &written);
@@ -122,6 +122,6 @@ async fn tables_that_are_an_older_copy_are_refused_and_taken_when_they_are_told_
     deployment.place.chancery(&again).ok();
     assert_eq!(agents(&deployment), (true, true));
     deployment.stop();
-    let roll = Roll::of(&deployment);
+    let roll = Roll::of(&mut deployment);
     assert_eq!(roll.bodies("manifest.register").count(), 3);
 }

@@ -62,7 +62,7 @@ fn a_server_that_is_killed_is_back_and_one_that_stays_away_denies_fresh_authorit
     let written = writers.stop();
     assert!(!written.refused.is_empty());
     deployment.stop();
-    let roll = Roll::of(&deployment);
+    let roll = Roll::of(&mut deployment);
     roll.has_each_once(&watcher.svids());
     roll.has_what_was_acknowledged(&written);
 }

@@ -28,7 +28,9 @@ impl Replica {
             let (uid, gid) = (user.uid.as_raw(), user.gid.as_raw());
             chown(folder.path(), Some(uid), Some(gid)).unwrap();
         }
-        let copied = command(programs, "pg_basebackup", user, folder.path())
+        // Debian names some of its programs elsewhere as well, this one not.
+        let real = std::fs::canonicalize(programs.join("initdb")).unwrap();
+        let copied = command(real.parent().unwrap(), "pg_basebackup", user, folder.path())
             .args([
                 "--username=chancery",
                 "--write-recovery-conf",

@@ -14,7 +14,10 @@ pub(crate) struct Roll(Vec<Value>);
 
 impl Roll {
     /// Reads the log of a deployment that was stopped, after the program itself has checked both logs.
-    pub(crate) fn of(deployment: &Deployment) -> Self {
+    pub(crate) fn of(deployment: &mut Deployment) -> Self {
+        // What was durable and under no checkpoint yet is, after a start.
+        deployment.start();
+        deployment.stop();
         let place = &deployment.place;
         for log in ["server", "gateway"] {
             let check = [

@@ -139,7 +139,7 @@ async fn of_two_servers_one_works_and_nothing_is_lost_or_doubled_when_it_fails()
         written.refused.len(),
         second.len()
     );
-    let roll = Roll::of(&deployment);
+    let roll = Roll::of(&mut deployment);
     roll.has_each_once(&svids);
     roll.has_what_was_acknowledged(&written);
     roll.rows_are(&rows, &written);
