@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use chancery_crypto::{SVID_ALGORITHMS, SigningKey, random_bytes};
 use chancery_identity::{SpiffeId, X509Bundle, digests_above, spki_der, verify_x509_svid};
@@ -21,6 +22,9 @@ pub(crate) struct X509Source(Arc<Mutex<State>>);
 struct State {
     current: Option<Arc<X509Identity>>,
     retry_at: Option<Timestamp>,
+    /// Until when nothing is asked again of an issuer whose last answer was not acceptable: it has enrolled
+    /// and signed that one as well.
+    left_alone: Option<Instant>,
 }
 
 /// An X.509-SVID with its key, verified.
@@ -43,7 +47,7 @@ pub(crate) struct X509Identity {
 /// What an issuer handed out is not what it was asked for.
 #[derive(Debug, thiserror::Error)]
 #[error("the issuer's answer is not acceptable: {0}")]
-struct Unacceptable(&'static str);
+struct Unacceptable(String);
 
 impl X509Source {
     /// The SVID of now, and when to ask again. An issuer out of reach is no failure while the last
@@ -57,6 +61,10 @@ impl X509Source {
         let tainted = issuer.tainted().borrow().clone();
         if let Some(current) = state.current(now(), bundle, &tainted) {
             return Ok(current);
+        }
+        if state.is_left_alone(now(), bundle) {
+            let later = Unacceptable("asked again in a few seconds".to_owned());
+            return Err(IssuerError::Unavailable(later.into()));
         }
         let (launch, issuer) = (Arc::clone(launch), Arc::clone(issuer));
         let bundle = bundle.clone();
@@ -90,6 +98,12 @@ impl State {
         (now < due).then(|| (Arc::clone(identity), due))
     }
 
+    /// Whether there is nothing that stands, and nothing is asked for now.
+    fn is_left_alone(&self, now: Timestamp, bundle: &X509Bundle) -> bool {
+        let later = self.left_alone.is_some_and(|until| Instant::now() < until);
+        later && self.valid(now, bundle).is_none()
+    }
+
     /// Has one issued. Nobody else does until then: the state is held.
     async fn renew(
         mut state: OwnedMutexGuard<Self>,
@@ -104,12 +118,15 @@ impl State {
                 let renew_at = identity.renew_at;
                 *state = Self {
                     current: Some(Arc::clone(&identity)),
-                    retry_at: None,
+                    ..Self::default()
                 };
                 Ok((identity, renew_at))
             }
             Err(IssuerError::Unavailable(error)) => {
                 tracing::warn!(launch = %launch.id(), error = &*error, "no x509-svid was issued");
+                if error.is::<Unacceptable>() {
+                    state.left_alone = Some(Instant::now() + Duration::from_secs(RETRY_SECONDS));
+                }
                 let Some(identity) = state.valid(now, bundle).cloned() else {
                     return Err(IssuerError::Unavailable(error));
                 };
@@ -161,14 +178,14 @@ impl X509Identity {
         now: Timestamp,
         is_own: impl FnOnce(&SpiffeId) -> bool,
     ) -> Result<Self, IssuerError> {
-        let failed = |error| IssuerError::Unavailable(error);
+        let refused = |why: String| IssuerError::Unavailable(Unacceptable(why).into());
         let svid = verify_x509_svid(&chain, bundle, now, SVID_ALGORITHMS)
-            .map_err(|error| failed(error.into()))?;
+            .map_err(|error| refused(error.to_string()))?;
         if !is_own(svid.spiffe_id()) {
-            return Err(failed(Unacceptable("another spiffe id").into()));
+            return Err(refused("another spiffe id".to_owned()));
         }
         if svid.spki_der() != spki_der(key.public()) {
-            return Err(failed(Unacceptable("another key").into()));
+            return Err(refused("another key".to_owned()));
         }
         Ok(Self {
             chain_der: chain.concat(),

@@ -1,7 +1,7 @@
 //! A disk that is full or refuses to write or to sync, and a clock that jumps. The writer ends at
 //! the first failure; what it had confirmed is there at the next start.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chancery_crypto::AwsLc;
@@ -236,20 +236,15 @@ fn a_start_on_a_full_disk_leaves_no_half_segment_behind() {
     world.disk.restart();
     let folder = Path::new(LOG).join("wal");
     let before = world.disk.list(&folder).unwrap().len();
-    // The file is made, and then there is no room for what goes into it.
-    let created = |op: &(Op, PathBuf)| op.0 == Op::Create && op.1.starts_with(&folder);
     let mut met = 0;
     for at in 1..=12 {
         world.disk.plan(Plan::FullAt(at));
         let opened = world.open();
-        let trace = world.disk.trace();
-        let failed = trace.iter().rposition(created);
+        // The file is made, and then there is no room for what goes into it.
+        let mut trace = world.disk.trace();
+        trace.retain(|(op, path)| *op != Op::Remove && path.starts_with(&folder));
         let is_met = opened.is_err()
-            && failed.is_some_and(|place| {
-                trace
-                    .get(place + 1)
-                    .is_some_and(|(op, path)| *op == Op::Write && path == &trace[place].1)
-            });
+            && matches!(&*trace, [.., (Op::Create, made), (Op::Write, written)] if made == written);
         drop(opened);
         world.disk.restart();
         if is_met {

@@ -2,11 +2,15 @@
 
 use std::path::Path;
 
+use nix::sys::signal::Signal;
+
 use super::calls::Calls;
+use super::cut::{joined, watch};
 use super::roll::Roll;
-use super::watcher::Watcher;
-use crate::deployment::Deployment;
-use crate::place::{Place, until};
+use super::watcher::{Watcher, program};
+use crate::deployment::{Deployment, text};
+use crate::joining::Host;
+use crate::place::{Place, free_port, until};
 
 /// Where Debian has the library that lies about the time.
 const LIBRARY: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
@@ -17,24 +21,26 @@ const FORWARD: i64 = 300;
 /// How far it is set back from there.
 const BACK: i64 = 120;
 
-/// Sets the clock of everything that runs in a place.
+/// Sets the clock of everything that reads it from that place.
 fn set(place: &Place, seconds: i64) {
     let next = place.write("clock.next", format!("{seconds:+}\n"));
     std::fs::rename(next, place.at("clock")).unwrap();
 }
 
-/// A place whose commands see a clock of its own; none, said aloud, where there is no such library.
-fn place() -> Option<Place> {
+/// A place with a clock, and what has a command see it; none, said aloud, where there is no such library.
+fn place() -> Option<(Place, Vec<(&'static str, String)>)> {
     if !Path::new(LIBRARY).exists() {
         let said = format!("{LIBRARY} is missing; run scripts/faketime");
         println!("skipped: {said}");
         return None;
     }
-    let mut place = Place::new();
+    let place = Place::new();
     set(&place, 0);
     let file = place.at("clock").display().to_string();
-    place.set("LD_PRELOAD", LIBRARY.to_owned());
-    place.set("FAKETIME_TIMESTAMP_FILE", file);
+    let mut seen = vec![
+        ("LD_PRELOAD", LIBRARY.to_owned()),
+        ("FAKETIME_TIMESTAMP_FILE", file),
+    ];
     for (name, value) in [
         ("FAKETIME_NO_CACHE", "1"),
         // What passes is what has passed: the clock alone is set.
@@ -43,9 +49,9 @@ fn place() -> Option<Place> {
         ("NO_FAKE_STAT", "1"),
         ("FAKETIME_DISABLE_SHM", "1"),
     ] {
-        place.set(name, value.to_owned());
+        seen.push((name, value.to_owned()));
     }
-    Some(place)
+    Some((place, seen))
 }
 
 fn micros() -> u64 {
@@ -55,9 +61,12 @@ fn micros() -> u64 {
 
 #[test]
 fn nothing_over_or_of_a_time_to_come_is_handed_out_when_the_clock_is_set() {
-    let Some(place) = place() else {
+    let Some((mut place, seen)) = place() else {
         return;
     };
+    for (name, value) in seen {
+        place.set(name, value);
+    }
     let mut deployment = Deployment::started(place, &["--svid-lifetime", "60"]);
     deployment.enrol(&deployment.code()).ok();
     let calls = Calls::start(&deployment);
@@ -119,4 +128,58 @@ fn nothing_over_or_of_a_time_to_come_is_handed_out_when_the_clock_is_set() {
     deployment.stop();
     let roll = Roll::of(&mut deployment);
     roll.has_each_once(&svids);
+}
+
+#[test]
+fn a_host_whose_clock_is_wrong_hands_out_nothing_and_asks_for_little() {
+    let Some((place, seen)) = place() else {
+        return;
+    };
+    let (host, port) = (Host::new(), free_port());
+    let listen = format!("{}:{port}", host.address);
+    let advertised = format!("{}:{{port}}", host.address);
+    let mut arguments = vec!["--nodes", &listen, "--svid-lifetime", "60"];
+    arguments.extend([
+        "--gateway-listen",
+        "0.0.0.0",
+        "--gateway-advertise",
+        &advertised,
+    ]);
+    let mut deployment = Deployment::started(place, &arguments);
+    let place = &deployment.place;
+    place.chancery(&["trust", "export", "trust.json"]).ok();
+    place
+        .chancery(&["node", "token", "--out", "host.token"])
+        .ok();
+    deployment.agent("watcher", text(&program()));
+    let mut command = host.command(place);
+    command.envs(seen);
+    let how: (&str, &[&str]) = ("one", &["--token-file", "host.token"]);
+    let mut node = joined(command, &host, place, (&port, how));
+    let watcher = watch(&host, place, "one");
+    let before = watcher.last();
+
+    // By its clock whatever the server issues is over; it is asked again every few seconds, however often
+    // the client asks.
+    set(place, FORWARD);
+    until("the stream's end", || watcher.ends().pop()).is_for_now();
+    until("many tries", || (watcher.ends().len() > 30).then_some(()));
+    assert_eq!(watcher.last(), before);
+    assert!(node.exit().is_none(), "{}", node.err());
+    set(place, 0);
+    let after = watcher.next();
+    assert_eq!(after.id, before.id);
+    watcher.received_nothing_but_of_its_time(|_| 0);
+    let svids = watcher.svids();
+    drop(watcher);
+    node.signal(Signal::SIGTERM);
+    node.ended().ok();
+    deployment.stop();
+    let roll = Roll::of(&mut deployment);
+    roll.has_each_once(&svids);
+    let issues = roll.bodies("identity.issue");
+    let issued = issues
+        .filter(|issue| issue["instance"] == after.id.as_str())
+        .count();
+    assert!((2..15).contains(&issued), "{issued} issued");
 }

@@ -1,5 +1,7 @@
 //! A host is cut off: for less than an SVID's life, for more, and for longer than its node's own life.
 
+use std::process::Command;
+
 use nix::sys::signal::Signal;
 
 use super::roll::Roll;
@@ -9,8 +11,17 @@ use crate::joining::{Host, certificates};
 use crate::place::{Place, Started, free_port, until};
 
 /// A node of that host in a folder of its own.
-fn join(host: &Host, place: &Place, port: &str, (data, means): (&str, &[&str])) -> Started {
-    let mut command = host.command(place);
+fn join(host: &Host, place: &Place, port: &str, how: (&str, &[&str])) -> Started {
+    joined(host.command(place), host, place, (port, how))
+}
+
+/// The same, by a command that begins in this way.
+pub(super) fn joined(
+    mut command: Command,
+    host: &Host,
+    place: &Place,
+    (port, (data, means)): (&str, (&str, &[&str])),
+) -> Started {
     let server = format!("{}:{port}", host.address);
     command.args(["--format", "json", "node", "join", "--data", data]);
     command.args(["--trust", "trust.json", "--server", &server]);
@@ -23,7 +34,7 @@ fn join(host: &Host, place: &Place, port: &str, (data, means): (&str, &[&str])) 
 }
 
 /// A client on that host.
-fn watch(host: &Host, place: &Place, data: &str) -> Watcher {
+pub(super) fn watch(host: &Host, place: &Place, data: &str) -> Watcher {
     let program = program();
     let mut command = host.command(place);
     command.args([
