@@ -125,7 +125,8 @@ async fn of_two_servers_one_works_and_nothing_is_lost_or_doubled_when_it_fails()
     writers.go_on(3);
     assert!(epochs.is_sorted(), "{epochs:?}");
     let written = writers.stop();
-    watcher.was_never_without();
+    // A renewal may meet one failure after another until its SVID is over; nothing that is over is handed out.
+    watcher.received_nothing_but_of_its_time(|_| 0);
     let svids = watcher.svids();
     second.running.signal(Signal::SIGTERM);
     until("the second one ends", || second.running.exit());
