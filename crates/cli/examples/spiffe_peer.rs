@@ -3,7 +3,8 @@
 //! `watch` fetches, validates and waits until both kinds of SVIDs have rotated; `serve PORT PEER COUNT`
 //! answers over mutual TLS whose SPIFFE ID it saw, to peers below the path `PEER`; `dial PORT PEER` asks.
 //! `hold PORT PEER STOP` answers until somebody connects to the port `STOP`, `press PORT PEER STOP` asks
-//! without a pause until then and judges a token each second: neither knows a refusal.
+//! without a pause until then and judges a token each second: neither knows a refusal. `follow` says each
+//! SVID that its stream brings and each end of the stream, which it opens again, until it is killed.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,11 +12,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use futures_util::StreamExt as _;
+use serde_json::json;
 use spiffe::{JwtSource, JwtSvid, SpiffeId, WorkloadApiClient, WorkloadApiError, X509Source};
 use spiffe_rustls::{mtls_client, mtls_server};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 const AUDIENCE: &str = "reports";
 
@@ -26,6 +29,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 async fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    if arguments == ["follow"] {
+        return follow().await;
+    }
     let work = async {
         match arguments.as_slice() {
             ["watch"] => watch().await,
@@ -93,6 +99,49 @@ async fn watch() -> anyhow::Result<()> {
     judged(&client, &tokens.fetch_jwt_svid([AUDIENCE]).await?).await?;
     say("jwt rotated");
     Ok(())
+}
+
+/// How long a stream that ended is left alone.
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// Says what the stream brings, one JSON document a line.
+async fn follow() -> anyhow::Result<()> {
+    loop {
+        let end = match stream().await {
+            Ok(()) => "the stream was closed".to_owned(),
+            Err(error) => format!("{error:#}"),
+        };
+        say(json!({"at": micros()?, "end": end}));
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+async fn stream() -> anyhow::Result<()> {
+    let client = WorkloadApiClient::connect_env().await?;
+    let mut updates = std::pin::pin!(client.stream_x509_contexts().await?);
+    while let Some(context) = updates.next().await {
+        let context = context?;
+        let svid = context.default_svid().context("no svid")?;
+        let (_, leaf) = X509Certificate::from_der(svid.leaf().as_bytes())?;
+        let validity = leaf.validity();
+        say(json!({
+            "at": micros()?,
+            "id": svid.spiffe_id().to_string(),
+            "key": hex(leaf.public_key().raw),
+            "not_before": validity.not_before.timestamp(),
+            "not_after": validity.not_after.timestamp(),
+        }));
+    }
+    Ok(())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn micros() -> anyhow::Result<u64> {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+    Ok(u64::try_from(since.as_micros())?)
 }
 
 /// Listens until the identity is taken away, and asks for it once more.

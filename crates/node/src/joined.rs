@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use chancery_api::server::{JoinMeans, JoinNode, JoinToken, JoinedNode, RenewNode, ServerClient};
 use chancery_api::tls::{CertificateHolder, TlsError, TlsIdentity, client_config, joining_config};
@@ -16,7 +15,7 @@ use chancery_identity::{
 use chancery_types::{Algorithm, Digest, Jwk, Secret, Timestamp, base64url, jws};
 use tokio::sync::watch;
 
-use crate::clock::now;
+use crate::clock::{now, until};
 use crate::server_issuer::bundles_of;
 use crate::x509_source::renewal;
 use crate::{Home, Issuer as _, PinnedTrust, ServerIssuer};
@@ -185,6 +184,9 @@ impl Joined {
                         continue;
                     }
                 }
+                if self.is_over() {
+                    return Ended::Expired;
+                }
                 match self.renew().await {
                     Ok(()) => {
                         failed = 0;
@@ -201,10 +203,14 @@ impl Joined {
                             error = &error as &dyn std::error::Error,
                             "the node's x509-svid is not renewed"
                         );
-                        if now() > self.not_after && matches!(self.means, Means::Token(_)) {
+                        if self.is_over() {
                             return Ended::Expired;
                         }
                         due = now().plus_seconds(pause(failed));
+                        // Whoever ends with its SVID does so on time.
+                        if now() <= self.not_after {
+                            due = due.min(self.not_after.plus_seconds(1));
+                        }
                         failed = failed.saturating_add(1);
                     }
                 }
@@ -214,6 +220,11 @@ impl Joined {
             ended = renewing => ended,
             problem = client.turned_away() => Ended::TurnedAway(problem),
         }
+    }
+
+    /// Whether its SVID is over and nothing admits it again.
+    fn is_over(&self) -> bool {
+        now() > self.not_after && matches!(self.means, Means::Token(_))
     }
 
     fn identity_follows(&self, authorities: &mut watch::Receiver<Option<X509Bundle>>) {
@@ -346,11 +357,6 @@ async fn heard<T>(changes: &mut watch::Receiver<T>) {
     if changes.changed().await.is_err() {
         std::future::pending().await
     }
-}
-
-async fn until(due: Timestamp) {
-    let micros = due.micros_since(now());
-    tokio::time::sleep(Duration::from_micros(micros)).await;
 }
 
 fn trust_failed(error: impl Into<Failure>) -> JoinError {

@@ -223,10 +223,14 @@ impl Issuer for ServerIssuer {
                         }
                         Ok(Some(_)) => tokio::time::sleep(Duration::from_secs(1)).await,
                         Ok(None) => {}
-                        Err(ClientError::Refused(problem)) => {
-                            return Some((Err(refused(&problem.reason)), known));
-                        }
-                        Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
+                        // A server that is there and has no database, or no right clock, is waited for
+                        // as one that is away.
+                        Err(error) => match failed(error) {
+                            IssuerError::Unavailable(_) => {
+                                tokio::time::sleep(Duration::from_secs(1)).await;
+                            }
+                            refused => return Some((Err(refused), known)),
+                        },
                     }
                 }
             }
@@ -484,6 +488,11 @@ mod tests {
     fn what_may_be_otherwise_later_takes_nothing_away() {
         for reason in ["node_untrusted", "node_svid_expired"] {
             let told = failed(Problem::forbidden(reason, "later").into());
+            assert!(matches!(told, IssuerError::Unavailable(_)), "{reason}");
+        }
+        // Its database is away; its clock is wrong.
+        for reason in ["store", "clock_stepped_back"] {
+            let told = failed(Problem::unavailable(reason, "later").into());
             assert!(matches!(told, IssuerError::Unavailable(_)), "{reason}");
         }
         let mut many = Problem::forbidden("node_rate", "later");

@@ -7,6 +7,9 @@ use crate::clock::now;
 use crate::x509_source::renewal;
 use crate::{Issuer, IssuerError, Launch};
 
+/// By how much a clock may be corrected without anything of before being of a time to come.
+const SET_SECONDS: u64 = 2;
+
 /// A WIT-SVID of a launch with a key of its own, verified: made for one stream of one process, and for
 /// nobody else. The key is never the agent key.
 #[derive(Debug)]
@@ -15,6 +18,8 @@ pub(crate) struct WitIdentity {
     pub(crate) token: String,
     /// The key as a private JSON web key.
     pub(crate) key: Secret,
+    /// When it was judged.
+    issued: Timestamp,
     pub(crate) not_after: Timestamp,
     pub(crate) renew_at: Timestamp,
     /// Which authority signed.
@@ -49,6 +54,7 @@ impl WitIdentity {
         let header = Compact::parse(&token).map_err(|error| failed(error.into()))?;
         Ok(Self {
             key: (key.to_private_jwk()).map_err(|error| failed(error.into()))?,
+            issued: now,
             not_after: svid.expires(),
             renew_at: renewal(now, svid.expires()),
             kid: header.header.kid.unwrap_or_default(),
@@ -56,8 +62,10 @@ impl WitIdentity {
         })
     }
 
-    /// Whether it is good, and its authority is known still.
+    /// Whether it is good, and its authority is known still: it is not over, nor, after the clock was set
+    /// back, of a time to come.
     pub(crate) fn is_valid(&self, bundle: &WitSvidBundle, now: Timestamp) -> bool {
-        now < self.not_after && bundle.key(&self.kid).is_some()
+        let is_of_now = self.issued <= now.plus_seconds(SET_SECONDS) && now < self.not_after;
+        is_of_now && bundle.key(&self.kid).is_some()
     }
 }

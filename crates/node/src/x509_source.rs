@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use chancery_crypto::{SVID_ALGORITHMS, SigningKey, random_bytes};
 use chancery_identity::{SpiffeId, X509Bundle, digests_above, spki_der, verify_x509_svid};
@@ -21,6 +22,9 @@ pub(crate) struct X509Source(Arc<Mutex<State>>);
 struct State {
     current: Option<Arc<X509Identity>>,
     retry_at: Option<Timestamp>,
+    /// Until when nothing is asked again of an issuer whose last answer was not acceptable: it has enrolled
+    /// and signed that one as well.
+    left_alone: Option<Instant>,
 }
 
 /// An X.509-SVID with its key, verified.
@@ -30,6 +34,7 @@ pub(crate) struct X509Identity {
     pub(crate) chain_der: Vec<u8>,
     /// PKCS#8.
     pub(crate) key: Secret,
+    pub(crate) not_before: Timestamp,
     pub(crate) not_after: Timestamp,
     pub(crate) chain: Vec<Vec<u8>>,
     /// The digests of the certificates above the leaf.
@@ -42,7 +47,7 @@ pub(crate) struct X509Identity {
 /// What an issuer handed out is not what it was asked for.
 #[derive(Debug, thiserror::Error)]
 #[error("the issuer's answer is not acceptable: {0}")]
-struct Unacceptable(&'static str);
+struct Unacceptable(String);
 
 impl X509Source {
     /// The SVID of now, and when to ask again. An issuer out of reach is no failure while the last
@@ -57,6 +62,10 @@ impl X509Source {
         if let Some(current) = state.current(now(), bundle, &tainted) {
             return Ok(current);
         }
+        if state.is_left_alone(now(), bundle) {
+            let later = Unacceptable("asked again in a few seconds".to_owned());
+            return Err(IssuerError::Unavailable(later.into()));
+        }
         let (launch, issuer) = (Arc::clone(launch), Arc::clone(issuer));
         let bundle = bundle.clone();
         let issuing = async move { State::renew(state, &launch, &*issuer, &bundle).await };
@@ -69,7 +78,7 @@ impl State {
     /// The SVID, as long as whoever has the bundle believes it.
     fn valid(&self, now: Timestamp, bundle: &X509Bundle) -> Option<&Arc<X509Identity>> {
         let current = self.current.as_ref();
-        current.filter(|identity| now < identity.not_after && identity.stands(bundle, now))
+        current.filter(|identity| identity.stands(bundle, now))
     }
 
     /// The SVID, and when to ask again, where it is not due yet. One below an authority that is not
@@ -89,6 +98,12 @@ impl State {
         (now < due).then(|| (Arc::clone(identity), due))
     }
 
+    /// Whether there is nothing that stands, and nothing is asked for now.
+    fn is_left_alone(&self, now: Timestamp, bundle: &X509Bundle) -> bool {
+        let later = self.left_alone.is_some_and(|until| Instant::now() < until);
+        later && self.valid(now, bundle).is_none()
+    }
+
     /// Has one issued. Nobody else does until then: the state is held.
     async fn renew(
         mut state: OwnedMutexGuard<Self>,
@@ -103,12 +118,15 @@ impl State {
                 let renew_at = identity.renew_at;
                 *state = Self {
                     current: Some(Arc::clone(&identity)),
-                    retry_at: None,
+                    ..Self::default()
                 };
                 Ok((identity, renew_at))
             }
             Err(IssuerError::Unavailable(error)) => {
                 tracing::warn!(launch = %launch.id(), error = &*error, "no x509-svid was issued");
+                if error.is::<Unacceptable>() {
+                    state.left_alone = Some(Instant::now() + Duration::from_secs(RETRY_SECONDS));
+                }
                 let Some(identity) = state.valid(now, bundle).cloned() else {
                     return Err(IssuerError::Unavailable(error));
                 };
@@ -125,10 +143,12 @@ impl State {
 }
 
 impl X509Identity {
-    /// Whether it verifies with that bundle, which may be another one than when it was issued.
+    /// Whether whoever has that bundle, which may be another one than when it was issued, believes it
+    /// now: it is not over, nor, after the clock was set back, of a time to come.
     pub(crate) fn stands(&self, bundle: &X509Bundle, now: Timestamp) -> bool {
-        self.bundle == *bundle
-            || verify_x509_svid(&self.chain, bundle, now, SVID_ALGORITHMS).is_ok()
+        let is_of_now = self.not_before <= now && now < self.not_after;
+        let verifies = || verify_x509_svid(&self.chain, bundle, now, SVID_ALGORITHMS).is_ok();
+        is_of_now && (self.bundle == *bundle || verifies())
     }
 
     /// Has one issued for a key that is made here, for a broker where one is named, and judges the answer.
@@ -158,14 +178,14 @@ impl X509Identity {
         now: Timestamp,
         is_own: impl FnOnce(&SpiffeId) -> bool,
     ) -> Result<Self, IssuerError> {
-        let failed = |error| IssuerError::Unavailable(error);
+        let refused = |why: String| IssuerError::Unavailable(Unacceptable(why).into());
         let svid = verify_x509_svid(&chain, bundle, now, SVID_ALGORITHMS)
-            .map_err(|error| failed(error.into()))?;
+            .map_err(|error| refused(error.to_string()))?;
         if !is_own(svid.spiffe_id()) {
-            return Err(failed(Unacceptable("another spiffe id").into()));
+            return Err(refused("another spiffe id".to_owned()));
         }
         if svid.spki_der() != spki_der(key.public()) {
-            return Err(failed(Unacceptable("another key").into()));
+            return Err(refused("another key".to_owned()));
         }
         Ok(Self {
             chain_der: chain.concat(),
@@ -173,6 +193,7 @@ impl X509Identity {
             bundle: bundle.clone(),
             chain,
             key: key.pkcs8().clone(),
+            not_before: svid.not_before(),
             not_after: svid.not_after(),
             renew_at: renewal(now, svid.not_after()),
         })
@@ -190,6 +211,33 @@ pub(crate) fn renewal(now: Timestamp, not_after: Timestamp) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_over_or_of_a_time_to_come_does_not_stand() {
+        let bundle =
+            X509Bundle::new("test.example".parse().unwrap(), Vec::<Vec<u8>>::new()).unwrap();
+        let begin = Timestamp::from_seconds(1_800_000_000);
+        let identity = X509Identity {
+            chain_der: Vec::new(),
+            key: Secret::new(Vec::new()),
+            not_before: begin,
+            not_after: begin.plus_seconds(60),
+            chain: Vec::new(),
+            above: BTreeSet::new(),
+            bundle: bundle.clone(),
+            renew_at: begin.plus_seconds(30),
+        };
+        for (seconds, stands) in [(0, true), (59, true), (60, false), (3_600, false)] {
+            let now = begin.plus_seconds(seconds);
+            assert_eq!(identity.stands(&bundle, now), stands, "{seconds}");
+        }
+        assert!(!identity.stands(&bundle, begin.minus_seconds(1)));
+        assert!(!identity.stands(&bundle, begin.minus_seconds(3_600)));
+        // Nothing verifies an empty chain.
+        let other =
+            X509Bundle::new("other.example".parse().unwrap(), Vec::<Vec<u8>>::new()).unwrap();
+        assert!(!identity.stands(&other, begin));
+    }
 
     #[test]
     fn renews_shortly_before_half_of_the_life() {

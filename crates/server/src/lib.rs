@@ -28,7 +28,7 @@ pub use bundle_endpoint::{
 pub use clock::{Clock, ClockError};
 pub use endpoints::{NODE_ROUTES, ROUTES};
 pub use federation::FEDERATION_REASONS;
-pub use holding::Holding;
+pub use holding::{Holding, HoldingError, Noted, PlaceHolder};
 pub use nodes::{NODE_REASONS, NodeHome, NodeListener, NodeListenerError};
 pub use remote_signer::RemoteSigner;
 pub use server::{Server, ServerConfig, ServerError};

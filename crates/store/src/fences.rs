@@ -26,19 +26,20 @@ impl Fence {
     }
 }
 
-/// Takes a fence that is free, whoever was its holder.
+/// Takes a fence that is free, whoever was its holder, or that one holder has.
 const TAKE: [&str; 2] = [
     "INSERT INTO fences (name, epoch, holder, until)
      VALUES ($1, 1, $2, CAST(unixepoch('subsec') * 1000000 AS INTEGER) + $3)
      ON CONFLICT (name) DO UPDATE SET epoch = fences.epoch + 1, holder = excluded.holder,
          until = excluded.until
-     WHERE fences.until <= CAST(unixepoch('subsec') * 1000000 AS INTEGER)
+     WHERE fences.until <= CAST(unixepoch('subsec') * 1000000 AS INTEGER) OR fences.holder = $4
      RETURNING epoch",
     "INSERT INTO fences (name, epoch, holder, until)
      VALUES ($1, 1, $2, CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT) + $3)
      ON CONFLICT (name) DO UPDATE SET epoch = fences.epoch + 1, holder = excluded.holder,
          until = excluded.until
      WHERE fences.until <= CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)
+         OR fences.holder = $4
      RETURNING epoch",
 ];
 
@@ -60,10 +61,22 @@ impl Store {
         holder: &str,
         time: Duration,
     ) -> Result<Option<Fence>, StoreError> {
+        self.take_fence_after(name, holder, None, time).await
+    }
+
+    /// The same, also where `ended` holds it, of whom the caller knows that it does nothing any more.
+    pub async fn take_fence_after(
+        &self,
+        name: &str,
+        holder: &str,
+        ended: Option<&str>,
+        time: Duration,
+    ) -> Result<Option<Fence>, StoreError> {
         let epoch: Option<i64> = sqlx::query_scalar(self.words(TAKE))
             .bind(name)
             .bind(holder)
             .bind(micros(time))
+            .bind(ended)
             .fetch_optional(&self.pool)
             .await?;
         Ok(epoch.map(|epoch| Fence {
@@ -92,6 +105,28 @@ impl Store {
             .execute(&self.pool)
             .await?;
         Ok(())
+    }
+
+    /// Changes one setting as whoever holds a fence; `false` says that somebody else took it meanwhile,
+    /// and that nothing was changed.
+    pub async fn set_meta_within(
+        &self,
+        fence: &Fence,
+        key: &str,
+        value: &str,
+    ) -> Result<bool, StoreError> {
+        let changed = sqlx::query(
+            "INSERT INTO meta (key, value)
+             SELECT $1, $2 WHERE EXISTS (SELECT 1 FROM fences WHERE name = $3 AND epoch = $4)
+             ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        )
+        .bind(key)
+        .bind(value)
+        .bind(&fence.name)
+        .bind(integer(fence.epoch))
+        .execute(&self.pool)
+        .await?;
+        Ok(changed.rows_affected() == 1)
     }
 
     /// Who holds a fence, or held it last.

@@ -149,6 +149,16 @@ impl Layout {
         self.server().join("chancery.db")
     }
 
+    /// Held by the one server that works in this data folder.
+    pub(crate) fn server_lock(&self) -> PathBuf {
+        self.server().join("lock")
+    }
+
+    /// What this data folder remembers of the database that has its tables.
+    pub(crate) fn noted_place(&self) -> PathBuf {
+        self.server().join("database.place")
+    }
+
     /// Where the bundle is served.
     pub(crate) fn bundle_config(&self) -> PathBuf {
         self.server().join("bundle.json")

@@ -1,5 +1,6 @@
 use std::fs::{File, OpenOptions};
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -12,6 +13,12 @@ use crate::output;
 
 /// How long the parts of a killed `up` may take to end: longer than the gateway finishes its calls.
 const PARTS_END: Duration = Duration::from_secs(30);
+
+/// How often a server looks whether another one has ended.
+const ANOTHER: Duration = Duration::from_millis(100);
+
+/// Which run of the machine it is.
+const BOOT: &str = "/proc/sys/kernel/random/boot_id";
 
 /// Keeps a second `up` out of a data folder while it is held.
 #[derive(Debug)]
@@ -63,6 +70,49 @@ impl PartLock {
     }
 }
 
+/// Held by the one server that works in a data folder, for as long as its process lives.
+#[derive(Debug)]
+pub(crate) struct ServerLock {
+    mark: String,
+    _lock: Flock<File>,
+}
+
+impl ServerLock {
+    /// The lock, once no other server of this data folder lives any more: one that was stopped has it
+    /// until it goes on and ends, so that it changes nothing behind the back of the next one.
+    pub(crate) async fn wait(layout: &Layout) -> anyhow::Result<Self> {
+        let path = layout.server_lock();
+        let mut told = false;
+        loop {
+            let file = open_file(&path)?;
+            let of = file.metadata().context(path.display().to_string())?;
+            match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                Ok(lock) => {
+                    let boot = std::fs::read_to_string(BOOT).context(BOOT)?;
+                    let mark = format!("boot {}, file {}:{}", boot.trim(), of.dev(), of.ino());
+                    return Ok(Self { mark, _lock: lock });
+                }
+                Err((_, Errno::EWOULDBLOCK)) => {}
+                Err((_, error)) => return Err(error).context(path.display().to_string()),
+            }
+            if !told {
+                output::say(format_args!(
+                    "{}: another server works in this data folder; waiting until it has ended",
+                    path.display()
+                ));
+                told = true;
+            }
+            sleep(ANOTHER).await;
+        }
+    }
+
+    /// Which file of which run of which machine it is: who names the same mark has held this very lock,
+    /// and does so no more.
+    pub(crate) fn mark(&self) -> &str {
+        &self.mark
+    }
+}
+
 /// The lock, unless somebody holds it.
 fn exclusive(layout: &Layout, name: &str) -> anyhow::Result<Option<Flock<File>>> {
     let (path, file) = open(layout, name)?;
@@ -75,11 +125,12 @@ fn exclusive(layout: &Layout, name: &str) -> anyhow::Result<Option<Flock<File>>>
 
 fn open(layout: &Layout, name: &str) -> anyhow::Result<(PathBuf, File)> {
     let path = layout.data().join(name);
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .with_context(|| path.display().to_string())?;
+    let file = open_file(&path)?;
     Ok((path, file))
+}
+
+fn open_file(path: &Path) -> anyhow::Result<File> {
+    let mut options = OpenOptions::new();
+    let file = options.create(true).truncate(false).write(true).open(path);
+    file.with_context(|| path.display().to_string())
 }

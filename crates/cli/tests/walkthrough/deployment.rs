@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::place::{Place, Ran, Started, chancery, checkout, free_port, until};
@@ -77,6 +78,19 @@ impl Deployment {
         self.up = Some(up);
     }
 
+    /// The running `up`.
+    pub(crate) fn up(&self) -> &Started {
+        self.up.as_ref().unwrap()
+    }
+
+    /// The process of a part, while it runs.
+    pub(crate) fn part(&self, part: &str) -> Option<Pid> {
+        children(self.up().pid()).into_iter().find(|pid| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            line.split(|byte| *byte == 0).nth(1) == Some(part.as_bytes())
+        })
+    }
+
     /// Stops everything, as a person would.
     pub(crate) fn stop(&mut self) {
         let up = self.up.take().unwrap();
@@ -129,13 +143,17 @@ impl Deployment {
 
     /// Grants tools to the newest instance, and says what was granted.
     pub(crate) fn delegate(&self, tools: &[&str]) -> Value {
-        let mission = checkout().join("demo/mission.json");
+        self.delegate_for(&checkout().join("demo/mission.json"), tools)
+    }
+
+    /// The same, for that mission.
+    pub(crate) fn delegate_for(&self, mission: &Path, tools: &[&str]) -> Value {
         let mut arguments = vec![
             "--format", "json", "delegate", "--to", "latest", "--wait", "60",
         ];
         arguments.extend([
             "--mission",
-            text(&mission),
+            text(mission),
             "--authenticator",
             "me.authenticator",
             "--yes",
@@ -162,6 +180,23 @@ impl Deployment {
         let mut copy = self.place.command("cp");
         Ran::to_the_end(copy.args(["-a", "chancery-data", name]), &self.place).ok();
     }
+}
+
+/// The direct children of a process.
+fn children(parent: u32) -> Vec<Pid> {
+    let mut children = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let name = entry.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let after_name = stat.rsplit(')').next().unwrap_or_default();
+        if after_name.split_whitespace().nth(1) == Some(&parent.to_string()) {
+            children.push(Pid::from_raw(pid));
+        }
+    }
+    children
 }
 
 pub(crate) fn text(path: &Path) -> &str {

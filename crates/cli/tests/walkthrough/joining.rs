@@ -12,14 +12,14 @@ use super::place::{Place, Ran, Started, chancery, checkout, free_port, until};
 use super::tools::{Tools, python};
 
 /// A network namespace with one way out: a host of its own, as far as the network goes.
-struct Host {
+pub(crate) struct Host {
     name: Option<String>,
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Host {
     /// Where nobody may make one, the test goes on over the loopback.
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let number = std::process::id() % 16_384;
         let name = format!("chn{number}");
         let net = format!("10.213.{}.{}", number / 64, number % 64 * 4);
@@ -51,8 +51,14 @@ impl Host {
         }
     }
 
+    /// Takes the host's way out away, or gives it back; says whether it has one of its own.
+    pub(crate) fn link(&self, state: &str) -> bool {
+        let name = self.name.as_ref();
+        name.is_some_and(|name| ip(&format!("link set {name}a {state}")))
+    }
+
     /// A command on this host.
-    fn command(&self, place: &Place) -> Command {
+    pub(crate) fn command(&self, place: &Place) -> Command {
         match &self.name {
             Some(name) => {
                 let mut command = place.command("ip");
@@ -234,7 +240,7 @@ fn joined(mut node: Started) -> Value {
 }
 
 /// An authority of hosts and a host's certificate, as files.
-fn certificates(place: &Place) {
+pub(crate) fn certificates(place: &Place) {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];

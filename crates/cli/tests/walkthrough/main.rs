@@ -16,6 +16,8 @@ mod deployment;
 #[cfg(test)]
 mod erasing;
 #[cfg(test)]
+mod failing;
+#[cfg(test)]
 mod federating;
 #[cfg(test)]
 mod foreign;

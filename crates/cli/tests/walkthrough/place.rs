@@ -13,15 +13,21 @@ use tempfile::TempDir;
 /// How long a command may take.
 const PATIENCE: Duration = Duration::from_secs(150);
 
-/// An empty folder and an empty home.
+/// An empty folder and an empty home, and what every command there finds in its environment.
 #[derive(Debug)]
-pub(crate) struct Place(TempDir);
+pub(crate) struct Place(TempDir, Vec<(&'static str, String)>);
 
 impl Place {
     pub(crate) fn new() -> Self {
-        let place = Self(tempfile::Builder::new().prefix("walk-").tempdir().unwrap());
+        let folder = tempfile::Builder::new().prefix("walk-").tempdir();
+        let place = Self(folder.unwrap(), Vec::new());
         std::fs::create_dir(place.at("home")).unwrap();
         place
+    }
+
+    /// Has every command find that in its environment.
+    pub(crate) fn set(&mut self, name: &'static str, value: String) {
+        self.1.push((name, value));
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -52,6 +58,7 @@ impl Place {
             .env("TMPDIR", self.path())
             .env_remove("CHANCERY_DATA")
             .env_remove("CHANCERY_BRIDGE")
+            .envs(self.1.iter().map(|(name, value)| (*name, value.as_str())))
             .stdin(Stdio::null());
         command
     }

@@ -141,16 +141,19 @@ impl WalFiles {
         spare.map_or_else(|| self.make(), Ok)
     }
 
-    /// Makes a file of zeros whose name is durable too.
+    /// Makes a file of zeros whose name is durable too. One that finds no room takes none: else each start
+    /// on a full disk would eat what was made free meanwhile.
     fn make(&self) -> Result<PathBuf, JournalError> {
         let path = self.pool_path();
-        self.storage
-            .create(&path, Access::Owner)
-            .and_then(|file| {
-                write_zeros(&*file, self.segment_bytes)?;
-                file.sync()
-            })
-            .map_err(JournalError::io(&path))?;
+        let made = self.storage.create(&path, Access::Owner).and_then(|file| {
+            write_zeros(&*file, self.segment_bytes)?;
+            file.sync()
+        });
+        if let Err(error) = made {
+            // Whether it goes or not, the first failure is what is told.
+            let _ = self.storage.remove(&path);
+            return Err(JournalError::io(&path)(error));
+        }
         sync_folder(&*self.storage, &self.folder)?;
         Ok(path)
     }

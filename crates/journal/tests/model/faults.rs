@@ -1,15 +1,16 @@
 //! A disk that is full or refuses to write or to sync, and a clock that jumps. The writer ends at
 //! the first failure; what it had confirmed is there at the next start.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chancery_crypto::AwsLc;
-use chancery_journal::{AppendError, Journal, PublishError, SignError};
+use chancery_journal::{AppendError, Journal, PublishError, SignError, Storage as _};
 use chancery_tlog::verify_checkpoint_exact;
 
 use crate::disk::{Op, Plan};
 use crate::tree::Keep;
-use crate::world::{Keys, World};
+use crate::world::{Keys, LOG, World};
 
 /// Entries, groups, checkpoints, more than one segment; none where the log has ended, or its
 /// signer did not sign.
@@ -221,4 +222,43 @@ fn a_clock_that_jumps() {
         }
         world.check(&journal);
     }
+}
+
+/// A start that finds no room takes none: what is made free meanwhile is there for the next one.
+#[test]
+fn a_start_on_a_full_disk_leaves_no_half_segment_behind() {
+    let mut world = World::new(&Keys::new(), 11);
+    let journal = world.open().unwrap();
+    world.wait_for_spare();
+    assert_eq!(world.book.append(&journal, 10), Some(0));
+    journal.publish_blocking().unwrap();
+    drop(journal);
+    world.disk.restart();
+    let folder = Path::new(LOG).join("wal");
+    let before = world.disk.list(&folder).unwrap().len();
+    let mut met = 0;
+    for at in 1..=12 {
+        world.disk.plan(Plan::FullAt(at));
+        let opened = world.open();
+        // The file is made, and then there is no room for what goes into it.
+        let mut trace = world.disk.trace();
+        trace.retain(|(op, path)| *op != Op::Remove && path.starts_with(&folder));
+        let is_met = opened.is_err()
+            && matches!(&*trace, [.., (Op::Create, made), (Op::Write, written)] if made == written);
+        drop(opened);
+        world.disk.restart();
+        if is_met {
+            met += 1;
+            assert_eq!(
+                world.disk.list(&folder).unwrap().len(),
+                before,
+                "full at {at}"
+            );
+        }
+    }
+    assert!(met > 0, "no start met a disk that was full");
+    world.disk.plan(Plan::Nothing);
+    let journal = world.open().unwrap();
+    world.check(&journal);
+    world.go_on(&journal);
 }

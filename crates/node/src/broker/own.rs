@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use crate::clock::now;
+use crate::clock::{now, until};
 use crate::x509_source::{RETRY_SECONDS, X509Identity};
 use crate::{Issuer, IssuerError};
 
@@ -78,7 +78,7 @@ async fn renew(
         };
         let due = retry_at.unwrap_or(due);
         tokio::select! {
-            () = sleep(Duration::from_micros(due.micros_since(now))) => {
+            () = until(due) => {
                 match issue(&*issuer, &bundle).await {
                     Ok(next) => {
                         let again = now.plus_seconds(RETRY_SECONDS);

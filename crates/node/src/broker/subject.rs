@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use chancery_identity::broker::BrokerRule;
 use chancery_types::Timestamp;
-use tokio::time::{Duration, sleep};
 use tonic::Status;
 
 use super::Reference;
 use super::peer::BrokerPeer;
 use super::refusal::{elsewhere, invalid, not_entitled, not_found};
 use crate::Launches;
-use crate::clock::now;
+use crate::clock::{self, now};
 use crate::launch::Launch;
 use crate::pb::broker::WorkloadReference;
 use crate::process::{Process, ProcessError};
@@ -194,7 +193,9 @@ impl Party for Subject {
 }
 
 async fn until(time: Timestamp) {
-    sleep(Duration::from_micros(time.micros_since(now()))).await;
+    while now() < time {
+        clock::until(time).await;
+    }
 }
 
 #[cfg(test)]

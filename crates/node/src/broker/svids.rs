@@ -58,9 +58,7 @@ impl Source for BrokeredSvids {
                 let due = issued.renew_at;
                 Ok::<_, IssuerError>((issued, due))
             };
-            let is_valid = |identity: &X509Identity| {
-                now() < identity.not_after && identity.stands(&known.own, now())
-            };
+            let is_valid = |identity: &X509Identity| identity.stands(&known.own, now());
             let is_due = |identity: &X509Identity| !identity.above.is_disjoint(&tainted);
             let current = match self.kept.current(launch, (is_valid, is_due), issue).await {
                 Ok(current) => current,

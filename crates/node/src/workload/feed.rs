@@ -4,14 +4,12 @@ use std::sync::Arc;
 use chancery_types::Timestamp;
 use futures_util::future::select_all;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Duration, sleep};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
 use super::party::Party;
-use crate::Launches;
-use crate::clock::now;
 use crate::launch::Launch;
+use crate::{Launches, clock};
 
 /// What a client of a stream receives.
 pub(crate) type Feed<T> = ReceiverStream<Result<T, Status>>;
@@ -173,7 +171,7 @@ impl Drop for Open {
 
 async fn until(time: Option<Timestamp>) {
     match time {
-        Some(time) => sleep(Duration::from_micros(time.micros_since(now()))).await,
+        Some(time) => clock::until(time).await,
         None => std::future::pending().await,
     }
 }

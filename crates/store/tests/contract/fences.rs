@@ -55,3 +55,34 @@ pub(crate) async fn of_many_who_want_a_fence_one_has_it(world: World) {
     let taken = wanting.join_all().await;
     assert_eq!(taken.into_iter().flatten().count(), 1);
 }
+
+pub(crate) async fn who_lost_a_fence_changes_no_setting_of_it(world: World) {
+    let store = world.open().await;
+    let first = store.take_fence("log", "one", LONG).await.unwrap().unwrap();
+    assert!(store.set_meta_within(&first, "place", "1").await.unwrap());
+    assert!(store.set_meta_within(&first, "place", "2").await.unwrap());
+    store.release_fence(&first).await.unwrap();
+    // Nobody else has it yet.
+    assert!(store.set_meta_within(&first, "place", "3").await.unwrap());
+    let second = store.take_fence("log", "two", LONG).await.unwrap().unwrap();
+    assert!(!store.set_meta_within(&first, "place", "4").await.unwrap());
+    assert!(!store.set_meta_within(&first, "other", "4").await.unwrap());
+    assert_eq!(store.meta("place").await.unwrap().as_deref(), Some("3"));
+    assert_eq!(store.meta("other").await.unwrap(), None);
+    assert!(store.set_meta_within(&second, "place", "5").await.unwrap());
+    assert_eq!(store.meta("place").await.unwrap().as_deref(), Some("5"));
+}
+
+pub(crate) async fn a_fence_is_taken_from_a_holder_that_has_ended_and_from_nobody_else(
+    world: World,
+) {
+    let store = world.open().await;
+    let first = store.take_fence("log", "one", LONG).await.unwrap().unwrap();
+    let take = |holder, ended| store.take_fence_after("log", holder, ended, LONG);
+    assert_eq!(take("two", None).await.unwrap(), None);
+    assert_eq!(take("two", Some("three")).await.unwrap(), None);
+    let second = take("two", Some("one")).await.unwrap().unwrap();
+    assert_eq!(second.epoch(), first.epoch() + 1);
+    assert!(!store.renew_fence(&first, LONG).await.unwrap());
+    assert_eq!(take("one", Some("one")).await.unwrap(), None);
+}

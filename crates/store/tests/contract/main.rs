@@ -124,7 +124,8 @@ contract! {
         a_relation_and_its_bundle_are_kept text_is_ordered_byte_by_byte;
     nodes: a_node_token_is_used_once_and_in_time a_node_that_is_out_stays_out;
     fences: a_fence_has_one_holder_at_a_time a_fence_whose_time_is_over_is_not_renewed
-        of_many_who_want_a_fence_one_has_it;
+        of_many_who_want_a_fence_one_has_it who_lost_a_fence_changes_no_setting_of_it
+        a_fence_is_taken_from_a_holder_that_has_ended_and_from_nobody_else;
     together: one_answer_is_kept_of_two_servers_that_answer_at_once
         a_number_of_a_consent_is_given_once_by_two_servers an_end_and_a_record_are_told_once;
     migrations: tables_of_a_later_version_are_refused_and_stay_as_they_are tables_are_one_deployments

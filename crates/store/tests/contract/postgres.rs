@@ -14,9 +14,9 @@ const USERS: [&str; 2] = ["postgres", "nobody"];
 
 /// The server, its folder, its process.
 pub(crate) struct Postgres {
-    folder: tempfile::TempDir,
-    programs: PathBuf,
-    user: Option<User>,
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) programs: PathBuf,
+    pub(crate) user: Option<User>,
     process: Child,
     databases: u32,
 }
@@ -125,7 +125,7 @@ impl Drop for Postgres {
 
 /// Where the cluster stands: in memory where there is room, since what is killed here is processes, and
 /// those lose nothing that they wrote.
-fn place() -> PathBuf {
+pub(crate) fn place() -> PathBuf {
     let memory = PathBuf::from("/dev/shm");
     let room = nix::sys::statvfs::statvfs(&memory)
         .is_ok_and(|of| of.blocks_available() * of.fragment_size() > 1 << 30);
@@ -149,7 +149,7 @@ fn programs() -> Option<PathBuf> {
 }
 
 /// A program of the server that ends with the test, as a user that may run it.
-fn command(programs: &Path, name: &str, user: Option<&User>, folder: &Path) -> Command {
+pub(crate) fn command(programs: &Path, name: &str, user: Option<&User>, folder: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL"]);
     if let Some(user) = user {
@@ -166,7 +166,7 @@ fn command(programs: &Path, name: &str, user: Option<&User>, folder: &Path) -> C
     command
 }
 
-fn serve(programs: &Path, user: Option<&User>, folder: &Path) -> Child {
+pub(crate) fn serve(programs: &Path, user: Option<&User>, folder: &Path) -> Child {
     let log = std::fs::File::options()
         .create(true)
         .append(true)

@@ -41,11 +41,15 @@ pub(super) async fn ledger(format: Format, args: LedgerArgs) -> anyhow::Result<E
 /// What every part does first: it ends with `up`, by this signal, and what it makes is its owner's
 /// alone. While it lives, no other `up` starts with its data folder. What it does is counted.
 fn prepare(layout: &Layout, part: Part, end: Signal) -> anyhow::Result<PartLock> {
-    umask(Mode::from_bits_truncate(0o077));
-    set_pdeathsig(end).context("cannot follow the end of `up`")?;
+    begin(end)?;
     let lock = PartLock::take(layout)?;
     telemetry::show(layout, part)?;
     Ok(lock)
+}
+
+fn begin(end: Signal) -> anyhow::Result<()> {
+    umask(Mode::from_bits_truncate(0o077));
+    set_pdeathsig(end).context("cannot follow the end of `up`")
 }
 
 /// Waits until the part is asked to end.

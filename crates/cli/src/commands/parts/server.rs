@@ -9,24 +9,30 @@ use chancery_audit::Entry;
 use chancery_identity::trust::{GatewayName, TrustDocument, server_log_origin};
 use chancery_journal::{Config, Journal, Keyring};
 use chancery_server::{
-    BundleEndpoints, Clock, Holding, NodeHome, NodeListener, RemoteSigner, Server, ServerConfig,
+    BundleEndpoints, Clock, Holding, NodeHome, NodeListener, PlaceHolder, RemoteSigner, Server,
+    ServerConfig,
 };
 use chancery_store::{PostgresAddress, Store};
 use chancery_types::Timestamp;
 use nix::sys::signal::Signal;
 use tokio::runtime::Handle;
 
-use super::{prepare, until_stopped};
+use super::{begin, prepare, until_stopped};
 use crate::bundle_config::BundleFile;
-use crate::deployment::{Layout, Part};
+use crate::deployment::{Layout, Part, ServerLock};
 use crate::gateway_config::GatewayFile;
 use crate::server_config::ServerFile;
 
 /// How long the database is given to hear that the place of the server is free.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// Runs the server.
+/// Runs the server. A second one of the same data folder waits until the first has ended.
+///
+/// INVARIANT: whoever has the server's lock is the only one who works in this data folder; everything
+/// that a server before it may have changed is read after that.
 pub(in crate::commands) async fn server(layout: &Layout) -> anyhow::Result<ExitCode> {
+    begin(Signal::SIGTERM)?;
+    let alone = ServerLock::wait(layout).await?;
     let _lock = prepare(layout, Part::Server, Signal::SIGTERM)?;
     let signer = SignerClient::new(layout.signer_socket());
     while signer.ready().await.is_err() {
@@ -34,7 +40,7 @@ pub(in crate::commands) async fn server(layout: &Layout) -> anyhow::Result<ExitC
     }
     let keys = Keyring::open(&layout.server_keys()).context("the server's keys")?;
     let config = ServerFile::read(&layout.server_config())?;
-    let (store, mut place) = tables(layout, &config, Arc::new(keys)).await?;
+    let (store, mut place) = tables(layout, &config, Arc::new(keys), &alone).await?;
     // Nothing is opened that another server may be writing, and the place is held all the while.
     let worked = tokio::select! {
         worked = work(layout, &config, store, signer) => worked,
@@ -114,6 +120,7 @@ async fn tables(
     layout: &Layout,
     config: &ServerFile,
     keys: Arc<Keyring>,
+    alone: &ServerLock,
 ) -> anyhow::Result<(Store, Option<Holding>)> {
     let Some(database) = config.database() else {
         return Ok((Store::open(&layout.database(), keys).await?, None));
@@ -122,12 +129,12 @@ async fn tables(
     let store = Store::connect(&address, &database.deployment, keys)
         .await
         .with_context(|| address.place().to_owned())?;
-    let holder = format!(
-        "process {} of {}",
-        std::process::id(),
-        layout.data().display()
-    );
-    let place = Holding::take(store.clone(), "server", &holder).await?;
+    let holder = PlaceHolder {
+        process: std::process::id(),
+        folder: format!("{} ({})", layout.data().display(), alone.mark()),
+    };
+    let noted = layout.noted_place();
+    let place = Holding::take(store.clone(), "server", &holder, &noted).await?;
     Ok((store, Some(place)))
 }
 
