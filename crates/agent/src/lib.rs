@@ -27,8 +27,8 @@ pub mod handover;
 pub mod handshake;
 
 pub use bridge::{
-    Admit, Bridge, BridgeConfig, Patience, PresentError, Presenter, SpawnEnd, SpawnError,
-    SpawnRequest, Spawner,
+    Admit, Bridge, BridgeConfig, PRESENT_REASONS, Patience, PresentError, Presenter, SpawnEnd,
+    SpawnError, SpawnRequest, Spawner,
 };
 pub use exchange::{DpopRequest, ExchangeError, ExchangeRequest};
 pub use gateway::{GatewayClient, GatewayError, McpHeaders, Messages, Reply};

@@ -23,7 +23,7 @@ use crate::peer::PeerProcess;
 use crate::session::Instance;
 use crate::socket::PrivateSocket;
 
-pub use present::{PresentError, Presenter};
+pub use present::{PRESENT_REASONS, PresentError, Presenter};
 pub use spawn::{SpawnEnd, SpawnError, SpawnRequest, Spawner};
 
 const MOST_CONNECTIONS: usize = 64;

@@ -59,3 +59,27 @@ impl PresentError {
         }
     }
 }
+
+/// What the own codes mean, and what helps.
+pub const PRESENT_REASONS: &[(&str, &str)] = &[
+    (
+        "no_presenter",
+        "nothing is presented outside of `chancery run`",
+    ),
+    (
+        "control_plane_away",
+        "the control plane did not answer; see that `chancery up` is running",
+    ),
+    (
+        "logs_away",
+        "the logs are not on this host; run the instance on the deployment's own machine",
+    ),
+    (
+        "not_published",
+        "no checkpoint covers yet what was enrolled; ask again",
+    ),
+    (
+        "presentation_inconsistent",
+        "what the deployment says of the instance does not fit together",
+    ),
+];

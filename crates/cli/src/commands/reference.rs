@@ -111,11 +111,9 @@ fn reasons() -> String {
     let session = chancery_session::Reason::OWN.map(|reason| (reason.code(), reason.said()));
     codes(&mut text, "Decisions in a session", &session);
     codes(&mut text, "The gateway", chancery_gateway::REASONS);
-    codes(
-        &mut text,
-        "Presentations",
-        chancery_evidence::presentation::REASONS,
-    );
+    let own = chancery_agent::PRESENT_REASONS;
+    let presented = [chancery_evidence::presentation::REASONS, own].concat();
+    codes(&mut text, "Presentations", &presented);
     codes(&mut text, "Federation", chancery_server::FEDERATION_REASONS);
     codes(&mut text, "Authorities", chancery_signer::AUTHORITY_REASONS);
     codes(
