@@ -109,7 +109,11 @@ impl BoundClient {
         let body = serde_json::to_vec(body).map_err(|source| self.failed(source))?;
         let request = request(Method::POST, path, body.into());
         let request = request.map_err(|source| self.failed(source))?;
-        let asked = async { Ok::<_, Failure>(self.sender.send_request(request).await?) };
+        let asked = async {
+            // The answer before this one may not have been taken in as a whole.
+            self.sender.ready().await?;
+            Ok::<_, Failure>(self.sender.send_request(request).await?)
+        };
         let asked = timeout(ANSWER, asked).await;
         let asked = asked.unwrap_or_else(|_| Err("no answer in time".into()));
         let answer = asked.map_err(|source| self.failed(source))?;

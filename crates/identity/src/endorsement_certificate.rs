@@ -236,9 +236,9 @@ mod tests {
             refused(MAKER, &key(), &makers, NOW),
             EndorsementCertificateError::CaAsLeaf
         );
-        // Its maker is not valid yet, so that there is nobody.
         let early = Timestamp::from_seconds(1_700_000_000);
-        assert_eq!(refused(TPM, &key(), &makers, early), untrusted);
+        let not_yet = EndorsementCertificateError::Path(NodeCertificateError::NotYetValid);
+        assert_eq!(refused(TPM, &key(), &makers, early), not_yet);
         for der in [&[][..], &TPM[1..], &[TPM, &[0]].concat()[..]] {
             assert_eq!(
                 refused(der, &key(), &makers, NOW),
