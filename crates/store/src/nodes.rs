@@ -355,16 +355,23 @@ impl Store {
     /// All TPMs whose hosts may join.
     pub async fn node_tpms(&self) -> Result<Vec<NodeTpmRow>, StoreError> {
         let rows = sqlx::query("SELECT * FROM node_tpms ORDER BY digest");
-        let rows = rows.fetch_all(&self.pool).await?;
-        let read = |row: &AnyRow| {
-            Ok(NodeTpmRow {
-                tpm: digest(row, "node_tpms", "digest")?,
-                pcrs: row.try_get("pcrs")?,
-                log_index: natural(row.try_get("log_index")?),
-            })
-        };
-        rows.iter().map(read).collect()
+        rows.fetch_all(&self.pool).await?.iter().map(tpm).collect()
     }
+
+    /// The TPM of that digest, where its host may join.
+    pub async fn node_tpm(&self, digest: Digest) -> Result<Option<NodeTpmRow>, StoreError> {
+        let row = sqlx::query("SELECT * FROM node_tpms WHERE digest = $1").bind(digest.to_string());
+        let row = row.fetch_optional(&self.pool).await?;
+        row.as_ref().map(tpm).transpose()
+    }
+}
+
+fn tpm(row: &AnyRow) -> Result<NodeTpmRow, StoreError> {
+    Ok(NodeTpmRow {
+        tpm: digest(row, "node_tpms", "digest")?,
+        pcrs: row.try_get("pcrs")?,
+        log_index: natural(row.try_get("log_index")?),
+    })
 }
 
 fn node(row: &AnyRow) -> Result<NodeRow, StoreError> {

@@ -50,7 +50,8 @@ pub(crate) enum NodeCommand {
         /// The authority's certificate in PEM.
         #[arg(value_name = "FILE")]
         certificate: PathBuf,
-        /// It is the maker of TPMs: a host whose TPM has a certificate of it may join, and no other.
+        /// It is the maker of TPMs: a host whose TPM has a certificate of it over its RSA key may join, and no
+        /// other.
         #[arg(long)]
         tpm: bool,
         /// What a register of such a TPM must hold, of its SHA-256 bank; once for each register.
@@ -155,7 +156,8 @@ pub(crate) struct JoinArgs {
         default_missing_value = "/dev/tpmrm0"
     )]
     pub(crate) tpm: Option<TpmAddress>,
-    /// Which of its endorsement keys names it: of RSA 2048 or of ECC P-256.
+    /// Which of its endorsement keys names it: of RSA 2048, or of ECC P-256, which is admitted by its digest
+    /// alone.
     #[arg(long, value_name = "KIND", default_value = "rsa")]
     pub(crate) tpm_key: TpmKey,
 }

@@ -253,8 +253,8 @@ impl Server {
         home: &NodeHome,
         request: JoinNode,
     ) -> Result<JoinedNode, Problem> {
-        // A TPM's host was counted when it asked to be challenged.
-        let counted = connection.challenged.load(Ordering::Relaxed);
+        // A TPM's host was counted when it asked to be challenged, where that was heard.
+        let counted = connection.counted.swap(false, Ordering::Relaxed);
         let often = (!counted && !self.nodes.attempts.take(connection.address, Instant::now()))
             || connection.asked.swap(true, Ordering::Relaxed);
         if often {

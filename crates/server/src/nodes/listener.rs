@@ -100,6 +100,8 @@ pub(crate) struct NodeConnection {
     pub(crate) asked: AtomicBool,
     /// Whether a TPM asked to be challenged on it, and what it was asked.
     pub(crate) challenged: AtomicBool,
+    /// Whether that was counted, so that the join which follows is not.
+    pub(crate) counted: AtomicBool,
     pub(super) tpm: Mutex<Option<Asked>>,
 }
 
@@ -265,6 +267,7 @@ fn identify(
         address,
         asked: AtomicBool::new(false),
         challenged: AtomicBool::new(false),
+        counted: AtomicBool::new(false),
         tpm: Mutex::new(None),
     })
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use chancery_api::Problem;
 use chancery_api::server::{AdmitNodeTpm, ChallengeTpm, NodeTpmView, TpmChallenge, TpmProof};
 use chancery_attestation::tpm::{
-    AttestationKey, EndorsementKey, PcrSelection, PcrValues, SECRET_BYTES, SignedQuote,
-    make_credential, verify_quote,
+    AttestationKey, EndorsementKey, EndorsementKind, PcrSelection, PcrValues, SECRET_BYTES,
+    SignedQuote, make_credential, verify_quote,
 };
 use chancery_audit::{Label, NodeJoin, NodeProof};
 use chancery_crypto::{AwsLc, TPM_MAKER_ALGORITHMS, random_bytes};
@@ -113,15 +113,16 @@ impl Server {
         connection: &NodeConnection,
         request: &ChallengeTpm,
     ) -> Result<TpmChallenge, Problem> {
-        let often = connection.challenged.swap(true, Ordering::Relaxed)
-            || !self.nodes.attempts.take(connection.address, Instant::now());
-        if often {
+        let counted = !connection.challenged.swap(true, Ordering::Relaxed)
+            && self.nodes.attempts.take(connection.address, Instant::now());
+        if !counted {
             return Err(Problem::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 "join_rate",
                 "too many joins are asked for",
             ));
         }
+        connection.counted.store(true, Ordering::Relaxed);
         let bytes = |text: &str| base64url::decode(text).map_err(|error| refused(&error));
         let endorsement = EndorsementKey::parse(&bytes(&request.endorsement_key)?);
         let endorsement = endorsement.map_err(|error| refused(&error))?;
@@ -231,17 +232,19 @@ impl Server {
         })
     }
 
-    /// The operator, who named this TPM, or else its maker, whom the operator named.
+    /// The operator, who named this TPM, or else its maker, whom the operator named. Where both did, what
+    /// was said of this TPM counts alone.
     async fn vouched(
         &self,
         endorsement: &EndorsementKey,
         certificate: Option<&[u8]>,
         now: Timestamp,
     ) -> Result<Vouched, Problem> {
-        let tpms = self.node_tpms().await?;
-        if let Some(one) = tpms.into_iter().find(|one| one.tpm == endorsement.digest()) {
+        // One row, however many there are: a stranger asks.
+        let named = self.store.node_tpm(endorsement.digest()).await;
+        if let Some(one) = named.map_err(stored)? {
             return Ok(Vouched {
-                pcrs: one.pcrs,
+                pcrs: read(&one.pcrs)?,
                 maker: None,
             });
         }
@@ -250,6 +253,11 @@ impl Server {
             refused(&format_args!("nobody vouches for the tpm {tpm}"))
         };
         let certificate = certificate.ok_or_else(unknown)?;
+        // Many TPMs hold a certificate over a key of either kind. By both, one host would be two nodes,
+        // and come back as the other when the one was put out.
+        if !matches!(endorsement.kind(), EndorsementKind::Rsa(_)) {
+            return Err(refused(&"a maker vouches for a tpm by its rsa key alone"));
+        }
         let makers = self.node_authorities().await?.into_iter();
         let makers: Vec<_> = makers.filter(|one| one.tpms).collect();
         let authorities: Vec<_> = makers.iter().map(|one| one.authority.clone()).collect();

@@ -135,9 +135,12 @@ pub(crate) async fn a_node_that_is_out_stays_out(world: World) {
     // Taken in again it has other values, and stays one.
     tpm.pcrs = r#"{"0":"x"}"#.to_owned();
     store.put_node_tpm(&tpm).await.unwrap();
-    assert_eq!(store.node_tpms().await.unwrap(), [tpm]);
+    assert_eq!(store.node_tpms().await.unwrap(), [tpm.clone()]);
     let digest = Digest::of("ek");
+    assert_eq!(store.node_tpm(digest).await.unwrap(), Some(tpm));
+    assert_eq!(store.node_tpm(Digest::of("ak")).await.unwrap(), None);
     assert!(store.remove_node_tpm(digest).await.unwrap());
     assert!(!store.remove_node_tpm(digest).await.unwrap());
     assert!(store.node_tpms().await.unwrap().is_empty());
+    assert_eq!(store.node_tpm(digest).await.unwrap(), None);
 }

@@ -8,10 +8,11 @@ use chancery_api::BoundClient;
 use chancery_api::server::{AdmitNodeTpm, ChallengeTpm, NodeView, TpmChallenge, TpmProof};
 use chancery_attestation::AttestationLevel;
 use chancery_attestation::tpm::{
-    AttestationKey, EndorsementKey, PcrSelection, SignedQuote, make_credential, verify_quote,
+    AttestationKey, EndorsementKey, EndorsementKind, PcrSelection, SignedQuote, make_credential,
+    verify_quote,
 };
-use chancery_crypto::AwsLc;
-use chancery_identity::tpm_qualifying_data;
+use chancery_crypto::{AwsLc, TPM_MAKER_ALGORITHMS};
+use chancery_identity::{NodeAuthority, tpm_qualifying_data, verify_endorsement_certificate};
 use chancery_node::{OwnTpm, TpmAddress, TpmError, TpmKeyKind};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -32,7 +33,7 @@ impl Swtpm {
     }
 
     fn start_with(setup: impl FnOnce(&Path)) -> Option<Self> {
-        let needed = ["swtpm", "swtpm_setup", "tpm2_quote"];
+        let needed = ["swtpm", "swtpm_setup", "swtpm_cert", "tpm2_quote"];
         let is_there = |program: &&str| {
             let path = std::env::var_os("PATH").unwrap_or_default();
             std::env::split_paths(&path).any(|folder| folder.join(program).exists())
@@ -211,47 +212,49 @@ async fn a_host_in_another_state_than_the_operator_gave_is_refused() {
     assert!(gone.unwrap_err().to_string().contains("node_tpm"));
 }
 
+/// A TPM whose maker certifies its RSA key, as `swtpm_localca` does.
+fn by_a_maker(folder: &Path) {
+    let at = |name: &str| folder.join(name).display().to_string();
+    std::fs::create_dir(at("ca")).unwrap();
+    let files = [
+        (
+            "setup.conf",
+            format!(
+                "create_certs_tool=swtpm_localca\ncreate_certs_tool_config={}\n\
+                 create_certs_tool_options={}\n",
+                at("ca.conf"),
+                at("ca.options")
+            ),
+        ),
+        (
+            "ca.conf",
+            format!(
+                "statedir={0}\nsigningkey={0}/signkey.pem\nissuercert={0}/issuercert.pem\n\
+                 certserial={0}/certserial\n",
+                at("ca")
+            ),
+        ),
+        (
+            "ca.options",
+            "--platform-manufacturer Chancery\n--platform-version 1\n--platform-model Host\n"
+                .to_owned(),
+        ),
+    ];
+    for (name, text) in files {
+        std::fs::write(at(name), text).unwrap();
+    }
+    let ran = Command::new("swtpm_setup")
+        .args(["--tpm2", "--create-ek-cert", "--pcr-banks", "sha256"])
+        .args(["--tpmstate", &at("state"), "--config", &at("setup.conf")])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&ran.stdout);
+    assert!(ran.status.success(), "{said}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_maker_vouches_for_its_tpms() {
-    let made = |folder: &Path| {
-        let at = |name: &str| folder.join(name).display().to_string();
-        std::fs::create_dir(at("ca")).unwrap();
-        let files = [
-            (
-                "setup.conf",
-                format!(
-                    "create_certs_tool=swtpm_localca\ncreate_certs_tool_config={}\n\
-                     create_certs_tool_options={}\n",
-                    at("ca.conf"),
-                    at("ca.options")
-                ),
-            ),
-            (
-                "ca.conf",
-                format!(
-                    "statedir={0}\nsigningkey={0}/signkey.pem\nissuercert={0}/issuercert.pem\n\
-                     certserial={0}/certserial\n",
-                    at("ca")
-                ),
-            ),
-            (
-                "ca.options",
-                "--platform-manufacturer Chancery\n--platform-version 1\n--platform-model Host\n"
-                    .to_owned(),
-            ),
-        ];
-        for (name, text) in files {
-            std::fs::write(at(name), text).unwrap();
-        }
-        let ran = Command::new("swtpm_setup")
-            .args(["--tpm2", "--create-ek-cert", "--pcr-banks", "sha256"])
-            .args(["--tpmstate", &at("state"), "--config", &at("setup.conf")])
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&ran.stdout);
-        assert!(ran.status.success(), "{said}");
-    };
-    let Some(tpm) = Swtpm::start_with(made) else {
+    let Some(tpm) = Swtpm::start_with(by_a_maker) else {
         return;
     };
     let domain = Domain::start("own.example").await;
@@ -319,9 +322,18 @@ impl Hand {
     }
 
     async fn challenge(&mut self, ek: &[u8], ak: &[u8]) -> Result<TpmChallenge, String> {
+        self.challenge_by(ek, ak, None).await
+    }
+
+    async fn challenge_by(
+        &mut self,
+        ek: &[u8],
+        ak: &[u8],
+        certificate: Option<&[u8]>,
+    ) -> Result<TpmChallenge, String> {
         let request = ChallengeTpm {
             endorsement_key: base64url::encode(ek),
-            certificate: None,
+            certificate: certificate.map(base64url::encode),
             attestation_key: base64url::encode(ak),
         };
         self.bound
@@ -483,6 +495,128 @@ async fn what_is_not_of_this_tpm_this_connection_and_this_key_is_refused() {
     // Nothing stays loaded, whatever was refused.
     drop(tpm);
     own.tool("tpm2_createprimary -C e -c one.ctx");
+}
+
+/// What the maker in the TPM's folder says of another of its keys, or of the same one again.
+fn certified(tpm: &Swtpm, kind: &EndorsementKind, serial: &str) -> Vec<u8> {
+    let hex = |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };
+    let key = match kind {
+        EndorsementKind::Rsa(modulus) => format!("--modulus {} --exponent 65537", hex(modulus)),
+        EndorsementKind::P256(x, y) => {
+            let point = (hex(x), hex(y));
+            format!(
+                "--ecc-x {} --ecc-y {} --ecc-curveid secp256r1",
+                point.0, point.1
+            )
+        }
+    };
+    tpm.run(&format!(
+        "swtpm_cert --type ek --tpm2 --decryption --days 30 --serial {serial} {key} --signkey ca/signkey.pem \
+         --issuercert ca/issuercert.pem --out-cert certified --subject CN=unknown \
+         --tpm-manufacturer id:00001014 --tpm-model swtpm --tpm-version id:20191023 \
+         --tpm-spec-family 2.0 --tpm-spec-level 0 --tpm-spec-revision 164"
+    ));
+    tpm.read("certified")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tpm_that_was_put_out_comes_back_by_no_other_certificate() {
+    let Some(tpm) = Swtpm::start_with(by_a_maker) else {
+        return;
+    };
+    let domain = Domain::start("own.example").await;
+    let pem = tpm.read("ca/issuercert.pem");
+    let maker = CertificateDer::from_pem_slice(&pem).unwrap();
+    let request = AdmitNodeAuthority {
+        certificate: base64url::encode(&maker),
+        tpms: true,
+        pcrs: PcrValues::default(),
+    };
+    domain
+        .client()
+        .admit_node_authority(&request)
+        .await
+        .unwrap();
+    let mut shown = Vec::new();
+    for (kind, serial) in [(TpmKeyKind::Rsa, "77"), (TpmKeyKind::Ecc, "78")] {
+        let own = OwnTpm::open(&tpm.address(), kind).unwrap();
+        let (ek, ak) = (
+            own.endorsement_key().to_vec(),
+            own.attestation_key().to_vec(),
+        );
+        drop(own);
+        let key = EndorsementKey::parse(&ek).unwrap();
+        let certificate = certified(&tpm, key.kind(), serial);
+        // Each is a certificate of that maker over that key.
+        let makers = [NodeAuthority::new(maker.to_vec()).unwrap()];
+        let algorithms = TPM_MAKER_ALGORITHMS;
+        verify_endorsement_certificate(&certificate, key.key(), &makers, now(), algorithms)
+            .unwrap();
+        shown.push((ek, ak, certificate));
+    }
+    let asked = async |(ek, ak, certificate): &(Vec<u8>, Vec<u8>, Vec<u8>)| {
+        let mut hand = Hand::new(&domain).await;
+        let challenged = hand.challenge_by(ek, ak, Some(certificate)).await;
+        challenged.map(drop)
+    };
+    let [rsa, ecc] = &shown[..] else {
+        panic!("two keys");
+    };
+    asked(rsa).await.unwrap();
+    assert_eq!(asked(ecc).await.unwrap_err(), "join_refused");
+    let joined = domain.join(tpm.means(TpmKeyKind::Rsa)).await.unwrap();
+    domain.evict(joined.spiffe_id().node()).await;
+    assert_eq!(asked(rsa).await.unwrap_err(), "node_evicted");
+    assert_eq!(asked(ecc).await.unwrap_err(), "join_refused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_taken_back_since_the_challenge_counts() {
+    let Some(own) = Swtpm::start() else { return };
+    let domain = Domain::start("own.example").await;
+    let client = domain.client();
+    let mut tpm = own.open();
+    let digest = tpm.digest();
+    domain.admit_tpm(digest, PcrValues::default()).await;
+    let answered = async |tpm: &mut OwnTpm| {
+        let mut hand = Hand::new(&domain).await;
+        let challenge = hand.challenged(tpm).await;
+        let proof = hand.honest(&challenge, tpm);
+        (hand, proof)
+    };
+    let (mut hand, proof) = answered(&mut tpm).await;
+    client.remove_node_tpm(digest).await.unwrap();
+    assert_eq!(hand.join(proof).await.unwrap_err(), "join_refused");
+    domain.admit_tpm(digest, PcrValues::default()).await;
+    // A register that is wanted now and was not quoted.
+    let (mut hand, proof) = answered(&mut tpm).await;
+    let zeros = Digest::from_bytes([0; 32]);
+    domain.admit_tpm(digest, values(&[(16, zeros)])).await;
+    assert_eq!(hand.join(proof).await.unwrap_err(), "join_refused");
+    let (mut hand, proof) = answered(&mut tpm).await;
+    hand.join(proof).await.unwrap();
+    let (mut hand, proof) = answered(&mut tpm).await;
+    domain.evict(domain.only_node().await.node_id).await;
+    assert_eq!(hand.join(proof).await.unwrap_err(), "node_evicted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_challenge_that_is_not_heard_lets_no_join_through() {
+    let domain = Domain::start("own.example").await;
+    for _ in 0..20 {
+        let mut hand = Hand::new(&domain).await;
+        let refused = hand.challenge(&[], &[]).await.unwrap_err();
+        assert_eq!(refused, "join_refused");
+    }
+    let mut hand = Hand::new(&domain).await;
+    assert_eq!(hand.challenge(&[], &[]).await.unwrap_err(), "join_rate");
+    let nothing = TpmProof {
+        secret: String::new(),
+        quote: String::new(),
+        signature: String::new(),
+        pcrs: PcrValues::default(),
+    };
+    assert_eq!(hand.join(nothing).await.unwrap_err(), "join_rate");
 }
 
 /// What the other TPM quotes, with a secret that is none.
