@@ -55,8 +55,9 @@ mod tests {
     use super::*;
 
     fn hex(text: &str) -> Vec<u8> {
-        let bytes = (0..text.len()).step_by(2);
-        let bytes = bytes.map(|at| u8::from_str_radix(&text[at..at + 2], 16));
+        let pairs = text.as_bytes().chunks(2);
+        let pairs = pairs.map(|pair| std::str::from_utf8(pair).unwrap());
+        let bytes = pairs.map(|pair| u8::from_str_radix(pair, 16));
         bytes.collect::<Result<_, _>>().unwrap()
     }
 
