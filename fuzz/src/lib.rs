@@ -7,6 +7,8 @@
 //! becomes a test beside the code.
 
 #[cfg(feature = "whole")]
+mod attestation;
+#[cfg(feature = "whole")]
 mod audit;
 mod delegation;
 #[cfg(feature = "whole")]
@@ -79,6 +81,8 @@ pub const TARGETS: &[Target] = &[
     target("journal_frame", journal::frame, 20_000),
     #[cfg(feature = "whole")]
     target("identity_spiffe_id", identity::spiffe_id, 20_000),
+    #[cfg(feature = "whole")]
+    target("attestation_tpm", attestation::tpm, 10_000),
     #[cfg(feature = "whole")]
     target("identity_x509", identity::x509, 5_000),
     #[cfg(feature = "whole")]

@@ -6,11 +6,12 @@ use chancery_fuzz::{TARGETS, Target};
 
 use super::mutation::Mutations;
 
-const FAMILIES: [&str; 10] = [
+const FAMILIES: [&str; 11] = [
     "types",
     "tlog",
     "journal",
     "node",
+    "attestation",
     "identity",
     "delegation",
     "audit",
@@ -93,6 +94,11 @@ fn journal() {
 #[test]
 fn node() {
     family("node");
+}
+
+#[test]
+fn attestation() {
+    family("attestation");
 }
 
 #[test]

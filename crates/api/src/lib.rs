@@ -23,4 +23,4 @@ pub use client::{ClientError, UnixClient};
 pub use error::Problem;
 pub use listener::OwnerListener;
 pub use measure::measured;
-pub use tls_client::{TlsClient, node_channel};
+pub use tls_client::{BoundClient, TlsClient, node_channel};

@@ -17,6 +17,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, watch};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -63,6 +64,86 @@ pub fn node_channel<D: SideData>(
 ) -> Result<NodeChannel, rustls::Error> {
     let exported = connection.export_keying_material([0; 32], CHANNEL_LABEL.as_bytes(), None)?;
     Ok(NodeChannel::new(exported))
+}
+
+/// One connection to the server, for requests that are bound to it. It ends with this value.
+pub struct BoundClient {
+    server: String,
+    channel: NodeChannel,
+    sender: http1::SendRequest<Full<Bytes>>,
+    connection: JoinHandle<Result<(), hyper::Error>>,
+}
+
+impl BoundClient {
+    /// Connects to the server at `server` (`HOST:PORT`).
+    pub async fn connect(server: &str, config: ClientConfig) -> Result<Self, ClientError> {
+        let connecting = async {
+            let tls = connector(config, b"http/1.1");
+            let stream = connect(server, &tls).await?;
+            let channel = node_channel(stream.get_ref().1)?;
+            let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+            Ok((channel, sender, tokio::spawn(connection)))
+        };
+        let connected = timeout(ANSWER, connecting).await;
+        let connected = connected.unwrap_or_else(|_| Err("no answer in time".into()));
+        let (channel, sender, connection) = connected.map_err(|source| remote(server, source))?;
+        Ok(Self {
+            server: server.to_owned(),
+            channel,
+            sender,
+            connection,
+        })
+    }
+
+    /// What proofs on this connection are bound to.
+    pub const fn channel(&self) -> NodeChannel {
+        self.channel
+    }
+
+    /// Asks with POST.
+    pub async fn post<T: Serialize, R: DeserializeOwned>(
+        &mut self,
+        path: &str,
+        body: &T,
+    ) -> Result<R, ClientError> {
+        let body = serde_json::to_vec(body).map_err(|source| self.failed(source))?;
+        let request = request(Method::POST, path, body.into());
+        let request = request.map_err(|source| self.failed(source))?;
+        let asked = async {
+            // The answer before this one may not have been taken in as a whole.
+            self.sender.ready().await?;
+            Ok::<_, Failure>(self.sender.send_request(request).await?)
+        };
+        let asked = timeout(ANSWER, asked).await;
+        let asked = asked.unwrap_or_else(|_| Err("no answer in time".into()));
+        let answer = asked.map_err(|source| self.failed(source))?;
+        read(answer, |source| self.failed(source)).await
+    }
+
+    fn failed(&self, source: impl Into<Failure>) -> ClientError {
+        remote(&self.server, source.into())
+    }
+}
+
+impl Drop for BoundClient {
+    fn drop(&mut self) {
+        self.connection.abort();
+    }
+}
+
+impl fmt::Debug for BoundClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BoundClient")
+            .field("server", &self.server)
+            .finish_non_exhaustive()
+    }
+}
+
+fn remote(server: &str, source: Failure) -> ClientError {
+    ClientError::Remote {
+        server: server.to_owned(),
+        source,
+    }
 }
 
 impl TlsClient {
@@ -112,29 +193,9 @@ impl TlsClient {
         path: &str,
         body: impl FnOnce(NodeChannel) -> Result<T, Failure>,
     ) -> Result<R, ClientError> {
-        let failed = |source: Failure| ClientError::Remote {
-            server: server.to_owned(),
-            source,
-        };
-        let asked = async {
-            let tls = connector(config, b"http/1.1");
-            let stream = connect(server, &tls).await?;
-            let channel = node_channel(stream.get_ref().1)?;
-            let body = serde_json::to_vec(&body(channel)?)?;
-            let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-            let connection = tokio::spawn(connection);
-            let request = request(Method::POST, path, body.into())?;
-            let answer = sender.send_request(request).await?;
-            Ok((answer, sender, connection))
-        };
-        let asked = timeout(ANSWER, asked).await;
-        let (answer, sender, connection) = asked
-            .unwrap_or_else(|_| Err("no answer in time".into()))
-            .map_err(failed)?;
-        let read = read(answer, failed).await;
-        drop(sender);
-        connection.abort();
-        read
+        let mut bound = BoundClient::connect(server, config).await?;
+        let body = body(bound.channel()).map_err(|source| bound.failed(source))?;
+        bound.post(path, &body).await
     }
 
     async fn request<R: DeserializeOwned>(

@@ -89,7 +89,7 @@ registry! {
     FederationAdd,
     FederationBundle,
     FederationRemove,
-    AuthorityChange, NodeToken, NodeAuthority, NodeJoin, NodeEvict, BrokerAllow, BrokerRemove,
+    AuthorityChange, NodeToken, NodeAuthority, NodeTpm, NodeJoin, NodeEvict, BrokerAllow, BrokerRemove,
 }
 
 impl Event {
@@ -130,6 +130,7 @@ impl Event {
             | Self::FederationRemove(_)
             | Self::AuthorityChange(_)
             | Self::NodeToken(_)
+            | Self::NodeTpm(_)
             | Self::NodeAuthority(_)
             | Self::NodeJoin(_)
             | Self::NodeEvict(_)
@@ -175,6 +176,7 @@ impl Event {
             | Self::FederationRemove(_)
             | Self::AuthorityChange(_)
             | Self::NodeToken(_)
+            | Self::NodeTpm(_)
             | Self::NodeAuthority(_)
             | Self::NodeJoin(_)
             | Self::NodeEvict(_)

@@ -28,8 +28,9 @@ pub use events::{
     CheckpointEnrol, ConsentStanding, Decision, DelegationEnrol, DelegationRoot, EpochRaise,
     Erasure, ErasureDone, FederationAdd, FederationBundle, FederationRemove, GapDisclose,
     IdentityEnd, IdentityIssue, IndexRoot, LogSucceed, ManifestRegister, NodeAuthority, NodeEvict,
-    NodeJoin, NodeToken, Outcome, PolicyPublish, RecordEnrol, RevocationAdd, RevocationLift,
-    SessionEnd, SessionJoin, SessionLeave, SessionOpen, SessionRefuse, SnapshotAdopt, TrustChange,
+    NodeJoin, NodeToken, NodeTpm, Outcome, PolicyPublish, RecordEnrol, RevocationAdd,
+    RevocationLift, SessionEnd, SessionJoin, SessionLeave, SessionOpen, SessionRefuse,
+    SnapshotAdopt, TrustChange,
 };
 pub use export::{LoggedEntry, OCSF_VERSION, SEMANTIC_CONVENTIONS, ocsf, otlp};
 pub use instance_chain::{ChainError, InstanceChains, InstanceLink, LeafRef};

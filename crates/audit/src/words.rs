@@ -49,6 +49,8 @@ words! {
         Token = "token",
         /// Possession of the key of a certificate of an admitted authority.
         X509 = "x509",
+        /// A TPM that opened a credential and signed a quote.
+        Tpm = "tpm",
     }
 }
 

@@ -3,12 +3,14 @@
 //! Keys are made, kept on disk with mode 0600, and used here; no other crate names the library.
 
 mod content_key;
+mod credential;
 mod key_file;
 mod ml_dsa;
 mod provider;
 mod random;
 mod signing_key;
 mod svid_algorithms;
+mod tpm_maker_algorithms;
 
 pub use content_key::{CONTENT_KEY_BYTES, ContentCipher, ContentKey, SealError};
 pub use key_file::{
@@ -20,3 +22,4 @@ pub use provider::AwsLc;
 pub use random::{RandomError, random_bytes, random_id};
 pub use signing_key::{KeyError, SigningKey};
 pub use svid_algorithms::SVID_ALGORITHMS;
+pub use tpm_maker_algorithms::TPM_MAKER_ALGORITHMS;

@@ -7,6 +7,7 @@ pub mod agent_id;
 pub mod attestation_level;
 pub mod broker;
 pub mod bundle;
+pub mod endorsement_certificate;
 pub mod federation;
 pub mod incubating;
 pub mod jwt_svid;
@@ -29,6 +30,9 @@ pub mod x509_svid;
 pub use agent_id::{AgentId, InstanceSpiffeId};
 pub use attestation_level::{AttestationLevel, Isolation};
 pub use bundle::{BundleDocument, BundleDocumentError, BundleKeys, BundleMap, PublishedBundle};
+pub use endorsement_certificate::{
+    EndorsementCertificateError, ProvenEndorsement, verify_endorsement_certificate,
+};
 pub use federation::{Federation, ForeignBundle, Relationship};
 pub use incubating::Incubating;
 pub use jwt_svid::{
@@ -43,7 +47,7 @@ pub use node_certificate::{
 pub use node_id::NodeSpiffeId;
 pub use node_proof::{
     CHANNEL_LABEL, NodeChannel, NodeProofError, ProvenNodeKey, certificate_message,
-    node_key_signing_input, verify_node_key,
+    node_key_signing_input, tpm_qualifying_data, verify_node_key,
 };
 pub use signing_keys::{JwtBundle, JwtBundles, WitSvidBundle};
 pub use spiffe_id::{SpiffeId, SpiffeIdError};

@@ -137,31 +137,9 @@ pub fn verify_node_certificate(
         .ok_or(NodeCertificateError::ChainLength)?;
     let host = parse(leaf)?;
     check_leaf(&host)?;
-    let current: Vec<_> = authorities
-        .iter()
-        .filter(|one| one.is_valid_at(now))
-        .collect();
-    let anchors = current.iter().map(|one| anchor_from_trusted_cert(&one.der));
-    let anchors: Vec<_> = anchors.collect::<Result<_, _>>().map_err(path_error)?;
+    let usage = KeyUsage::client_auth();
+    let authority = lead(leaf, intermediates, authorities, (now, algorithms, usage))?;
     let end = EndEntityCert::try_from(leaf).map_err(path_error)?;
-    let path = end.verify_for_usage(
-        algorithms,
-        &anchors,
-        intermediates,
-        UnixTime::since_unix_epoch(Duration::from_secs(now.as_seconds())),
-        KeyUsage::client_auth(),
-        None,
-        None,
-    );
-    let path = path.map_err(path_error)?;
-    let length = path.intermediate_certificates().count();
-    let mut reached = anchors.iter().zip(&current);
-    // Path validation asks no path length of an anchor.
-    let authority = reached.find(|(anchor, one)| {
-        let admits = |limit: u32| usize::try_from(limit).is_ok_and(|limit| length <= limit);
-        *anchor == path.anchor() && one.path_length.is_none_or(admits)
-    });
-    let (_, authority) = authority.ok_or(NodeCertificateError::Untrusted)?;
     let signed = algorithms
         .iter()
         .any(|algorithm| end.verify_signature(*algorithm, message, signature).is_ok());
@@ -204,6 +182,41 @@ impl ProvenNodeCertificate {
     pub fn names(&self) -> &[String] {
         &self.names
     }
+}
+
+/// The one of `authorities`, valid now, that a path of good signatures leads to (RFC 5280).
+pub(crate) fn lead<'a>(
+    leaf: &CertificateDer<'_>,
+    intermediates: &[CertificateDer<'_>],
+    authorities: &'a [NodeAuthority],
+    (now, algorithms, usage): (Timestamp, &[&dyn SignatureVerificationAlgorithm], KeyUsage),
+) -> Result<&'a NodeAuthority, NodeCertificateError> {
+    let current: Vec<_> = authorities
+        .iter()
+        .filter(|one| one.is_valid_at(now))
+        .collect();
+    let anchors = current.iter().map(|one| anchor_from_trusted_cert(&one.der));
+    let anchors: Vec<_> = anchors.collect::<Result<_, _>>().map_err(path_error)?;
+    let end = EndEntityCert::try_from(leaf).map_err(path_error)?;
+    let path = end.verify_for_usage(
+        algorithms,
+        &anchors,
+        intermediates,
+        UnixTime::since_unix_epoch(Duration::from_secs(now.as_seconds())),
+        usage,
+        None,
+        None,
+    );
+    let path = path.map_err(path_error)?;
+    let length = path.intermediate_certificates().count();
+    let mut reached = anchors.iter().zip(current.iter().copied());
+    // Path validation asks no path length of an anchor.
+    let authority = reached.find(|(anchor, one)| {
+        let admits = |limit: u32| usize::try_from(limit).is_ok_and(|limit| length <= limit);
+        *anchor == path.anchor() && one.path_length.is_none_or(admits)
+    });
+    let authority = authority.map(|(_, authority)| authority);
+    authority.ok_or(NodeCertificateError::Untrusted)
 }
 
 fn parse(der: &[u8]) -> Result<X509Certificate<'_>, NodeCertificateError> {

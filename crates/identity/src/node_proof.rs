@@ -17,6 +17,9 @@ const TYP: &str = "node-key-pop+jwt";
 /// What stands before all that the key of a node's own certificate signs.
 const CERTIFICATE_TAG: &[u8] = b"chancery node certificate proof v1\0";
 
+/// What stands before all that a TPM's quote is bound to.
+const TPM_TAG: &[u8] = b"chancery node tpm proof v1\0";
+
 /// What one TLS connection exports: both sides made it, and no other connection has it. It is the
 /// challenge of a proof, and a proof is good on its own connection alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +121,24 @@ pub fn certificate_message(channel: NodeChannel, key: &Jwk, certificate: &[u8]) 
         Digest::of(certificate).as_bytes(),
     ]
     .concat()
+}
+
+/// What a TPM's quote signs as its qualifying data: the connection, the key that the SVID is asked for,
+/// the server's nonce and the secret that the TPM alone could open.
+pub fn tpm_qualifying_data(
+    channel: NodeChannel,
+    key: &Jwk,
+    nonce: &[u8; 32],
+    secret: &[u8],
+) -> Digest {
+    let thumbprint = key.thumbprint();
+    Digest::of_parts([
+        TPM_TAG,
+        &channel.0,
+        thumbprint.as_bytes(),
+        nonce,
+        Digest::of(secret).as_bytes(),
+    ])
 }
 
 impl ProvenNodeKey {

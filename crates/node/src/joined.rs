@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chancery_api::server::{JoinMeans, JoinNode, JoinToken, JoinedNode, RenewNode, ServerClient};
 use chancery_api::tls::{CertificateHolder, TlsError, TlsIdentity, client_config, joining_config};
-use chancery_api::{ClientError, Problem, TlsClient};
+use chancery_api::{BoundClient, ClientError, Problem, TlsClient};
 use chancery_crypto::{SVID_ALGORITHMS, SigningKey};
 use chancery_identity::trust::VerifiedTrust;
 use chancery_identity::{
@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use crate::clock::{now, until};
 use crate::server_issuer::bundles_of;
 use crate::x509_source::renewal;
-use crate::{Home, Issuer as _, PinnedTrust, ServerIssuer};
+use crate::{Home, Issuer as _, PinnedTrust, ServerIssuer, TpmAddress, TpmError, TpmKeyKind, tpm};
 
 const JOIN: &str = "/v1/node/join";
 const RENEW: &str = "/v1/node/renew";
@@ -54,6 +54,8 @@ pub enum Means {
     Token(JoinToken),
     /// A certificate that the host has already, and its key.
     X509(CertificateHolder),
+    /// The TPM of this host, and which of its endorsement keys names it.
+    Tpm(TpmAddress, TpmKeyKind),
 }
 
 /// A node of a deployment on another host. Its keys are in this value and nowhere else.
@@ -87,6 +89,9 @@ pub enum JoinError {
     /// TLS cannot be spoken.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The TPM does not do its part.
+    #[error(transparent)]
+    Tpm(#[from] TpmError),
 }
 
 /// How a node stopped being one.
@@ -272,14 +277,23 @@ async fn ask(
 ) -> Result<Svid, JoinError> {
     let key = SigningKey::generate(Algorithm::Es256).map_err(answer_failed)?;
     let config = joining_config(bundle.clone(), server_id.clone())?;
-    let join = |channel| {
-        Ok(JoinNode {
-            key: *key.public(),
-            proof: prove(&key, channel)?,
-            means: shown(means, channel, key.public())?,
-        })
+    // First, since whoever is connected is not heard for long.
+    let tpm = match means {
+        Means::Tpm(address, kind) => Some(tpm::open(address.clone(), *kind).await?),
+        _ => None,
     };
-    let answer = TlsClient::post_bound(server, config, JOIN, join).await?;
+    let mut bound = BoundClient::connect(server, config).await?;
+    let channel = bound.channel();
+    let means = match (means, tpm) {
+        (_, Some(tpm)) => tpm::shown(&mut bound, tpm, *key.public()).await?,
+        (means, None) => shown(means, channel, key.public()).map_err(answer_failed)?,
+    };
+    let join = JoinNode {
+        key: *key.public(),
+        proof: prove(&key, channel).map_err(answer_failed)?,
+        means,
+    };
+    let answer = bound.post(JOIN, &join).await?;
     svid(answer, key, &bundle)
 }
 
@@ -300,6 +314,7 @@ fn shown(means: &Means, channel: NodeChannel, key: &Jwk) -> Result<JoinMeans, Fa
                 signature: base64url::encode(holder.sign(&message)?),
             })
         }
+        Means::Tpm(..) => Err("a tpm is challenged first".into()),
     }
 }
 

@@ -28,6 +28,7 @@ mod process;
 mod procfs;
 mod record;
 mod server_issuer;
+mod tpm;
 mod wit_identity;
 mod withdrawn;
 mod workload;
@@ -45,6 +46,7 @@ pub use operator::{LaunchList, LaunchView, RegisterLaunch, RegisteredLaunch};
 pub use pinned_trust::{PinError, PinnedTrust};
 pub use process::{Process, ProcessError};
 pub use server_issuer::{Home, ServerIssuer};
+pub use tpm::{OwnTpm, TpmAddress, TpmAddressError, TpmAnswer, TpmError, TpmKeyKind};
 pub use withdrawn::Withdrawn;
 pub use workload::Frames;
 

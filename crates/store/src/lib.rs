@@ -35,7 +35,7 @@ pub use federations::FederationRow;
 pub use fences::Fence;
 pub use instances::InstanceRow;
 pub use migrations::SCHEMA_VERSION;
-pub use nodes::{NodeAuthorityRow, NodeRow, NodeTokenRow};
+pub use nodes::{NodeAuthorityRow, NodeRow, NodeTokenRow, NodeTpmRow};
 pub use open::{Store, StoreError};
 pub use policies::PolicyRow;
 pub use revocations::RevocationRow;

@@ -11,7 +11,7 @@ use crate::{Store, StoreError};
 pub struct NodeRow {
     /// The node.
     pub node_id: NodeId,
-    /// What it joined by: `token` or `x509`.
+    /// What it joined by: `token`, `x509` or `tpm`.
     pub proof: String,
     /// The subject of the certificate that it joined by.
     pub subject: Option<String>,
@@ -19,6 +19,8 @@ pub struct NodeRow {
     pub joined_at: Timestamp,
     /// When its SVID expires.
     pub expires_at: Timestamp,
+    /// What its TPM showed when it joined, as JSON.
+    pub tpm: Option<String>,
     /// When it was put out; for good.
     pub evicted_at: Option<Timestamp>,
     /// The entry of the server's log that enrolled it, or its end.
@@ -43,6 +45,19 @@ pub struct NodeAuthorityRow {
     pub fingerprint: Digest,
     /// The certificate in DER.
     pub certificate: Vec<u8>,
+    /// Where its certificates are of TPMs, not of hosts: what their registers must hold, as JSON.
+    pub tpms: Option<String>,
+    /// The entry of the server's log that enrolled it.
+    pub log_index: u64,
+}
+
+/// A TPM whose host may join.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeTpmRow {
+    /// The digest of its endorsement key.
+    pub tpm: Digest,
+    /// What its registers must hold, as JSON.
+    pub pcrs: String,
     /// The entry of the server's log that enrolled it.
     pub log_index: u64,
 }
@@ -95,6 +110,7 @@ impl Store {
 
     /// Stores a node that joined, anew where it did before. One that was put out stays out: `false`.
     pub async fn put_node(&self, row: &NodeRow) -> Result<bool, StoreError> {
+        let mut together = self.pool.begin().await?;
         let done = sqlx::query(
             "INSERT INTO nodes (node_id, proof, subject, joined_at, expires_at, evicted_at, log_index)
              VALUES ($1, $2, $3, $4, $5, NULL, $6)
@@ -109,9 +125,24 @@ impl Store {
         .bind(integer(row.joined_at.as_micros()))
         .bind(integer(row.expires_at.as_micros()))
         .bind(integer(row.log_index))
-        .execute(&self.pool)
+        .execute(&mut *together)
         .await?;
-        Ok(done.rows_affected() == 1)
+        if done.rows_affected() != 1 {
+            return Ok(false);
+        }
+        sqlx::query("DELETE FROM node_tpm_evidence WHERE node_id = $1")
+            .bind(row.node_id.to_string())
+            .execute(&mut *together)
+            .await?;
+        if let Some(evidence) = &row.tpm {
+            sqlx::query("INSERT INTO node_tpm_evidence (node_id, evidence) VALUES ($1, $2)")
+                .bind(row.node_id.to_string())
+                .bind(evidence)
+                .execute(&mut *together)
+                .await?;
+        }
+        together.commit().await?;
+        Ok(true)
     }
 
     /// Notes that a node has another SVID.
@@ -145,13 +176,22 @@ impl Store {
 
     /// All nodes that ever joined, newest first.
     pub async fn nodes(&self) -> Result<Vec<NodeRow>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM nodes ORDER BY joined_at DESC, node_id");
+        let rows = sqlx::query(
+            "SELECT nodes.*, node_tpm_evidence.evidence FROM nodes
+             LEFT JOIN node_tpm_evidence ON node_tpm_evidence.node_id = nodes.node_id
+             ORDER BY nodes.joined_at DESC, nodes.node_id",
+        );
         rows.fetch_all(&self.pool).await?.iter().map(node).collect()
     }
 
     /// The node of that id.
     pub async fn node(&self, id: NodeId) -> Result<Option<NodeRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM nodes WHERE node_id = $1").bind(id.to_string());
+        let row = sqlx::query(
+            "SELECT nodes.*, node_tpm_evidence.evidence FROM nodes
+             LEFT JOIN node_tpm_evidence ON node_tpm_evidence.node_id = nodes.node_id
+             WHERE nodes.node_id = $1",
+        );
+        let row = row.bind(id.to_string());
         let row = row.fetch_optional(&self.pool).await?;
         row.as_ref().map(node).transpose()
     }
@@ -225,6 +265,18 @@ impl Store {
 
     /// Takes an authority in.
     pub async fn put_node_authority(&self, row: &NodeAuthorityRow) -> Result<(), StoreError> {
+        let mut together = self.pool.begin().await?;
+        sqlx::query("DELETE FROM node_tpm_makers WHERE fingerprint = $1")
+            .bind(row.fingerprint.to_string())
+            .execute(&mut *together)
+            .await?;
+        if let Some(pcrs) = &row.tpms {
+            sqlx::query("INSERT INTO node_tpm_makers (fingerprint, pcrs) VALUES ($1, $2)")
+                .bind(row.fingerprint.to_string())
+                .bind(pcrs)
+                .execute(&mut *together)
+                .await?;
+        }
         sqlx::query(
             "INSERT INTO node_authorities (fingerprint, certificate, log_index) VALUES ($1, $2, $3)
              ON CONFLICT (fingerprint) DO UPDATE SET certificate = excluded.certificate,
@@ -233,33 +285,93 @@ impl Store {
         .bind(row.fingerprint.to_string())
         .bind(&row.certificate)
         .bind(integer(row.log_index))
-        .execute(&self.pool)
+        .execute(&mut *together)
         .await?;
+        together.commit().await?;
         Ok(())
     }
 
     /// Takes an authority out. `false` where there is none.
     pub async fn remove_node_authority(&self, fingerprint: Digest) -> Result<bool, StoreError> {
+        let mut together = self.pool.begin().await?;
         let done = sqlx::query("DELETE FROM node_authorities WHERE fingerprint = $1")
             .bind(fingerprint.to_string())
-            .execute(&self.pool)
+            .execute(&mut *together)
             .await?;
+        sqlx::query("DELETE FROM node_tpm_makers WHERE fingerprint = $1")
+            .bind(fingerprint.to_string())
+            .execute(&mut *together)
+            .await?;
+        together.commit().await?;
         Ok(done.rows_affected() == 1)
     }
 
     /// All authorities that admit nodes.
     pub async fn node_authorities(&self) -> Result<Vec<NodeAuthorityRow>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM node_authorities ORDER BY fingerprint");
+        let rows = sqlx::query(
+            "SELECT node_authorities.*, node_tpm_makers.pcrs FROM node_authorities
+             LEFT JOIN node_tpm_makers
+                 ON node_tpm_makers.fingerprint = node_authorities.fingerprint
+             ORDER BY node_authorities.fingerprint",
+        );
         let rows = rows.fetch_all(&self.pool).await?;
         let read = |row: &AnyRow| {
             Ok(NodeAuthorityRow {
                 fingerprint: digest(row, "node_authorities", "fingerprint")?,
                 certificate: row.try_get("certificate")?,
+                tpms: row.try_get("pcrs")?,
                 log_index: natural(row.try_get("log_index")?),
             })
         };
         rows.iter().map(read).collect()
     }
+}
+
+impl Store {
+    /// Takes a TPM in, anew where it was before.
+    pub async fn put_node_tpm(&self, row: &NodeTpmRow) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO node_tpms (digest, pcrs, log_index) VALUES ($1, $2, $3)
+             ON CONFLICT (digest) DO UPDATE SET pcrs = excluded.pcrs,
+                 log_index = excluded.log_index",
+        )
+        .bind(row.tpm.to_string())
+        .bind(&row.pcrs)
+        .bind(integer(row.log_index))
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Takes a TPM out. `false` where there is none.
+    pub async fn remove_node_tpm(&self, tpm: Digest) -> Result<bool, StoreError> {
+        let done = sqlx::query("DELETE FROM node_tpms WHERE digest = $1")
+            .bind(tpm.to_string())
+            .execute(&self.pool)
+            .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// All TPMs whose hosts may join.
+    pub async fn node_tpms(&self) -> Result<Vec<NodeTpmRow>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM node_tpms ORDER BY digest");
+        rows.fetch_all(&self.pool).await?.iter().map(tpm).collect()
+    }
+
+    /// The TPM of that digest, where its host may join.
+    pub async fn node_tpm(&self, digest: Digest) -> Result<Option<NodeTpmRow>, StoreError> {
+        let row = sqlx::query("SELECT * FROM node_tpms WHERE digest = $1").bind(digest.to_string());
+        let row = row.fetch_optional(&self.pool).await?;
+        row.as_ref().map(tpm).transpose()
+    }
+}
+
+fn tpm(row: &AnyRow) -> Result<NodeTpmRow, StoreError> {
+    Ok(NodeTpmRow {
+        tpm: digest(row, "node_tpms", "digest")?,
+        pcrs: row.try_get("pcrs")?,
+        log_index: natural(row.try_get("log_index")?),
+    })
 }
 
 fn node(row: &AnyRow) -> Result<NodeRow, StoreError> {
@@ -270,6 +382,7 @@ fn node(row: &AnyRow) -> Result<NodeRow, StoreError> {
             .map_err(|error| StoreError::row("nodes", error))?,
         proof: row.try_get("proof")?,
         subject: row.try_get("subject")?,
+        tpm: row.try_get("evidence")?,
         joined_at: time(row, "joined_at")?,
         expires_at: time(row, "expires_at")?,
         evicted_at: optional_time(row, "evicted_at")?,

@@ -33,6 +33,7 @@ const ALLOWED: &[&str] = &[
     "sha2",
     "subtle",
     "thiserror",
+    "tpm2-protocol",
     "x509-parser",
     "zeroize",
 ];

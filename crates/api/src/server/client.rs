@@ -6,15 +6,16 @@ use chancery_types::Digest;
 use chancery_types::id::{ApprovalId, ConsentId, InstanceId, NodeId, PersonId};
 
 use super::{
-    AddFederation, AdmitNodeAuthority, Agent, Agents, AllowBroker, AnswerApproval, Approval,
-    Approvals, BrokerChanged, Brokers, DraftRoot, EndInstance, EnrolCheckpoint, EnrolRecord,
-    Enrolled, ErasePerson, Erasures, EvictNode, FederationEnded, FederationView, Federations,
-    ForeignBundles, InstanceEvidence, Instances, Introspect, Introspection, IssueJwt, IssueService,
-    IssueWit, IssueWitSvid, IssueX509, IssuedRoot, IssuedX509, KeptOfPerson, LaunchedInstance,
-    LiftRevocation, Manifest, NewNodeToken, NodeAuthorityView, NodeEvicted, NodeToken, Nodes,
-    OpenApproval, OpenInstance, PersonAuthority, PersonErased, RaiseEpoch, RegisterAgent,
-    RemoveBroker, RevocationDone, Revocations, Revoke, RootDraft, ServerStatus, StandingConsent,
-    StandingConsents, SubmitConsent, SubmitRoot, TrustText, UseConsent, WithdrawnIdentities,
+    AddFederation, AdmitNodeAuthority, AdmitNodeTpm, Agent, Agents, AllowBroker, AnswerApproval,
+    Approval, Approvals, BrokerChanged, Brokers, DraftRoot, EndInstance, EnrolCheckpoint,
+    EnrolRecord, Enrolled, ErasePerson, Erasures, EvictNode, FederationEnded, FederationView,
+    Federations, ForeignBundles, InstanceEvidence, Instances, Introspect, Introspection, IssueJwt,
+    IssueService, IssueWit, IssueWitSvid, IssueX509, IssuedRoot, IssuedX509, KeptOfPerson,
+    LaunchedInstance, LiftRevocation, Manifest, NewNodeToken, NodeAuthorityView, NodeEvicted,
+    NodeToken, NodeTpmView, Nodes, OpenApproval, OpenInstance, PersonAuthority, PersonErased,
+    RaiseEpoch, RegisterAgent, RemoveBroker, RevocationDone, Revocations, Revoke, RootDraft,
+    ServerStatus, StandingConsent, StandingConsents, SubmitConsent, SubmitRoot, TrustText,
+    UseConsent, WithdrawnIdentities,
 };
 use crate::authority::{
     AuthorityChanged, AuthorityList, CertifyAuthority, ChangeAuthority, PrepareAuthority,
@@ -60,6 +61,12 @@ impl ServerClient {
     /// Takes out an authority whose certificates admit nodes.
     pub async fn remove_node_authority(&self, fingerprint: Digest) -> Result<Done, ClientError> {
         let path = format!("/v1/nodes/authorities/{fingerprint}/remove");
+        self.0.post(&path, &Done {}).await
+    }
+
+    /// Takes out a TPM whose host may join.
+    pub async fn remove_node_tpm(&self, tpm: Digest) -> Result<Done, ClientError> {
+        let path = format!("/v1/nodes/tpms/{tpm}/remove");
         self.0.post(&path, &Done {}).await
     }
 
@@ -197,6 +204,8 @@ impl ServerClient {
         /// Takes in an authority whose certificates admit nodes.
         admit_node_authority(=> AdmitNodeAuthority) -> NodeAuthorityView =
             "/v1/nodes/authorities";
+        /// Takes in one TPM whose host may join.
+        admit_node_tpm(=> AdmitNodeTpm) -> NodeTpmView = "/v1/nodes/tpms";
         /// Puts a node out, with everything on it.
         evict_node(node: NodeId, => EvictNode) -> NodeEvicted = "/v1/nodes/{node}/evict";
         /// Revokes something.

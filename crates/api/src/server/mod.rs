@@ -34,8 +34,9 @@ pub use instances::{
 };
 pub use introspection::{Introspect, Introspection, LinkView, PersonAuthority, PersonRoot};
 pub use nodes::{
-    AdmitNodeAuthority, EvictNode, JoinMeans, JoinNode, JoinToken, JoinedNode, NewNodeToken,
-    NodeAuthorityView, NodeEvicted, NodeToken, NodeView, Nodes, RenewNode,
+    AdmitNodeAuthority, AdmitNodeTpm, ChallengeTpm, EvictNode, JoinMeans, JoinNode, JoinToken,
+    JoinedNode, NewNodeToken, NodeAuthorityView, NodeEvicted, NodeToken, NodeTpmView, NodeView,
+    Nodes, RenewNode, TpmChallenge, TpmProof,
 };
 pub use revocations::{
     KnownRevocation, LiftRevocation, RaiseEpoch, RevocationDone, Revocations, Revoke,

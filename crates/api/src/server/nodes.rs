@@ -1,6 +1,8 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use chancery_attestation::AttestationLevel;
+use chancery_attestation::tpm::{PcrSelection, PcrValues, TpmEvidence};
 use chancery_types::id::NodeId;
 use chancery_types::{Digest, Jwk, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -78,6 +80,58 @@ pub enum JoinMeans {
         /// The signature of the certificate's key, base64url.
         signature: String,
     },
+    /// The TPM that opened the credential of this connection.
+    Tpm(TpmProof),
+}
+
+/// A TPM asks for a credential, before its host asks to join on the same connection.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChallengeTpm {
+    /// The endorsement key: `TPM2B_PUBLIC`, base64url.
+    pub endorsement_key: String,
+    /// Its maker's certificate in base64url DER, where the TPM has one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub certificate: Option<String>,
+    /// The attestation key: `TPM2B_PUBLIC`, base64url.
+    pub attestation_key: String,
+}
+
+/// What the TPM must open, and quote. It is good once, on its own connection.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TpmChallenge {
+    /// `TPM2B_ID_OBJECT`, base64url.
+    pub credential: String,
+    /// `TPM2B_ENCRYPTED_SECRET`, base64url.
+    pub encrypted_secret: String,
+    /// What the quote is bound to besides the secret, the connection and the key; base64url.
+    pub nonce: String,
+    /// The registers to quote, of the SHA-256 bank.
+    pub registers: PcrSelection,
+}
+
+/// What a TPM answers its challenge.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TpmProof {
+    /// The secret that was in the credential, base64url.
+    pub secret: String,
+    /// `TPMS_ATTEST`, base64url.
+    pub quote: String,
+    /// `TPMT_SIGNATURE`, base64url.
+    pub signature: String,
+    /// What the registers hold.
+    pub pcrs: PcrValues,
+}
+
+impl fmt::Debug for TpmProof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TpmProof")
+            .field("secret", &"[redacted]")
+            .field("pcrs", &self.pcrs)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A node asks for another SVID, over a fresh key.
@@ -114,9 +168,16 @@ pub struct NodeView {
     pub node_id: NodeId,
     /// Its SPIFFE ID.
     pub spiffe_id: String,
-    /// What it joined by: `token` or `x509`.
+    /// What it joined by: `token`, `x509` or `tpm`.
     pub proof: String,
-    /// The subject of the certificate that it joined by.
+    /// What vouches for the host itself: absent where nothing does that is known here, since the key of
+    /// a certificate may be anywhere.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub level: Option<AttestationLevel>,
+    /// What its TPM showed when it joined, the last time.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub tpm: Option<TpmEvidence>,
+    /// The subject of the certificate that it joined by; of a TPM, manufacturer, model and version.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub subject: Option<String>,
     /// When it joined, the last time.
@@ -143,6 +204,25 @@ pub struct NodeAuthorityView {
     /// When its certificate expires; absent where that is later than any time of ours.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub not_after: Option<Timestamp>,
+    /// Whether it is the maker of TPMs: its certificates admit them, and no host by itself.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub tpms: bool,
+    /// What the registers of such a TPM must hold.
+    #[serde(skip_serializing_if = "PcrValues::is_empty", default)]
+    pub pcrs: PcrValues,
+    /// The entry that enrolled it.
+    pub log_index: u64,
+}
+
+/// A TPM whose host may join.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeTpmView {
+    /// The digest of its endorsement key.
+    pub tpm: Digest,
+    /// What its registers must hold.
+    #[serde(skip_serializing_if = "PcrValues::is_empty", default)]
+    pub pcrs: PcrValues,
     /// The entry that enrolled it.
     pub log_index: u64,
 }
@@ -155,6 +235,9 @@ pub struct Nodes {
     pub nodes: Vec<NodeView>,
     /// The authorities whose certificates admit nodes.
     pub authorities: Vec<NodeAuthorityView>,
+    /// The TPMs that were admitted one by one.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub tpms: Vec<NodeTpmView>,
 }
 
 /// Puts a node out.
@@ -183,4 +266,21 @@ pub struct NodeEvicted {
 pub struct AdmitNodeAuthority {
     /// The certificate in base64url DER.
     pub certificate: String,
+    /// Whether it is the maker of TPMs.
+    #[serde(default)]
+    pub tpms: bool,
+    /// What the registers of such a TPM must hold.
+    #[serde(default)]
+    pub pcrs: PcrValues,
+}
+
+/// Takes in one TPM.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdmitNodeTpm {
+    /// The digest of its endorsement key.
+    pub tpm: Digest,
+    /// What its registers must hold.
+    #[serde(default)]
+    pub pcrs: PcrValues,
 }

@@ -24,6 +24,6 @@ pub use erasure::{Erasure, ErasureDone};
 pub use federation::{FederationAdd, FederationBundle, FederationRemove};
 pub use identity::{IdentityEnd, IdentityIssue, ManifestRegister};
 pub use index::IndexRoot;
-pub use node::{NodeAuthority, NodeEvict, NodeJoin, NodeToken};
+pub use node::{NodeAuthority, NodeEvict, NodeJoin, NodeToken, NodeTpm};
 pub use revocation::{EpochRaise, RevocationAdd, RevocationLift, SnapshotAdopt};
 pub use session::{SessionEnd, SessionJoin, SessionLeave, SessionOpen, SessionRefuse};

@@ -411,6 +411,13 @@ pub(crate) fn samples() -> Vec<Entry> {
             subject: label("CN=hosts"),
             admitted: true,
             expires: Some(Timestamp::from_seconds(1_800_009_000)),
+            admits: Some(NodeProof::Tpm),
+            pcrs: Some(vec![label("7=00ff")]),
+        }),
+        entry(NodeTpm {
+            tpm: digest("endorsement key"),
+            admitted: true,
+            pcrs: Some(vec![label("7=00ff")]),
         }),
         entry(NodeJoin {
             node: label("spiffe://example.org/service/node/nod_00000000000000000000000001"),
@@ -421,6 +428,10 @@ pub(crate) fn samples() -> Vec<Entry> {
             authority: Some(digest("ca")),
             subject: Some(label("CN=host-1")),
             names: Some(vec![label("dns:host-1.example.org")]),
+            tpm: Some(digest("endorsement key")),
+            attestation_key: Some(digest("attestation key")),
+            pcrs: Some(vec![label("7=00ff")]),
+            resets: Some(3),
         }),
         entry(NodeEvict {
             node: label("spiffe://example.org/service/node/nod_00000000000000000000000001"),

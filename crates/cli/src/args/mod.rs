@@ -43,7 +43,7 @@ pub(crate) use log::{
     VerifyProofArgs,
 };
 pub(crate) use mission::{MissionArgs, MissionCommand, NewMissionArgs};
-pub(crate) use node::{JoinArgs, NodeArgs, NodeCommand};
+pub(crate) use node::{JoinArgs, NodeArgs, NodeCommand, PcrValue, TpmArgs, TpmKey};
 pub(crate) use parts::{LedgerArgs, LedgerCommand, PartArgs};
 pub(crate) use people::{AnswerArgs, ApprovalsArgs, ApprovalsCommand};
 pub(crate) use policy::{PolicyArgs, PolicyCommand};

@@ -1,8 +1,10 @@
 use std::path::PathBuf;
+use std::str::FromStr;
 
+use chancery_node::TpmAddress;
 use chancery_types::Digest;
 use chancery_types::id::NodeId;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::DataArgs;
 
@@ -48,12 +50,78 @@ pub(crate) enum NodeCommand {
         /// The authority's certificate in PEM.
         #[arg(value_name = "FILE")]
         certificate: PathBuf,
+        /// It is the maker of TPMs: a host whose TPM has a certificate of it over its RSA key may join, and no
+        /// other.
+        #[arg(long)]
+        tpm: bool,
+        /// What a register of such a TPM must hold, of its SHA-256 bank; once for each register.
+        #[arg(long, value_name = "REGISTER=HEX", requires = "tpm")]
+        pcr: Vec<PcrValue>,
     },
     /// Takes an authority out: its certificates admit no host any more. Who joined stays.
     RemoveCa {
         /// The digest of its certificate, as `list` shows it.
         fingerprint: Digest,
     },
+    /// Takes in one TPM: its host may join.
+    AdmitTpm {
+        /// The digest of its endorsement key, as `node tpm` on the host shows it, or a file with the key
+        /// as TPM2B_PUBLIC.
+        #[arg(value_name = "DIGEST|FILE")]
+        tpm: String,
+        /// What a register must hold, of the SHA-256 bank; once for each register.
+        #[arg(long, value_name = "REGISTER=HEX")]
+        pcr: Vec<PcrValue>,
+    },
+    /// Takes a TPM out: its host joins no more. One that joined stays until it is put out.
+    RemoveTpm {
+        /// The digest of its endorsement key, as `list` shows it.
+        tpm: Digest,
+    },
+    /// Shows the TPM of this host: the digest that names it, and what its registers hold.
+    Tpm(TpmArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TpmArgs {
+    /// The TPM: a device, or the socket of a software TPM as `swtpm:PATH` or `swtpm:HOST:PORT`.
+    #[arg(long, value_name = "TPM", default_value = "/dev/tpmrm0")]
+    pub(crate) tpm: TpmAddress,
+    /// Which of its endorsement keys names it: of RSA 2048 or of ECC P-256.
+    #[arg(long, value_name = "KIND", default_value = "rsa")]
+    pub(crate) tpm_key: TpmKey,
+}
+
+/// Which endorsement key names a TPM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TpmKey {
+    /// RSA of 2048 bits.
+    Rsa,
+    /// ECC over P-256.
+    Ecc,
+}
+
+/// What a register must hold.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PcrValue {
+    pub(crate) register: u8,
+    pub(crate) value: Digest,
+}
+
+impl FromStr for PcrValue {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected = || "expected a register of 0 to 23, = and 64 hex digits".to_owned();
+        let (register, hex) = text.split_once('=').ok_or_else(expected)?;
+        let register = register.parse().ok().filter(|register| *register < 24);
+        let hex = hex.strip_prefix("0x").unwrap_or(hex).to_lowercase();
+        let value = Digest::from_hex(&hex).map_err(|_| expected())?;
+        Ok(Self {
+            register: register.ok_or_else(expected)?,
+            value,
+        })
+    }
 }
 
 #[derive(Debug, Args)]
@@ -68,14 +136,28 @@ pub(crate) struct JoinArgs {
     #[arg(
         long,
         value_name = "FILE",
-        required_unless_present = "certificate",
-        conflicts_with = "certificate"
+        required_unless_present_any = ["certificate", "tpm"],
+        conflicts_with_all = ["certificate", "tpm"]
     )]
     pub(crate) token_file: Option<PathBuf>,
     /// The certificate that this host has of an admitted authority, in PEM, its own first.
-    #[arg(long, value_name = "FILE", requires = "key")]
+    #[arg(long, value_name = "FILE", requires = "key", conflicts_with = "tpm")]
     pub(crate) certificate: Option<PathBuf>,
     /// The key of that certificate, in PEM; mode 0600.
     #[arg(long, value_name = "FILE", requires = "certificate")]
     pub(crate) key: Option<PathBuf>,
+    /// The TPM that the operator admitted, or whose maker: a device, /dev/tpmrm0 where none is named, or
+    /// the socket of a software TPM as `swtpm:PATH` or `swtpm:HOST:PORT`.
+    #[arg(
+        long,
+        value_name = "TPM",
+        num_args = 0..=1,
+        require_equals = false,
+        default_missing_value = "/dev/tpmrm0"
+    )]
+    pub(crate) tpm: Option<TpmAddress>,
+    /// Which of its endorsement keys names it: of RSA 2048, or of ECC P-256, which is admitted by its digest
+    /// alone.
+    #[arg(long, value_name = "KIND", default_value = "rsa")]
+    pub(crate) tpm_key: TpmKey,
 }

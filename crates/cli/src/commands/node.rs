@@ -1,6 +1,7 @@
 //! `chancery node`: hosts that join a deployment.
 
 mod join;
+mod tpm;
 
 use std::process::ExitCode;
 
@@ -13,7 +14,7 @@ use chancery_types::base64url;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-use crate::args::{Format, NodeArgs, NodeCommand};
+use crate::args::{Format, NodeArgs, NodeCommand, PcrValue};
 use crate::output;
 
 pub(super) async fn run(format: Format, args: NodeArgs) -> anyhow::Result<ExitCode> {
@@ -22,6 +23,10 @@ pub(super) async fn run(format: Format, args: NodeArgs) -> anyhow::Result<ExitCo
     };
     if let NodeCommand::Join(join) = command {
         return join::run(format, &args.data, join).await;
+    }
+    if let NodeCommand::Tpm(tpm) = command {
+        tpm::show(format, tpm).await?;
+        return Ok(ExitCode::SUCCESS);
     }
     let server = super::layout(&args.data)?.server_client();
     match command {
@@ -64,14 +69,25 @@ pub(super) async fn run(format: Format, args: NodeArgs) -> anyhow::Result<ExitCo
                 )
             })?;
         }
-        NodeCommand::AdmitCa { certificate } => admit(format, &server, &certificate).await?,
+        NodeCommand::AdmitCa {
+            certificate,
+            tpm,
+            pcr,
+        } => admit(format, &server, &certificate, (tpm, &pcr)).await?,
         NodeCommand::RemoveCa { fingerprint } => {
             let removed = server.remove_node_authority(fingerprint).await?;
             output::result(format, &removed, || {
                 format!("{fingerprint} admits no host any more")
             })?;
         }
-        NodeCommand::Join(_) => {}
+        NodeCommand::AdmitTpm { tpm, pcr } => tpm::admit(format, &server, &tpm, &pcr).await?,
+        NodeCommand::RemoveTpm { tpm } => {
+            let removed = server.remove_node_tpm(tpm).await?;
+            output::result(format, &removed, || {
+                format!("the host of TPM {tpm} joins no more")
+            })?;
+        }
+        NodeCommand::Join(_) | NodeCommand::Tpm(_) => {}
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -80,6 +96,7 @@ async fn admit(
     format: Format,
     server: &ServerClient,
     file: &std::path::Path,
+    (tpms, pcr): (bool, &[PcrValue]),
 ) -> anyhow::Result<()> {
     let shown = || file.display().to_string();
     let pem = std::fs::read(file).with_context(shown)?;
@@ -94,11 +111,18 @@ async fn admit(
     };
     let request = AdmitNodeAuthority {
         certificate: base64url::encode(certificate),
+        tpms,
+        pcrs: tpm::values(pcr)?,
     };
     let view = server.admit_node_authority(&request).await?;
     output::result(format, &view, || {
+        let whom = if view.tpms {
+            "hosts by their TPMs"
+        } else {
+            "hosts"
+        };
         format!(
-            "{} ({}) admits hosts, entry {}",
+            "{} ({}) admits {whom}, entry {}",
             view.subject, view.fingerprint, view.log_index
         )
     })
@@ -109,22 +133,46 @@ fn listed(nodes: &Nodes) -> String {
         [
             one.node_id.to_string(),
             one.proof.clone(),
+            level(one),
             one.subject.clone().unwrap_or_default(),
             state(one),
             one.instances.to_string(),
         ]
     });
-    let mut text = output::table(["node", "joined by", "subject", "state", "instances"], rows);
+    let mut text = output::table(
+        [
+            "node",
+            "joined by",
+            "level",
+            "subject",
+            "state",
+            "instances",
+        ],
+        rows,
+    );
     if !nodes.authorities.is_empty() {
         let rows = nodes.authorities.iter().map(|one| {
             [
                 one.fingerprint.to_string(),
+                if one.tpms { "TPMs" } else { "hosts" }.to_owned(),
                 one.subject.clone(),
                 (one.not_after).map_or_else(|| "ever".to_owned(), |end| end.to_string()),
             ]
         });
         text.push_str("\n\n");
-        text.push_str(&output::table(["authority", "subject", "until"], rows));
+        text.push_str(&output::table(
+            ["authority", "of", "subject", "until"],
+            rows,
+        ));
+    }
+    if !nodes.tpms.is_empty() {
+        let rows = nodes.tpms.iter().map(|one| {
+            let held = one.pcrs.registers().map(|register| register.to_string());
+            let held: Vec<_> = held.collect();
+            [one.tpm.to_string(), held.join(" ")]
+        });
+        text.push_str("\n\n");
+        text.push_str(&output::table(["TPM", "registers given"], rows));
     }
     text
 }
@@ -136,10 +184,17 @@ fn state(node: &NodeView) -> String {
     }
 }
 
+/// What vouches for the host: nothing but software where nothing else is known.
+fn level(node: &NodeView) -> String {
+    let level = node.level.map(|level| level.to_string());
+    level.unwrap_or_else(|| "software-only".to_owned())
+}
+
 fn shown(node: &NodeView) -> String {
     let mut rows = vec![
         ["node".to_owned(), node.spiffe_id.clone()],
         ["joined by".to_owned(), node.proof.clone()],
+        ["level".to_owned(), level(node)],
         ["joined".to_owned(), node.joined_at.to_string()],
         ["state".to_owned(), state(node)],
         ["instances".to_owned(), node.instances.to_string()],
@@ -147,6 +202,11 @@ fn shown(node: &NodeView) -> String {
     ];
     if let Some(subject) = &node.subject {
         rows.push(["subject".to_owned(), subject.clone()]);
+    }
+    if let Some(shown) = &node.tpm {
+        rows.push(["tpm".to_owned(), shown.endorsement_key.to_string()]);
+        rows.push(["resets".to_owned(), shown.resets.to_string()]);
+        rows.extend(tpm::registers(&shown.pcrs));
     }
     output::table(["what", "value"], rows)
 }

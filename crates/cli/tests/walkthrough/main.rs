@@ -26,6 +26,8 @@ mod indexed;
 #[cfg(test)]
 mod joining;
 #[cfg(test)]
+mod joining_by_tpm;
+#[cfg(test)]
 #[path = "../../../journal/tests/witness/litewitness.rs"]
 mod litewitness;
 #[cfg(test)]

@@ -78,6 +78,8 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("POST", "/v1/nodes/tokens"),
     ("POST", "/v1/nodes/authorities"),
     ("POST", "/v1/nodes/authorities/{fingerprint}/remove"),
+    ("POST", "/v1/nodes/tpms"),
+    ("POST", "/v1/nodes/tpms/{fingerprint}/remove"),
     ("POST", "/v1/nodes/{id}/evict"),
     ("GET", "/v1/brokers"),
     ("POST", "/v1/brokers"),
@@ -146,6 +148,11 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route(
             "/v1/nodes/authorities/{fingerprint}/remove",
             post(nodes::remove),
+        )
+        .route("/v1/nodes/tpms", post(nodes::admit_tpm))
+        .route(
+            "/v1/nodes/tpms/{fingerprint}/remove",
+            post(nodes::remove_tpm),
         )
         .route("/v1/nodes/{id}/evict", post(nodes::evict))
         .route("/v1/brokers", get(brokers::list).post(brokers::allow))

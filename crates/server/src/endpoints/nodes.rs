@@ -6,7 +6,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use chancery_api::server::{
-    AdmitNodeAuthority, EvictNode, NewNodeToken, NodeAuthorityView, NodeEvicted, NodeToken, Nodes,
+    AdmitNodeAuthority, AdmitNodeTpm, EvictNode, NewNodeToken, NodeAuthorityView, NodeEvicted,
+    NodeToken, NodeTpmView, Nodes,
 };
 use chancery_api::signer::Done;
 use chancery_types::Digest;
@@ -33,10 +34,7 @@ pub(super) async fn admit(
     State(server): State<Arc<Server>>,
     Json(request): Json<AdmitNodeAuthority>,
 ) -> Answer<NodeAuthorityView> {
-    server
-        .admit_node_authority(&request.certificate)
-        .await
-        .map(Json)
+    server.admit_node_authority(&request).await.map(Json)
 }
 
 pub(super) async fn remove(
@@ -46,6 +44,23 @@ pub(super) async fn remove(
 ) -> Answer<Done> {
     server.remove_node_authority(fingerprint).await?;
     Ok(Json(Done {}))
+}
+
+pub(super) async fn admit_tpm(
+    State(server): State<Arc<Server>>,
+    Json(request): Json<AdmitNodeTpm>,
+) -> Answer<NodeTpmView> {
+    let admitting = async move { server.admit_node_tpm(&request).await };
+    to_the_end("node", admitting).await
+}
+
+pub(super) async fn remove_tpm(
+    State(server): State<Arc<Server>>,
+    Path(tpm): Path<Digest>,
+    Json(Done {}): Json<Done>,
+) -> Answer<Done> {
+    let removing = async move { server.remove_node_tpm(tpm).await.map(|()| Done {}) };
+    to_the_end("node", removing).await
 }
 
 pub(super) async fn evict(

@@ -8,8 +8,8 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use chancery_api::server::{
-    EndInstance, IssueJwt, IssueWit, IssueX509, IssuedRoot, IssuedX509, JoinNode, JoinedNode,
-    LaunchedInstance, OpenInstance, RenewNode,
+    ChallengeTpm, EndInstance, IssueJwt, IssueWit, IssueX509, IssuedRoot, IssuedX509, JoinNode,
+    JoinedNode, LaunchedInstance, OpenInstance, RenewNode, TpmChallenge,
 };
 use chancery_api::signer::{Done, SignedToken};
 use chancery_api::{Problem, measured};
@@ -23,9 +23,10 @@ use super::{
 use crate::Server;
 use crate::nodes::{NodeConnection, NodeHome};
 
-/// Every endpoint of the node listener: method and path. The first one answers whoever has what admits
+/// Every endpoint of the node listener: method and path. The first two answer whoever has what admits
 /// a node, all others a node that is one.
 pub const NODE_ROUTES: &[(&str, &str)] = &[
+    ("POST", "/v1/node/tpm"),
     ("POST", "/v1/node/join"),
     ("POST", "/v1/node/renew"),
     ("GET", "/v1/trust"),
@@ -59,7 +60,9 @@ pub(crate) fn node_router(server: &Arc<Server>) -> Router {
         .route("/v1/issue/wit", post(wit))
         .route("/v1/issue/jwt", post(jwt))
         .route_layer(from_fn_with_state(Arc::clone(server), authorise));
-    let joining = Router::new().route("/v1/node/join", post(join));
+    let joining = Router::new()
+        .route("/v1/node/tpm", post(challenge))
+        .route("/v1/node/join", post(join));
     measured(nodes.merge(joining))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(Arc::clone(server))
@@ -110,6 +113,14 @@ fn no_broker(broker: Option<&SpiffeId>) -> Result<(), Problem> {
             format!("{broker} is no broker on this node: other hosts have none"),
         )),
     }
+}
+
+async fn challenge(
+    State(server): State<Arc<Server>>,
+    Extension(connection): Extension<Arc<NodeConnection>>,
+    Json(request): Json<ChallengeTpm>,
+) -> Answer<TpmChallenge> {
+    server.challenge_tpm(&connection, &request).await.map(Json)
 }
 
 async fn join(

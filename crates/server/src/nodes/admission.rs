@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use chancery_api::Problem;
 use chancery_api::server::{
-    JoinMeans, JoinNode, JoinToken, JoinedNode, NodeAuthorityView, NodeToken, NodeView, Nodes,
-    RenewNode,
+    AdmitNodeAuthority, JoinMeans, JoinNode, JoinToken, JoinedNode, NodeAuthorityView, NodeToken,
+    NodeView, Nodes, RenewNode,
 };
+use chancery_attestation::tpm::{PcrValues, TpmEvidence};
 use chancery_audit::{Label, NodeAuthority as AuthorityEvent, NodeJoin, NodeProof};
 use chancery_crypto::{AwsLc, SVID_ALGORITHMS, random_bytes, random_id};
 use chancery_identity::{
@@ -20,6 +21,7 @@ use chancery_types::{Digest, Jwk, Timestamp, base64url};
 use http::StatusCode;
 
 use super::listener::{NodeConnection, NodeHome};
+use super::tpm;
 use crate::Server;
 use crate::endpoints::{label, random, stored};
 
@@ -38,11 +40,22 @@ const OUTLIVES: u64 = 6;
 const LONGEST_SECONDS: u64 = 3_600;
 
 /// What admitted a node, as it is enrolled.
-struct Admitted {
-    node: NodeId,
-    level: &'static str,
-    event: NodeJoin,
-    subject: Option<String>,
+pub(super) struct Admitted {
+    pub(super) node: NodeId,
+    pub(super) level: &'static str,
+    pub(super) event: NodeJoin,
+    pub(super) subject: Option<String>,
+    /// What a TPM showed, as it is stored.
+    pub(super) tpm: Option<String>,
+}
+
+/// An authority that the operator admitted.
+pub(super) struct Admitting {
+    pub(super) authority: NodeAuthority,
+    /// Whether its certificates are of TPMs, and what the registers of those must hold.
+    pub(super) tpms: bool,
+    pub(super) pcrs: PcrValues,
+    log_index: u64,
 }
 
 impl Server {
@@ -98,10 +111,10 @@ impl Server {
     /// Takes in an authority whose certificates admit nodes.
     pub(crate) async fn admit_node_authority(
         &self,
-        certificate: &str,
+        request: &AdmitNodeAuthority,
     ) -> Result<NodeAuthorityView, Problem> {
         let refused = |message: String| Problem::bad_request("node_authority", message);
-        let der = base64url::decode(certificate)
+        let der = base64url::decode(&request.certificate)
             .map_err(|_| refused("certificate is not base64url".to_owned()))?;
         let authority = NodeAuthority::new(der).map_err(|error| refused(error.to_string()))?;
         if !authority.is_valid_at(self.now()?) {
@@ -109,36 +122,59 @@ impl Server {
                 "the certificate has expired or is not valid yet".to_owned(),
             ));
         }
-        let log_index = self.enrol(admission(&authority, true)).await?;
+        if !request.tpms && !request.pcrs.is_empty() {
+            return Err(refused(
+                "only tpms have registers; say that it is a maker of tpms".to_owned(),
+            ));
+        }
+        let mut admitting = Admitting {
+            authority,
+            tpms: request.tpms,
+            pcrs: request.pcrs.clone(),
+            log_index: 0,
+        };
+        let log_index = self.enrol(admission(&admitting, true)).await?;
+        admitting.log_index = log_index;
         let row = NodeAuthorityRow {
-            fingerprint: authority.fingerprint(),
-            certificate: authority.der().to_vec(),
+            fingerprint: admitting.authority.fingerprint(),
+            certificate: admitting.authority.der().to_vec(),
+            tpms: (admitting.tpms.then(|| tpm::written(&admitting.pcrs))).transpose()?,
             log_index,
         };
         let kept = self.store.put_node_authority(&row).await;
         kept.map_err(stored)?;
-        Ok(view(&authority, log_index))
+        Ok(view(&admitting))
     }
 
     /// Takes an authority out: its certificates admit nobody any more. Who joined by one stays.
     pub(crate) async fn remove_node_authority(&self, fingerprint: Digest) -> Result<(), Problem> {
         let known = self.node_authorities().await?.into_iter();
-        let mut known = known.filter(|(one, _)| one.fingerprint() == fingerprint);
-        let (authority, _) = known.next().ok_or_else(|| {
+        let mut known = known.filter(|one| one.authority.fingerprint() == fingerprint);
+        let admitting = known.next().ok_or_else(|| {
             Problem::not_found("node_authority", format!("{fingerprint} admits no nodes"))
                 .with_remedy("chancery node list")
         })?;
-        self.enrol(admission(&authority, false)).await?;
+        self.enrol(admission(&admitting, false)).await?;
         let removed = self.store.remove_node_authority(fingerprint).await;
         removed.map(drop).map_err(stored)
     }
 
-    async fn node_authorities(&self) -> Result<Vec<(NodeAuthority, u64)>, Problem> {
+    pub(super) async fn node_authorities(&self) -> Result<Vec<Admitting>, Problem> {
         let rows = self.store.node_authorities().await.map_err(stored)?;
         let rows = rows.into_iter().map(|row| {
             let authority = NodeAuthority::new(row.certificate);
             let authority = authority.map_err(|error| Problem::internal("store", &error))?;
-            Ok((authority, row.log_index))
+            Ok(Admitting {
+                authority,
+                tpms: row.tpms.is_some(),
+                pcrs: row
+                    .tpms
+                    .as_deref()
+                    .map(tpm::read)
+                    .transpose()?
+                    .unwrap_or_default(),
+                log_index: row.log_index,
+            })
         });
         rows.collect()
     }
@@ -148,10 +184,15 @@ impl Server {
         let mut nodes = Vec::new();
         for row in self.store.nodes().await.map_err(stored)? {
             let running = self.store.running_on(row.node_id).await.map_err(stored)?;
+            let tpm = row.tpm.as_deref().map(serde_json::from_str).transpose();
+            let tpm: Option<TpmEvidence> =
+                tpm.map_err(|error| Problem::internal("store", &error))?;
             nodes.push(NodeView {
                 node_id: row.node_id,
                 spiffe_id: self.node_spiffe_id(row.node_id)?.to_string(),
+                level: tpm.as_ref().map(TpmEvidence::level),
                 proof: row.proof,
+                tpm,
                 subject: row.subject,
                 joined_at: row.joined_at,
                 expires_at: row.expires_at,
@@ -161,10 +202,11 @@ impl Server {
             });
         }
         let authorities = self.node_authorities().await?;
-        let authorities = authorities.iter().map(|(one, index)| view(one, *index));
+        let authorities = authorities.iter().map(view);
         Ok(Nodes {
             nodes,
             authorities: authorities.collect(),
+            tpms: self.node_tpms().await?,
         })
     }
 
@@ -211,7 +253,9 @@ impl Server {
         home: &NodeHome,
         request: JoinNode,
     ) -> Result<JoinedNode, Problem> {
-        let often = !self.nodes.attempts.take(connection.address, Instant::now())
+        // A TPM's host was counted when it asked to be challenged, where that was heard.
+        let counted = connection.counted.swap(false, Ordering::Relaxed);
+        let often = (!counted && !self.nodes.attempts.take(connection.address, Instant::now()))
             || connection.asked.swap(true, Ordering::Relaxed);
         if often {
             return Err(Problem::new(
@@ -240,6 +284,7 @@ impl Server {
                 self.by_certificate(connection, &key, (&chain, &signature), now)
                     .await
             }
+            JoinMeans::Tpm(proof) => self.by_tpm(connection, &key, &proof, now).await,
         }?;
         self.nodes.check(admitted.node)?;
         let log_index = self.enrol(admitted.event).await?;
@@ -249,6 +294,7 @@ impl Server {
             subject: admitted.subject,
             joined_at: now,
             expires_at: now.plus_seconds(self.node_lifetime()),
+            tpm: admitted.tpm,
             evicted_at: None,
             log_index,
         };
@@ -334,8 +380,13 @@ impl Server {
                             authority: None,
                             subject: None,
                             names: None,
+                            tpm: None,
+                            attestation_key: None,
+                            pcrs: None,
+                            resets: None,
                         },
                         subject: None,
+                        tpm: None,
                     });
                 }
                 Ok(false) => "it was used just now",
@@ -364,7 +415,8 @@ impl Server {
         let leaf = chain.first().map(Vec::as_slice).unwrap_or_default();
         let message = certificate_message(connection.channel, key.jwk(), leaf);
         let authorities = self.node_authorities().await?;
-        let authorities: Vec<_> = authorities.into_iter().map(|(one, _)| one).collect();
+        let hosts = authorities.into_iter().filter(|one| !one.tpms);
+        let authorities: Vec<_> = hosts.map(|one| one.authority).collect();
         let proven = verify_node_certificate(
             &chain,
             &authorities,
@@ -392,8 +444,13 @@ impl Server {
                 authority: Some(proven.authority()),
                 subject: Some(Label::or_digest(proven.subject())),
                 names: Some(names.collect()),
+                tpm: None,
+                attestation_key: None,
+                pcrs: None,
+                resets: None,
             },
             subject: Some(proven.subject().to_owned()),
+            tpm: None,
         })
     }
 }
@@ -411,20 +468,25 @@ fn join_refused() -> Problem {
     .with_remedy("a token is good once: make another with `chancery node token`")
 }
 
-fn admission(authority: &NodeAuthority, admitted: bool) -> AuthorityEvent {
+fn admission(admitting: &Admitting, admitted: bool) -> AuthorityEvent {
+    let pcrs = (!admitting.pcrs.is_empty()).then(|| tpm::labels(&admitting.pcrs));
     AuthorityEvent {
-        authority: authority.fingerprint(),
-        subject: Label::or_digest(authority.subject()),
+        authority: admitting.authority.fingerprint(),
+        subject: Label::or_digest(admitting.authority.subject()),
         admitted,
-        expires: authority.not_after(),
+        expires: admitting.authority.not_after(),
+        admits: admitting.tpms.then_some(NodeProof::Tpm),
+        pcrs,
     }
 }
 
-fn view(authority: &NodeAuthority, log_index: u64) -> NodeAuthorityView {
+fn view(admitting: &Admitting) -> NodeAuthorityView {
     NodeAuthorityView {
-        fingerprint: authority.fingerprint(),
-        subject: authority.subject().to_owned(),
-        not_after: authority.not_after(),
-        log_index,
+        fingerprint: admitting.authority.fingerprint(),
+        subject: admitting.authority.subject().to_owned(),
+        not_after: admitting.authority.not_after(),
+        tpms: admitting.tpms,
+        pcrs: admitting.pcrs.clone(),
+        log_index: admitting.log_index,
     }
 }

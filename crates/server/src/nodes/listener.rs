@@ -1,7 +1,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::{Extension, Router};
@@ -19,6 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::presented::Presented;
+use super::tpm::Asked;
 use crate::Server;
 use crate::connections::{Places, Taken, accept};
 use crate::endpoints::node_router;
@@ -97,6 +98,11 @@ pub(crate) struct NodeConnection {
     pub(crate) address: IpAddr,
     /// Whether a join was asked for on it.
     pub(crate) asked: AtomicBool,
+    /// Whether a TPM asked to be challenged on it, and what it was asked.
+    pub(crate) challenged: AtomicBool,
+    /// Whether that was counted, so that the join which follows is not.
+    pub(crate) counted: AtomicBool,
+    pub(super) tpm: Mutex<Option<Asked>>,
 }
 
 impl NodeConnection {
@@ -260,5 +266,8 @@ fn identify(
         channel: node_channel(session).ok()?,
         address,
         asked: AtomicBool::new(false),
+        challenged: AtomicBool::new(false),
+        counted: AtomicBool::new(false),
+        tpm: Mutex::new(None),
     })
 }

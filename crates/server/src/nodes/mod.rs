@@ -8,6 +8,7 @@ mod presented;
 mod quota;
 mod reasons;
 mod roll;
+mod tpm;
 
 pub(crate) use listener::NodeConnection;
 pub use listener::{NodeHome, NodeListener, NodeListenerError};

@@ -2,7 +2,7 @@
 pub const NODE_REASONS: &[(&str, &str)] = &[
     (
         "join_refused",
-        "what admits a node was not accepted: a token that is unknown, used or over, or a certificate that is not of an admitted authority; the server's log says which",
+        "what admits a node was not accepted: a token that is unknown, used or over, a certificate that is not of an admitted authority, or a TPM that nobody vouches for, that did not open its credential or whose quote is not the one that was asked for; the server's log says which",
     ),
     (
         "join_rate",
@@ -54,6 +54,11 @@ pub const NODE_REASONS: &[(&str, &str)] = &[
         "node_tokens_full",
         "there are as many unused tokens as there may be; wait until some are over",
     ),
+    (
+        "node_tpms_full",
+        "there are as many admitted TPMs as there may be; admit their makers instead",
+    ),
+    ("node_tpm", "no TPM of that digest is admitted"),
     (
         "node_authority",
         "the certificate is no certificate of an authority, or of none that is valid",

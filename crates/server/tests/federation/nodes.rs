@@ -8,6 +8,7 @@ use chancery_api::server::{
 };
 use chancery_api::tls::{CertificateHolder, TlsIdentity, client_config, joining_config};
 use chancery_api::{ClientError, TlsClient};
+use chancery_attestation::tpm::PcrValues;
 use chancery_crypto::SigningKey;
 use chancery_identity::{
     NodeChannel, NodeSpiffeId, SpiffeId, X509Bundle, certificate_message, node_key_signing_input,
@@ -24,6 +25,8 @@ use rcgen::{
 use serde_json::{Value, json};
 
 use super::domain::{Domain, now};
+
+mod tpm;
 
 const AGENT: &str = "spiffe://own.example/agent/a";
 
@@ -134,9 +137,12 @@ fn reason(error: JoinError) -> String {
     }
 }
 
-/// Every endpoint with values that name the instance, or nothing.
+/// Every endpoint that answers nodes alone, with values that name the instance, or nothing.
 fn requests(instance: InstanceId) -> impl Iterator<Item = (&'static str, String, Value)> {
-    NODE_ROUTES.iter().map(move |(method, path)| {
+    let for_nodes = NODE_ROUTES
+        .iter()
+        .filter(|(_, path)| !["/v1/node/tpm", "/v1/node/join"].contains(path));
+    for_nodes.map(move |(method, path)| {
         let path = path
             .replace("{id}", &instance.to_string())
             .replace("{digest}", &Digest::of("").to_string());
@@ -211,8 +217,7 @@ async fn every_endpoint_answers_a_node_alone_and_about_its_own_alone() {
         (domain.with_svid(&path(one.spiffe_id()), 3_700), "broken"),
     ];
     for (client, expected) in &refused {
-        for (method, path, body) in requests(on_one).filter(|(_, path, _)| !path.ends_with("/join"))
-        {
+        for (method, path, body) in requests(on_one) {
             // Of whoever is not let in nothing is read.
             let said = refusal(client, method, &path, &body).await;
             assert_eq!(said, *expected, "{method} {path}");
@@ -315,10 +320,8 @@ async fn a_connection_outlives_no_authority() {
     }
     domain.replace_authority().await;
     for (method, path, body) in requests(InstanceId::from_random([1; 16])) {
-        if !path.ends_with("/join") {
-            let said = refusal(&client, method, &path, &body).await;
-            assert_eq!(said, "node_untrusted", "{path}");
-        }
+        let said = refusal(&client, method, &path, &body).await;
+        assert_eq!(said, "node_untrusted", "{path}");
     }
 }
 
@@ -403,9 +406,7 @@ async fn a_node_that_is_put_out_is_refused_on_what_is_open_and_everything_on_it_
         .collect();
     assert!(running.contains(&instances[1]) && running.contains(&instances[2]));
     assert_eq!(running.len(), 2);
-    for (method, path, body) in
-        requests(instances[0]).filter(|(_, path, _)| !path.ends_with("/join"))
-    {
+    for (method, path, body) in requests(instances[0]) {
         let said = refusal(&client, method, &path, &body).await;
         assert_eq!(said, "node_evicted", "{path}");
     }
@@ -522,6 +523,8 @@ impl Hosts {
     async fn admit(&self, domain: &Domain) -> Digest {
         let request = AdmitNodeAuthority {
             certificate: base64url::encode(self.0.der()),
+            tpms: false,
+            pcrs: PcrValues::default(),
         };
         let admitted = domain.client().admit_node_authority(&request).await;
         admitted.unwrap().fingerprint

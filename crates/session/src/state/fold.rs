@@ -71,6 +71,7 @@ impl Open {
             | Event::AuthorityChange(_)
             | Event::NodeToken(_)
             | Event::NodeAuthority(_)
+            | Event::NodeTpm(_)
             | Event::NodeJoin(_)
             | Event::NodeEvict(_)
             | Event::BrokerAllow(_)

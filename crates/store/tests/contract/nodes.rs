@@ -1,6 +1,6 @@
 //! Nodes of other hosts: what admits them, where instances are, and that one that is out stays out.
 
-use chancery_store::{NodeAuthorityRow, NodeRow, NodeTokenRow};
+use chancery_store::{NodeAuthorityRow, NodeRow, NodeTokenRow, NodeTpmRow};
 use chancery_types::id::NodeId;
 use chancery_types::{Digest, Timestamp};
 
@@ -48,6 +48,7 @@ pub(crate) async fn a_node_that_is_out_stays_out(world: World) {
         subject: Some("CN=host".into()),
         joined_at: Timestamp::from_seconds(log_index),
         expires_at: Timestamp::from_seconds(600),
+        tpm: None,
         evicted_at: None,
         log_index,
     };
@@ -90,6 +91,16 @@ pub(crate) async fn a_node_that_is_out_stays_out(world: World) {
             .unwrap()
             .is_empty()
     );
+    // What a TPM showed is of the last join alone.
+    for tpm in [Some("{}".to_owned()), Some(r#"{"a":1}"#.to_owned()), None] {
+        let row = NodeRow {
+            tpm,
+            ..node(one, 6)
+        };
+        assert!(store.put_node(&row).await.unwrap());
+        assert_eq!(store.node(one).await.unwrap(), Some(row.clone()));
+        assert!(store.nodes().await.unwrap().contains(&row));
+    }
     let at = Timestamp::from_seconds(9);
     assert!(store.evict_node(one, at, 7).await.unwrap());
     assert!(!store.evict_node(one, at, 8).await.unwrap());
@@ -99,14 +110,37 @@ pub(crate) async fn a_node_that_is_out_stays_out(world: World) {
     let row = store.node(one).await.unwrap().unwrap();
     assert_eq!((row.evicted_at, row.log_index), (Some(at), 7));
     assert_eq!(store.nodes().await.unwrap().len(), 2);
-    let authority = NodeAuthorityRow {
+    let mut authority = NodeAuthorityRow {
         fingerprint: Digest::of("ca"),
         certificate: b"ca".to_vec(),
+        tpms: Some(r#"{"7":"x"}"#.to_owned()),
         log_index: 11,
     };
-    store.put_node_authority(&authority).await.unwrap();
-    assert_eq!(store.node_authorities().await.unwrap(), [authority]);
+    // Taken in again it is of another kind, and stays one.
+    for tpms in [authority.tpms.clone(), Some("{}".to_owned()), None] {
+        authority.tpms = tpms;
+        store.put_node_authority(&authority).await.unwrap();
+        let known = store.node_authorities().await.unwrap();
+        assert_eq!(known, [authority.clone()]);
+    }
     let ca = Digest::of("ca");
     assert!(store.remove_node_authority(ca).await.unwrap());
     assert!(!store.remove_node_authority(ca).await.unwrap());
+    let mut tpm = NodeTpmRow {
+        tpm: Digest::of("ek"),
+        pcrs: "{}".to_owned(),
+        log_index: 12,
+    };
+    store.put_node_tpm(&tpm).await.unwrap();
+    // Taken in again it has other values, and stays one.
+    tpm.pcrs = r#"{"0":"x"}"#.to_owned();
+    store.put_node_tpm(&tpm).await.unwrap();
+    assert_eq!(store.node_tpms().await.unwrap(), [tpm.clone()]);
+    let digest = Digest::of("ek");
+    assert_eq!(store.node_tpm(digest).await.unwrap(), Some(tpm));
+    assert_eq!(store.node_tpm(Digest::of("ak")).await.unwrap(), None);
+    assert!(store.remove_node_tpm(digest).await.unwrap());
+    assert!(!store.remove_node_tpm(digest).await.unwrap());
+    assert!(store.node_tpms().await.unwrap().is_empty());
+    assert_eq!(store.node_tpm(digest).await.unwrap(), None);
 }

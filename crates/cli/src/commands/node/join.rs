@@ -115,6 +115,9 @@ fn means(args: &JoinArgs) -> anyhow::Result<Means> {
             .with_context(|| format!("{} and {}", shown(), key.display()))?;
         return Ok(Means::X509(holder));
     }
+    if let Some(tpm) = &args.tpm {
+        return Ok(Means::Tpm(tpm.clone(), super::tpm::kind(args.tpm_key)));
+    }
     let file = args.token_file.as_ref().context("--token-file")?;
     let secret = read_private_file(file)?;
     let text = std::str::from_utf8(secret.expose()).ok().map(str::trim);
