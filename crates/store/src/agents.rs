@@ -1,4 +1,5 @@
 use chancery_types::{Digest, Timestamp};
+use serde_json::Value;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
@@ -18,6 +19,8 @@ pub struct AgentRow {
     pub expires_at: Timestamp,
     /// The foreign trust domains whose bundles its instances are handed, by name.
     pub federates_with: Vec<String>,
+    /// What its instances may start, as the API has it; nothing where it is absent.
+    pub may_spawn: Option<Value>,
     /// The entry of the server's log that enrolled it.
     pub log_index: u64,
 }
@@ -60,6 +63,17 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         }
+        sqlx::query("DELETE FROM agent_spawning WHERE agent_id = $1")
+            .bind(&agent.agent_id)
+            .execute(&mut *transaction)
+            .await?;
+        if let Some(may_spawn) = &agent.may_spawn {
+            sqlx::query("INSERT INTO agent_spawning (agent_id, document) VALUES ($1, $2)")
+                .bind(&agent.agent_id)
+                .bind(may_spawn.to_string())
+                .execute(&mut *transaction)
+                .await?;
+        }
         transaction.commit().await?;
         Ok(())
     }
@@ -77,6 +91,12 @@ impl Store {
         .bind(agent_id)
         .fetch_all(&self.pool)
         .await?;
+        let may_spawn: Option<String> =
+            sqlx::query_scalar("SELECT document FROM agent_spawning WHERE agent_id = $1")
+                .bind(agent_id)
+                .fetch_optional(&self.pool)
+                .await?;
+        agent.may_spawn = may_spawn.as_deref().map(document).transpose()?;
         Ok(Some(agent))
     }
 
@@ -89,10 +109,16 @@ impl Store {
         )
         .fetch_all(&self.pool)
         .await?;
+        let spawning: Vec<(String, String)> =
+            sqlx::query_as("SELECT agent_id, document FROM agent_spawning")
+                .fetch_all(&self.pool)
+                .await?;
         let with = |row| {
             let mut agent = agent(row)?;
             let own = federated.iter().filter(|(id, _)| *id == agent.agent_id);
             agent.federates_with = own.map(|(_, name)| name.clone()).collect();
+            let own = spawning.iter().find(|(id, _)| *id == agent.agent_id);
+            agent.may_spawn = own.map(|(_, text)| document(text)).transpose()?;
             Ok(agent)
         };
         rows.iter().map(with).collect()
@@ -116,6 +142,11 @@ fn agent(row: &AnyRow) -> Result<AgentRow, StoreError> {
         manifest_digest: digest.parse().map_err(|e| StoreError::row("agents", e))?,
         expires_at: Timestamp::from_micros(natural(row.try_get("expires_at")?)),
         federates_with: Vec::new(),
+        may_spawn: None,
         log_index: natural(row.try_get("log_index")?),
     })
+}
+
+fn document(text: &str) -> Result<Value, StoreError> {
+    serde_json::from_str(text).map_err(|error| StoreError::row("agent_spawning", error))
 }

@@ -1,4 +1,4 @@
-use chancery_identity::TrustDomain;
+use chancery_identity::{AgentId, TrustDomain};
 use chancery_types::{Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +11,22 @@ pub struct RegisterAgent {
     /// The foreign trust domains whose bundles its instances are handed.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub federates_with: Vec<TrustDomain>,
+    /// What its instances may start; nothing where it is absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub may_spawn: Option<MaySpawn>,
+}
+
+/// What an instance of an agent may start: the operator's word, not the agent's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MaySpawn {
+    /// Instances of which agents.
+    pub agents: Vec<AgentId>,
+    /// How many that live at once, for each instance that starts them: 1 to 10,000.
+    pub at_once: u64,
+    /// Whether they may go on when the one that started them has ended.
+    #[serde(default)]
+    pub outlive: bool,
 }
 
 /// A registered agent.
@@ -28,6 +44,9 @@ pub struct Agent {
     /// The foreign trust domains whose bundles its instances are handed, by name.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub federates_with: Vec<TrustDomain>,
+    /// What its instances may start; nothing where it is absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub may_spawn: Option<MaySpawn>,
     /// The index of the entry that enrolled it in the server's log.
     pub log_index: u64,
 }

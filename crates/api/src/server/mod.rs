@@ -14,7 +14,7 @@ mod revocations;
 mod roots;
 mod state;
 
-pub use agents::{Agent, Agents, Manifest, RegisterAgent};
+pub use agents::{Agent, Agents, Manifest, MaySpawn, RegisterAgent};
 pub use approvals::{
     AnswerApproval, Approval, ApprovalState, ApprovalSubject, Approvals, OpenApproval,
 };

@@ -27,6 +27,12 @@ body! {
         code: Digest,
         /// The foreign trust domains whose bundles its instances are handed; absent where none is.
         federates_with: Vec<Label>,
+        /// The agents whose instances its instances may start; absent where there are none.
+        may_spawn: Vec<Label>,
+        /// How many of them may live at once, for each instance that starts them.
+        spawn_at_once: u64,
+        /// Whether they may go on when the one that started them has ended.
+        spawn_outlive: bool,
     }
 }
 

@@ -154,6 +154,9 @@ pub(crate) fn samples() -> Vec<Entry> {
             policy: None,
             code: Some(digest("code")),
             federates_with: Some(vec![label("partner.example")]),
+            may_spawn: Some(vec![agent.clone()]),
+            spawn_at_once: Some(20),
+            spawn_outlive: Some(false),
         }),
         entry(IdentityIssue {
             agent: agent.clone(),
@@ -241,7 +244,7 @@ pub(crate) fn samples() -> Vec<Entry> {
         entry(SessionOpen {
             session: id(1),
             gateway: label("spiffe://example.org/service/gateway"),
-            agent,
+            agent: agent.clone(),
             instance: instance.clone(),
             manifest: digest("manifest"),
             chain: digest("chain"),

@@ -52,4 +52,18 @@ pub(crate) struct RegisterArgs {
     /// registration names takes the place of what the one before named.
     #[arg(long, value_name = "TRUST_DOMAIN")]
     pub(crate) federates_with: Vec<TrustDomain>,
+    /// An agent whose instances its own may start, by name or SPIFFE ID. May be repeated; none without.
+    #[arg(long, value_name = "AGENT")]
+    pub(crate) may_spawn: Vec<String>,
+    /// How many instances may live at once that one of its own started.
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value_t = 100,
+        requires = "may_spawn"
+    )]
+    pub(crate) spawn_at_once: u64,
+    /// Lets them go on when the one that started them has ended, where it asks for that.
+    #[arg(long, requires = "may_spawn")]
+    pub(crate) spawn_outlive: bool,
 }

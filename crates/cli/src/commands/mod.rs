@@ -19,7 +19,7 @@ mod parts;
 mod policy;
 mod reference;
 mod revoke;
-mod run;
+pub(crate) mod run;
 mod spawn;
 mod token;
 pub(crate) mod trust;

@@ -450,6 +450,7 @@ impl Plane {
         let request = RegisterAgent {
             manifest: base64url::encode(manifest),
             federates_with: Vec::new(),
+            may_spawn: None,
         };
         self.client().register_agent(&request).await.unwrap();
     }

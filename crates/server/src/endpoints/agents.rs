@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use chancery_api::Problem;
-use chancery_api::server::{Agent, Agents, Manifest, RegisterAgent};
+use chancery_api::server::{Agent, Agents, Manifest, MaySpawn, RegisterAgent};
 use chancery_attestation::Evidence;
 use chancery_audit::ManifestRegister;
 use chancery_crypto::AwsLc;
@@ -21,6 +21,10 @@ use crate::Server;
 
 /// Most foreign trust domains that an agent names.
 const MAX_FEDERATES_WITH: usize = 32;
+
+/// Most agents whose instances another agent's may start, and most of them at once.
+const MAX_MAY_SPAWN: usize = 64;
+const MAX_AT_ONCE: u64 = 10_000;
 
 pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Agents> {
     let rows = server.store.agents().await.map_err(stored)?;
@@ -49,6 +53,9 @@ pub(super) async fn register(
     }
     let code = code(&manifest)?;
     let federates_with = named(request.federates_with, agent_id.trust_domain())?;
+    let may_spawn = request.may_spawn;
+    let may_spawn = may_spawn.map(|may| spawning(may, agent_id.trust_domain()));
+    let may_spawn = may_spawn.transpose()?;
     let event = ManifestRegister {
         agent: label(agent_id.as_str())?,
         manifest: manifest.payload_digest(),
@@ -67,6 +74,16 @@ pub(super) async fn register(
                     .collect::<Result<_, _>>()?,
             ),
         },
+        may_spawn: (may_spawn.as_ref())
+            .map(|may| {
+                may.agents
+                    .iter()
+                    .map(|agent| label(agent.as_str()))
+                    .collect()
+            })
+            .transpose()?,
+        spawn_at_once: may_spawn.as_ref().map(|may| may.at_once),
+        spawn_outlive: may_spawn.as_ref().map(|may| may.outlive),
     };
     let log_index = server.enrol(event).await?;
     let row = AgentRow {
@@ -75,6 +92,8 @@ pub(super) async fn register(
         manifest_digest: manifest.payload_digest(),
         expires_at: manifest.expires_at(),
         federates_with,
+        may_spawn: (may_spawn.map(serde_json::to_value).transpose())
+            .map_err(|error| Problem::internal("may_spawn", &error))?,
         log_index,
     };
     server
@@ -104,6 +123,34 @@ fn named(mut names: Vec<TrustDomain>, own: &TrustDomain) -> Result<Vec<String>, 
         ));
     }
     Ok(names.iter().map(ToString::to_string).collect())
+}
+
+/// What a registration lets instances start, each agent once. Whether one is registered is asked when it
+/// is to be started.
+fn spawning(mut may: MaySpawn, own: &TrustDomain) -> Result<MaySpawn, Problem> {
+    let bad = |text: String| Err(Problem::bad_request("may_spawn", text));
+    may.agents.sort();
+    may.agents.dedup();
+    if may.agents.is_empty() || may.agents.len() > MAX_MAY_SPAWN {
+        return bad(format!(
+            "may_spawn.agents names 1 to {MAX_MAY_SPAWN} agents; leave may_spawn out for none"
+        ));
+    }
+    if let Some(other) = may.agents.iter().find(|agent| agent.trust_domain() != own) {
+        return bad(format!(
+            "may_spawn.agents: {other} is not of trust domain {own}, and only its agents are started here"
+        ));
+    }
+    if !(1..=MAX_AT_ONCE).contains(&may.at_once) {
+        return bad(format!("may_spawn.at_once is 1 to {MAX_AT_ONCE}"));
+    }
+    Ok(may)
+}
+
+/// What the registration of an agent lets its instances start.
+pub(crate) fn may_spawn(agent: &AgentRow) -> Option<MaySpawn> {
+    // What cannot be read lets nothing be started.
+    serde_json::from_value(agent.may_spawn.clone()?).ok()
 }
 
 pub(super) async fn manifest(
@@ -175,6 +222,7 @@ fn code(manifest: &VerifiedManifest) -> Result<Digest, Problem> {
 
 fn shown(row: AgentRow) -> Agent {
     Agent {
+        may_spawn: may_spawn(&row),
         agent_id: row.agent_id,
         manifest_id: row.manifest_id,
         manifest_digest: row.manifest_digest,

@@ -10,12 +10,13 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use chancery_api::server::{Agent, InstanceState, RegisterAgent, ServerClient};
+use chancery_api::server::{Agent, InstanceState, MaySpawn, RegisterAgent, ServerClient};
 use chancery_crypto::create_private_file;
-use chancery_identity::TrustDomain;
+use chancery_identity::{AgentId, TrustDomain};
 use chancery_types::{Digest, base64url};
 use serde::Serialize;
 
+use super::run::agent_id;
 use crate::args::{AgentArgs, AgentCommand, Format, ManifestArgs};
 use crate::deployment::Layout;
 use crate::gateway_config::GatewayFile;
@@ -27,7 +28,14 @@ pub(super) async fn run(format: Format, args: AgentArgs) -> anyhow::Result<ExitC
     match args.command {
         AgentCommand::Manifest(args) => make(format, &layout, &server, args).await?,
         AgentCommand::Register(args) => {
-            let agent = register(&server, &args.manifest, args.federates_with).await?;
+            let agents = args.may_spawn.iter().map(|name| agent_id(&layout, name));
+            let agents: Vec<AgentId> = agents.collect::<anyhow::Result<_>>()?;
+            let may_spawn = (!agents.is_empty()).then_some(MaySpawn {
+                agents,
+                at_once: args.spawn_at_once,
+                outlive: args.spawn_outlive,
+            });
+            let agent = register(&server, &args.manifest, args.federates_with, may_spawn).await?;
             output::result(format, &agent, || {
                 format!(
                     "{} registered, manifest {}, entry {}",
@@ -75,11 +83,13 @@ pub(crate) async fn register(
     server: &ServerClient,
     manifest: &Path,
     federates_with: Vec<TrustDomain>,
+    may_spawn: Option<MaySpawn>,
 ) -> anyhow::Result<Agent> {
     let envelope = std::fs::read(manifest).with_context(|| manifest.display().to_string())?;
     let request = RegisterAgent {
         manifest: base64url::encode(envelope),
         federates_with,
+        may_spawn,
     };
     server
         .register_agent(&request)

@@ -43,6 +43,9 @@ impl Builder {
             policy: self.manifest.policy_bundle(),
             code: self.manifest.container_image(),
             federates_with: None,
+            may_spawn: None,
+            spawn_at_once: None,
+            spawn_outlive: None,
         };
         self.server.append(now, register.into());
         for number in 0..self.holders.len() {
