@@ -27,7 +27,8 @@ pub mod handover;
 pub mod handshake;
 
 pub use bridge::{
-    Admit, Bridge, BridgeConfig, Patience, SpawnEnd, SpawnError, SpawnRequest, Spawner,
+    Admit, Bridge, BridgeConfig, MAX_CHILDREN, Patience, SpawnEnd, SpawnEnds, SpawnError,
+    SpawnMany, SpawnRequest, Spawned, SpawnedChild, Spawner,
 };
 pub use exchange::{DpopRequest, ExchangeError, ExchangeRequest};
 pub use gateway::{GatewayClient, GatewayError, McpHeaders, Messages, Reply};

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use chancery_api::gateway::{EndedSession, SessionView};
 use chancery_api::oauth::IssuedToken;
+use chancery_api::server::Roster;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
-use crate::bridge::{SpawnEnd, SpawnRequest};
+use crate::bridge::{SpawnEnd, SpawnEnds, SpawnMany, SpawnRequest, Spawned};
 use crate::exchange::{DpopRequest, ExchangeRequest};
 use crate::lines::{LineError, Lines};
 
@@ -101,6 +102,26 @@ impl LocalClient {
     /// Starts a child instance and waits for its end.
     pub async fn spawn(&self, request: &SpawnRequest) -> Result<SpawnEnd, LocalError> {
         self.ask(&json!({"chancery": 1, "spawn": request}), None)
+            .await
+    }
+
+    /// Starts many children, each with a part of the own authority; answers once each of them has begun
+    /// or was refused. They go on when this client is gone.
+    pub async fn spawn_many(&self, request: &SpawnMany) -> Result<Spawned, LocalError> {
+        self.ask(&json!({"chancery": 1, "spawn_many": request}), None)
+            .await
+    }
+
+    /// Waits until those children have ended, which [`LocalClient::spawn_many`] started. Each end is
+    /// handed out once.
+    pub async fn ends(&self, instances: &[String]) -> Result<SpawnEnds, LocalError> {
+        self.ask(&json!({"chancery": 1, "ends": instances}), None)
+            .await
+    }
+
+    /// What this instance started, and what that started, and so on: living and dead.
+    pub async fn roster(&self) -> Result<Roster, LocalError> {
+        self.ask(&json!({"chancery": 1, "roster": "own"}), None)
             .await
     }
 

@@ -89,7 +89,7 @@ registry! {
     FederationAdd,
     FederationBundle,
     FederationRemove,
-    AuthorityChange, NodeToken, NodeAuthority, NodeJoin, NodeEvict, BrokerAllow, BrokerRemove,
+    AuthorityChange, NodeToken, NodeAuthority, NodeJoin, NodeEvict, BrokerAllow, BrokerRemove, InstanceOpen,
 }
 
 impl Event {
@@ -134,7 +134,8 @@ impl Event {
             | Self::NodeJoin(_)
             | Self::NodeEvict(_)
             | Self::BrokerAllow(_)
-            | Self::BrokerRemove(_) => None,
+            | Self::BrokerRemove(_)
+            | Self::InstanceOpen(_) => None,
         }
     }
 
@@ -179,7 +180,8 @@ impl Event {
             | Self::NodeJoin(_)
             | Self::NodeEvict(_)
             | Self::BrokerAllow(_)
-            | Self::BrokerRemove(_) => None,
+            | Self::BrokerRemove(_)
+            | Self::InstanceOpen(_) => None,
         }
     }
 }

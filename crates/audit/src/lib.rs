@@ -27,9 +27,10 @@ pub use events::{
     ApprovalAnswer, ApprovalGrant, ApprovalRequest, AuthorityChange, BrokerAllow, BrokerRemove,
     CheckpointEnrol, ConsentStanding, Decision, DelegationEnrol, DelegationRoot, EpochRaise,
     Erasure, ErasureDone, FederationAdd, FederationBundle, FederationRemove, GapDisclose,
-    IdentityEnd, IdentityIssue, IndexRoot, LogSucceed, ManifestRegister, NodeAuthority, NodeEvict,
-    NodeJoin, NodeToken, Outcome, PolicyPublish, RecordEnrol, RevocationAdd, RevocationLift,
-    SessionEnd, SessionJoin, SessionLeave, SessionOpen, SessionRefuse, SnapshotAdopt, TrustChange,
+    IdentityEnd, IdentityIssue, IndexRoot, InstanceOpen, LogSucceed, ManifestRegister,
+    NodeAuthority, NodeEvict, NodeJoin, NodeToken, Outcome, PolicyPublish, RecordEnrol,
+    RevocationAdd, RevocationLift, SessionEnd, SessionJoin, SessionLeave, SessionOpen,
+    SessionRefuse, SnapshotAdopt, TrustChange,
 };
 pub use export::{LoggedEntry, OCSF_VERSION, SEMANTIC_CONVENTIONS, ocsf, otlp};
 pub use instance_chain::{ChainError, InstanceChains, InstanceLink, LeafRef};

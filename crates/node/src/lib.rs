@@ -36,7 +36,9 @@ mod x509_source;
 pub use broker::{BrokerError, Reference, ReferenceError};
 pub use executable::Executable;
 pub use foreign::ForeignBundles;
-pub use issuer::{AgentCredential, Delegation, Delegations, Issuer, IssuerError, IssuerFuture};
+pub use issuer::{
+    AgentCredential, Delegation, Delegations, Issuer, IssuerError, IssuerFuture, OpenedInstance,
+};
 pub use joined::{Ended, JoinError, Joined, Joining, Means};
 pub use launch::{EndReason, Launch, LaunchFacts};
 pub use launches::{LaunchError, LaunchRequest, Launches};

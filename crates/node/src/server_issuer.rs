@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chancery_api::server::{
     EndInstance, IssueJwt, IssueService, IssueWit, IssueWitSvid, IssueX509, IssuedRoot,
-    OpenInstance, ServerClient,
+    OpenInstance, Roster, ServerClient,
 };
 use chancery_api::{ClientError, Problem};
 use chancery_identity::broker::BrokerRules;
@@ -25,7 +25,7 @@ use crate::broker_rules;
 use crate::following::{self, RETRY, WAIT_SECONDS, tell};
 use crate::{
     AgentCredential, Delegation, Delegations, EndReason, ForeignBundles, Issuer, IssuerError,
-    IssuerFuture, Launch, LaunchFacts, PinnedTrust, Withdrawn,
+    IssuerFuture, Launch, LaunchFacts, OpenedInstance, PinnedTrust, Withdrawn,
 };
 
 /// What the node is called among the services.
@@ -162,14 +162,29 @@ impl Issuer for ServerIssuer {
     fn open<'a>(
         &'a self,
         facts: &'a LaunchFacts,
-    ) -> IssuerFuture<'a, Result<InstanceSpiffeId, IssuerError>> {
+    ) -> IssuerFuture<'a, Result<OpenedInstance, IssuerError>> {
         Box::pin(async move {
             let request = OpenInstance {
+                parent: facts.parent().map(InstanceSpiffeId::instance),
+                terms: facts.terms().clone(),
                 agent_id: facts.agent().to_string(),
                 evidence: facts.to_evidence(),
             };
             let opened = self.server.open_instance(&request).await.map_err(failed)?;
-            opened.spiffe_id.parse().map_err(unavailable)
+            Ok(OpenedInstance {
+                instance: opened.spiffe_id.parse().map_err(unavailable)?,
+                until: opened.until,
+            })
+        })
+    }
+
+    fn descendants<'a>(
+        &'a self,
+        instance: &'a InstanceSpiffeId,
+    ) -> IssuerFuture<'a, Result<Roster, IssuerError>> {
+        Box::pin(async move {
+            let roster = self.server.descendants(instance.instance()).await;
+            roster.map_err(failed)
         })
     }
 

@@ -17,6 +17,7 @@ mod nodes;
 mod own_svid;
 mod remote_signer;
 mod server;
+mod spawning;
 mod svid_lifetime;
 mod withdrawn;
 
@@ -32,4 +33,5 @@ pub use holding::Holding;
 pub use nodes::{NODE_REASONS, NodeHome, NodeListener, NodeListenerError};
 pub use remote_signer::RemoteSigner;
 pub use server::{Server, ServerConfig, ServerError};
+pub use spawning::SPAWN_REASONS;
 pub use svid_lifetime::{SvidLifetime, SvidLifetimeError};

@@ -55,6 +55,8 @@ pub struct Server {
     /// Which incubating specifications this deployment opted in to.
     pub(crate) incubating: Incubating,
     pub(crate) brokering: Brokering,
+    /// Held from the look at an instance that starts another one to that one's row, and while one ends.
+    pub(crate) spawning: tokio::sync::Mutex<()>,
 }
 
 /// What a server is made of.
@@ -163,10 +165,15 @@ impl Server {
             trust_file: config.trust_file,
             nodes,
             incubating: config.incubating,
+            spawning: tokio::sync::Mutex::default(),
         });
         // Who is revoked is refused in any case.
         if let Err(error) = server.end_revoked().await {
             tracing::error!(%error, "what is revoked is not ended");
+        }
+        crate::spawning::show_nothing_yet();
+        if let Err(error) = server.end_overdue().await {
+            tracing::error!(%error, "what is to end is not ended");
         }
         server.enrol_trust().await.map_err(ServerError::Enrol)?;
         let finished = server.finish_erasures().await;
@@ -178,12 +185,14 @@ impl Server {
     pub async fn serve(self: Arc<Self>, listener: OwnerListener) -> Result<(), ServerError> {
         let fetching = Arc::clone(&self).follow_federations();
         let scheduled = Arc::clone(&self).follow_schedule();
+        let overseen = Arc::clone(&self).follow_overdue();
         let _serving = Serving(self.stopped.clone());
         let serving = axum::serve(listener, measured(crate::endpoints::router(self)));
         tokio::select! {
             served = serving => Ok(served?),
             () = fetching => Ok(()),
             () = scheduled => Ok(()),
+            () = overseen => Ok(()),
         }
     }
 

@@ -102,7 +102,7 @@ impl Store {
     }
 }
 
-fn instance(row: &AnyRow) -> Result<InstanceRow, StoreError> {
+pub(crate) fn instance(row: &AnyRow) -> Result<InstanceRow, StoreError> {
     let text = |column: &str| row.try_get::<String, _>(column);
     let key: Option<String> = row.try_get("agent_key")?;
     Ok(InstanceRow {

@@ -22,7 +22,10 @@ use crate::peer::PeerProcess;
 use crate::session::Instance;
 use crate::socket::PrivateSocket;
 
-pub use spawn::{SpawnEnd, SpawnError, SpawnRequest, Spawner};
+pub use spawn::{
+    MAX_CHILDREN, SpawnEnd, SpawnEnds, SpawnError, SpawnMany, SpawnRequest, Spawned, SpawnedChild,
+    Spawner,
+};
 
 const MOST_CONNECTIONS: usize = 64;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

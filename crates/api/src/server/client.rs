@@ -13,8 +13,9 @@ use super::{
     IssueWitSvid, IssueX509, IssuedRoot, IssuedX509, KeptOfPerson, LaunchedInstance,
     LiftRevocation, Manifest, NewNodeToken, NodeAuthorityView, NodeEvicted, NodeToken, Nodes,
     OpenApproval, OpenInstance, PersonAuthority, PersonErased, RaiseEpoch, RegisterAgent,
-    RemoveBroker, RevocationDone, Revocations, Revoke, RootDraft, ServerStatus, StandingConsent,
-    StandingConsents, SubmitConsent, SubmitRoot, TrustText, UseConsent, WithdrawnIdentities,
+    RemoveBroker, RevocationDone, Revocations, Revoke, RootDraft, Roster, RosterFilter,
+    ServerStatus, StandingConsent, StandingConsents, SubmitConsent, SubmitRoot, TrustText,
+    UseConsent, WithdrawnIdentities,
 };
 use crate::authority::{
     AuthorityChanged, AuthorityList, CertifyAuthority, ChangeAuthority, PrepareAuthority,
@@ -69,6 +70,26 @@ impl ServerClient {
         self.0.post(&path, &Done {}).await
     }
 
+    /// Instances, living and dead, with what they do, for whom and until when.
+    pub async fn roster(&self, filter: &RosterFilter) -> Result<Roster, ClientError> {
+        let mut path = "/v1/roster?".to_owned();
+        let mut add = |name: &str, value: String| path.push_str(&format!("{name}={value}&"));
+        if let Some(agent) = &filter.agent {
+            // A SPIFFE ID has no character that means anything in a query (SPIFFE-ID section 2).
+            add("agent", agent.to_string());
+        }
+        if let Some(parent) = filter.parent {
+            add("parent", parent.to_string());
+        }
+        if let Some(state) = filter.state {
+            add("state", state.as_str().to_owned());
+        }
+        if let Some(limit) = filter.limit {
+            add("limit", limit.to_string());
+        }
+        self.0.get(path.trim_end_matches(['&', '?'])).await
+    }
+
     /// Ends a relation to a foreign trust domain.
     pub async fn remove_federation(
         &self,
@@ -108,6 +129,8 @@ impl ServerClient {
         manifest(digest: Digest) -> Manifest = "/v1/manifests/{digest}";
         /// All instances.
         instances() -> Instances = "/v1/instances";
+        /// What an instance started, and what that started, and so on: living and dead.
+        descendants(instance: InstanceId) -> Roster = "/v1/instances/{instance}/descendants";
         /// The root that a person granted to an instance; waits up to `wait_seconds` for it.
         root_of(instance: InstanceId, wait_seconds: u64) -> Option<IssuedRoot> =
             "/v1/instances/{instance}/root?wait_seconds={wait_seconds}";

@@ -12,7 +12,9 @@ mod introspection;
 mod nodes;
 mod revocations;
 mod roots;
+mod roster;
 mod state;
+mod terms;
 
 pub use agents::{Agent, Agents, Manifest, MaySpawn, RegisterAgent};
 pub use approvals::{
@@ -42,4 +44,6 @@ pub use revocations::{
     WithdrawnIdentities,
 };
 pub use roots::{DraftRoot, IssuedRoot, RootDraft, SubmitRoot};
+pub use roster::{Roster, RosterEntry, RosterFilter};
 pub use state::{EnrolCheckpoint, EnrolRecord, Enrolled, ServerStatus, TrustText};
+pub use terms::{LaunchTerms, Task, TaskError};

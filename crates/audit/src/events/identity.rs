@@ -3,7 +3,7 @@
 use chancery_types::id::{CredentialId, LaunchId};
 use chancery_types::{Digest, Timestamp};
 
-use crate::{Credential, Isolation, Label};
+use crate::{Commitment, Credential, Isolation, Label};
 
 body! {
     /// A signed manifest was verified and may be used.
@@ -33,6 +33,30 @@ body! {
         spawn_at_once: u64,
         /// Whether they may go on when the one that started them has ended.
         spawn_outlive: bool,
+    }
+}
+
+body! {
+    /// An instance was opened that another one started, or that has a task or a time of its own. Its
+    /// credentials follow in `identity.issue`; without this entry it has none of the three.
+    pub struct InstanceOpen = "instance.open" in Server {
+        /// The agent.
+        agent: Label,
+        /// The SPIFFE ID of the instance.
+        instance: Label,
+        /// The node that vouches, for the parent as well.
+        node: Label,
+        /// Whether it goes on when its parent has ended.
+        outlive: bool,
+        [optional]
+        /// The SPIFFE ID of the instance that started it.
+        parent: Label,
+        /// What it is to do.
+        task: Commitment,
+        /// When it is to end in any case.
+        until: Timestamp,
+        /// The launch that it came from.
+        launch: LaunchId,
     }
 }
 

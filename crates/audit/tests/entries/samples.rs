@@ -310,7 +310,7 @@ pub(crate) fn samples() -> Vec<Entry> {
         entry(SessionRefuse {
             reason: label("untrusted_root"),
             session: None,
-            instance: Some(instance),
+            instance: Some(instance.clone()),
             chain: None,
             manifest: None,
             link: Some(0),
@@ -438,6 +438,16 @@ pub(crate) fn samples() -> Vec<Entry> {
         }),
         entry(BrokerRemove {
             broker: label("spiffe://example.org/agent/office"),
+        }),
+        entry(InstanceOpen {
+            agent: agent.clone(),
+            instance: instance.clone(),
+            node: label("spiffe://example.org/service/node"),
+            outlive: false,
+            parent: Some(label("spiffe://example.org/agent/a/instance/2")),
+            task: Some(commit("instance-task", &[7; 32], b"count the books")),
+            until: Some(expires),
+            launch: Some(id(9)),
         }),
     ]
 }

@@ -47,7 +47,7 @@ pub(crate) use parts::{LedgerArgs, LedgerCommand, PartArgs};
 pub(crate) use people::{AnswerArgs, ApprovalsArgs, ApprovalsCommand};
 pub(crate) use policy::{PolicyArgs, PolicyCommand};
 pub(crate) use revoke::{DepartArgs, RevokeArgs, RevokeCommand};
-pub(crate) use run::{IsolationMode, NetworkMode, RunArgs, SpawnArgs};
+pub(crate) use run::{IsolationMode, NetworkMode, RosterArgs, RunArgs, SpawnArgs};
 pub(crate) use token::{ExchangeArgs, KeysArgs, MetadataArgs, ProofArgs, TokenArgs, TokenCommand};
 pub(crate) use trust::{EnrolArgs, TrustArgs, TrustChangeArgs, TrustCommand, TrustWitnessArgs};
 pub(crate) use up::{BundleArgs, UpArgs, X509Root};
@@ -167,8 +167,11 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Inside an agent: speaks MCP on standard input and output for an unmodified client.
     Connect(ConnectArgs),
-    /// Inside an agent: starts another agent with a narrower delegation.
+    /// Inside an agent: starts others, one or many, each with a narrower delegation.
     Spawn(SpawnArgs),
+    /// Who is there and who was, for what, on whose behalf and until when. Inside an agent: what it
+    /// started itself.
+    Roster(RosterArgs),
     /// Access tokens for relying parties outside, against a delegation.
     Token(TokenArgs),
     /// Hosts that join the deployment: admits one, is one, lists them, puts one out.

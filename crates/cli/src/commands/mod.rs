@@ -19,6 +19,7 @@ mod parts;
 mod policy;
 mod reference;
 mod revoke;
+mod roster;
 pub(crate) mod run;
 mod spawn;
 mod token;
@@ -62,6 +63,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Run(args) => run::run(args).await,
         Command::Connect(args) => connect::run(args).await,
         Command::Spawn(args) => spawn::run(format, args).await,
+        Command::Roster(args) => roster::run(format, args).await,
         Command::Authority(args) => authority::run(format, args).await,
         Command::Token(args) => token::run(format, args.command).await,
         Command::Node(args) => node::run(format, args).await,

@@ -123,6 +123,11 @@ fn reasons() -> String {
         "Brokers and WIT-SVIDs",
         chancery_server::BROKER_REASONS,
     );
+    codes(
+        &mut text,
+        "Instances that start others",
+        chancery_server::SPAWN_REASONS,
+    );
     let log = chancery_tlog::LogReason::ALL.iter();
     let log: Vec<_> = log.map(|reason| (reason.code(), reason.said())).collect();
     codes(&mut text, "A served log (`log check`, `log monitor`)", &log);

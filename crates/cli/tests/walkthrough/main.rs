@@ -46,6 +46,8 @@ mod refusals;
 #[cfg(test)]
 mod rotating;
 #[cfg(test)]
+mod spawning;
+#[cfg(test)]
 mod spiffe;
 #[cfg(test)]
 mod succession;

@@ -66,6 +66,8 @@ impl Agent {
     pub(crate) async fn launch(plane: &Plane) -> Self {
         let server = plane.client();
         let request = OpenInstance {
+            parent: None,
+            terms: Default::default(),
             agent_id: AGENT.to_owned(),
             evidence: evidence(),
         };

@@ -21,7 +21,7 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use crate::clock::now;
 use crate::{
     AgentCredential, Delegation, Delegations, EndReason, ForeignBundles, Issuer, IssuerError,
-    IssuerFuture, Launch, LaunchFacts, Withdrawn,
+    IssuerFuture, Launch, LaunchFacts, OpenedInstance, Withdrawn,
 };
 
 /// What the issuer does when it is asked.
@@ -56,6 +56,10 @@ pub(super) struct TestIssuer {
     pub(super) ended: Mutex<Vec<(InstanceSpiffeId, EndReason)>>,
     pub(super) delegations: Mutex<Option<mpsc::UnboundedReceiver<Delegation>>>,
     pub(super) tainted: watch::Sender<BTreeSet<Digest>>,
+    /// What was opened, as it was attested.
+    pub(super) opened: Mutex<Vec<LaunchFacts>>,
+    /// Whether openings wait.
+    pub(super) holds_openings: watch::Sender<bool>,
     /// What signs in the place of the first intermediate.
     another: Mutex<Option<(SigningKey, Vec<u8>)>>,
     /// Whether the WIT profile is opted in to, as it is by nobody.
@@ -122,6 +126,8 @@ impl TestIssuer {
             ended: Mutex::default(),
             delegations: Mutex::default(),
             tainted: watch::Sender::default(),
+            opened: Mutex::default(),
+            holds_openings: watch::Sender::new(false),
             another: Mutex::default(),
             trust_domain,
         }
@@ -334,15 +340,21 @@ impl Issuer for TestIssuer {
     fn open<'a>(
         &'a self,
         facts: &'a LaunchFacts,
-    ) -> IssuerFuture<'a, Result<InstanceSpiffeId, IssuerError>> {
+    ) -> IssuerFuture<'a, Result<OpenedInstance, IssuerError>> {
         Box::pin(async {
             let id = random_id().unwrap();
-            Ok(match self.willing()? {
+            let agent = match self.willing()? {
                 Mood::WrongAgent => "spiffe://td/agent/x".parse::<chancery_identity::AgentId>(),
                 _ => Ok(facts.agent().clone()),
-            }
-            .unwrap()
-            .instance(id))
+            };
+            let seconds = facts.terms().lifetime_seconds;
+            self.opened.lock().unwrap().push(facts.clone());
+            let mut held = self.holds_openings.subscribe();
+            held.wait_for(|held| !held).await.unwrap();
+            Ok(OpenedInstance {
+                instance: agent.unwrap().instance(id),
+                until: seconds.map(|seconds| now().plus_seconds(seconds)),
+            })
         })
     }
 

@@ -40,7 +40,7 @@ pub(super) async fn x509(
     let signing = server.signing().await?;
     check_broker(&server, request.broker.as_ref(), &instance).await?;
     let serial = random_bytes::<16>().map_err(random)?;
-    let lifetime_seconds = server.svid_lifetime.seconds();
+    let lifetime_seconds = within(&server, &instance, now, server.svid_lifetime.seconds()).await?;
     let credential = Credential {
         form: CredentialForm::X509Svid,
         id: CredentialId::from_random(serial),
@@ -61,8 +61,12 @@ pub(super) async fn x509(
         lifetime_seconds,
         serial: base64url::encode(serial),
     };
-    let signed = sign_x509(&server, &signing, request, &holder).await;
-    signed.map(Json)
+    let issued = sign_x509(&server, &signing, request, &holder).await?;
+    let noted = server
+        .store
+        .note_svid(instance.instance_id, issued.not_after);
+    noted.await.map_err(stored)?;
+    Ok(Json(issued))
 }
 
 /// Issues the SVID of one of Chancery's own services, which sit behind the owner's socket.
@@ -194,7 +198,8 @@ pub(super) async fn wit(
     }
     let signing = server.signing().await?;
     let id: CredentialId = random_id().map_err(random)?;
-    let expires = end(now, WIT_LIFETIME_SECONDS);
+    let seconds = within(&server, &instance, now, WIT_LIFETIME_SECONDS).await?;
+    let expires = end(now, seconds);
     let credential = Credential {
         form: CredentialForm::Wit,
         id,
@@ -251,7 +256,8 @@ pub(super) async fn jwt(
     })?;
     let key = &authority.key;
     let id: CredentialId = random_id().map_err(random)?;
-    let expires = end(now, server.svid_lifetime.jwt_seconds());
+    let seconds = within(&server, &instance, now, server.svid_lifetime.jwt_seconds()).await?;
+    let expires = end(now, seconds);
     let claims = JwtSvidClaims {
         aud: request.audience,
         exp: expires.as_seconds(),
@@ -320,7 +326,8 @@ pub(super) async fn wit_svid(
         .with_remedy("run: chancery authority prepare wit")
     })?;
     let id: CredentialId = random_id().map_err(random)?;
-    let expires = end(now, server.svid_lifetime.wit_seconds());
+    let seconds = within(&server, &instance, now, server.svid_lifetime.wit_seconds()).await?;
+    let expires = end(now, seconds);
     let claims = WitSvidClaims {
         cnf: Confirmation { jwk: request.key },
         exp: expires.as_seconds(),
@@ -379,6 +386,24 @@ pub(super) async fn access(
     })
 }
 
+/// How long a credential lives: no longer than its instance, where that has a time of its own. At least
+/// a second, which is what certificates and tokens count.
+async fn within(
+    server: &Server,
+    instance: &InstanceRow,
+    now: Timestamp,
+    seconds: u64,
+) -> Result<u64, Problem> {
+    let until = server.store.until_of(instance.instance_id).await;
+    Ok(match until.map_err(stored)? {
+        Some(until) => {
+            let left = until.as_seconds().saturating_sub(now.as_seconds());
+            seconds.min(left.max(1))
+        }
+        None => seconds,
+    })
+}
+
 /// Whether who obtains it for the instance may.
 async fn check_broker(
     server: &Server,
@@ -409,10 +434,7 @@ async fn issued(
         .digest()
         .map_err(|error| Problem::internal("evidence", &error))?;
     let node = server.store.node_of(instance.instance_id).await;
-    let node = match node.map_err(stored)? {
-        Some(node) => server.node_spiffe_id(node)?.to_string(),
-        None => format!("spiffe://{}/service/node", server.trust().trust_domain),
-    };
+    let node = server.node_name(node.map_err(stored)?)?;
     Ok(IdentityIssue {
         agent: label(&instance.agent_id)?,
         instance: label(&instance.spiffe_id)?,

@@ -16,6 +16,7 @@ mod of_nodes;
 mod policies;
 pub(crate) mod revocations;
 mod roots;
+mod roster;
 mod state;
 mod trust;
 
@@ -45,6 +46,8 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("POST", "/v1/instances"),
     ("POST", "/v1/instances/{id}/end"),
     ("GET", "/v1/instances/{id}/root"),
+    ("GET", "/v1/instances/{id}/descendants"),
+    ("GET", "/v1/roster"),
     ("POST", "/v1/issue/x509"),
     ("POST", "/v1/issue/wit"),
     ("POST", "/v1/issue/jwt"),
@@ -107,6 +110,8 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/v1/instances", get(instances::list).post(instances::open))
         .route("/v1/instances/{id}/end", post(instances::end))
         .route("/v1/instances/{id}/root", get(roots::of_instance))
+        .route("/v1/instances/{id}/descendants", get(roster::descendants))
+        .route("/v1/roster", get(roster::list))
         .route("/v1/issue/x509", post(issue::x509))
         .route("/v1/issue/wit", post(issue::wit))
         .route("/v1/issue/jwt", post(issue::jwt))
@@ -167,6 +172,7 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .with_state(server)
 }
 
+pub(crate) use agents::may_spawn;
 pub(crate) use instances::running;
 
 type Answer<T> = Result<Json<T>, Problem>;

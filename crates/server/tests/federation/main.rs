@@ -14,6 +14,8 @@ mod relations;
 #[cfg(test)]
 mod serving;
 #[cfg(test)]
+mod spawning;
+#[cfg(test)]
 mod trap;
 #[cfg(test)]
 mod web;

@@ -51,7 +51,7 @@ impl Domain {
         Joined::join(joining).await
     }
 
-    async fn joined(&self) -> Joined {
+    pub(crate) async fn joined(&self) -> Joined {
         self.join(Means::Token(self.token().await)).await.unwrap()
     }
 
@@ -65,7 +65,7 @@ impl Domain {
     }
 
     /// A client with an SVID that the authority issues for that path, `age` seconds ago.
-    fn with_svid(&self, path: &str, age: u64) -> TlsClient {
+    pub(crate) fn with_svid(&self, path: &str, age: u64) -> TlsClient {
         let (chain, key) = self.authority.leaf(path, now().minus_seconds(age));
         let identity = TlsIdentity::new(chain, key.pkcs8(), self.authorities()).unwrap();
         let config = client_config(&identity, self.server_id()).unwrap();
@@ -115,7 +115,7 @@ impl Domain {
 }
 
 /// The reason of a refusal, or that there was none: the connection, for example, broke.
-async fn refusal(client: &TlsClient, method: &str, path: &str, body: &Value) -> String {
+pub(crate) async fn refusal(client: &TlsClient, method: &str, path: &str, body: &Value) -> String {
     let answer: Result<Value, _> = match method {
         "GET" => client.get(path).await,
         _ => client.post(path, body).await,
