@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use super::deployment::{Deployment, text};
@@ -141,8 +142,9 @@ fn an_orchestrator_starts_many_in_one_call_and_they_end_with_it() {
     let log = place.chancery(&["--format", "json", "log", "entries", "--log", "server"]);
     assert!(!log.ok().contains("reconcile"));
 
-    // By SIGKILL, so that nobody could have told.
-    first.signal(Signal::SIGKILL);
+    // By SIGKILL, so that nobody could have told; and the bridge alone, of all in its process group.
+    let bridge = Pid::from_raw(first.pid().try_into().unwrap());
+    kill(bridge, Signal::SIGKILL).unwrap();
     let dead = until("the workers end with the orchestrator", || {
         let dead = deployment.roster(&["--agent", "worker", "--ended"]);
         (dead.len() == 20).then_some(dead)
