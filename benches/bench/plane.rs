@@ -167,6 +167,7 @@ impl Plane {
         let request = RegisterAgent {
             manifest: base64url::encode(envelope),
             federates_with: Vec::new(),
+            may_spawn: None,
         };
         client.register_agent(&request).await?;
         Ok(Self {
