@@ -124,12 +124,12 @@ pub(crate) async fn who_may_not_outlive_a_parent_is_found(world: World) {
         let expires = Timestamp::from_seconds(expires);
         store.note_svid(id(2), expires).await.unwrap();
     }
-    let dead = store.roster(&RosterQuery {
+    let children = RosterQuery {
         parent: Some(id(1)),
         limit: 9,
         ..RosterQuery::default()
-    });
-    let dead = dead.await.unwrap();
+    };
+    let dead = store.roster(&children).await.unwrap();
     let two = dead
         .iter()
         .find(|row| row.instance.instance_id == id(2))
