@@ -90,6 +90,7 @@ registry! {
     FederationBundle,
     FederationRemove,
     AuthorityChange, NodeToken, NodeAuthority, NodeJoin, NodeEvict, BrokerAllow, BrokerRemove,
+    AgentRetire,
 }
 
 impl Event {
@@ -134,7 +135,8 @@ impl Event {
             | Self::NodeJoin(_)
             | Self::NodeEvict(_)
             | Self::BrokerAllow(_)
-            | Self::BrokerRemove(_) => None,
+            | Self::BrokerRemove(_)
+            | Self::AgentRetire(_) => None,
         }
     }
 
@@ -179,7 +181,8 @@ impl Event {
             | Self::NodeJoin(_)
             | Self::NodeEvict(_)
             | Self::BrokerAllow(_)
-            | Self::BrokerRemove(_) => None,
+            | Self::BrokerRemove(_)
+            | Self::AgentRetire(_) => None,
         }
     }
 }

@@ -42,6 +42,9 @@ pub struct Server {
     /// Held alone while somebody is erased, and together by whatever is made or kept for a person, from
     /// the look at whether they were erased to the last that is kept.
     pub(crate) erasing: tokio::sync::RwLock<()>,
+    /// Held alone while a registration changes, and together by whoever opens an instance, from the look at
+    /// the registration to the instance that is stored.
+    pub(crate) registering: tokio::sync::RwLock<()>,
     pub(crate) federating: Federating,
     /// Under which issuer the keys of JWT-SVIDs are found.
     pub(crate) issuer: Option<JwtIssuer>,
@@ -154,6 +157,7 @@ impl Server {
             standing: RwLock::new(withdrawn.standing()),
             consents: tokio::sync::Mutex::default(),
             erasing: tokio::sync::RwLock::default(),
+            registering: tokio::sync::RwLock::default(),
             federating,
             issuer: config.issuer,
             withdrawn: tokio::sync::Mutex::new(withdrawn),
@@ -167,6 +171,10 @@ impl Server {
         // Who is revoked is refused in any case.
         if let Err(error) = server.end_revoked().await {
             tracing::error!(%error, "what is revoked is not ended");
+        }
+        // Who is retired is issued nothing in any case.
+        if let Err(error) = server.finish_retirements().await {
+            tracing::error!(%error, "instances of a retired agent are not ended");
         }
         server.enrol_trust().await.map_err(ServerError::Enrol)?;
         let finished = server.finish_erasures().await;

@@ -3,7 +3,7 @@ use crate::{Store, StoreError};
 
 /// The version of the tables that this program reads and writes. Older ones are brought forward when
 /// they are opened, newer ones are refused.
-pub const SCHEMA_VERSION: u32 = 3;
+pub const SCHEMA_VERSION: u32 = 4;
 
 /// The version of tables whose rows stand in clear; only SQLite had it.
 const CLEAR: u32 = 1;
@@ -19,7 +19,7 @@ struct Step {
     postgres: &'static str,
 }
 
-const STEPS: [Step; 2] = [
+const STEPS: [Step; 3] = [
     Step {
         version: 2,
         sqlite: include_str!("migrations/sqlite/0002-tables.sql"),
@@ -29,6 +29,11 @@ const STEPS: [Step; 2] = [
         version: 3,
         sqlite: include_str!("migrations/sqlite/0003-fences-nodes-workload-keys.sql"),
         postgres: include_str!("migrations/postgres/0003-fences-nodes-workload-keys.sql"),
+    },
+    Step {
+        version: 4,
+        sqlite: include_str!("migrations/sqlite/0004-registrations.sql"),
+        postgres: include_str!("migrations/postgres/0004-registrations.sql"),
     },
 ];
 

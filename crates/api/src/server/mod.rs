@@ -14,7 +14,10 @@ mod revocations;
 mod roots;
 mod state;
 
-pub use agents::{Agent, Agents, Manifest, RegisterAgent};
+pub use agents::{
+    Agent, AgentRetired, Agents, ExpectedRegistration, JudgedAgent, Manifest, RegisterAgent,
+    RetireAgent,
+};
 pub use approvals::{
     AnswerApproval, Approval, ApprovalState, ApprovalSubject, Approvals, OpenApproval,
 };

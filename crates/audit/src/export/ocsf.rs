@@ -60,7 +60,9 @@ fn activity(kind: &str) -> u64 {
         "trust.change" | "epoch.raise" | "snapshot.adopt" | "session.join" | "approval.answer"
         | "approval.grant" | "revocation.lift" | "checkpoint.enrol" | "federation.bundle"
         | "authority.change" => UPDATE,
-        "identity.end" | "session.leave" | "session.end" | "federation.remove" => DELETE,
+        "identity.end" | "session.leave" | "session.end" | "federation.remove" | "agent.retire" => {
+            DELETE
+        }
         _ => OTHER,
     }
 }

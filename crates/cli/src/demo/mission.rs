@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use chancery_api::server::{DraftRoot, Instance, InstanceState};
+use chancery_api::server::{DraftRoot, Instance, InstanceState, RegisterAgent};
 use chancery_audit::Ruling;
 use chancery_evidence::actions;
 use chancery_types::id::{ExecutionId, SessionId};
@@ -220,7 +220,7 @@ async fn register_agents(
         };
         let path = run.manifest(name);
         std::fs::write(&path, sign(&draft, &key)?).with_context(|| path.display().to_string())?;
-        let agent = register(&server, &path, Vec::new()).await?;
+        let agent = register(&server, &path, RegisterAgent::default()).await?;
         seen.push(format!("{} {}", agent.agent_id, agent.manifest_digest));
     }
     story.tell(

@@ -12,7 +12,7 @@ use chancery_api::signer::Done;
 use chancery_attestation::Evidence;
 use chancery_audit::IdentityEnd;
 use chancery_crypto::random_id;
-use chancery_identity::AgentId;
+use chancery_identity::{AgentId, RegistrationTerms};
 use chancery_store::InstanceRow;
 use chancery_types::id::{InstanceId, NodeId};
 
@@ -45,6 +45,7 @@ pub(super) async fn open_on(
         Problem::bad_request("agent_id", "agent_id is not the SPIFFE ID of an agent")
     })?;
     server.check_instance(agent_id.as_str())?;
+    let _together = server.registering.read().await;
     let agent = server
         .store
         .agent(agent_id.as_str())
@@ -68,6 +69,7 @@ pub(super) async fn open_on(
         .map_err(stored)?
         .ok_or_else(|| Problem::not_found("manifest_unknown", "the manifest is not stored"))?;
     super::agents::check_code(server, &envelope, &request.evidence, now)?;
+    check_attested(&agent.terms, &request.evidence)?;
     let instance_id: InstanceId = random_id().map_err(random)?;
     let spiffe_id = agent_id.instance(instance_id).to_string();
     let evidence = serde_json::to_value(&request.evidence)
@@ -127,6 +129,31 @@ pub(crate) async fn running(server: &Server, id: InstanceId) -> Result<InstanceR
             format!("instance {id} has ended"),
         ))
     }
+}
+
+/// Refuses what was attested with less than the registration requires.
+fn check_attested(terms: &RegistrationTerms, evidence: &Evidence) -> Result<(), Problem> {
+    let met = terms.check_attested(evidence.level(), evidence.isolation());
+    met.map_err(|error| Problem::forbidden(error.code(), error.to_string()))
+}
+
+/// What an instance is issued now: by the registration of its agent as it is, and refused where the agent
+/// has none or the instance was attested with less than it requires.
+pub(super) async fn terms(
+    server: &Server,
+    instance: &InstanceRow,
+) -> Result<RegistrationTerms, Problem> {
+    let agent = server
+        .store
+        .agent(&instance.agent_id)
+        .await
+        .map_err(stored)?;
+    let agent = agent.ok_or_else(|| {
+        let text = format!("{} is not registered any more", instance.agent_id);
+        Problem::forbidden("agent_unknown", text)
+    })?;
+    check_attested(&agent.terms, &evidence(instance)?)?;
+    Ok(agent.terms)
 }
 
 /// What the node attested of an instance.

@@ -75,6 +75,7 @@ impl Open {
             | Event::NodeEvict(_)
             | Event::BrokerAllow(_)
             | Event::BrokerRemove(_)
+            | Event::AgentRetire(_)
             | Event::ApprovalAnswer(_)
             | Event::CheckpointEnrol(_)
             | Event::RecordEnrol(_)
