@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// The most bytes of a DNS name (RFC 1035 section 2.3.4), and of one label.
 const MAX_BYTES: usize = 253;
@@ -13,8 +13,7 @@ const MAX_LABEL_BYTES: usize = 63;
 ///
 /// It is a name for clients that know nothing of SPIFFE. Nothing here takes it for an identity
 /// (X509-SVID section 2).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DnsName(String);
 
 /// Why a text is no DNS name of an SVID.
@@ -79,17 +78,28 @@ impl FromStr for DnsName {
     }
 }
 
-impl TryFrom<String> for DnsName {
-    type Error = DnsNameError;
-
-    fn try_from(text: String) -> Result<Self, DnsNameError> {
-        text.parse()
+impl Serialize for DnsName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
     }
 }
 
-impl From<DnsName> for String {
-    fn from(name: DnsName) -> Self {
-        name.0
+/// While the text is read, so that an error says at which line it stands.
+impl<'de> Deserialize<'de> for DnsName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl de::Visitor<'_> for Text {
+            type Value = DnsName;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a dns name")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<DnsName, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(Text)
     }
 }
 

@@ -278,7 +278,7 @@ mod tests {
             (
                 "\"partner.example\"",
                 "\"Partner\"",
-                4,
+                5,
                 "federates_with[0]",
                 "trust domain",
             ),

@@ -220,11 +220,10 @@ mod tests {
 
     fn told(plan: &Plan) -> Vec<(Action, &str, Option<u64>)> {
         let changes = plan.changes.iter();
-        let name = |id: &str| id.rsplit('/').next().unwrap().len();
         changes
             .map(|it| {
-                let own = &it.agent_id[it.agent_id.len() - name(&it.agent_id)..];
-                (it.action, own, it.entry)
+                let name = it.agent_id.rsplit('/').next().unwrap();
+                (it.action, name, it.entry)
             })
             .collect()
     }

@@ -2,10 +2,9 @@
 
 use std::fmt::Write as _;
 
-use anyhow::Context as _;
 use chancery_api::server::{Agent, JudgedAgent, RegisterAgent};
 use chancery_identity::RegistrationOwner;
-use chancery_types::{Digest, to_canonical};
+use chancery_types::Digest;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -129,7 +128,7 @@ impl Plan {
             .map(|it| json!([it.action, it.agent_id, it.entry, it.fields]));
         let told = json!({ "changes": told.collect::<Vec<_>>(), "owner": owner });
         Ok(Self {
-            digest: Digest::of(to_canonical(&told).context("plan")?),
+            digest: Digest::of(serde_json::to_vec(&told)?),
             owner: owner.clone(),
             changes,
             unchanged,
