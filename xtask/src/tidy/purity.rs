@@ -28,6 +28,7 @@ const ALLOWED: &[&str] = &[
     "rustls-webpki",
     "serde",
     "serde_json",
+    "serde_path_to_error",
     "serde_json_canonicalizer",
     "sfv",
     "sha2",
