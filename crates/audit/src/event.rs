@@ -89,7 +89,8 @@ registry! {
     FederationAdd,
     FederationBundle,
     FederationRemove,
-    AuthorityChange, NodeToken, NodeAuthority, NodeJoin, NodeEvict, BrokerAllow, BrokerRemove, InstanceOpen,
+    AuthorityChange, NodeToken, NodeAuthority, NodeJoin, NodeEvict, BrokerAllow, BrokerRemove,
+    AgentRetire, InstanceOpen,
 }
 
 impl Event {
@@ -135,6 +136,7 @@ impl Event {
             | Self::NodeEvict(_)
             | Self::BrokerAllow(_)
             | Self::BrokerRemove(_)
+            | Self::AgentRetire(_)
             | Self::InstanceOpen(_) => None,
         }
     }
@@ -181,6 +183,7 @@ impl Event {
             | Self::NodeEvict(_)
             | Self::BrokerAllow(_)
             | Self::BrokerRemove(_)
+            | Self::AgentRetire(_)
             | Self::InstanceOpen(_) => None,
         }
     }

@@ -24,10 +24,10 @@ pub use documentation::{documentation, json_schema, markdown};
 pub use entry::{Entry, EntryError, leaf_hash};
 pub use event::Event;
 pub use events::{
-    ApprovalAnswer, ApprovalGrant, ApprovalRequest, AuthorityChange, BrokerAllow, BrokerRemove,
-    CheckpointEnrol, ConsentStanding, Decision, DelegationEnrol, DelegationRoot, EpochRaise,
-    Erasure, ErasureDone, FederationAdd, FederationBundle, FederationRemove, GapDisclose,
-    IdentityEnd, IdentityIssue, IndexRoot, InstanceOpen, LogSucceed, ManifestRegister,
+    AgentRetire, ApprovalAnswer, ApprovalGrant, ApprovalRequest, AuthorityChange, BrokerAllow,
+    BrokerRemove, CheckpointEnrol, ConsentStanding, Decision, DelegationEnrol, DelegationRoot,
+    EpochRaise, Erasure, ErasureDone, FederationAdd, FederationBundle, FederationRemove,
+    GapDisclose, IdentityEnd, IdentityIssue, IndexRoot, InstanceOpen, LogSucceed, ManifestRegister,
     NodeAuthority, NodeEvict, NodeJoin, NodeToken, Outcome, PolicyPublish, RecordEnrol,
     RevocationAdd, RevocationLift, SessionEnd, SessionJoin, SessionLeave, SessionOpen,
     SessionRefuse, SnapshotAdopt, TrustChange,

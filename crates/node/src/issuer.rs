@@ -15,7 +15,7 @@ use chancery_types::{Digest, Jwk, Timestamp};
 use futures_util::Stream;
 use tokio::sync::watch;
 
-use crate::{EndReason, ForeignBundles, Launch, LaunchFacts, Withdrawn};
+use crate::{EndReason, ForeignBundles, Launch, LaunchFacts, Registrations, Withdrawn};
 
 /// What an [`Issuer`] answers later.
 pub type IssuerFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -86,6 +86,12 @@ pub trait Issuer: Send + Sync + 'static {
     /// The bundles of foreign trust domains for those who are registered for them; none by default.
     fn foreign_bundles(&self) -> watch::Receiver<ForeignBundles> {
         watch::channel(ForeignBundles::default()).1
+    }
+
+    /// What the instances of each agent are issued; nothing is said by default. What was handed out by
+    /// something else is issued again at once.
+    fn registrations(&self) -> watch::Receiver<Registrations> {
+        watch::channel(Registrations::default()).1
     }
 
     /// Which identities are revoked; none by default. The node takes them from their workloads at

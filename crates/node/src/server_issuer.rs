@@ -25,7 +25,7 @@ use crate::broker_rules;
 use crate::following::{self, RETRY, WAIT_SECONDS, tell};
 use crate::{
     AgentCredential, Delegation, Delegations, EndReason, ForeignBundles, Issuer, IssuerError,
-    IssuerFuture, Launch, LaunchFacts, OpenedInstance, PinnedTrust, Withdrawn,
+    IssuerFuture, Launch, LaunchFacts, OpenedInstance, PinnedTrust, Registrations, Withdrawn,
 };
 
 /// What the node is called among the services.
@@ -50,6 +50,7 @@ pub struct ServerIssuer {
     bundle: watch::Receiver<Option<X509Bundle>>,
     jwt_bundle: watch::Receiver<Option<JwtBundle>>,
     foreign: watch::Receiver<ForeignBundles>,
+    registrations: watch::Receiver<Registrations>,
     withdrawn: watch::Receiver<Withdrawn>,
     tainted: watch::Receiver<BTreeSet<Digest>>,
     incubating: Incubating,
@@ -83,6 +84,7 @@ impl ServerIssuer {
         let (jwt, jwt_bundle) = watch::channel(keys);
         let (wit, wit_bundle) = watch::channel(None);
         let (others, foreign) = watch::channel(ForeignBundles::default());
+        let (registered, registrations) = watch::channel(Registrations::default());
         let (distrusted, tainted) = watch::channel(BTreeSet::new());
         let domain = home.trust_domain.clone();
         let (revoked, withdrawn) = watch::channel(Withdrawn::default());
@@ -92,6 +94,7 @@ impl ServerIssuer {
             jwt,
             wit,
             foreign: others,
+            registrations: registered,
             tainted: distrusted,
         };
         let following = follow(server.clone(), domain, pinned, senders, incubating);
@@ -107,6 +110,7 @@ impl ServerIssuer {
             bundle,
             jwt_bundle,
             foreign,
+            registrations,
             withdrawn,
             tainted,
             incubating,
@@ -260,6 +264,10 @@ impl Issuer for ServerIssuer {
         self.foreign.clone()
     }
 
+    fn registrations(&self) -> watch::Receiver<Registrations> {
+        self.registrations.clone()
+    }
+
     fn withdrawn(&self) -> watch::Receiver<Withdrawn> {
         self.withdrawn.clone()
     }
@@ -382,6 +390,10 @@ async fn follow(
         };
         state = answer.state;
         tell(&senders.tainted, answer.tainted.clone());
+        tell(
+            &senders.registrations,
+            Registrations::new(answer.terms.clone()),
+        );
         tell(&senders.foreign, read(answer, incubating));
     }
 }
@@ -422,6 +434,7 @@ struct Senders {
     jwt: watch::Sender<Option<JwtBundle>>,
     wit: watch::Sender<Option<WitSvidBundle>>,
     foreign: watch::Sender<ForeignBundles>,
+    registrations: watch::Sender<Registrations>,
     tainted: watch::Sender<BTreeSet<Digest>>,
 }
 

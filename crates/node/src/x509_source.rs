@@ -2,7 +2,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chancery_crypto::{SVID_ALGORITHMS, SigningKey, random_bytes};
-use chancery_identity::{SpiffeId, X509Bundle, digests_above, spki_der, verify_x509_svid};
+use chancery_identity::{
+    RegistrationTerms, SpiffeId, X509Bundle, digests_above, spki_der, verify_x509_svid,
+};
 use chancery_types::{Algorithm, Digest, Secret, Timestamp};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -36,6 +38,8 @@ pub(crate) struct X509Identity {
     pub(crate) above: BTreeSet<Digest>,
     /// What it was verified with.
     bundle: X509Bundle,
+    /// What it was issued by.
+    pub(crate) terms: RegistrationTerms,
     pub(crate) renew_at: Timestamp,
 }
 
@@ -54,7 +58,8 @@ impl X509Source {
     ) -> Result<(Arc<X509Identity>, Timestamp), IssuerError> {
         let state = Arc::clone(&launch.x509.0).lock_owned().await;
         let tainted = issuer.tainted().borrow().clone();
-        if let Some(current) = state.current(now(), bundle, &tainted) {
+        let terms = issued_by(launch, &**issuer);
+        if let Some(current) = state.current(now(), bundle, &tainted, &terms) {
             return Ok(current);
         }
         let (launch, issuer) = (Arc::clone(launch), Arc::clone(issuer));
@@ -73,15 +78,16 @@ impl State {
     }
 
     /// The SVID, and when to ask again, where it is not due yet. One below an authority that is not
-    /// believed any more is.
+    /// believed any more is, and one that the agent's registration was changed after.
     fn current(
         &self,
         now: Timestamp,
         bundle: &X509Bundle,
         tainted: &BTreeSet<Digest>,
+        terms: &RegistrationTerms,
     ) -> Option<(Arc<X509Identity>, Timestamp)> {
         let identity = self.valid(now, bundle)?;
-        let renew_at = match identity.above.is_disjoint(tainted) {
+        let renew_at = match identity.above.is_disjoint(tainted) && identity.terms == *terms {
             true => identity.renew_at,
             false => now,
         };
@@ -142,12 +148,15 @@ impl X509Identity {
         let failed = |error| IssuerError::Unavailable(error);
         let key = SigningKey::generate(Algorithm::Es256).map_err(|error| failed(error.into()))?;
         let spki = spki_der(key.public());
+        // Before it is asked: one that changes meanwhile has it issued once more.
+        let terms = issued_by(launch, issuer);
         let chain = match through {
             Some(broker) => issuer.issue_x509_through(launch, &spki, broker).await?,
             None => issuer.issue_x509(launch, &spki).await?,
         };
         let own = launch.instance().to_spiffe_id();
-        Self::judged(chain, &key, bundle, now, |id| *id == own)
+        let judged = Self::judged(chain, &key, bundle, now, |id| *id == own)?;
+        Ok(Self { terms, ..judged })
     }
 
     /// The answer of an issuer, where it is an SVID over just this key for whom it was asked.
@@ -171,12 +180,20 @@ impl X509Identity {
             chain_der: chain.concat(),
             above: digests_above(&chain),
             bundle: bundle.clone(),
+            terms: RegistrationTerms::default(),
             chain,
             key: key.pkcs8().clone(),
             not_after: svid.not_after(),
             renew_at: renewal(now, svid.not_after()),
         })
     }
+}
+
+/// What SVIDs of a launch are issued by now.
+pub(crate) fn issued_by(launch: &Launch, issuer: &dyn Issuer) -> RegistrationTerms {
+    let registrations = issuer.registrations();
+    let registrations = registrations.borrow();
+    registrations.issued(launch.instance().agent())
 }
 
 /// Half of what is left, less up to a tenth of that, so that many launches do not renew at once.

@@ -42,6 +42,9 @@ pub struct Server {
     /// Held alone while somebody is erased, and together by whatever is made or kept for a person, from
     /// the look at whether they were erased to the last that is kept.
     pub(crate) erasing: tokio::sync::RwLock<()>,
+    /// Held alone while a registration changes, and together by whoever opens an instance, from the look at
+    /// the registration to the instance that is stored.
+    pub(crate) registering: tokio::sync::RwLock<()>,
     pub(crate) federating: Federating,
     /// Under which issuer the keys of JWT-SVIDs are found.
     pub(crate) issuer: Option<JwtIssuer>,
@@ -156,6 +159,7 @@ impl Server {
             standing: RwLock::new(withdrawn.standing()),
             consents: tokio::sync::Mutex::default(),
             erasing: tokio::sync::RwLock::default(),
+            registering: tokio::sync::RwLock::default(),
             federating,
             issuer: config.issuer,
             withdrawn: tokio::sync::Mutex::new(withdrawn),
@@ -172,6 +176,10 @@ impl Server {
             tracing::error!(%error, "what is revoked is not ended");
         }
         crate::spawning::show_nothing_yet();
+        // Who is retired is issued nothing in any case.
+        if let Err(error) = server.finish_retirements().await {
+            tracing::error!(%error, "instances of a retired agent are not ended");
+        }
         if let Err(error) = server.end_overdue().await {
             tracing::error!(%error, "what is to end is not ended");
         }

@@ -15,7 +15,7 @@ use chancery_types::Timestamp;
 use chancery_types::id::{InstanceId, NodeId};
 
 use crate::Server;
-use crate::endpoints::{label, may_spawn, random, stored};
+use crate::endpoints::{check_evidence, label, may_spawn, random, stored};
 
 /// Under which name the log commits to a task.
 const TASK: &str = "instance-task";
@@ -247,6 +247,8 @@ impl Server {
             return Err(refused("parent_manifest_expired", text)
                 .with_remedy("make, sign and register a new manifest"));
         }
+        // As whatever it asks for itself.
+        check_evidence(&agent, &row)?;
         let may = may_spawn(&agent).filter(|may| may.agents.contains(child));
         let may = may.ok_or_else(|| {
             let text = format!(

@@ -91,6 +91,19 @@ impl Store {
             .transpose()
     }
 
+    /// The running instances of an agent, in the order of their ids.
+    pub async fn running_of(&self, agent_id: &str) -> Result<Vec<InstanceRow>, StoreError> {
+        sqlx::query(
+            "SELECT * FROM instances WHERE agent_id = $1 AND running = 1 ORDER BY instance_id",
+        )
+        .bind(agent_id)
+        .fetch_all(&self.pool)
+        .await?
+        .iter()
+        .map(instance)
+        .collect()
+    }
+
     /// All instances, newest first.
     pub async fn instances(&self) -> Result<Vec<InstanceRow>, StoreError> {
         let rows = sqlx::query("SELECT * FROM instances ORDER BY opened_at DESC, instance_id");

@@ -1,9 +1,10 @@
-use chancery_identity::{AgentId, TrustDomain};
+use chancery_identity::{MaySpawn, RegistrationOwner, RegistrationTerms, TrustDomain};
 use chancery_types::{Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// Registers an agent by its signed manifest.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// Registers an agent by its signed manifest. What it says takes the place of all that the registration
+/// before said.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RegisterAgent {
     /// The COSE envelope, base64url.
@@ -14,19 +15,37 @@ pub struct RegisterAgent {
     /// What its instances may start; nothing where it is absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub may_spawn: Option<MaySpawn>,
+    /// What its instances are issued, and what is required of them.
+    #[serde(skip_serializing_if = "RegistrationTerms::is_empty", default)]
+    pub terms: RegistrationTerms,
+    /// Whose files it comes from; absent where it is made by hand.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub owner: Option<RegistrationOwner>,
+    /// What the registration is that this one takes the place of; whatever it is where nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub expected: Option<ExpectedRegistration>,
 }
 
-/// What an instance of an agent may start: the operator's word, not the agent's.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What somebody who changes a registration goes by: where it is another one by now, nothing is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExpectedRegistration {
+    /// There is none.
+    Absent,
+    /// The one that this entry of the server's log enrolled.
+    Entry(u64),
+}
+
+/// What a registration comes to; nothing is registered.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct MaySpawn {
-    /// Instances of which agents.
-    pub agents: Vec<AgentId>,
-    /// How many that live at once, for each instance that starts them: 1 to 10,000.
-    pub at_once: u64,
-    /// Whether they may go on when the one that started them has ended.
-    #[serde(default)]
-    pub outlive: bool,
+pub struct JudgedAgent {
+    /// The SPIFFE ID that its manifest names.
+    pub agent_id: String,
+    /// The digest of the manifest's signed payload.
+    pub manifest_digest: Digest,
+    /// When the manifest ends to be valid.
+    pub expires_at: Timestamp,
 }
 
 /// A registered agent.
@@ -47,6 +66,12 @@ pub struct Agent {
     /// What its instances may start; nothing where it is absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub may_spawn: Option<MaySpawn>,
+    /// What its instances are issued, and what is required of them.
+    #[serde(skip_serializing_if = "RegistrationTerms::is_empty", default)]
+    pub terms: RegistrationTerms,
+    /// Whose files it comes from; absent where it was registered by hand.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub owner: Option<RegistrationOwner>,
     /// The index of the entry that enrolled it in the server's log.
     pub log_index: u64,
 }
@@ -57,6 +82,31 @@ pub struct Agent {
 pub struct Agents {
     /// In the order of their ids.
     pub agents: Vec<Agent>,
+}
+
+/// Takes an agent out.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetireAgent {
+    /// The agent.
+    pub agent_id: String,
+    /// Why.
+    pub reason: String,
+    /// Which registration is taken out; whatever it is where nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub expected: Option<ExpectedRegistration>,
+}
+
+/// An agent is registered no more.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgentRetired {
+    /// The agent.
+    pub agent_id: String,
+    /// The instances that were revoked and ended with it now, by their SPIFFE IDs.
+    pub instances: Vec<String>,
+    /// The entry of the server's log that says so.
+    pub log_index: u64,
 }
 
 /// A registered manifest.

@@ -6,16 +6,16 @@ use chancery_types::Digest;
 use chancery_types::id::{ApprovalId, ConsentId, InstanceId, NodeId, PersonId};
 
 use super::{
-    AddFederation, AdmitNodeAuthority, Agent, Agents, AllowBroker, AnswerApproval, Approval,
-    Approvals, BrokerChanged, Brokers, DraftRoot, EndInstance, EnrolCheckpoint, EnrolRecord,
-    Enrolled, ErasePerson, Erasures, EvictNode, FederationEnded, FederationView, Federations,
-    ForeignBundles, Instances, Introspect, Introspection, IssueJwt, IssueService, IssueWit,
-    IssueWitSvid, IssueX509, IssuedRoot, IssuedX509, KeptOfPerson, LaunchedInstance,
-    LiftRevocation, Manifest, NewNodeToken, NodeAuthorityView, NodeEvicted, NodeToken, Nodes,
-    OpenApproval, OpenInstance, PersonAuthority, PersonErased, RaiseEpoch, RegisterAgent,
-    RemoveBroker, RevocationDone, Revocations, Revoke, RootDraft, Roster, RosterFilter,
-    ServerStatus, StandingConsent, StandingConsents, SubmitConsent, SubmitRoot, TrustText,
-    UseConsent, WithdrawnIdentities,
+    AddFederation, AdmitNodeAuthority, Agent, AgentRetired, Agents, AllowBroker, AnswerApproval,
+    Approval, Approvals, BrokerChanged, Brokers, DraftRoot, EndInstance, EnrolCheckpoint,
+    EnrolRecord, Enrolled, ErasePerson, Erasures, EvictNode, FederationEnded, FederationView,
+    Federations, ForeignBundles, Instances, Introspect, Introspection, IssueJwt, IssueService,
+    IssueWit, IssueWitSvid, IssueX509, IssuedRoot, IssuedX509, JudgedAgent, KeptOfPerson,
+    LaunchedInstance, LiftRevocation, Manifest, NewNodeToken, NodeAuthorityView, NodeEvicted,
+    NodeToken, Nodes, OpenApproval, OpenInstance, PersonAuthority, PersonErased, RaiseEpoch,
+    RegisterAgent, RemoveBroker, RetireAgent, RevocationDone, Revocations, Revoke, RootDraft,
+    Roster, RosterFilter, ServerStatus, StandingConsent, StandingConsents, SubmitConsent,
+    SubmitRoot, TrustText, UseConsent, WithdrawnIdentities,
 };
 use crate::authority::{
     AuthorityChanged, AuthorityList, CertifyAuthority, ChangeAuthority, PrepareAuthority,
@@ -179,6 +179,10 @@ impl ServerClient {
         remove_broker(=> RemoveBroker) -> BrokerChanged = "/v1/brokers/remove";
         /// Registers an agent.
         register_agent(=> RegisterAgent) -> Agent = "/v1/agents";
+        /// Asks what a registration comes to; nothing is registered.
+        judge_agent(=> RegisterAgent) -> JudgedAgent = "/v1/agents/judge";
+        /// Takes an agent out, with every instance of it.
+        retire_agent(=> RetireAgent) -> AgentRetired = "/v1/agents/retire";
         /// Opens an instance of an agent.
         open_instance(=> OpenInstance) -> LaunchedInstance = "/v1/instances";
         /// Issues an instance's X.509-SVID.

@@ -16,11 +16,15 @@ mod roster;
 mod state;
 mod terms;
 
-pub use agents::{Agent, Agents, Manifest, MaySpawn, RegisterAgent};
+pub use agents::{
+    Agent, AgentRetired, Agents, ExpectedRegistration, JudgedAgent, Manifest, RegisterAgent,
+    RetireAgent,
+};
 pub use approvals::{
     AnswerApproval, Approval, ApprovalState, ApprovalSubject, Approvals, OpenApproval,
 };
 pub use brokers::{AllowBroker, BrokerChanged, Brokers, RemoveBroker};
+pub use chancery_identity::MaySpawn;
 pub use client::ServerClient;
 pub use consents::{
     ConsentState, ConsentUse, StandingConsent, StandingConsents, SubmitConsent, UseConsent,

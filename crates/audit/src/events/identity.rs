@@ -33,6 +33,37 @@ body! {
         spawn_at_once: u64,
         /// Whether they may go on when the one that started them has ended.
         spawn_outlive: bool,
+        /// The DNS names in its instances' X.509-SVIDs; absent where there is none.
+        dns_names: Vec<Label>,
+        /// The hint that goes with its instances' SVIDs.
+        hint: Label,
+        /// How many seconds an X.509-SVID of its instances lives at most; absent where the deployment's own life counts.
+        x509_svid_seconds: u64,
+        /// How many seconds a JWT-SVID or a WIT-SVID of its instances lives at most; absent as above.
+        jwt_svid_seconds: u64,
+        /// The isolation that its instances must have, at least.
+        requires_isolation: Isolation,
+        /// The attestation that its instances must have, at least, as tokens say it.
+        requires_attestation: Label,
+        /// Whose files the registration comes from; absent where it was made by hand.
+        owner: Label,
+    }
+}
+
+body! {
+    /// An agent is registered no more: nothing is issued to instances of it, and those that run are
+    /// revoked next.
+    pub struct AgentRetire = "agent.retire" in Server {
+        /// The agent.
+        agent: Label,
+        /// The digest of the manifest that was in force.
+        manifest: Digest,
+        /// How many instances of it ran.
+        instances: u64,
+        /// Who did it.
+        by: Commitment,
+        /// Why.
+        reason: Commitment,
     }
 }
 
@@ -93,6 +124,8 @@ body! {
         operator: Label,
         /// The broker that obtained them for it; absent where the instance did itself.
         broker: Label,
+        /// The DNS names in the X.509-SVID; absent where there is none.
+        dns_names: Vec<Label>,
     }
 }
 

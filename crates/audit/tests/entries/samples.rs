@@ -157,6 +157,13 @@ pub(crate) fn samples() -> Vec<Entry> {
             may_spawn: Some(vec![agent.clone()]),
             spawn_at_once: Some(20),
             spawn_outlive: Some(false),
+            dns_names: Some(vec![label("a.example")]),
+            hint: Some(label("internal")),
+            x509_svid_seconds: Some(300),
+            jwt_svid_seconds: Some(60),
+            requires_isolation: Some(Isolation::Isolated),
+            requires_attestation: Some(label("software-only/launch")),
+            owner: Some(label("team-a")),
         }),
         entry(IdentityIssue {
             agent: agent.clone(),
@@ -186,6 +193,7 @@ pub(crate) fn samples() -> Vec<Entry> {
             launch: Some(id(9)),
             operator: None,
             broker: None,
+            dns_names: Some(vec![label("a.example")]),
         }),
         entry(IdentityEnd {
             instance: instance.clone(),
@@ -448,6 +456,13 @@ pub(crate) fn samples() -> Vec<Entry> {
             task: Some(commit("instance-task", &[7; 32], b"count the books")),
             until: Some(expires),
             launch: Some(id(9)),
+        }),
+        entry(AgentRetire {
+            agent,
+            manifest: digest("manifest"),
+            instances: 2,
+            by: commit("agent-retirer", &[7; 32], b"uid 0"),
+            reason: commit("agent-retirement-reason", &[8; 32], b"done"),
         }),
     ]
 }

@@ -1,6 +1,7 @@
 //! The command line, one file for each group of commands.
 
 mod agent;
+mod apply;
 mod authority;
 mod broker;
 mod connect;
@@ -25,7 +26,8 @@ mod trust;
 mod up;
 mod witness;
 
-pub(crate) use agent::{AgentArgs, AgentCommand, ManifestArgs};
+pub(crate) use agent::{AgentArgs, AgentCommand, ManifestArgs, RegisterArgs};
+pub(crate) use apply::ApplyArgs;
 pub(crate) use authority::{AuthorityArgs, AuthorityCommand, Kind, PrepareArgs};
 pub(crate) use broker::{BrokerArgs, BrokerCommand};
 pub(crate) use connect::ConnectArgs;
@@ -70,7 +72,7 @@ pub(crate) struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 refused, failed or not verified; 2 wrong \
-usage; 3 something that is needed is out of reach. `run` returns its command's code.";
+usage; 3 something that is needed is out of reach; 4 `apply --plan` found a difference. `run` returns its command's code.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Global {
@@ -147,8 +149,10 @@ pub(crate) enum Command {
     Federation(FederationArgs),
     /// Brokers, which obtain the SVIDs of workloads of this machine by a reference.
     Broker(BrokerArgs),
-    /// Makes, registers and lists agents.
+    /// Makes, registers, retires and lists agents.
     Agent(AgentArgs),
+    /// Registers the agents whose registrations are files in a folder, as `--plan` shows it first.
+    Apply(ApplyArgs),
     /// Checks and publishes policy bundles.
     Policy(PolicyArgs),
     /// Writes and checks mission documents.

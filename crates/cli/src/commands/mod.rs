@@ -1,6 +1,7 @@
 //! What each command does, one file for each.
 
 pub(crate) mod agent;
+mod apply;
 pub(crate) mod approvals;
 pub(crate) mod authority;
 mod broker;
@@ -53,6 +54,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Federation(args) => federation::run(format, args).await,
         Command::Broker(args) => broker::run(format, args).await,
         Command::Agent(args) => agent::run(format, args).await,
+        Command::Apply(args) => apply::run(format, args).await,
         Command::Policy(args) => policy::run(format, args).await,
         Command::Mission(args) => mission::run(format, &args.command),
         Command::Delegate(args) => delegate::run(format, args).await,

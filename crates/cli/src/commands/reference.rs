@@ -30,7 +30,7 @@ const VARIABLES: [(&str, &str); 4] = [
 ];
 
 /// What commands end with.
-const EXIT_CODES: [(&str, &str); 5] = [
+const EXIT_CODES: [(&str, &str); 6] = [
     ("0", "done; of `verify` and `why`: everything holds"),
     (
         "1",
@@ -43,6 +43,10 @@ const EXIT_CODES: [(&str, &str); 5] = [
     (
         "3",
         "something that is needed is out of reach, mostly because `chancery up` does not run",
+    ),
+    (
+        "4",
+        "`apply --plan` found something to change; nothing was changed",
     ),
     (
         "others",
@@ -111,6 +115,11 @@ fn reasons() -> String {
     let session = chancery_session::Reason::OWN.map(|reason| (reason.code(), reason.said()));
     codes(&mut text, "Decisions in a session", &session);
     codes(&mut text, "The gateway", chancery_gateway::REASONS);
+    codes(
+        &mut text,
+        "Registrations",
+        chancery_server::REGISTRATION_REASONS,
+    );
     codes(&mut text, "Federation", chancery_server::FEDERATION_REASONS);
     codes(&mut text, "Authorities", chancery_signer::AUTHORITY_REASONS);
     codes(

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use chancery_api::server::{DraftRoot, Instance, InstanceState, MaySpawn};
+use chancery_api::server::{DraftRoot, Instance, InstanceState, MaySpawn, RegisterAgent};
 use chancery_audit::Ruling;
 use chancery_evidence::actions;
 use chancery_types::id::{ExecutionId, SessionId};
@@ -231,13 +231,17 @@ async fn register_agents(
         std::fs::write(&path, sign(&draft, &key)?).with_context(|| path.display().to_string())?;
         let may_spawn = match starts {
             Some(name) => Some(MaySpawn {
-                agents: vec![agent_id(&office.layout, name)?],
+                agents: [agent_id(&office.layout, name)?].into(),
                 at_once: MOST_WORKERS,
                 outlive: false,
             }),
             None => None,
         };
-        let agent = register(&server, &path, Vec::new(), may_spawn).await?;
+        let request = RegisterAgent {
+            may_spawn,
+            ..RegisterAgent::default()
+        };
+        let agent = register(&server, &path, request).await?;
         seen.push(format!("{} {}", agent.agent_id, agent.manifest_digest));
     }
     story.tell(

@@ -44,6 +44,8 @@ mod readme;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod registrations;
+#[cfg(test)]
 mod rotating;
 #[cfg(test)]
 mod spawning;

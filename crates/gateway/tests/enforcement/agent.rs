@@ -116,6 +116,7 @@ impl Agent {
             IssuingAuthority::new(&domain, intermediate.clone(), &keys.intermediate).unwrap();
         let request = LeafRequest {
             spiffe_id: &spiffe_id.parse().unwrap(),
+            dns_names: &[],
             spki_der: &spki_der(tls_key.public()),
             now: now(),
             lifetime_seconds: 600,

@@ -53,6 +53,14 @@ pub(super) fn of(error: &LaunchError) -> Problem {
                     "start the program that the agent's manifest names, or register a manifest \
                      that names this one",
                 ),
+                "isolation_required" => problem.with_remedy(
+                    "the agent's registration requires an isolated instance: start it \
+                     with `chancery run` where the machine can isolate",
+                ),
+                "attestation_required" => problem.with_remedy(
+                    "start it where more vouches for it, or see what `chancery agent show` says \
+                     that its registration requires",
+                ),
                 _ => problem,
             }
         }

@@ -10,6 +10,7 @@ mod identities;
 mod issuer;
 mod jwt_api;
 mod registration;
+mod registrations;
 mod restart;
 mod revocation;
 mod spawning;

@@ -12,9 +12,9 @@ use chancery_api::signer::Done;
 use chancery_attestation::Evidence;
 use chancery_audit::{Disclosure, InstanceOpen};
 use chancery_crypto::random_id;
-use chancery_identity::AgentId;
+use chancery_identity::{AgentId, RegistrationTerms};
 use chancery_journal::Subject;
-use chancery_store::{InstanceRow, LineageRow};
+use chancery_store::{AgentRow, InstanceRow, LineageRow};
 use chancery_types::Timestamp;
 use chancery_types::id::{InstanceId, NodeId};
 
@@ -47,6 +47,7 @@ pub(super) async fn open_on(
         Problem::bad_request("agent_id", "agent_id is not the SPIFFE ID of an agent")
     })?;
     let Some(parent) = request.parent else {
+        let _together = server.registering.read().await;
         if request.terms.outlive {
             let text = "nothing started the instance that it could outlive";
             return Err(Problem::bad_request("outlive_without_parent", text));
@@ -67,6 +68,8 @@ pub(super) async fn open_on(
         None => None,
     };
     let subject = person.map_or_else(Subject::operator, Subject::person);
+    // Once, and before the turn: whoever waits for it to register would have a second one wait as well.
+    let _together = server.registering.read().await;
     // INVARIANT: from the look at the parent to the row of the child, so that no child begins once its
     // parent has ended, and none is one too many.
     let _turn = server.spawning.lock().await;
@@ -109,6 +112,7 @@ async fn open_of(
         .map_err(stored)?
         .ok_or_else(|| Problem::not_found("manifest_unknown", "the manifest is not stored"))?;
     super::agents::check_code(server, &envelope, &request.evidence, now)?;
+    check_attested(&agent.terms, &request.evidence)?;
     let until = spawning::until(&request.terms, now)?;
     let instance_id: InstanceId = random_id().map_err(random)?;
     let spiffe_id = agent_id.instance(instance_id).to_string();
@@ -228,6 +232,36 @@ fn found(row: Option<InstanceRow>, id: InstanceId) -> Result<InstanceRow, Proble
             format!("instance {id} has ended"),
         ))
     }
+}
+
+/// Refuses what was attested with less than the registration requires.
+fn check_attested(terms: &RegistrationTerms, evidence: &Evidence) -> Result<(), Problem> {
+    let met = terms.check_attested(evidence.level(), evidence.isolation());
+    met.map_err(|error| Problem::forbidden(error.code(), error.to_string()))
+}
+
+/// What an instance is issued now: by the registration of its agent as it is, and refused where the agent
+/// has none or the instance was attested with less than it requires.
+pub(super) async fn terms(
+    server: &Server,
+    instance: &InstanceRow,
+) -> Result<RegistrationTerms, Problem> {
+    let agent = server
+        .store
+        .agent(&instance.agent_id)
+        .await
+        .map_err(stored)?;
+    let agent = agent.ok_or_else(|| {
+        let text = format!("{} is not registered any more", instance.agent_id);
+        Problem::forbidden("agent_unknown", text)
+    })?;
+    check_evidence(&agent, instance)?;
+    Ok(agent.terms)
+}
+
+/// Refuses an instance that was attested with less than the registration of its agent requires by now.
+pub(crate) fn check_evidence(agent: &AgentRow, instance: &InstanceRow) -> Result<(), Problem> {
+    check_attested(&agent.terms, &evidence(instance)?)
 }
 
 /// What the node attested of an instance.

@@ -19,7 +19,8 @@ use chancery_types::id::CredentialId;
 use chancery_types::{Digest, SignatureVerifier as _, Timestamp, base64url, to_canonical};
 use serde::Serialize;
 
-use super::instances::{evidence, running};
+use super::agents::{isolation, labels};
+use super::instances::{evidence, running, terms};
 use super::{Answer, label, random, stored};
 use crate::Server;
 use crate::authorities::{apart, brokered as brokered_name, workload};
@@ -39,23 +40,27 @@ pub(super) async fn x509(
     server.check_instance(&instance.spiffe_id)?;
     let signing = server.signing().await?;
     check_broker(&server, request.broker.as_ref(), &instance).await?;
+    let terms = terms(&server, &instance).await?;
     let serial = random_bytes::<16>().map_err(random)?;
-    let lifetime_seconds = within(&server, &instance, now, server.svid_lifetime.seconds()).await?;
+    let lifetime_seconds = terms.x509_seconds(server.svid_lifetime.seconds());
+    let lifetime_seconds = within(&server, &instance, now, lifetime_seconds).await?;
     let credential = Credential {
         form: CredentialForm::X509Svid,
         id: CredentialId::from_random(serial),
         key: key_digest(&request.spki)?,
         expires: end(now, lifetime_seconds),
     };
-    let event = brokered(
-        issued(&server, &instance, credential).await?,
-        request.broker.as_ref(),
-    )?;
+    let event = IdentityIssue {
+        dns_names: labels(&terms.dns_names)?,
+        ..issued(&server, &instance, credential).await?
+    };
+    let event = brokered(event, request.broker.as_ref())?;
     server.enrol(event).await?;
     let broker = request.broker.as_ref().map(SpiffeId::as_str);
     let holder = brokered_name(&instance.spiffe_id, broker);
     let request = SignX509 {
         spiffe_id: instance.spiffe_id,
+        dns_names: terms.dns_names.into_iter().collect(),
         spki: request.spki,
         now,
         lifetime_seconds,
@@ -150,10 +155,12 @@ impl Server {
             launch: None,
             operator: None,
             broker: None,
+            dns_names: None,
         };
         self.enrol(event).await?;
         let request = SignX509 {
             spiffe_id,
+            dns_names: Vec::new(),
             spki: spki.to_owned(),
             now,
             lifetime_seconds,
@@ -170,6 +177,7 @@ pub(super) async fn wit(
     let now = server.now()?;
     let instance = running(&server, request.instance_id).await?;
     server.check_instance(&instance.spiffe_id)?;
+    terms(&server, &instance).await?;
     server.check_key(&request.key)?;
     if !AwsLc.is_valid_key(&request.key) {
         return Err(Problem::bad_request("key", "the agent key is not a key"));
@@ -243,6 +251,7 @@ pub(super) async fn jwt(
     let instance = running(&server, request.instance_id).await?;
     server.check_instance(&instance.spiffe_id)?;
     check_broker(&server, request.broker.as_ref(), &instance).await?;
+    let terms = terms(&server, &instance).await?;
     let trust = server.trust();
     let signing = server.signing().await?;
     let authority = signing.active(AuthorityKind::Jwt);
@@ -256,7 +265,8 @@ pub(super) async fn jwt(
     })?;
     let key = &authority.key;
     let id: CredentialId = random_id().map_err(random)?;
-    let seconds = within(&server, &instance, now, server.svid_lifetime.jwt_seconds()).await?;
+    let seconds = terms.jwt_seconds(server.svid_lifetime.jwt_seconds());
+    let seconds = within(&server, &instance, now, seconds).await?;
     let expires = end(now, seconds);
     let claims = JwtSvidClaims {
         aud: request.audience,
@@ -307,6 +317,7 @@ pub(super) async fn wit_svid(
     }
     let instance = running(&server, request.instance_id).await?;
     server.check_instance(&instance.spiffe_id)?;
+    let terms = terms(&server, &instance).await?;
     server.check_key(&request.key)?;
     if !AwsLc.is_valid_key(&request.key) {
         return Err(Problem::bad_request("key", "the key is not a key"));
@@ -326,7 +337,8 @@ pub(super) async fn wit_svid(
         .with_remedy("run: chancery authority prepare wit")
     })?;
     let id: CredentialId = random_id().map_err(random)?;
-    let seconds = within(&server, &instance, now, server.svid_lifetime.wit_seconds()).await?;
+    let seconds = terms.jwt_seconds(server.svid_lifetime.wit_seconds());
+    let seconds = within(&server, &instance, now, seconds).await?;
     let expires = end(now, seconds);
     let claims = WitSvidClaims {
         cnf: Confirmation { jwk: request.key },
@@ -442,10 +454,7 @@ async fn issued(
         credentials: vec![credential],
         manifest: instance.manifest_digest,
         attestation_level: label(&attested.level().to_string())?,
-        isolation: match attested.isolation() {
-            chancery_attestation::Isolation::Isolated => Isolation::Isolated,
-            chancery_attestation::Isolation::Unisolated => Isolation::Unisolated,
-        },
+        isolation: isolation(attested.isolation()),
         evidence: digest,
         executable: attested.executable(),
         node: label(&node)?,
@@ -453,6 +462,7 @@ async fn issued(
         launch: attested.launch(),
         operator: None,
         broker: None,
+        dns_names: None,
     })
 }
 

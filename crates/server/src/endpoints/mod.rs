@@ -41,6 +41,8 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("POST", "/v1/trust"),
     ("GET", "/v1/agents"),
     ("POST", "/v1/agents"),
+    ("POST", "/v1/agents/judge"),
+    ("POST", "/v1/agents/retire"),
     ("GET", "/v1/manifests/{digest}"),
     ("GET", "/v1/instances"),
     ("POST", "/v1/instances"),
@@ -106,6 +108,8 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/v1/snapshot", get(state::snapshot))
         .route("/v1/trust", get(trust::show).post(trust::install))
         .route("/v1/agents", get(agents::list).post(agents::register))
+        .route("/v1/agents/judge", post(agents::judge))
+        .route("/v1/agents/retire", post(agents::retire))
         .route("/v1/manifests/{digest}", get(agents::manifest))
         .route("/v1/instances", get(instances::list).post(instances::open))
         .route("/v1/instances/{id}/end", post(instances::end))
@@ -172,8 +176,8 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .with_state(server)
 }
 
-pub(crate) use agents::may_spawn;
-pub(crate) use instances::running;
+pub(crate) use agents::{check_expected, may_spawn};
+pub(crate) use instances::{check_evidence, running};
 
 type Answer<T> = Result<Json<T>, Problem>;
 

@@ -78,6 +78,7 @@ impl Authority {
             IssuingAuthority::new(&self.name, self.certificate.clone(), &self.root).unwrap();
         let request = LeafRequest {
             spiffe_id: &id,
+            dns_names: &[],
             spki_der: &spki,
             now: at,
             lifetime_seconds: 3_600,
@@ -106,7 +107,7 @@ pub(crate) struct Domain {
     folder: tempfile::TempDir,
     pub(crate) authority: Authority,
     trust_root: SigningKey,
-    pub(crate) manifest_key: SigningKey,
+    pub(crate) manifests: SigningKey,
     pub(crate) web: Web,
     pub(crate) spiffe_at: SocketAddr,
     pub(crate) web_at: SocketAddr,
@@ -123,7 +124,7 @@ impl Domain {
         let data = folder.path();
         let authority = Authority::new(name);
         let trust_root = SigningKey::generate(Algorithm::Ed25519).unwrap();
-        let manifest_key = SigningKey::generate(Algorithm::Ed25519).unwrap();
+        let manifests = SigningKey::generate(Algorithm::Ed25519).unwrap();
         std::fs::create_dir(data.join("signer")).unwrap();
         let keys = SignerKeys::create(&data.join("signer"), |key| {
             let certificate = authority.certificate.clone();
@@ -148,7 +149,7 @@ impl Domain {
             access_token_authorities: vec![],
             manifest_issuers: vec![ManifestIssuer {
                 issuer: format!("spiffe://{name}/issuer/manifests"),
-                key: *manifest_key.public(),
+                key: *manifests.public(),
             }],
             people: vec![],
             policy_signers: vec![],
@@ -169,7 +170,7 @@ impl Domain {
         let mut domain = Self {
             authority,
             trust_root,
-            manifest_key,
+            manifests,
             web,
             spiffe_at: ([127, 0, 0, 1], 0).into(),
             web_at: ([127, 0, 0, 1], 0).into(),

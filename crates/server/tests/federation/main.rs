@@ -10,6 +10,8 @@ mod fetching;
 #[cfg(test)]
 mod nodes;
 #[cfg(test)]
+mod registrations;
+#[cfg(test)]
 mod relations;
 #[cfg(test)]
 mod serving;

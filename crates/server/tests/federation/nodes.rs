@@ -14,7 +14,7 @@ use chancery_identity::{
 };
 use chancery_node::{Ended, Issuer as _, JoinError, Joined, Joining, Means, PinnedTrust};
 use chancery_server::NODE_ROUTES;
-use chancery_store::InstanceRow;
+use chancery_store::{AgentRow, InstanceRow};
 use chancery_types::id::{InstanceId, NodeId};
 use chancery_types::{Algorithm, Digest, Secret, base64url, jws};
 use rcgen::{
@@ -87,6 +87,18 @@ impl Domain {
     /// Running instances, each on a node or on none.
     async fn with_instances(&mut self, nodes: &[Option<NodeId>]) -> Vec<InstanceId> {
         let store = self.tables().await;
+        let agent = AgentRow {
+            agent_id: AGENT.to_owned(),
+            manifest_id: "one".to_owned(),
+            manifest_digest: Digest::of("manifest"),
+            expires_at: now(),
+            federates_with: Vec::new(),
+            may_spawn: None,
+            terms: Default::default(),
+            owner: None,
+            log_index: 0,
+        };
+        store.put_agent(&agent, b"no manifest").await.unwrap();
         let mut instances = Vec::new();
         for (number, node) in nodes.iter().enumerate() {
             let instance_id = InstanceId::from_random([u8::try_from(number).unwrap() + 1; 16]);

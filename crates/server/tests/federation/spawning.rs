@@ -99,7 +99,7 @@ impl Domain {
             },
             "intent": {"statement": "is tested"},
         });
-        let key = &self.manifest_key;
+        let key = &self.manifests;
         sign_manifest(&document, key.public(), &|message| key.sign(message)).unwrap()
     }
 
@@ -110,14 +110,14 @@ impl Domain {
     async fn registering(&self, name: &str, may_spawn: Option<MaySpawn>) -> Result<(), String> {
         let request = RegisterAgent {
             manifest: base64url::encode(self.manifest(name)),
-            federates_with: Vec::new(),
             may_spawn,
+            ..RegisterAgent::default()
         };
         let registered = self.client().register_agent(&request).await;
         registered.map(drop).map_err(reason)
     }
 
-    async fn open(
+    async fn begin(
         &self,
         name: &str,
         parent: Option<InstanceId>,
@@ -133,7 +133,7 @@ impl Domain {
     }
 
     async fn opened(&self, name: &str, parent: Option<InstanceId>) -> InstanceId {
-        let opened = self.open(name, parent, LaunchTerms::default()).await;
+        let opened = self.begin(name, parent, LaunchTerms::default()).await;
         opened.unwrap().instance_id
     }
 
@@ -239,22 +239,22 @@ async fn an_instance_starts_what_its_registration_names_and_nothing_else() {
         ("worker", own, lasting(u64::MAX), "launch_lifetime"),
         ("worker", None, outliving(), "outlive_without_parent"),
     ] {
-        let said = domain.open(name, parent, terms).await.map(drop);
+        let said = domain.begin(name, parent, terms).await.map(drop);
         assert_eq!(said, Err(refused.to_owned()), "{name} {parent:?}");
     }
     // So many at once.
     let second = domain.opened("worker", own).await;
-    let third = domain.open("worker", own, nothing()).await.map(drop);
+    let third = domain.begin("worker", own, nothing()).await.map(drop);
     assert_eq!(third, Err("spawn_limit".to_owned()));
     domain.end(second).await;
     domain.opened("worker", own).await;
     // The next registration counts, also for who runs already.
     domain.registered("orchestrator", None).await;
     domain.end(child).await;
-    let said = domain.open("worker", own, nothing()).await.map(drop);
+    let said = domain.begin("worker", own, nothing()).await.map(drop);
     assert_eq!(said, Err("spawn_not_allowed".to_owned()));
     domain.end(parent).await;
-    let said = domain.open("worker", own, nothing()).await.map(drop);
+    let said = domain.begin("worker", own, nothing()).await.map(drop);
     assert_eq!(said, Err("parent_ended".to_owned()));
 }
 
@@ -262,7 +262,7 @@ async fn an_instance_starts_what_its_registration_names_and_nothing_else() {
 async fn a_registration_names_agents_of_its_own_domain_within_bounds() {
     let domain = Domain::start("own.example").await;
     let foreign = MaySpawn {
-        agents: vec!["spiffe://other.example/agent/worker".parse().unwrap()],
+        agents: ["spiffe://other.example/agent/worker".parse().unwrap()].into(),
         ..may(&[])
     };
     let none = MaySpawn {
@@ -301,7 +301,7 @@ async fn instances_end_with_their_parent_unless_told_otherwise() {
     let child = domain.opened("worker", Some(parent)).await;
     let grandchild = domain.opened("worker", Some(child)).await;
     let stays = domain
-        .open("worker", Some(parent), outliving())
+        .begin("worker", Some(parent), outliving())
         .await
         .unwrap();
     let below = domain.opened("worker", Some(stays.instance_id)).await;
@@ -340,7 +340,7 @@ async fn a_revoked_parent_starts_nothing_and_its_children_end() {
     assert_eq!(domain.ended(parent).await.as_deref(), Some("revoked"));
     assert_eq!(domain.ended(child).await.as_deref(), Some("parent-ended"));
     let said = domain
-        .open("worker", Some(parent), LaunchTerms::default())
+        .begin("worker", Some(parent), LaunchTerms::default())
         .await;
     assert_eq!(said.map(drop), Err("parent_revoked".to_owned()));
     // With its agent as well, which may be lifted: whoever runs goes on.
@@ -350,7 +350,7 @@ async fn a_revoked_parent_starts_nothing_and_its_children_end() {
         .revoke(RevocationKind::Agent, &agent("orchestrator"))
         .await;
     let said = domain
-        .open("worker", Some(parent), LaunchTerms::default())
+        .begin("worker", Some(parent), LaunchTerms::default())
         .await;
     assert_eq!(said.map(drop), Err("parent_revoked".to_owned()));
     assert_eq!(domain.ended(child).await, None);
@@ -368,7 +368,7 @@ async fn no_child_begins_once_its_parent_has_ended() {
     domain.registered("worker", None).await;
     for round in 0..4_u32 {
         let parent = domain.opened("orchestrator", None).await;
-        let open = || domain.open("worker", Some(parent), LaunchTerms::default());
+        let open = || domain.begin("worker", Some(parent), LaunchTerms::default());
         let ending = async {
             for _ in 0..round {
                 tokio::task::yield_now().await;
@@ -389,7 +389,7 @@ async fn no_child_begins_once_its_parent_has_ended() {
 async fn an_instance_has_nothing_beyond_its_time() {
     let domain = Domain::start("own.example").await;
     domain.registered("worker", None).await;
-    let short = domain.open("worker", None, lasting(1)).await.unwrap();
+    let short = domain.begin("worker", None, lasting(1)).await.unwrap();
     let until = short.until.unwrap();
     let svid = domain.svid(short.instance_id).await;
     if let Ok(svid) = svid {
@@ -402,7 +402,7 @@ async fn an_instance_has_nothing_beyond_its_time() {
         }
     }
     assert!(now() >= until);
-    let long = domain.open("worker", None, lasting(3_000)).await.unwrap();
+    let long = domain.begin("worker", None, lasting(3_000)).await.unwrap();
     let svid = domain.svid(long.instance_id).await.unwrap();
     let entry = domain.of(long.instance_id).await;
     assert_eq!(entry.svid_until, Some(svid.not_after));
@@ -453,7 +453,7 @@ async fn the_roster_tells_the_living_and_the_dead_and_no_log_tells_a_task() {
         task: Some(TASK.parse().unwrap()),
         ..lasting(600)
     };
-    let child = domain.open("worker", Some(parent), terms).await.unwrap();
+    let child = domain.begin("worker", Some(parent), terms).await.unwrap();
     let dead = domain.opened("worker", Some(parent)).await;
     domain.end(dead).await;
     let entry = domain.of(child.instance_id).await;
@@ -559,7 +559,7 @@ async fn a_node_names_its_own_instances_alone_as_parents() {
         assert_eq!(said, "parent_elsewhere");
     }
     let said = domain
-        .open("worker", Some(there), LaunchTerms::default())
+        .begin("worker", Some(there), LaunchTerms::default())
         .await;
     assert_eq!(said.map(drop), Err("parent_elsewhere".to_owned()));
     let child: LaunchedInstance = as_one

@@ -76,6 +76,7 @@ impl Open {
             | Event::BrokerAllow(_)
             | Event::BrokerRemove(_)
             | Event::InstanceOpen(_)
+            | Event::AgentRetire(_)
             | Event::ApprovalAnswer(_)
             | Event::CheckpointEnrol(_)
             | Event::RecordEnrol(_)

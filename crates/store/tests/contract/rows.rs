@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chancery_identity::RegistrationTerms;
 use chancery_journal::Subject;
 use chancery_policy::SignedBundle;
 use chancery_store::{
@@ -180,6 +181,8 @@ pub(crate) async fn agents_keep_their_earlier_manifests(world: World) {
             expires_at: Timestamp::from_seconds(9),
             federates_with: vec![],
             may_spawn: (text == "one").then(|| json!({"agents": []})),
+            terms: RegistrationTerms::default(),
+            owner: None,
             log_index: 4,
         };
         store.put_agent(&row, text.as_bytes()).await.unwrap();
@@ -337,6 +340,8 @@ pub(crate) async fn text_is_ordered_byte_by_byte(world: World) {
             expires_at: Timestamp::from_seconds(9),
             federates_with: vec!["z.example".into(), "Z.example".into()],
             may_spawn: None,
+            terms: RegistrationTerms::default(),
+            owner: None,
             log_index: 4,
         };
         store.put_agent(&row, b"").await.unwrap();

@@ -46,6 +46,13 @@ impl Builder {
             may_spawn: None,
             spawn_at_once: None,
             spawn_outlive: None,
+            dns_names: None,
+            hint: None,
+            x509_svid_seconds: None,
+            jwt_svid_seconds: None,
+            requires_isolation: None,
+            requires_attestation: None,
+            owner: None,
         };
         self.server.append(now, register.into());
         for number in 0..self.holders.len() {
@@ -82,6 +89,7 @@ impl Builder {
                     launch: Some(LaunchId::from_random([number as u8; 16])),
                     operator: None,
                     broker: None,
+                    dns_names: None,
                 };
                 self.server.append(at(1), issue.into());
             }
