@@ -27,7 +27,7 @@ pub mod handover;
 pub mod handshake;
 
 pub use bridge::{
-    Admit, Bridge, BridgeConfig, MAX_CHILDREN, Patience, SpawnEnd, SpawnEnds, SpawnError,
+    Admit, Bridge, BridgeConfig, MAX_CHILDREN, MAX_ENDS, Patience, SpawnEnd, SpawnEnds, SpawnError,
     SpawnMany, SpawnRequest, Spawned, SpawnedChild, Spawner,
 };
 pub use exchange::{DpopRequest, ExchangeError, ExchangeRequest};

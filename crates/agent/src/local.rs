@@ -12,7 +12,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
-use crate::bridge::{SpawnEnd, SpawnEnds, SpawnMany, SpawnRequest, Spawned};
+use crate::bridge::{MAX_ENDS, SpawnEnd, SpawnEnds, SpawnMany, SpawnRequest, Spawned};
 use crate::exchange::{DpopRequest, ExchangeRequest};
 use crate::lines::{LineError, Lines};
 
@@ -113,10 +113,18 @@ impl LocalClient {
     }
 
     /// Waits until those children have ended, which [`LocalClient::spawn_many`] started. Each end is
-    /// handed out once.
+    /// handed out once, [`MAX_ENDS`] in an answer.
     pub async fn ends(&self, instances: &[String]) -> Result<SpawnEnds, LocalError> {
-        self.ask(&json!({"chancery": 1, "ends": instances}), None)
-            .await
+        let ask = async |part: &[String]| -> Result<SpawnEnds, LocalError> {
+            self.ask(&json!({"chancery": 1, "ends": part}), None).await
+        };
+        // Of none it is asked as well, for whoever may not ask at all.
+        let (first, rest) = instances.split_at(instances.len().min(MAX_ENDS));
+        let mut all = ask(first).await?;
+        for part in rest.chunks(MAX_ENDS) {
+            all.ends.extend(ask(part).await?.ends);
+        }
+        Ok(all)
     }
 
     /// What this instance started, and what that started, and so on: living and dead.

@@ -33,6 +33,7 @@ pub struct Launches {
     watchers: Mutex<JoinSet<()>>,
     /// One registration at a time, so that no two claim one process.
     registering: tokio::sync::Mutex<()>,
+    rostering: tokio::sync::Mutex<()>,
 }
 
 /// What an operator asks for.
@@ -131,6 +132,7 @@ impl Launches {
             lingering: Mutex::default(),
             watchers: Mutex::default(),
             registering: tokio::sync::Mutex::default(),
+            rostering: tokio::sync::Mutex::default(),
         }
     }
 
@@ -342,6 +344,11 @@ impl Launches {
     #[cfg(test)]
     pub(crate) fn abandon(&self) {
         lock(&self.watchers).abort_all();
+    }
+
+    /// Held by the one whose roster is asked for.
+    pub(crate) async fn roster_turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.rostering.lock().await
     }
 
     pub(crate) fn issuer(&self) -> &Arc<dyn Issuer> {

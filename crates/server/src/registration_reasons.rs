@@ -22,7 +22,15 @@ pub const REGISTRATION_REASONS: &[(&str, &str)] = &[
     ),
     (
         "registration_owner",
-        "the registration belongs to the files of somebody else; change it there, or retire it first",
+        "the registration belongs to the files of somebody else, or was made by hand; change it there, retire it first, or take it over (`chancery apply --adopt`)",
+    ),
+    (
+        "retirement_unfinished",
+        "the agent was retired, and instances of it are not revoked yet; retire it once more, then register it",
+    ),
+    (
+        "retirement_too_many",
+        "more instances of the agent can hold something than are revoked at once; revoke the agent, end them, and retire it an hour later",
     ),
     (
         "dns_names",

@@ -85,7 +85,10 @@ pub const SPAWN_REASONS: &[(&str, &str)] = &[
         "not_launched",
         "who asks the node for its descendants is no instance",
     ),
-    ("spawn_too_many", "one call starts 1 to 1,000 children"),
+    (
+        "spawn_too_many",
+        "one call starts 1 to 1,000 children, and one asks for the ends of 100 at most",
+    ),
     (
         "not_spawned",
         "the child did not start; its own output says why",
@@ -258,10 +261,8 @@ impl Server {
             refused("spawn_not_allowed", text)
                 .with_remedy("chancery agent register MANIFEST --may-spawn AGENT")
         })?;
-        if terms.outlive && !may.outlive {
-            let text = format!("what an instance of {} starts ends with it", row.agent_id);
-            return Err(refused("spawn_outlive_not_allowed", text)
-                .with_remedy("register the agent with --spawn-outlive as well"));
+        if terms.outlive {
+            self.check_outlive(parent).await?;
         }
         let living = self.store.count_running_children(parent).await;
         if living.map_err(stored)? >= may.at_once {
@@ -270,6 +271,26 @@ impl Server {
                 .with_remedy("wait for one to end, or register with a larger --spawn-at-once"));
         }
         Ok(row)
+    }
+
+    /// Refuses what would outlive an instance, or one above that, whose registration lets nothing outlive it:
+    /// what ends with the first of them would else not.
+    async fn check_outlive(&self, parent: InstanceId) -> Result<(), Problem> {
+        let mut next = Some(parent);
+        while let Some(id) = next {
+            let row = self.store.instance(id).await.map_err(stored)?;
+            let agent_id = row.map(|row| row.agent_id).unwrap_or_default();
+            let agent = self.store.agent(&agent_id).await.map_err(stored)?;
+            let may = agent.as_ref().and_then(may_spawn);
+            if !may.is_some_and(|may| may.outlive) {
+                let text = format!("what an instance of {agent_id} starts ends with it");
+                return Err(Problem::forbidden("spawn_outlive_not_allowed", text)
+                    .with_remedy("register the agent with --spawn-outlive as well"));
+            }
+            // A parent was there before its child: this ends.
+            next = self.store.parent_of(id).await.map_err(stored)?;
+        }
+        Ok(())
     }
 
     /// Ends an instance that runs, and with it what it started that may not outlive it, and so on: each
@@ -282,6 +303,13 @@ impl Server {
         let mut ending = vec![(instance, reason.to_owned())];
         while let Some((instance, reason)) = ending.pop() {
             let id = instance.instance_id;
+            // INVARIANT: whoever opens a child holds this from the look at its parent on, and of two who end
+            // the same one the second finds it ended.
+            let turn = self.spawning.lock().await;
+            let row = self.store.instance(id).await.map_err(stored)?;
+            if !row.is_some_and(|row| row.running) {
+                continue;
+            }
             let event = IdentityEnd {
                 instance: label(&instance.spiffe_id)?,
                 reason: label(&reason)?,
@@ -289,8 +317,6 @@ impl Server {
                 launch: None,
             };
             self.enrol(event).await?;
-            // INVARIANT: whoever opens a child holds this from the look at its parent on.
-            let turn = self.spawning.lock().await;
             let noted = self.store.put_end_reason(id, &reason).await;
             noted.map_err(stored)?;
             let ended = self.store.end_instance(id, self.now()?).await;

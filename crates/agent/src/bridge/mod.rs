@@ -23,8 +23,8 @@ use crate::session::Instance;
 use crate::socket::PrivateSocket;
 
 pub use spawn::{
-    MAX_CHILDREN, SpawnEnd, SpawnEnds, SpawnError, SpawnMany, SpawnRequest, Spawned, SpawnedChild,
-    Spawner,
+    MAX_CHILDREN, MAX_ENDS, SpawnEnd, SpawnEnds, SpawnError, SpawnMany, SpawnRequest, Spawned,
+    SpawnedChild, Spawner,
 };
 
 const MOST_CONNECTIONS: usize = 64;

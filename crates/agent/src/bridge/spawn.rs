@@ -98,6 +98,9 @@ pub enum SpawnedChild {
     Refused(SpawnError),
 }
 
+/// Most ends that are asked for at once: an answer holds them with what each child wrote.
+pub const MAX_ENDS: usize = 100;
+
 /// Children that have ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

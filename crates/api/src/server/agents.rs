@@ -21,6 +21,9 @@ pub struct RegisterAgent {
     /// Whose files it comes from; absent where it is made by hand.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub owner: Option<RegistrationOwner>,
+    /// Whether files may take over what was registered by hand.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub adopt: bool,
     /// What the registration is that this one takes the place of; whatever it is where nothing is said.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub expected: Option<ExpectedRegistration>,
@@ -103,7 +106,8 @@ pub struct RetireAgent {
 pub struct AgentRetired {
     /// The agent.
     pub agent_id: String,
-    /// The instances that were revoked and ended with it now, by their SPIFFE IDs.
+    /// The instances that have ended and are revoked with it, by their SPIFFE IDs: its own that ran or were
+    /// of the last hour, and those that these had started.
     pub instances: Vec<String>,
     /// The entry of the server's log that says so.
     pub log_index: u64,

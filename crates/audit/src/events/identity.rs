@@ -58,7 +58,7 @@ body! {
         agent: Label,
         /// The digest of the manifest that was in force.
         manifest: Digest,
-        /// How many instances of it ran.
+        /// How many instances of it ran, or were of the last hour.
         instances: u64,
         /// Who did it.
         by: Commitment,

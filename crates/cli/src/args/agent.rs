@@ -28,7 +28,7 @@ pub(crate) enum AgentCommand {
     Retire {
         /// The agent: its name or its SPIFFE ID.
         agent: String,
-        /// Why. The log commits to it; only this deployment can disclose it.
+        /// Why. The log commits to it; the revocations of its instances, if there are any, keep it.
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },

@@ -144,6 +144,7 @@ fn a_repository_of_registrations_is_planned_applied_changed_and_pruned() {
         &json!({
             "manifest": "manifests/hello.manifest", "hint": "internal",
             "dns_names": ["hello.agents.example.com"], "x509_svid_seconds": 300,
+            "may_spawn": {"agents": [BOOKS, HELLO], "at_once": 3, "outlive": true},
         }),
     );
     kept.commit();
@@ -153,7 +154,7 @@ fn a_repository_of_registrations_is_planned_applied_changed_and_pruned() {
         field(&plan, "hint"),
         &json!({"name": "hint", "from": null, "to": "internal"})
     );
-    assert_eq!(plan["changes"][0]["fields"].as_array().unwrap().len(), 3);
+    assert_eq!(plan["changes"][0]["fields"].as_array().unwrap().len(), 4);
     let other = format!("sha256:{}", "0".repeat(64));
     kept.apply(&["--expect", &other])
         .refused(1, &["the plan is", "--plan"]);
@@ -161,7 +162,8 @@ fn a_repository_of_registrations_is_planned_applied_changed_and_pruned() {
     kept.apply(&["--expect", plan["digest"].as_str().unwrap()])
         .ok();
     let shown = kept.place().chancery(&["agent", "show", "hello"]).ok();
-    for words in ["internal", "hello.agents.example.com", "300", "files"] {
+    let words = ["internal", "hello.agents.example.com", "300", "files"];
+    for words in words.into_iter().chain(["may_spawn", BOOKS]) {
         assert!(shown.contains(words), "{shown}");
     }
     // The plan of before is not the one of now.
@@ -175,12 +177,28 @@ fn a_repository_of_registrations_is_planned_applied_changed_and_pruned() {
         "regs/manifests/hello.manifest",
         "--hint",
         "other",
+        "--may-spawn",
+        "books",
+        "--spawn-at-once",
+        "7",
     ];
     kept.place().chancery(&by_hand).ok();
-    let plan = kept.plan(true, &[]);
+    // Only where that is said is it the files' again.
+    kept.apply(&[])
+        .refused(1, &["registration_owner", "--adopt", "regs/hello.json:2"]);
+    let plan = kept.plan(true, &["--adopt"]);
+    let may = |agents, at_once, outlive| json!({"agents": agents, "at_once": at_once, "outlive": outlive});
+    assert_eq!(
+        field(&plan, "may_spawn")["from"],
+        may(json!([BOOKS]), 7, false)
+    );
+    assert_eq!(
+        field(&plan, "may_spawn")["to"],
+        may(json!([BOOKS, HELLO]), 3, true)
+    );
     assert_eq!(field(&plan, "hint")["from"], "other");
     assert_eq!(field(&plan, "owner")["to"], "files");
-    kept.apply(&[]).ok();
+    kept.apply(&["--adopt"]).ok();
     kept.plan(false, &[]);
     // Others' files take nothing over.
     kept.apply(&["--owner", "team-b"]).refused(
@@ -197,14 +215,20 @@ fn a_repository_of_registrations_is_planned_applied_changed_and_pruned() {
     kept.commit();
     let plan = kept.plan(false, &[]);
     assert_eq!(plan["kept"], json!([HELLO]));
-    assert_eq!(told(&kept.plan(true, &["--prune"])), [("retire", HELLO)]);
+    assert_eq!(
+        told(&kept.plan(true, &["--prune", "--owner", "files"])),
+        [("retire", HELLO)]
+    );
     assert_eq!(kept.ids(), [BOOKS, DESK, HELLO]);
-    kept.apply(&["--prune"]).ok();
+    kept.apply(&["--prune", "--owner", "files"]).ok();
     assert_eq!(kept.ids(), [BOOKS, DESK]);
-    kept.plan(false, &["--prune"]);
+    kept.plan(false, &["--prune", "--owner", "files"]);
     // Back in the repository it is registered again.
     kept.git(&["revert", "--no-edit", "HEAD"]);
-    assert_eq!(told(&kept.apply(&["--prune"]).json()), [("add", HELLO)]);
+    assert_eq!(
+        told(&kept.apply(&["--prune", "--owner", "files"]).json()),
+        [("add", HELLO)]
+    );
     assert_eq!(kept.ids(), [BOOKS, DESK, HELLO]);
 
     // From what is there a team begins: only whose it is differs.
@@ -213,10 +237,13 @@ fn a_repository_of_registrations_is_planned_applied_changed_and_pruned() {
     place
         .chancery(&["agent", "export", "out"])
         .refused(1, &["not empty"]);
-    let plan = place.chancery(&["--format", "json", "apply", "out", "--plan"]);
+    let begin = ["--format", "json", "apply", "out", "--plan", "--adopt"];
+    let plan = place.chancery(&begin);
     assert_eq!(plan.code, Some(4), "{plan:?}");
     let plan: Value = serde_json::from_str(&plan.out).unwrap();
     assert_eq!(told(&plan), [("change", DESK)]);
+    let hello = fs::read_to_string(place.at("out/hello.json")).unwrap();
+    assert!(hello.contains("\"at_once\": 3"), "{hello}");
     assert_eq!(plan["changes"][0]["fields"].as_array().unwrap().len(), 1);
     assert_eq!(field(&plan, "owner")["to"], "files");
 }
@@ -251,7 +278,7 @@ fn whatever_is_wrong_is_said_at_once_and_nothing_is_changed() {
     }
     place.write("regs/f-text.json", "{\"manifest\":\n");
     place.write("regs/notes.txt", "nobody reads this");
-    let said = kept.apply(&["--prune"]).refused(
+    let said = kept.apply(&["--prune", "--owner", "files"]).refused(
         1,
         &[
             "regs/a-unknown.json:2:",
@@ -294,7 +321,9 @@ fn whatever_is_wrong_is_said_at_once_and_nothing_is_changed() {
     assert_eq!(kept.agents(), before);
     // A folder without any registration prunes nobody.
     fs::create_dir(place.at("empty")).unwrap();
-    let prune = ["apply", "empty", "--prune"];
+    let unowned = place.chancery(&["apply", "regs", "--prune"]);
+    unowned.refused(2, &["--owner"]);
+    let prune = ["apply", "empty", "--prune", "--owner", "files"];
     place
         .chancery(&prune)
         .refused(1, &["no registration", "chancery agent retire"]);

@@ -161,13 +161,34 @@ fn read(bytes: &[u8]) -> Result<Document, RegistrationFileError> {
     let read = Document::deserialize(Deserializer::new(&mut json, &mut track));
     let field = track.path().to_string();
     let read = read.and_then(|document| json.end().map(|()| document));
-    read.map_err(|error| RegistrationFileError {
-        line: error.line().max(1),
-        column: error.column(),
-        field: (field != ".").then_some(field),
-        problem: plain(&error.to_string()),
-        remedy: SEE,
+    read.map_err(|error| {
+        let line = line_of(bytes, &error, field != ".");
+        RegistrationFileError {
+            line,
+            column: if line == error.line() {
+                error.column()
+            } else {
+                0
+            },
+            field: (field != ".").then_some(field),
+            problem: plain(&error.to_string()),
+            remedy: SEE,
+        }
     })
+}
+
+/// The line of an error. One of the last member is found behind the line that closes the object.
+fn line_of(bytes: &[u8], error: &serde_json::Error, is_of_member: bool) -> usize {
+    let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
+    let closes = |line: usize| {
+        let text = line.checked_sub(1).and_then(|place| lines.get(place));
+        text.is_some_and(|text| text.iter().all(|byte| b" \t\r]}".contains(byte)))
+    };
+    let mut line = error.line().max(1);
+    while error.is_data() && is_of_member && line > 1 && closes(line) {
+        line -= 1;
+    }
+    line
 }
 
 /// The message without its place, which is told apart.

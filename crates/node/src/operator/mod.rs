@@ -77,7 +77,10 @@ async fn register(
         Ok(caller) => caller.clone(),
         Err(error) => return Err(Problem::forbidden("caller_unknown", error.to_string())),
     };
-    let launch = launches.register(caller, request.into()).await;
+    // Goes on to its end when its asker has gone: what was opened meanwhile is noted, and then ended.
+    let registering = async move { launches.register(caller, request.into()).await };
+    let launch = tokio::spawn(registering).await;
+    let launch = launch.map_err(|error| Problem::internal("launch", &error))?;
     let launch = launch.map_err(|error| problem::of(&error))?;
     Ok(Json(RegisteredLaunch {
         launch_id: launch.id(),
@@ -106,6 +109,8 @@ async fn descendants(
         instances: Vec::new(),
         more: false,
     };
+    // One at a time on a node, however many of its instances ask.
+    let _turn = launches.roster_turn().await;
     for launch in own {
         let roster = launches.issuer().descendants(launch.instance()).await;
         let roster = roster.map_err(|error| match error {

@@ -9,7 +9,10 @@ use chancery_api::server::{LaunchTerms, Roster};
 use chancery_identity::{InstanceSpiffeId, Isolation};
 
 use super::{AGENT, Serving, Sleeper};
-use crate::{EndReason, Launch, LaunchError, LaunchRequest, Process, Withdrawn};
+use crate::{
+    EndReason, Launch, LaunchError, LaunchRequest, Process, RegisterLaunch, RegisteredLaunch,
+    Withdrawn,
+};
 
 const WORKER: &str = "spiffe://td/agent/worker";
 
@@ -313,6 +316,40 @@ async fn a_child_does_not_outlive_a_parent_that_died_meanwhile() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(heard().await[1].1, EndReason::ParentEnded);
+    assert!(serving.launches.list().is_empty());
+}
+
+/// Who asked is killed while the server opens the instance: it is noted all the same, and ended.
+#[tokio::test]
+async fn what_was_opened_for_somebody_who_has_gone_is_ended() {
+    let serving = Serving::start();
+    let mut family = Family::of(1).await;
+    serving.issuer.holds_openings.send_replace(true);
+    let request = RegisterLaunch {
+        agent_id: AGENT.parse().unwrap(),
+        init_pid: Some(family.parent.0.id().try_into().unwrap()),
+        isolated: false,
+        program: None,
+        parent: None,
+        terms: LaunchTerms::default(),
+    };
+    let node = serving.operator();
+    let asking = tokio::spawn(async move {
+        node.post::<_, RegisteredLaunch>("/v1/launches", &request)
+            .await
+    });
+    while serving.issuer.opened.lock().unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    asking.abort();
+    assert!(asking.await.unwrap_err().is_cancelled());
+    family.parent.end();
+    // Until the connection is gone at the other end as well.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    serving.issuer.holds_openings.send_replace(false);
+    while serving.issuer.ended.lock().unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     assert!(serving.launches.list().is_empty());
 }
 

@@ -108,7 +108,10 @@ async fn judge_request(server: &Server, request: RegisterAgent) -> Result<Judged
         .map_err(|error| Problem::bad_request(error.code(), error.to_string()))?;
     let known = server.store.agent(agent_id.as_str()).await;
     let known = known.map_err(stored)?;
-    check_owner(request.owner.as_ref(), known.as_ref())?;
+    if known.is_none() {
+        server.check_retired(agent_id.as_str()).await?;
+    }
+    check_owner((request.owner.as_ref(), request.adopt), known.as_ref())?;
     check_expected(request.expected, known.as_ref(), agent_id.as_str())?;
     let federates_with = named(request.federates_with, agent_id.trust_domain())?;
     let may_spawn = request.may_spawn;
@@ -181,12 +184,26 @@ pub(super) fn isolation(isolation: chancery_identity::Isolation) -> Isolation {
     }
 }
 
-/// Refuses a change in the name of files that the registration does not belong to. A person's own change
+/// Refuses a change in the name of files that the registration does not belong to, and one of what was
+/// registered by hand, unless it is to be theirs. A person's own change
 /// takes it from its files.
-fn check_owner(owner: Option<&RegistrationOwner>, known: Option<&AgentRow>) -> Result<(), Problem> {
-    let known = known.and_then(|row| Some((row, row.owner.as_ref()?)));
+fn check_owner(
+    (owner, adopt): (Option<&RegistrationOwner>, bool),
+    known: Option<&AgentRow>,
+) -> Result<(), Problem> {
+    let known = known.map(|row| (row, row.owner.as_ref()));
     match (owner, known) {
-        (Some(owner), Some((row, other))) if owner != other => Err(Problem::conflict(
+        (Some(owner), Some((row, None))) if !adopt => Err(Problem::conflict(
+            "registration_owner",
+            format!(
+                "{} was registered by hand, and is not of the files of {owner}",
+                row.agent_id
+            ),
+        )
+        .with_remedy(
+            "chancery apply DIR --adopt, where these files are to decide about it from now on",
+        )),
+        (Some(owner), Some((row, Some(other)))) if owner != other => Err(Problem::conflict(
             "registration_owner",
             format!(
                 "{} belongs to the owner {other}, and not to {owner}",

@@ -34,7 +34,12 @@ pub(super) async fn open(
     State(server): State<Arc<Server>>,
     Json(request): Json<OpenInstance>,
 ) -> Answer<LaunchedInstance> {
-    open_on(&server, request, None).await
+    // Goes on to its end, so that there is no instance that was enrolled and is not stored.
+    to_the_end("instance", async move {
+        let Json(opened) = open_on(&server, request, None).await?;
+        Ok(opened)
+    })
+    .await
 }
 
 /// Opens an instance on a node; without one, on the node of the server's own machine.

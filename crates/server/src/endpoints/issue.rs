@@ -40,6 +40,8 @@ pub(super) async fn x509(
     server.check_instance(&instance.spiffe_id)?;
     let signing = server.signing().await?;
     check_broker(&server, request.broker.as_ref(), &instance).await?;
+    // To the signature, so that nothing is issued once the agent is retired.
+    let _together = server.registering.read().await;
     let terms = terms(&server, &instance).await?;
     let serial = random_bytes::<16>().map_err(random)?;
     let lifetime_seconds = terms.x509_seconds(server.svid_lifetime.seconds());
@@ -177,6 +179,8 @@ pub(super) async fn wit(
     let now = server.now()?;
     let instance = running(&server, request.instance_id).await?;
     server.check_instance(&instance.spiffe_id)?;
+    // As for an X.509-SVID.
+    let _together = server.registering.read().await;
     terms(&server, &instance).await?;
     server.check_key(&request.key)?;
     if !AwsLc.is_valid_key(&request.key) {
@@ -251,6 +255,8 @@ pub(super) async fn jwt(
     let instance = running(&server, request.instance_id).await?;
     server.check_instance(&instance.spiffe_id)?;
     check_broker(&server, request.broker.as_ref(), &instance).await?;
+    // To the signature, so that nothing is issued once the agent is retired.
+    let _together = server.registering.read().await;
     let terms = terms(&server, &instance).await?;
     let trust = server.trust();
     let signing = server.signing().await?;
@@ -317,6 +323,8 @@ pub(super) async fn wit_svid(
     }
     let instance = running(&server, request.instance_id).await?;
     server.check_instance(&instance.spiffe_id)?;
+    // To the signature, so that nothing is issued once the agent is retired.
+    let _together = server.registering.read().await;
     let terms = terms(&server, &instance).await?;
     server.check_key(&request.key)?;
     if !AwsLc.is_valid_key(&request.key) {

@@ -17,6 +17,9 @@ use crate::spawning::{Behalf, Behalves};
 const DEFAULT_LIMIT: u64 = 1_000;
 const MAX_LIMIT: u64 = 10_000;
 
+/// Most that an instance is told: it may ask again and again.
+const MAX_DESCENDANTS: u64 = 2_000;
+
 /// All instances that the operator asks for.
 pub(super) async fn list(
     State(server): State<Arc<Server>>,
@@ -51,7 +54,7 @@ pub(super) async fn descendants(
     let own = Behalves::default().of(&server, id).await?;
     let query = RosterQuery {
         above: Some(id),
-        limit: MAX_LIMIT,
+        limit: MAX_DESCENDANTS,
         ..RosterQuery::default()
     };
     let own = own.map(|own| own.held_by);

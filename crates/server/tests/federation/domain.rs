@@ -8,6 +8,7 @@ use std::time::Duration;
 use chancery_api::server::{AddFederation, FederationView, ServerClient, TrustText};
 use chancery_api::signer::SignerClient;
 use chancery_api::{ClientError, OwnerListener};
+use chancery_audit::Entry;
 use chancery_crypto::{AwsLc, SigningKey, create_private_file, random_bytes};
 use chancery_identity::federation::EndpointProfile;
 use chancery_identity::trust::{
@@ -17,7 +18,7 @@ use chancery_identity::{
     BundleDocument, BundleKeys, Incubating, JwtBundle, Relationship, SpiffeId, TrustDomain,
     WitSvidBundle, X509Bundle, spki_der,
 };
-use chancery_journal::{Config, Journal, Keyring, LocalSigner};
+use chancery_journal::{Config, Journal, Keyring, LocalSigner, Reader};
 use chancery_server::{
     BundleEndpointConfig, BundleEndpoints, Clock, NodeHome, NodeListener, Server, ServerConfig,
     WebEndpoint,
@@ -330,6 +331,14 @@ impl Domain {
     pub(crate) async fn tables(&mut self) -> Store {
         self.stop().await;
         store(&self.folder).await
+    }
+
+    /// What the log says.
+    pub(crate) fn logged(&self) -> Vec<Entry> {
+        let reader = Reader::open(&self.at("log")).unwrap();
+        let entries = reader.entries(0..reader.size().unwrap()).unwrap();
+        let entries = entries.map(|read| Entry::parse(&read.unwrap().1).unwrap());
+        entries.collect()
     }
 
     /// Where a test may keep something.

@@ -2,10 +2,11 @@
 
 use chancery_api::ClientError;
 use chancery_api::server::{
-    Agent, AgentRetired, ExpectedRegistration, InstanceState, IssueJwt, IssueX509, IssuedX509,
-    LaunchedInstance, OpenInstance, RegisterAgent, RetireAgent,
+    Agent, AgentRetired, EndInstance, ExpectedRegistration, InstanceState, IssueJwt, IssueX509,
+    IssuedX509, LaunchedInstance, OpenInstance, RegisterAgent, RetireAgent,
 };
 use chancery_attestation::{Evidence, LaunchEvidence, ProcessEvidence};
+use chancery_audit::{Entry, Event};
 use chancery_crypto::SigningKey;
 use chancery_delegation::manifest::{CatalogTool, catalog_root, sign_manifest};
 use chancery_identity::{Isolation, RegistrationTerms, spki_der};
@@ -339,7 +340,10 @@ async fn a_change_that_was_made_for_another_registration_changes_nothing() {
     }
     assert_eq!(domain.probe().await, size + 1);
     // Of two who change the same one, one does.
-    let request = change(Some(Entry(first.log_index)), Some("team-a"));
+    let request = RegisterAgent {
+        adopt: true,
+        ..change(Some(Entry(first.log_index)), Some("team-a"))
+    };
     let (one, other) = tokio::join!(
         client.register_agent(&request),
         client.register_agent(&request)
@@ -351,10 +355,22 @@ async fn a_change_that_was_made_for_another_registration_changes_nothing() {
     assert_eq!(reason(others), "registration_owner");
     let by_hand = client.register_agent(&change(None, None)).await.unwrap();
     assert_eq!(by_hand.owner, None);
-    client
-        .register_agent(&change(None, Some("team-b")))
-        .await
-        .unwrap();
+    // Which no files take over that do not say so.
+    let files = change(None, Some("team-b"));
+    let refused = client.register_agent(&files).await;
+    assert_eq!(reason(refused), "registration_owner");
+    let adopting = RegisterAgent {
+        adopt: true,
+        ..files
+    };
+    client.register_agent(&adopting).await.unwrap();
+    // Not from others' files either.
+    let others = RegisterAgent {
+        adopt: true,
+        ..change(None, Some("team-a"))
+    };
+    let refused = client.register_agent(&others).await;
+    assert_eq!(reason(refused), "registration_owner");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -395,14 +411,16 @@ async fn a_retired_agent_is_ended_everywhere_and_may_be_registered_again() {
     for one in &opened {
         assert_eq!(reason(domain.x509(one.instance_id).await), "instance_ended");
     }
-    // Once more it changes nothing and says the same.
+    // Once more it changes nothing and says the same: what can hold something yet is revoked.
     let size = domain.probe().await;
     let again = domain.retire().await.unwrap();
     assert_eq!(
         (again.log_index, again.instances.len()),
-        (retired.log_index, 0)
+        (retired.log_index, 2)
     );
+    assert_eq!(domain.probe().await, size + 1);
     domain.restart().await;
+    let size = domain.probe().await;
     let again = domain.retire().await.unwrap();
     assert_eq!(again.log_index, retired.log_index);
     assert_eq!(domain.probe().await, size + 1);
@@ -415,6 +433,99 @@ async fn a_retired_agent_is_ended_everywhere_and_may_be_registered_again() {
         assert_eq!(reason(domain.x509(one.instance_id).await), "instance_ended");
     }
     assert_eq!(domain.running().await, 1);
+}
+
+/// What has ended holds what it was issued for up to an hour.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ended_just_before_its_agent_was_retired_is_revoked_as_well() {
+    let domain = Domain::start("own.example").await;
+    domain.register(RegistrationTerms::default()).await;
+    let opened = domain.open(evidence(Isolation::Isolated)).await.unwrap();
+    domain.x509(opened.instance_id).await.unwrap();
+    let end = EndInstance {
+        reason: "process-exited".to_owned(),
+    };
+    let client = domain.client();
+    client.end_instance(opened.instance_id, &end).await.unwrap();
+    assert_eq!(domain.running().await, 0);
+    let retired = domain.retire().await.unwrap();
+    assert_eq!(retired.instances, [opened.spiffe_id.clone()]);
+    let known = client.withdrawn(Digest::of(""), 0).await.unwrap();
+    assert!(known.instances.contains(&opened.spiffe_id));
+}
+
+/// However they fall together: what runs under the new registration was opened after it, and what was
+/// issued was issued before the retirement or after the registration.
+#[tokio::test(flavor = "multi_thread")]
+async fn retiring_registering_opening_and_issuing_at_once_leave_nothing_behind() {
+    let mut domain = Domain::start("own.example").await;
+    domain.register(RegistrationTerms::default()).await;
+    let mut before = Vec::new();
+    for _ in 0..4 {
+        before.push(domain.open(evidence(Isolation::Isolated)).await.unwrap());
+    }
+    let client = domain.client();
+    let again = domain.clerk(RegistrationTerms::default());
+    let issuing = async {
+        let mut refused = 0;
+        for _ in 0..4 {
+            for one in &before {
+                refused += usize::from(domain.x509(one.instance_id).await.is_err());
+            }
+        }
+        refused
+    };
+    let registering = async {
+        loop {
+            match client.register_agent(&again).await {
+                Ok(agent) => break agent,
+                Err(ClientError::Refused(problem)) => {
+                    assert_eq!(problem.reason, "retirement_unfinished");
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+    };
+    let together = async { tokio::join!(issuing, domain.retire(), registering) };
+    let limit = std::time::Duration::from_secs(60);
+    let (_, retired, _) = tokio::time::timeout(limit, together).await.unwrap();
+    let retired = retired.unwrap();
+    assert_eq!(retired.instances.len(), 4);
+    assert_eq!(domain.running().await, 0);
+    for one in &before {
+        assert_eq!(reason(domain.x509(one.instance_id).await), "instance_ended");
+    }
+    // Of the log: nobody of the four is issued anything from the retirement on.
+    domain.restart().await;
+    let logged = domain.logged();
+    let is_retirement = |entry: &Entry| matches!(entry.event, Event::AgentRetire(_));
+    let at = logged.iter().position(is_retirement).unwrap();
+    let later = &logged[at..];
+    let issued = later.iter().filter(|entry| match &entry.event {
+        Event::IdentityIssue(issued) => before
+            .iter()
+            .any(|one| issued.instance.as_str() == one.spiffe_id),
+        _ => false,
+    });
+    assert_eq!(issued.count(), 0, "{later:?}");
+    // Revoked before it ended, each of them.
+    for one in &before {
+        let place = |wanted: &str| {
+            later.iter().position(|entry| match &entry.event {
+                Event::RevocationAdd(added) => {
+                    wanted == "revoked" && added.id.as_str() == one.spiffe_id
+                }
+                Event::IdentityEnd(ended) => {
+                    wanted == "ended" && ended.instance.as_str() == one.spiffe_id
+                }
+                _ => false,
+            })
+        };
+        assert!(
+            place("revoked").unwrap() < place("ended").unwrap(),
+            "{later:?}"
+        );
+    }
 }
 
 /// A server that was killed between the retirement and the end of its instances ends them at its next start.

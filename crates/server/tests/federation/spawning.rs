@@ -1,17 +1,19 @@
 //! Instances that start others: what a registration lets them, how they end, what the roster says.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use chancery_api::ClientError;
 use chancery_api::server::{
     EndInstance, InstanceState, IssueX509, IssuedX509, LaunchTerms, LaunchedInstance, MaySpawn,
-    OpenInstance, RegisterAgent, Revoke, Roster, RosterEntry, RosterFilter,
+    OpenInstance, RegisterAgent, RetireAgent, Revoke, Roster, RosterEntry, RosterFilter,
 };
 use chancery_attestation::Evidence;
+use chancery_audit::Event;
 use chancery_crypto::SigningKey;
 use chancery_delegation::Revocable;
 use chancery_delegation::manifest::{CatalogTool, catalog_root, sign_manifest};
-use chancery_identity::spki_der;
+use chancery_identity::{Isolation, RegistrationTerms, spki_der};
 use chancery_store::LineageRow;
 use chancery_types::id::InstanceId;
 use chancery_types::{Algorithm, Digest, RevocationKind, Timestamp, base64url};
@@ -108,9 +110,20 @@ impl Domain {
     }
 
     async fn registering(&self, name: &str, may_spawn: Option<MaySpawn>) -> Result<(), String> {
+        self.registering_with(name, may_spawn, RegistrationTerms::default())
+            .await
+    }
+
+    async fn registering_with(
+        &self,
+        name: &str,
+        may_spawn: Option<MaySpawn>,
+        terms: RegistrationTerms,
+    ) -> Result<(), String> {
         let request = RegisterAgent {
             manifest: base64url::encode(self.manifest(name)),
             may_spawn,
+            terms,
             ..RegisterAgent::default()
         };
         let registered = self.client().register_agent(&request).await;
@@ -183,6 +196,16 @@ impl Domain {
         );
         assert_eq!(entry.ended_at.is_some(), entry.end_reason.is_some());
         entry.end_reason
+    }
+}
+
+impl Domain {
+    fn ends_logged(&self) -> usize {
+        let logged = self.logged();
+        let ends = logged
+            .iter()
+            .filter(|entry| matches!(entry.event, Event::IdentityEnd(_)));
+        ends.count()
     }
 }
 
@@ -275,7 +298,11 @@ async fn a_registration_names_agents_of_its_own_domain_within_bounds() {
     };
     let names: Vec<String> = (0..65).map(|number| format!("a{number}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    for bad in [foreign, none, many, may(&[]), may(&names)] {
+    // Few enough, and more than an entry of the log holds.
+    let long = "a".repeat(1_000);
+    let long: Vec<String> = (0..20).map(|number| format!("{long}{number}")).collect();
+    let long: Vec<&str> = long.iter().map(String::as_str).collect();
+    for bad in [foreign, none, many, may(&[]), may(&names), may(&long)] {
         let said = domain.registering("orchestrator", Some(bad)).await;
         assert_eq!(said, Err("may_spawn".to_owned()));
     }
@@ -324,6 +351,35 @@ async fn instances_end_with_their_parent_unless_told_otherwise() {
     domain.end(stays.instance_id).await;
     assert_eq!(domain.ended(below).await.as_deref(), Some("parent-ended"));
     assert_eq!(domain.ended(others).await, None);
+}
+
+/// Nobody has a child start what it may not start itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nothing_may_outlive_has_no_grandchild_that_does() {
+    let domain = Domain::start("own.example").await;
+    let outlive = || MaySpawn {
+        outlive: true,
+        ..may(&["worker"])
+    };
+    domain
+        .registered("orchestrator", Some(may(&["worker"])))
+        .await;
+    domain.registered("worker", Some(outlive())).await;
+    let parent = domain.opened("orchestrator", None).await;
+    let child = domain.opened("worker", Some(parent)).await;
+    let said = domain.begin("worker", Some(child), outliving()).await;
+    assert_eq!(said.map(drop), Err("spawn_outlive_not_allowed".to_owned()));
+    // Where every one above lets it, and of one that nobody started.
+    domain.registered("orchestrator", Some(outlive())).await;
+    domain
+        .begin("worker", Some(child), outliving())
+        .await
+        .unwrap();
+    let alone = domain.opened("worker", None).await;
+    domain
+        .begin("worker", Some(alone), outliving())
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -525,6 +581,193 @@ async fn an_instance_sees_what_it_started_and_nobody_elses() {
         unknown.map(drop).map_err(reason),
         Err("instance_unknown".to_owned())
     );
+}
+
+/// What is required of who is issued something is required of who starts another one.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_meet_its_registration_any_more_starts_nothing() {
+    let domain = Domain::start("own.example").await;
+    let worker = || Some(may(&["worker"]));
+    domain.registered("orchestrator", worker()).await;
+    domain.registered("worker", None).await;
+    let parent = domain.opened("orchestrator", None).await;
+    domain.opened("worker", Some(parent)).await;
+    let isolated = RegistrationTerms {
+        isolation: Some(Isolation::Isolated),
+        ..RegistrationTerms::default()
+    };
+    let registered = domain.registering_with("orchestrator", worker(), isolated);
+    registered.await.unwrap();
+    let nothing = LaunchTerms::default;
+    let said = domain.begin("worker", Some(parent), nothing()).await;
+    assert_eq!(said.map(drop), Err("isolation_required".to_owned()));
+    domain.registered("orchestrator", worker()).await;
+    domain
+        .begin("worker", Some(parent), nothing())
+        .await
+        .unwrap();
+}
+
+/// An SVID lives as long as its registration says, and never longer than its instance.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_shorter_of_two_times_counts() {
+    let domain = Domain::start("own.example").await;
+    let terms = RegistrationTerms {
+        x509_svid_seconds: Some("120".parse().unwrap()),
+        ..RegistrationTerms::default()
+    };
+    let registered = domain.registering_with("worker", None, terms);
+    registered.await.unwrap();
+    for (instance, most) in [(lasting(40), 40), (lasting(3_000), 120)] {
+        let opened = domain.begin("worker", None, instance).await.unwrap();
+        let svid = domain.svid(opened.instance_id).await.unwrap();
+        let lives = svid.not_after.micros_since(now()) / 1_000_000;
+        assert!((most - 20..=most).contains(&lives), "{lives} of {most}");
+        let noted = domain.of(opened.instance_id).await.svid_until;
+        assert_eq!(noted, Some(svid.not_after));
+    }
+}
+
+/// With an agent goes what its instances started, revoked as they are; each ends once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retired_agents_descendants_are_revoked_with_it() {
+    let mut domain = Domain::start("own.example").await;
+    let outlive = MaySpawn {
+        outlive: true,
+        ..may(&["worker"])
+    };
+    domain.registered("orchestrator", Some(outlive)).await;
+    domain.registered("worker", Some(may(&["worker"]))).await;
+    let parent = domain.opened("orchestrator", None).await;
+    let child = domain.opened("worker", Some(parent)).await;
+    let grandchild = domain.opened("worker", Some(child)).await;
+    let stays = domain.begin("worker", Some(parent), outliving()).await;
+    let stays = stays.unwrap().instance_id;
+    domain.svid(grandchild).await.unwrap();
+    let request = RetireAgent {
+        agent_id: agent("orchestrator"),
+        reason: "not needed any more".to_owned(),
+        expected: None,
+    };
+    let retired = domain.client().retire_agent(&request).await.unwrap();
+    let known = domain.client().withdrawn(Digest::of(""), 0).await.unwrap();
+    let mut expected = Vec::new();
+    for id in [parent, child, grandchild] {
+        let entry = domain.of(id).await;
+        assert!(known.instances.contains(&entry.spiffe_id));
+        assert_eq!(entry.state, InstanceState::Ended);
+        expected.push(entry.spiffe_id);
+    }
+    expected.sort();
+    assert_eq!(retired.instances, expected);
+    assert_eq!(domain.ended(stays).await, None);
+    domain.svid(stays).await.unwrap();
+    // Registered again without the right it has none, and nothing is left of the earlier one.
+    domain.registered("orchestrator", None).await;
+    let agents = domain.client().agents().await.unwrap().agents;
+    let again = agents
+        .iter()
+        .find(|one| one.agent_id == agent("orchestrator"));
+    assert_eq!(again.unwrap().may_spawn, None);
+    domain.restart().await;
+    assert_eq!(domain.ends_logged(), 3);
+}
+
+/// A parent's end takes its children along while the node reports the same ones, and children are
+/// opened: each instance ends once in the log, and none begins after its parent's end.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_end_stands_once_in_the_log_and_no_child_after_its_parents() {
+    let mut domain = Domain::start("own.example").await;
+    let many = MaySpawn {
+        at_once: 100,
+        ..may(&["worker"])
+    };
+    domain.registered("orchestrator", Some(many)).await;
+    domain.registered("worker", None).await;
+    let mut instances = 0;
+    for _ in 0..4 {
+        let parent = domain.opened("orchestrator", None).await;
+        let mut children = Vec::new();
+        for _ in 0..3 {
+            children.push(domain.opened("worker", Some(parent)).await);
+        }
+        let client = domain.client();
+        let request = || EndInstance {
+            reason: "process-exited".to_owned(),
+        };
+        let end = async |id: InstanceId| {
+            // The second one hears that it has ended, or nothing.
+            let ended = client.end_instance(id, &request()).await.map_err(reason);
+            assert!(matches!(
+                ended.as_ref().err().map(String::as_str),
+                None | Some("instance_ended")
+            ));
+        };
+        let open = || domain.begin("worker", Some(parent), LaunchTerms::default());
+        let (a, b, ..) = tokio::join!(
+            open(),
+            open(),
+            end(parent),
+            end(parent),
+            end(children[0]),
+            end(children[1]),
+            end(children[2])
+        );
+        instances += 4 + [a, b].iter().filter(|opened| opened.is_ok()).count();
+    }
+    domain.restart().await;
+    assert_eq!(domain.ends_logged(), instances);
+    let mut over = BTreeSet::new();
+    for entry in domain.logged() {
+        match entry.event {
+            Event::IdentityEnd(ended) => assert!(over.insert(ended.instance.to_string())),
+            Event::InstanceOpen(opened) => {
+                let parent = opened.parent.map(|parent| parent.to_string());
+                assert!(parent.is_none_or(|parent| !over.contains(&parent)));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Those who register, retire and start others wait for each other, and not in a ring.
+#[tokio::test(flavor = "multi_thread")]
+async fn starting_registering_and_retiring_at_once_come_to_an_end() {
+    let domain = Domain::start("own.example").await;
+    let many = || MaySpawn {
+        at_once: 1_000,
+        ..may(&["worker"])
+    };
+    domain.registered("orchestrator", Some(many())).await;
+    domain.registered("worker", None).await;
+    domain.registered("other", None).await;
+    let parent = domain.opened("orchestrator", None).await;
+    let starting = async || {
+        for _ in 0..8 {
+            let started = domain.begin("worker", Some(parent), LaunchTerms::default());
+            started.await.unwrap();
+        }
+    };
+    let registering = async {
+        for _ in 0..8 {
+            domain.registered("orchestrator", Some(many())).await;
+        }
+    };
+    let retiring = async {
+        for _ in 0..4 {
+            domain.opened("other", None).await;
+            let request = RetireAgent {
+                agent_id: agent("other"),
+                reason: "again".to_owned(),
+                expected: None,
+            };
+            domain.client().retire_agent(&request).await.unwrap();
+            domain.registered("other", None).await;
+        }
+    };
+    let together = async { tokio::join!(starting(), starting(), registering, retiring) };
+    let limit = std::time::Duration::from_secs(120);
+    tokio::time::timeout(limit, together).await.unwrap();
 }
 
 /// A node on another host speaks for its own instances alone, also as parents.

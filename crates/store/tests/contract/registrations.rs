@@ -126,6 +126,13 @@ pub(crate) async fn running_instances_are_those_of_that_agent_alone(world: World
         .unwrap();
     let running = store.running_of(CLERK).await.unwrap();
     assert_eq!(running, [instance(1), instance(2)]);
+    // Those that have ended come first, as long as that is not too long ago.
+    let since = instance(3).opened_at.max(at);
+    let recent = store.recent_of(CLERK, since.plus_seconds(1)).await.unwrap();
+    assert_eq!(recent, running);
+    let recent = store.recent_of(CLERK, at).await.unwrap();
+    let ids: Vec<_> = recent.iter().map(|row| row.instance_id).collect();
+    assert_eq!(ids, [3, 1, 2].map(|number| instance(number).instance_id));
     assert!(
         store
             .running_of("spiffe://example.org/agent")

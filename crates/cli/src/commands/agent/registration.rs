@@ -118,9 +118,9 @@ pub(super) async fn retire(
     let retired = server.retire_agent(&request).await?;
     output::result(format, &retired, || {
         let ended = match retired.instances.len() {
-            0 => "no instance of it ran".to_owned(),
-            1 => "one instance of it was ended".to_owned(),
-            many => format!("{many} instances of it were ended"),
+            0 => "no instance of it had anything".to_owned(),
+            1 => "one instance was ended and is revoked".to_owned(),
+            many => format!("{many} instances were ended and are revoked"),
         };
         format!(
             "{} retired, entry {}: {ended}",

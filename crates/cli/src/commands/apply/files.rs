@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use chancery_api::Problem;
 use chancery_identity::registration::{MAX_FILE_BYTES, RegistrationFile};
 use chancery_identity::{MaySpawn, RegistrationTerms, TrustDomain};
+use nix::fcntl::OFlag;
 
 /// The most bytes of a signed manifest.
 const MAX_MANIFEST_BYTES: usize = 1 << 20;
@@ -45,10 +47,11 @@ impl Read {
 }
 
 impl Fault {
+    /// What a file says reaches terminals and logs without its control characters.
     fn new(said: String, remedy: &str) -> Self {
         Self {
-            said,
-            remedy: remedy.to_owned(),
+            said: plain(&said),
+            remedy: plain(remedy),
         }
     }
 
@@ -155,21 +158,67 @@ fn one(folder: &Path, path: &Path, file: &str) -> Result<Found, Fault> {
     })
 }
 
+fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter.is_control() || is_directional(letter) {
+            true => plain.extend(letter.escape_unicode()),
+            false => plain.push(letter),
+        }
+    }
+    plain
+}
+
+/// What makes a terminal show a line in another order than it is in.
+fn is_directional(letter: char) -> bool {
+    matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// The content of a file whose real place is in the folder, wherever links on the way lead.
 fn inside(folder: &Path, path: &Path, most: usize) -> Result<Vec<u8>, String> {
     let real = fs::canonicalize(path).map_err(|error| error.to_string())?;
     if !real.starts_with(folder) {
         return Err("it is a link that leads out of the folder".to_owned());
     }
-    if !real.is_file() {
+    // Neither a link that stands there by now, nor a pipe that nobody writes to.
+    let opened = fs::OpenOptions::new()
+        .read(true)
+        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
+        .open(real);
+    let opened = opened.and_then(|file| Ok((file.metadata()?.is_file(), file)));
+    let (is_file, file) = opened.map_err(|error| error.to_string())?;
+    if !is_file {
         return Err("it is no file".to_owned());
     }
     let mut content = Vec::new();
-    let opened = fs::File::open(real);
-    let read = opened.and_then(|file| file.take(most as u64 + 1).read_to_end(&mut content));
+    let read = file.take(most as u64 + 1).read_to_end(&mut content);
     read.map_err(|error| error.to_string())?;
     match content.len() <= most {
         true => Ok(content),
         false => Err(format!("it has more than {most} bytes")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_says_does_not_steer_a_terminal() {
+        let fault = Fault::new("a.json:1: \u{1b}]0;x\u{7}\u{202e}né".to_owned(), "\r");
+        assert_eq!(fault.said, "a.json:1: \\u{1b}]0;x\\u{7}\\u{202e}né");
+        assert_eq!(fault.remedy, "\\u{d}");
+    }
+
+    #[test]
+    fn a_pipe_is_no_file_and_nobody_waits_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().canonicalize().unwrap();
+        let pipe = folder.join("a.json");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(inside(&folder, &pipe, 9).unwrap_err(), "it is no file");
+        let link = folder.join("b.json");
+        std::os::unix::fs::symlink("/etc/hostname", &link).unwrap();
+        assert!(inside(&folder, &link, 9).is_err());
     }
 }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use chancery_api::ClientError;
 use chancery_api::server::{ExpectedRegistration, RegisterAgent, RetireAgent, ServerClient};
+use chancery_identity::RegistrationOwner;
 use chancery_types::base64url;
 
 use self::files::{Fault, Found};
@@ -17,14 +18,21 @@ use crate::output;
 /// Something would change.
 const DIFFERS: u8 = 4;
 
+/// Whose files they are where nobody says.
+const UNNAMED: &str = "files";
+
 /// What the log commits to as the reason of a retirement.
 const PRUNED: &str = "no file of its owner's registers it any more";
 
 pub(super) async fn run(format: Format, args: ApplyArgs) -> anyhow::Result<ExitCode> {
     let server = super::layout(&args.data)?.server_client();
+    let owner = match &args.owner {
+        Some(owner) => owner.clone(),
+        None => UNNAMED.parse()?,
+    };
     // Nothing is changed before everything was read and judged.
     let wanted = match files::read(&args.dir) {
-        Ok(found) => judge(&server, found, &args).await?,
+        Ok(found) => judge(&server, found, (&owner, args.adopt)).await?,
         Err(faults) => Err(faults),
     };
     let wanted = match wanted {
@@ -36,11 +44,11 @@ pub(super) async fn run(format: Format, args: ApplyArgs) -> anyhow::Result<ExitC
             "{}: there is no registration in it, and --prune would retire every agent of {}; \
              retire one with `chancery agent retire NAME`",
             args.dir.display(),
-            args.owner
+            owner
         );
     }
     let known = server.agents().await?.agents;
-    let mut plan = Plan::new(&args.owner, wanted, known, args.prune)?;
+    let mut plan = Plan::new(&owner, wanted, known, args.prune)?;
     if args.plan {
         output::result(format, &plan, || plan.to_text())?;
         return Ok(match plan.changes.is_empty() {
@@ -79,7 +87,7 @@ fn refuse(faults: &[Fault]) -> ExitCode {
 async fn judge(
     server: &ServerClient,
     found: Vec<Found>,
-    args: &ApplyArgs,
+    (owner, adopt): (&RegistrationOwner, bool),
 ) -> anyhow::Result<Result<Vec<Wanted>, Vec<Fault>>> {
     let (mut wanted, mut faults) = (Vec::<Wanted>::new(), Vec::new());
     for Found {
@@ -93,7 +101,8 @@ async fn judge(
             federates_with: registration.federates_with.iter().cloned().collect(),
             may_spawn: registration.may_spawn.clone(),
             terms: registration.terms.clone(),
-            owner: Some(args.owner.clone()),
+            owner: Some(owner.clone()),
+            adopt,
             expected: None,
         };
         let judged = match server.judge_agent(&request).await {

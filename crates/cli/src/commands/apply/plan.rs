@@ -209,9 +209,11 @@ fn differences(
         None => Map::new(),
     };
     let after = match after {
-        Some((request, judged)) => {
-            members(request, &["manifest", "expected"], judged.manifest_digest)?
-        }
+        Some((request, judged)) => members(
+            request,
+            &["manifest", "expected", "adopt"],
+            judged.manifest_digest,
+        )?,
         None => Map::new(),
     };
     let mut fields = Vec::new();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use chancery_agent::{SpawnEnd, SpawnEnds, SpawnError};
+use chancery_agent::{MAX_ENDS, SpawnEnd, SpawnEnds, SpawnError};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::Child;
 use tokio::sync::watch;
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 const OUTPUT_BYTES: u64 = 64 << 10;
 
 /// Most ends that are kept: those of the earliest names go first.
-const MAX_ENDS: usize = 4_096;
+const MOST_KEPT: usize = 4_096;
 
 /// A child's end, once it has come.
 type End = watch::Receiver<Option<SpawnEnd>>;
@@ -27,7 +27,7 @@ impl Children {
     pub(super) fn watch(&self, instance: &str, mut process: Child) {
         let (told, end) = watch::channel(None);
         let mut all = self.all();
-        while all.len() >= MAX_ENDS {
+        while all.len() >= MOST_KEPT {
             let over = all.iter().find(|(_, end)| end.borrow().is_some());
             let Some(over) = over.map(|(name, _)| name.clone()) else {
                 break;
@@ -56,6 +56,15 @@ impl Children {
 
     /// Waits until all of them have ended; each end is handed out once.
     pub(super) async fn ends(&self, instances: &[String]) -> Result<SpawnEnds, SpawnError> {
+        if instances.len() > MAX_ENDS {
+            return Err(SpawnError {
+                reason: "spawn_too_many".to_owned(),
+                message: format!("the ends of {} children in one answer", instances.len()),
+                remedy: Some(format!(
+                    "ask for {MAX_ENDS} at most, and then for the others"
+                )),
+            });
+        }
         let waited: Vec<End> = {
             let all = self.all();
             let known = instances.iter().map(|name| {
@@ -118,6 +127,15 @@ mod tests {
         assert_eq!(ends[0].exit_code, 0);
         assert_eq!((ends[1].stdout.as_str(), ends[1].exit_code), ("one\n", 3));
         assert!(children.ends(&names).await.is_err());
+        // More than an answer holds are not asked for, and nothing of them is lost.
+        let many: Vec<String> = (0..=MAX_ENDS).map(|number| number.to_string()).collect();
+        many.iter()
+            .for_each(|name| children.watch(name, child("true")));
+        let refused = children.ends(&many).await.unwrap_err();
+        assert_eq!(refused.reason, "spawn_too_many");
+        let (first, last) = many.split_at(MAX_ENDS);
+        assert_eq!(children.ends(first).await.unwrap().ends.len(), MAX_ENDS);
+        assert_eq!(children.ends(last).await.unwrap().ends.len(), 1);
         assert_eq!(children.ends(&[]).await.unwrap().ends, []);
     }
 }
