@@ -46,6 +46,8 @@ impl Agent {
         let opened = plane
             .client
             .open_instance(&OpenInstance {
+                parent: None,
+                terms: Default::default(),
                 agent_id: AGENT.to_owned(),
                 evidence: Evidence::Launch(LaunchEvidence {
                     launch: LaunchId::from_random([7; 16]),

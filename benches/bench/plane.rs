@@ -166,7 +166,7 @@ impl Plane {
         let envelope = manifest::sign(&manifest_key, &tool_server::tools(), policy, now())?;
         let request = RegisterAgent {
             manifest: base64url::encode(envelope),
-            federates_with: Vec::new(),
+            ..RegisterAgent::default()
         };
         client.register_agent(&request).await?;
         Ok(Self {

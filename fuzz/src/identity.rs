@@ -4,6 +4,7 @@ use chancery_crypto::SVID_ALGORITHMS;
 use chancery_identity::federation::{EndpointUrl, Relationship};
 use chancery_identity::jwt_svid::JwtIssuer;
 use chancery_identity::jwt_svid::bearer_token;
+use chancery_identity::registration::{DnsName, MAX_DNS_NAMES, RegistrationFile};
 use chancery_identity::trust::SignedTrust;
 use chancery_identity::{
     AgentId, BundleDocument, BundleMap, Incubating, InstanceSpiffeId, JwtAudience, JwtBundles,
@@ -38,6 +39,31 @@ pub(crate) fn spiffe_id(input: &[u8]) -> bool {
         taken |= id.is_some();
     }
     taken
+}
+
+/// A registration that is read names a manifest below its folder, and is written as a file that is read
+/// the same.
+pub(crate) fn registration(input: &[u8]) -> bool {
+    let read = RegistrationFile::parse(input);
+    let Ok(file) = read.as_ref() else {
+        if let Err(error) = read {
+            assert!(error.line > 0 && !error.problem.is_empty());
+        }
+        return false;
+    };
+    let path = file.manifest();
+    assert!(!path.is_empty() && !path.starts_with('/'));
+    assert!(path.split('/').all(|part| !matches!(part, "" | "." | "..")));
+    assert!(file.terms.dns_names.len() <= MAX_DNS_NAMES);
+    for name in &file.terms.dns_names {
+        assert_eq!(round_trips::<DnsName>(name.as_str()).as_ref(), Some(name));
+        assert!(name.as_str().parse::<std::net::IpAddr>().is_err());
+    }
+    let text = file.to_text();
+    assert!(text.is_ok());
+    let text = text.unwrap_or_default();
+    assert_eq!(RegistrationFile::parse(text.as_bytes()).as_ref(), Ok(file));
+    true
 }
 
 /// Certificates as sections: the first is the authority, the rest are a chain. What verifies is of

@@ -93,6 +93,8 @@ pub const TARGETS: &[Target] = &[
     target("identity_bundle", identity::bundle, 5_000),
     #[cfg(feature = "whole")]
     target("identity_trust", identity::trust_document, 2_000),
+    #[cfg(feature = "whole")]
+    target("identity_registration", identity::registration, 10_000),
     target("delegation_chain", delegation::chain, 4_000),
     target("delegation_claims", delegation::claims, 4_000),
     target("delegation_proof", delegation::proof, 10_000),

@@ -27,8 +27,9 @@ pub mod handover;
 pub mod handshake;
 
 pub use bridge::{
-    Admit, Bridge, BridgeConfig, PRESENT_REASONS, Patience, PresentError, Presenter, SpawnEnd,
-    SpawnError, SpawnRequest, Spawner,
+    Admit, Bridge, BridgeConfig, MAX_CHILDREN, MAX_ENDS, PRESENT_REASONS, Patience, PresentError,
+    Presenter, SpawnEnd, SpawnEnds, SpawnError, SpawnMany, SpawnRequest, Spawned, SpawnedChild,
+    Spawner,
 };
 pub use exchange::{DpopRequest, ExchangeError, ExchangeRequest};
 pub use gateway::{GatewayClient, GatewayError, McpHeaders, Messages, Reply};

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use chancery_api::gateway::{EndedSession, SessionView};
 use chancery_api::oauth::IssuedToken;
+use chancery_api::server::Roster;
 use chancery_evidence::presentation::{Challenge, Presentation};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -12,7 +13,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
-use crate::bridge::{SpawnEnd, SpawnRequest};
+use crate::bridge::{MAX_ENDS, SpawnEnd, SpawnEnds, SpawnMany, SpawnRequest, Spawned};
 use crate::exchange::{DpopRequest, ExchangeRequest};
 use crate::lines::{LineError, Lines};
 
@@ -102,6 +103,34 @@ impl LocalClient {
     /// Starts a child instance and waits for its end.
     pub async fn spawn(&self, request: &SpawnRequest) -> Result<SpawnEnd, LocalError> {
         self.ask(&json!({"chancery": 1, "spawn": request}), None)
+            .await
+    }
+
+    /// Starts many children, each with a part of the own authority; answers once each of them has begun
+    /// or was refused. They go on when this client is gone.
+    pub async fn spawn_many(&self, request: &SpawnMany) -> Result<Spawned, LocalError> {
+        self.ask(&json!({"chancery": 1, "spawn_many": request}), None)
+            .await
+    }
+
+    /// Waits until those children have ended, which [`LocalClient::spawn_many`] started. Each end is
+    /// handed out once, [`MAX_ENDS`] in an answer.
+    pub async fn ends(&self, instances: &[String]) -> Result<SpawnEnds, LocalError> {
+        let ask = async |part: &[String]| -> Result<SpawnEnds, LocalError> {
+            self.ask(&json!({"chancery": 1, "ends": part}), None).await
+        };
+        // Of none it is asked as well, for whoever may not ask at all.
+        let (first, rest) = instances.split_at(instances.len().min(MAX_ENDS));
+        let mut all = ask(first).await?;
+        for part in rest.chunks(MAX_ENDS) {
+            all.ends.extend(ask(part).await?.ends);
+        }
+        Ok(all)
+    }
+
+    /// What this instance started, and what that started, and so on: living and dead.
+    pub async fn roster(&self) -> Result<Roster, LocalError> {
+        self.ask(&json!({"chancery": 1, "roster": "own"}), None)
             .await
     }
 

@@ -1,6 +1,7 @@
 //! What the signer signs, each kind only by its rule.
 
 use chancery_delegation::ConsentArtefact;
+use chancery_identity::DnsName;
 use chancery_types::Timestamp;
 use chancery_types::id::ConsentId;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,9 @@ use crate::{ClientError, UnixClient};
 pub struct SignX509 {
     /// The SPIFFE ID to certify.
     pub spiffe_id: String,
+    /// The DNS names beside it; of an instance alone.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub dns_names: Vec<DnsName>,
     /// The P-256 key to certify: SubjectPublicKeyInfo in base64url DER.
     pub spki: String,
     /// The time of issuance.

@@ -90,6 +90,7 @@ registry! {
     FederationBundle,
     FederationRemove,
     AuthorityChange, NodeToken, NodeAuthority, NodeTpm, NodeJoin, NodeEvict, BrokerAllow, BrokerRemove,
+    AgentRetire, InstanceOpen,
 }
 
 impl Event {
@@ -135,7 +136,9 @@ impl Event {
             | Self::NodeJoin(_)
             | Self::NodeEvict(_)
             | Self::BrokerAllow(_)
-            | Self::BrokerRemove(_) => None,
+            | Self::BrokerRemove(_)
+            | Self::AgentRetire(_)
+            | Self::InstanceOpen(_) => None,
         }
     }
 
@@ -181,7 +184,9 @@ impl Event {
             | Self::NodeJoin(_)
             | Self::NodeEvict(_)
             | Self::BrokerAllow(_)
-            | Self::BrokerRemove(_) => None,
+            | Self::BrokerRemove(_)
+            | Self::AgentRetire(_)
+            | Self::InstanceOpen(_) => None,
         }
     }
 }

@@ -24,13 +24,13 @@ pub use documentation::{documentation, json_schema, markdown};
 pub use entry::{Entry, EntryError, leaf_hash};
 pub use event::Event;
 pub use events::{
-    ApprovalAnswer, ApprovalGrant, ApprovalRequest, AuthorityChange, BrokerAllow, BrokerRemove,
-    CheckpointEnrol, ConsentStanding, Decision, DelegationEnrol, DelegationRoot, EpochRaise,
-    Erasure, ErasureDone, FederationAdd, FederationBundle, FederationRemove, GapDisclose,
-    IdentityEnd, IdentityIssue, IndexRoot, LogSucceed, ManifestRegister, NodeAuthority, NodeEvict,
-    NodeJoin, NodeToken, NodeTpm, Outcome, PolicyPublish, RecordEnrol, RevocationAdd,
-    RevocationLift, SessionEnd, SessionJoin, SessionLeave, SessionOpen, SessionRefuse,
-    SnapshotAdopt, TrustChange,
+    AgentRetire, ApprovalAnswer, ApprovalGrant, ApprovalRequest, AuthorityChange, BrokerAllow,
+    BrokerRemove, CheckpointEnrol, ConsentStanding, Decision, DelegationEnrol, DelegationRoot,
+    EpochRaise, Erasure, ErasureDone, FederationAdd, FederationBundle, FederationRemove,
+    GapDisclose, IdentityEnd, IdentityIssue, IndexRoot, InstanceOpen, LogSucceed, ManifestRegister,
+    NodeAuthority, NodeEvict, NodeJoin, NodeToken, NodeTpm, Outcome, PolicyPublish, RecordEnrol,
+    RevocationAdd, RevocationLift, SessionEnd, SessionJoin, SessionLeave, SessionOpen,
+    SessionRefuse, SnapshotAdopt, TrustChange,
 };
 pub use export::{LoggedEntry, OCSF_VERSION, SEMANTIC_CONVENTIONS, ocsf, otlp};
 pub use instance_chain::{ChainError, InstanceChains, InstanceLink, LeafRef};

@@ -16,6 +16,7 @@ pub mod leeway;
 pub mod node_certificate;
 pub mod node_id;
 pub mod node_proof;
+pub mod registration;
 pub mod signing_keys;
 pub mod spiffe_id;
 pub mod spki;
@@ -48,6 +49,9 @@ pub use node_id::NodeSpiffeId;
 pub use node_proof::{
     CHANNEL_LABEL, NodeChannel, NodeProofError, ProvenNodeKey, certificate_message,
     node_key_signing_input, tpm_qualifying_data, verify_node_key,
+};
+pub use registration::{
+    DnsName, Hint, MaySpawn, RegistrationFile, RegistrationOwner, RegistrationTerms, SvidSeconds,
 };
 pub use signing_keys::{JwtBundle, JwtBundles, WitSvidBundle};
 pub use spiffe_id::{SpiffeId, SpiffeIdError};

@@ -6,15 +6,16 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use chancery_api::server::Roster;
 use chancery_identity::broker::BrokerRules;
 use chancery_identity::{
     InstanceSpiffeId, JwtAudience, JwtBundle, ProvenKey, SpiffeId, WitSvidBundle, X509Bundle,
 };
-use chancery_types::{Digest, Jwk};
+use chancery_types::{Digest, Jwk, Timestamp};
 use futures_util::Stream;
 use tokio::sync::watch;
 
-use crate::{EndReason, ForeignBundles, Launch, LaunchFacts, Withdrawn};
+use crate::{EndReason, ForeignBundles, Launch, LaunchFacts, Registrations, Withdrawn};
 
 /// What an [`Issuer`] answers later.
 pub type IssuerFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -22,14 +23,33 @@ pub type IssuerFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// The delegations of an instance, each as soon as it exists.
 pub type Delegations = Pin<Box<dyn Stream<Item = Result<Delegation, IssuerError>> + Send>>;
 
+/// An instance that was opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenedInstance {
+    /// The instance.
+    pub instance: InstanceSpiffeId,
+    /// When it is to end in any case.
+    pub until: Option<Timestamp>,
+}
+
 /// Issues on the strength of what the node attests. Every answer is checked by the node before a
 /// workload sees it.
 pub trait Issuer: Send + Sync + 'static {
-    /// Opens an instance of the agent; it is one of exactly that agent.
+    /// Opens an instance of the agent; it is one of exactly that agent. Whether the instance that started
+    /// it may is asked here.
     fn open<'a>(
         &'a self,
         facts: &'a LaunchFacts,
-    ) -> IssuerFuture<'a, Result<InstanceSpiffeId, IssuerError>>;
+    ) -> IssuerFuture<'a, Result<OpenedInstance, IssuerError>>;
+
+    /// What an instance started, and what that started, and so on; unavailable where nobody keeps it.
+    fn descendants<'a>(
+        &'a self,
+        instance: &'a InstanceSpiffeId,
+    ) -> IssuerFuture<'a, Result<Roster, IssuerError>> {
+        let _ = instance;
+        Box::pin(async { Err(IssuerError::Unavailable("no roster is kept".into())) })
+    }
 
     /// Certifies a P-256 key (SubjectPublicKeyInfo in DER) as the launch's X.509-SVID: DER, leaf
     /// first, root not among them.
@@ -66,6 +86,12 @@ pub trait Issuer: Send + Sync + 'static {
     /// The bundles of foreign trust domains for those who are registered for them; none by default.
     fn foreign_bundles(&self) -> watch::Receiver<ForeignBundles> {
         watch::channel(ForeignBundles::default()).1
+    }
+
+    /// What the instances of each agent are issued; nothing is said by default. What was handed out by
+    /// something else is issued again at once.
+    fn registrations(&self) -> watch::Receiver<Registrations> {
+        watch::channel(Registrations::default()).1
     }
 
     /// Which identities are revoked; none by default. The node takes them from their workloads at

@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use chancery_api::server::LaunchTerms;
 use chancery_attestation::{Evidence, LaunchEvidence};
 use chancery_identity::{AgentId, InstanceSpiffeId, Isolation};
 use chancery_types::id::LaunchId;
@@ -10,12 +12,16 @@ use chancery_types::{Jwk, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, watch};
 
+use crate::clock::now;
 use crate::executable::{Executable, LastSeen};
 use crate::jwt_rate::JwtRate;
 use crate::process::Process;
 use crate::procfs::PidNamespace;
 use crate::record::LaunchRecord;
 use crate::x509_source::X509Source;
+
+/// How long at most a launch sleeps until it looks at its clock again.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// What the node attested of a launch, from the kernel alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +31,10 @@ pub struct LaunchFacts {
     pub(crate) isolation: Isolation,
     pub(crate) executable: Executable,
     pub(crate) uid: u32,
+    /// The instance that started it.
+    pub(crate) parent: Option<InstanceSpiffeId>,
+    /// What the caller says that it is for.
+    pub(crate) terms: LaunchTerms,
 }
 
 /// A process that is an instance of an agent, with the bridge that speaks for it. Ends when either
@@ -52,6 +62,10 @@ pub struct Launch {
     pub(crate) agent_key: Mutex<Option<Jwk>>,
     /// The instance that started this one: the nearest launch above the bridge.
     pub(crate) parent: Option<InstanceSpiffeId>,
+    /// Whether it goes on when that one has ended.
+    pub(crate) outlive: bool,
+    /// When it is to end in any case.
+    pub(crate) until: Option<Timestamp>,
 }
 
 /// Why a launch ended.
@@ -66,6 +80,23 @@ pub enum EndReason {
     Withdrawn,
     /// The node stopped: nobody attests the process any more.
     NodeStopped,
+    /// The instance that started it has ended, and it may not outlive it.
+    ParentEnded,
+    /// The time that it was started for is over.
+    LifetimeOver,
+}
+
+impl EndReason {
+    /// Whether the processes are ended along: they run still, and what they run for is over.
+    const fn kills(self) -> bool {
+        matches!(self, Self::ParentEnded | Self::LifetimeOver)
+    }
+
+    /// Whether what the instance started ends with it. A node that stops vouches for nobody any more, and
+    /// ends every launch by itself.
+    pub(crate) const fn ends_descendants(self) -> bool {
+        !matches!(self, Self::NodeStopped)
+    }
 }
 
 impl LaunchFacts {
@@ -92,6 +123,16 @@ impl LaunchFacts {
     /// The user that the process runs as.
     pub const fn uid(&self) -> u32 {
         self.uid
+    }
+
+    /// The instance that started it: the nearest launch above it.
+    pub const fn parent(&self) -> Option<&InstanceSpiffeId> {
+        self.parent.as_ref()
+    }
+
+    /// What the one who started it says that it is for, and until when.
+    pub const fn terms(&self) -> &LaunchTerms {
+        &self.terms
     }
 
     /// These facts as evidence.
@@ -192,6 +233,16 @@ impl Launch {
         self.init.as_ref().unwrap_or(&self.bridge)
     }
 
+    /// Whether one of its processes runs.
+    pub(crate) fn has_left_a_process(&self) -> bool {
+        self.bridge.is_alive() || self.init.as_ref().is_some_and(Process::is_alive)
+    }
+
+    /// Whether the instance is revoked, itself or with its agent.
+    pub(crate) fn is_withdrawn(&self) -> bool {
+        self.withdrawn.load(Ordering::Acquire)
+    }
+
     /// Whether one of its processes has that number, and runs.
     pub(crate) fn has_process(&self, pid: i32) -> bool {
         let mine = [Some(&self.bridge), self.init.as_ref()];
@@ -228,6 +279,8 @@ impl Launch {
             namespace: self.namespace,
             ended,
             parent: self.parent.clone(),
+            outlive: self.outlive,
+            until: self.until,
         }
     }
 
@@ -248,6 +301,8 @@ impl Launch {
                 isolation: record.isolation,
                 executable: record.executable.clone(),
                 uid: record.uid,
+                parent: record.parent.clone(),
+                terms: LaunchTerms::default(),
             },
             instance: record.instance.clone(),
             started: record.started,
@@ -262,10 +317,12 @@ impl Launch {
             seen: LastSeen::default(),
             agent_key: Mutex::default(),
             parent: record.parent.clone(),
+            outlive: record.outlive,
+            until: record.until,
         })
     }
 
-    fn is_running(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         self.bridge.is_alive() && self.init.as_ref().is_none_or(Process::is_alive)
     }
 
@@ -322,10 +379,49 @@ impl Launch {
         let reason = tokio::select! {
             () = init => EndReason::ProcessExited,
             () = self.bridge.exited() => EndReason::BridgeExited,
+            () = self.over() => EndReason::LifetimeOver,
             reason = self.ended() => reason,
         };
         self.end(reason);
-        self.end_reason().unwrap_or(reason)
+        let reason = self.end_reason().unwrap_or(reason);
+        if reason.kills() {
+            self.kill();
+        }
+        reason
+    }
+
+    /// Waits until its time is over.
+    async fn over(&self) {
+        let Some(until) = self.until else {
+            return std::future::pending().await;
+        };
+        // A clock that is set meanwhile is looked at again.
+        loop {
+            let left = until.micros_since(now());
+            if left == 0 {
+                return;
+            }
+            let left = Duration::from_micros(left).min(LOOK_AGAIN);
+            tokio::time::sleep(left).await;
+        }
+    }
+
+    /// Whether it is to end with that instance.
+    pub(crate) fn ends_with(&self, parent: &InstanceSpiffeId) -> bool {
+        !self.outlive && self.parent.as_ref() == Some(parent)
+    }
+
+    /// Kills its processes: the one that holds the agent key first, then what it launched, which in a pid
+    /// namespace of its own takes all others along.
+    pub(crate) fn kill(&self) {
+        for process in [Some(&self.bridge), self.init.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            if let Err(error) = process.kill() {
+                tracing::error!(launch = %self.id(), pid = process.pid(), %error, "not killed");
+            }
+        }
     }
 }
 
@@ -336,6 +432,8 @@ impl fmt::Display for EndReason {
             Self::BridgeExited => "bridge-exited",
             Self::Withdrawn => "withdrawn",
             Self::NodeStopped => "node-stopped",
+            Self::ParentEnded => "parent-ended",
+            Self::LifetimeOver => "lifetime-over",
         })
     }
 }

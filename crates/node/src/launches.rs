@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use chancery_api::server::LaunchTerms;
 use chancery_crypto::{RandomError, random_id};
 use chancery_identity::{AgentId, InstanceSpiffeId, Isolation};
 use chancery_types::id::LaunchId;
@@ -27,9 +28,12 @@ pub struct Launches {
     issuer: Arc<dyn Issuer>,
     records: LaunchRecords,
     running: Mutex<BTreeMap<LaunchId, Arc<Launch>>>,
+    /// Launches that have ended while their bridge runs still: whatever it starts has a parent that ended.
+    lingering: Mutex<Vec<Arc<Launch>>>,
     watchers: Mutex<JoinSet<()>>,
     /// One registration at a time, so that no two claim one process.
     registering: tokio::sync::Mutex<()>,
+    rostering: tokio::sync::Mutex<()>,
 }
 
 /// What an operator asks for.
@@ -45,6 +49,11 @@ pub struct LaunchRequest {
     /// The file that is the agent's code, which the launched process is about to execute; the node
     /// reads it. Absent where the process executes it already.
     pub program: Option<PathBuf>,
+    /// The instance that the caller says started it. The node sees for itself, and refuses where it sees
+    /// another one, or none.
+    pub parent: Option<InstanceSpiffeId>,
+    /// What the process is for, and until when.
+    pub terms: LaunchTerms,
 }
 
 /// Why a launch is refused.
@@ -80,6 +89,18 @@ pub enum LaunchError {
     /// together with another process.
     #[error("the process belongs to a running launch already")]
     Taken,
+    /// Who started the process is not who the caller says: another instance, or none that runs.
+    #[error("the process was not started by {said}")]
+    OtherParent {
+        /// Whom the caller names.
+        said: InstanceSpiffeId,
+    },
+    /// The instance that started the process has ended.
+    #[error("{0}, which started the process, has ended")]
+    ParentEnded(InstanceSpiffeId),
+    /// The instance that started the process is revoked.
+    #[error("{0}, which started the process, is revoked")]
+    ParentRevoked(InstanceSpiffeId),
     /// The issuer opened no instance.
     #[error("no instance was opened")]
     Issuer(#[source] IssuerError),
@@ -108,22 +129,35 @@ impl Launches {
             issuer,
             records,
             running: Mutex::default(),
+            lingering: Mutex::default(),
             watchers: Mutex::default(),
             registering: tokio::sync::Mutex::default(),
+            rostering: tokio::sync::Mutex::default(),
         }
     }
 
     /// Takes up what an earlier run of the node noted: launches whose processes run go on, the
     /// issuer hears of the end of the others.
     pub(crate) fn resume(self: &Arc<Self>) -> std::io::Result<()> {
+        let mut again = Vec::new();
         for record in self.records.all()? {
             match Launch::again(&record, self.records.boot()) {
-                Ok(launch) => {
-                    tracing::info!(launch = %launch.id(), instance = %launch.instance(), "taken up again");
-                    self.begin(Arc::new(launch));
-                }
+                Ok(launch) => again.push(Arc::new(launch)),
                 Err(reason) => self.bury(record, reason),
             }
+        }
+        let parents: Vec<_> = again
+            .iter()
+            .map(|launch| launch.instance().clone())
+            .collect();
+        for launch in again {
+            tracing::info!(launch = %launch.id(), instance = %launch.instance(), "taken up again");
+            let alone = |parent| launch.ends_with(parent) && !parents.contains(parent);
+            if launch.parent.as_ref().is_some_and(alone) {
+                launch.end(EndReason::ParentEnded);
+            }
+            // Its own end takes those along that it started.
+            self.begin(launch);
         }
         Ok(())
     }
@@ -149,7 +183,7 @@ impl Launches {
             }
             siblings.push(launch);
         }
-        let parent = self.parent_of(&attested.bridge)?;
+        let parent = self.parent_of(&attested.bridge, request.parent.as_ref())?;
         let subject = attested.init.as_ref().unwrap_or(&attested.bridge);
         let measured = match request.program {
             Some(program) => Executable::at(program).await,
@@ -164,16 +198,22 @@ impl Launches {
                 source,
             })?,
             uid: subject.uid(),
+            parent: parent.as_ref().map(|parent| parent.instance().clone()),
+            terms: request.terms,
         };
-        let instance = self
+        let opened = self
             .issuer
             .open(&facts)
             .await
             .map_err(LaunchError::Issuer)?;
+        let instance = opened.instance;
         if *instance.agent() != facts.agent {
             return Err(LaunchError::OtherAgent);
         }
         let launch = Arc::new(Launch {
+            parent: facts.parent.clone(),
+            outlive: facts.terms.outlive,
+            until: opened.until,
             facts,
             instance,
             started: now(),
@@ -187,7 +227,6 @@ impl Launches {
             withdrawn: Default::default(),
             seen: Default::default(),
             agent_key: Default::default(),
-            parent,
         });
         let record = launch.record(self.records.boot(), None);
         if let Err(error) = self.records.put(&record) {
@@ -195,6 +234,14 @@ impl Launches {
             return Err(LaunchError::Record(error));
         }
         self.begin(Arc::clone(&launch));
+        // The parent may have ended since it was looked at: then its end did not find this one.
+        if let Some(parent) = parent
+            && !launch.outlive
+            && (parent.is_withdrawn() || !self.running().contains_key(&parent.id()))
+        {
+            launch.end(EndReason::ParentEnded);
+            return Err(LaunchError::ParentEnded(parent.instance().clone()));
+        }
         for sibling in siblings {
             sibling.siblings.send_modify(|count| *count += 1);
         }
@@ -202,17 +249,61 @@ impl Launches {
         Ok(launch)
     }
 
-    /// The instance that started a process: of the running launches the nearest one above it.
-    fn parent_of(&self, process: &Process) -> Result<Option<InstanceSpiffeId>, LaunchError> {
+    /// The launch that started a process: the nearest one above it. Where the nearest has ended, or is
+    /// revoked, nothing is started. Of several that are one process, the one that the caller says.
+    fn parent_of(
+        &self,
+        process: &Process,
+        said: Option<&InstanceSpiffeId>,
+    ) -> Result<Option<Arc<Launch>>, LaunchError> {
         let above = process.ancestors().map_err(LaunchError::Caller)?;
-        let launches = self.list();
+        let mut launches = self.list();
+        launches.extend(self.lingering());
+        // Of several that are one process one that runs speaks for it.
+        let ended = |launch: &Launch| launch.end_reason().is_some();
+        launches.sort_by_key(|launch| (ended(launch), launch.started(), launch.id()));
         let nearest = above.into_iter().find_map(|pid| {
-            let launch = launches.iter().find(|launch| launch.has_process(pid))?;
-            Some(launch.instance().clone())
+            let mut here = launches.iter().filter(|launch| launch.has_process(pid));
+            let first = here.clone().next()?;
+            let said = here.find(|launch| Some(launch.instance()) == said);
+            Some(Arc::clone(said.unwrap_or(first)))
         });
         // The numbers meant its ancestors all along, if it still runs.
         let nearest = process.while_alive(nearest);
-        nearest.ok_or(LaunchError::Caller(ProcessError::Gone))
+        let nearest = nearest.ok_or(LaunchError::Caller(ProcessError::Gone))?;
+        if let Some(said) = said
+            && nearest
+                .as_ref()
+                .is_none_or(|launch| launch.instance() != said)
+        {
+            return Err(LaunchError::OtherParent { said: said.clone() });
+        }
+        let Some(parent) = nearest else {
+            return Ok(None);
+        };
+        if parent.end_reason().is_some() || !parent.is_running() {
+            return Err(LaunchError::ParentEnded(parent.instance().clone()));
+        }
+        if parent.is_withdrawn() {
+            return Err(LaunchError::ParentRevoked(parent.instance().clone()));
+        }
+        Ok(Some(parent))
+    }
+
+    /// Launches that have ended, as long as one of their processes runs.
+    fn lingering(&self) -> Vec<Arc<Launch>> {
+        let mut lingering = lock(&self.lingering);
+        lingering.retain(|launch| launch.has_left_a_process());
+        lingering.clone()
+    }
+
+    /// Ends what an instance that has ended started, and may not outlive it.
+    fn end_descendants(&self, parent: &InstanceSpiffeId) {
+        for launch in self.list() {
+            if launch.ends_with(parent) {
+                launch.end(EndReason::ParentEnded);
+            }
+        }
     }
 
     /// The launches that `caller` speaks as, one for each agent that it is an instance of: the one
@@ -231,7 +322,9 @@ impl Launches {
 
     /// Withdraws a launch: its streams end and nothing more is issued. The process goes on.
     pub fn withdraw(&self, id: LaunchId) -> Option<Arc<Launch>> {
-        let launch = self.running().remove(&id)?;
+        let launch = self.running().get(&id).cloned()?;
+        lock(&self.lingering).push(Arc::clone(&launch));
+        self.running().remove(&id)?;
         self.count();
         self.note_end(&launch, EndReason::Withdrawn);
         launch.end(EndReason::Withdrawn);
@@ -251,6 +344,11 @@ impl Launches {
     #[cfg(test)]
     pub(crate) fn abandon(&self) {
         lock(&self.watchers).abort_all();
+    }
+
+    /// Held by the one whose roster is asked for.
+    pub(crate) async fn roster_turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.rostering.lock().await
     }
 
     pub(crate) fn issuer(&self) -> &Arc<dyn Issuer> {
@@ -280,6 +378,10 @@ impl Launches {
                 let mut changed = false;
                 for launch in &launches {
                     changed |= launch.set_withdrawn(known.covers(launch.instance()));
+                    // Which is for good, other than with its agent.
+                    if known.names(launch.instance()) {
+                        this.end_descendants(launch.instance());
+                    }
                 }
                 // A stream that lost one of its identities listens to the others alone.
                 if changed {
@@ -307,8 +409,13 @@ impl Launches {
             let Some(this) = this.upgrade() else {
                 return;
             };
+            // Before it is off the list, so that whatever its bridge starts meanwhile finds it.
+            lock(&this.lingering).push(Arc::clone(&launch));
             this.running().remove(&launch.id());
             this.count();
+            if reason.ends_descendants() {
+                this.end_descendants(launch.instance());
+            }
             this.note_end(&launch, reason);
             tracing::info!(launch = %launch.id(), %reason, "launch ended");
             this.tell(launch.id(), launch.instance(), reason).await;

@@ -27,6 +27,7 @@ mod pinned_trust;
 mod process;
 mod procfs;
 mod record;
+mod registrations;
 mod server_issuer;
 mod tpm;
 mod wit_identity;
@@ -37,7 +38,9 @@ mod x509_source;
 pub use broker::{BrokerError, Reference, ReferenceError};
 pub use executable::Executable;
 pub use foreign::ForeignBundles;
-pub use issuer::{AgentCredential, Delegation, Delegations, Issuer, IssuerError, IssuerFuture};
+pub use issuer::{
+    AgentCredential, Delegation, Delegations, Issuer, IssuerError, IssuerFuture, OpenedInstance,
+};
 pub use joined::{Ended, JoinError, Joined, Joining, Means};
 pub use launch::{EndReason, Launch, LaunchFacts};
 pub use launches::{LaunchError, LaunchRequest, Launches};
@@ -45,6 +48,7 @@ pub use node::{Node, NodeConfig, NodeError};
 pub use operator::{LaunchList, LaunchView, RegisterLaunch, RegisteredLaunch};
 pub use pinned_trust::{PinError, PinnedTrust};
 pub use process::{Process, ProcessError};
+pub use registrations::Registrations;
 pub use server_issuer::{Home, ServerIssuer};
 pub use tpm::{OwnTpm, TpmAddress, TpmAddressError, TpmAnswer, TpmError, TpmKeyKind};
 pub use withdrawn::Withdrawn;

@@ -38,6 +38,12 @@ pub(crate) struct LaunchRecord {
     /// The instance that started it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) parent: Option<InstanceSpiffeId>,
+    /// Whether it goes on when that one has ended.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub(crate) outlive: bool,
+    /// When it is to end in any case.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) until: Option<Timestamp>,
 }
 
 /// A process: no other one of the same run of the machine has this id and this start time.
@@ -143,6 +149,8 @@ mod tests {
             namespace: PidNamespace::own().ok(),
             ended: None,
             parent: None,
+            outlive: false,
+            until: None,
         }
     }
 

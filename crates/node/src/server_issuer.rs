@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chancery_api::server::{
     EndInstance, IssueJwt, IssueService, IssueWit, IssueWitSvid, IssueX509, IssuedRoot,
-    OpenInstance, ServerClient,
+    OpenInstance, Roster, ServerClient,
 };
 use chancery_api::{ClientError, Problem};
 use chancery_identity::broker::BrokerRules;
@@ -25,7 +25,7 @@ use crate::broker_rules;
 use crate::following::{self, RETRY, WAIT_SECONDS, tell};
 use crate::{
     AgentCredential, Delegation, Delegations, EndReason, ForeignBundles, Issuer, IssuerError,
-    IssuerFuture, Launch, LaunchFacts, PinnedTrust, Withdrawn,
+    IssuerFuture, Launch, LaunchFacts, OpenedInstance, PinnedTrust, Registrations, Withdrawn,
 };
 
 /// What the node is called among the services.
@@ -50,6 +50,7 @@ pub struct ServerIssuer {
     bundle: watch::Receiver<Option<X509Bundle>>,
     jwt_bundle: watch::Receiver<Option<JwtBundle>>,
     foreign: watch::Receiver<ForeignBundles>,
+    registrations: watch::Receiver<Registrations>,
     withdrawn: watch::Receiver<Withdrawn>,
     tainted: watch::Receiver<BTreeSet<Digest>>,
     incubating: Incubating,
@@ -83,6 +84,7 @@ impl ServerIssuer {
         let (jwt, jwt_bundle) = watch::channel(keys);
         let (wit, wit_bundle) = watch::channel(None);
         let (others, foreign) = watch::channel(ForeignBundles::default());
+        let (registered, registrations) = watch::channel(Registrations::default());
         let (distrusted, tainted) = watch::channel(BTreeSet::new());
         let domain = home.trust_domain.clone();
         let (revoked, withdrawn) = watch::channel(Withdrawn::default());
@@ -92,6 +94,7 @@ impl ServerIssuer {
             jwt,
             wit,
             foreign: others,
+            registrations: registered,
             tainted: distrusted,
         };
         let following = follow(server.clone(), domain, pinned, senders, incubating);
@@ -107,6 +110,7 @@ impl ServerIssuer {
             bundle,
             jwt_bundle,
             foreign,
+            registrations,
             withdrawn,
             tainted,
             incubating,
@@ -162,14 +166,29 @@ impl Issuer for ServerIssuer {
     fn open<'a>(
         &'a self,
         facts: &'a LaunchFacts,
-    ) -> IssuerFuture<'a, Result<InstanceSpiffeId, IssuerError>> {
+    ) -> IssuerFuture<'a, Result<OpenedInstance, IssuerError>> {
         Box::pin(async move {
             let request = OpenInstance {
+                parent: facts.parent().map(InstanceSpiffeId::instance),
+                terms: facts.terms().clone(),
                 agent_id: facts.agent().to_string(),
                 evidence: facts.to_evidence(),
             };
             let opened = self.server.open_instance(&request).await.map_err(failed)?;
-            opened.spiffe_id.parse().map_err(unavailable)
+            Ok(OpenedInstance {
+                instance: opened.spiffe_id.parse().map_err(unavailable)?,
+                until: opened.until,
+            })
+        })
+    }
+
+    fn descendants<'a>(
+        &'a self,
+        instance: &'a InstanceSpiffeId,
+    ) -> IssuerFuture<'a, Result<Roster, IssuerError>> {
+        Box::pin(async move {
+            let roster = self.server.descendants(instance.instance()).await;
+            roster.map_err(failed)
         })
     }
 
@@ -247,6 +266,10 @@ impl Issuer for ServerIssuer {
 
     fn foreign_bundles(&self) -> watch::Receiver<ForeignBundles> {
         self.foreign.clone()
+    }
+
+    fn registrations(&self) -> watch::Receiver<Registrations> {
+        self.registrations.clone()
     }
 
     fn withdrawn(&self) -> watch::Receiver<Withdrawn> {
@@ -371,6 +394,10 @@ async fn follow(
         };
         state = answer.state;
         tell(&senders.tainted, answer.tainted.clone());
+        tell(
+            &senders.registrations,
+            Registrations::new(answer.terms.clone()),
+        );
         tell(&senders.foreign, read(answer, incubating));
     }
 }
@@ -411,6 +438,7 @@ struct Senders {
     jwt: watch::Sender<Option<JwtBundle>>,
     wit: watch::Sender<Option<WitSvidBundle>>,
     foreign: watch::Sender<ForeignBundles>,
+    registrations: watch::Sender<Registrations>,
     tainted: watch::Sender<BTreeSet<Digest>>,
 }
 

@@ -1,10 +1,10 @@
 use chancery_crypto::{AwsLc, SigningKey, random_bytes};
-use chancery_identity::{Leeway, WitSvidBundle, verify_wit_svid};
+use chancery_identity::{Leeway, RegistrationTerms, WitSvidBundle, verify_wit_svid};
 use chancery_types::jws::Compact;
 use chancery_types::{Algorithm, Secret, Timestamp};
 
 use crate::clock::now;
-use crate::x509_source::renewal;
+use crate::x509_source::{issued_by, renewal};
 use crate::{Issuer, IssuerError, Launch};
 
 /// By how much a clock may be corrected without anything of before being of a time to come.
@@ -24,6 +24,8 @@ pub(crate) struct WitIdentity {
     pub(crate) renew_at: Timestamp,
     /// Which authority signed.
     kid: String,
+    /// What it was issued by.
+    pub(crate) terms: RegistrationTerms,
 }
 
 impl WitIdentity {
@@ -37,6 +39,7 @@ impl WitIdentity {
         let failed = |error| IssuerError::Unavailable(error);
         let now = now();
         let key = SigningKey::generate(Algorithm::Es256).map_err(|error| failed(error.into()))?;
+        let terms = issued_by(launch, issuer);
         let token = issuer.issue_wit_svid(launch, key.public()).await?;
         let svid = verify_wit_svid(&token, bundle, now, Leeway::NONE, &AwsLc)
             .map_err(|error| failed(error.into()))?;
@@ -58,6 +61,7 @@ impl WitIdentity {
             not_after: svid.expires(),
             renew_at: renewal(now, svid.expires()),
             kid: header.header.kid.unwrap_or_default(),
+            terms,
             token,
         })
     }

@@ -15,10 +15,14 @@ impl Withdrawn {
         Self { agents, instances }
     }
 
+    /// Whether an instance is revoked itself, which is for good.
+    pub fn names(&self, instance: &InstanceSpiffeId) -> bool {
+        !self.instances.is_empty() && self.instances.contains(&instance.to_string())
+    }
+
     /// Whether an instance is revoked, itself or with its agent.
     pub fn covers(&self, instance: &InstanceSpiffeId) -> bool {
-        self.agents.contains(instance.agent().as_str())
-            || (!self.instances.is_empty() && self.instances.contains(&instance.to_string()))
+        self.agents.contains(instance.agent().as_str()) || self.names(instance)
     }
 }
 

@@ -3,7 +3,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chancery_crypto::{SVID_ALGORITHMS, SigningKey, random_bytes};
-use chancery_identity::{SpiffeId, X509Bundle, digests_above, spki_der, verify_x509_svid};
+use chancery_identity::{
+    RegistrationTerms, SpiffeId, X509Bundle, digests_above, spki_der, verify_x509_svid,
+};
 use chancery_types::{Algorithm, Digest, Secret, Timestamp};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -41,6 +43,8 @@ pub(crate) struct X509Identity {
     pub(crate) above: BTreeSet<Digest>,
     /// What it was verified with.
     bundle: X509Bundle,
+    /// What it was issued by.
+    pub(crate) terms: RegistrationTerms,
     pub(crate) renew_at: Timestamp,
 }
 
@@ -59,7 +63,8 @@ impl X509Source {
     ) -> Result<(Arc<X509Identity>, Timestamp), IssuerError> {
         let state = Arc::clone(&launch.x509.0).lock_owned().await;
         let tainted = issuer.tainted().borrow().clone();
-        if let Some(current) = state.current(now(), bundle, &tainted) {
+        let terms = issued_by(launch, &**issuer);
+        if let Some(current) = state.current(now(), bundle, &tainted, &terms) {
             return Ok(current);
         }
         if state.is_left_alone(now(), bundle) {
@@ -82,15 +87,16 @@ impl State {
     }
 
     /// The SVID, and when to ask again, where it is not due yet. One below an authority that is not
-    /// believed any more is.
+    /// believed any more is, and one that the agent's registration was changed after.
     fn current(
         &self,
         now: Timestamp,
         bundle: &X509Bundle,
         tainted: &BTreeSet<Digest>,
+        terms: &RegistrationTerms,
     ) -> Option<(Arc<X509Identity>, Timestamp)> {
         let identity = self.valid(now, bundle)?;
-        let renew_at = match identity.above.is_disjoint(tainted) {
+        let renew_at = match identity.above.is_disjoint(tainted) && identity.terms == *terms {
             true => identity.renew_at,
             false => now,
         };
@@ -162,12 +168,15 @@ impl X509Identity {
         let failed = |error| IssuerError::Unavailable(error);
         let key = SigningKey::generate(Algorithm::Es256).map_err(|error| failed(error.into()))?;
         let spki = spki_der(key.public());
+        // Before it is asked: one that changes meanwhile has it issued once more.
+        let terms = issued_by(launch, issuer);
         let chain = match through {
             Some(broker) => issuer.issue_x509_through(launch, &spki, broker).await?,
             None => issuer.issue_x509(launch, &spki).await?,
         };
         let own = launch.instance().to_spiffe_id();
-        Self::judged(chain, &key, bundle, now, |id| *id == own)
+        let judged = Self::judged(chain, &key, bundle, now, |id| *id == own)?;
+        Ok(Self { terms, ..judged })
     }
 
     /// The answer of an issuer, where it is an SVID over just this key for whom it was asked.
@@ -191,6 +200,7 @@ impl X509Identity {
             chain_der: chain.concat(),
             above: digests_above(&chain),
             bundle: bundle.clone(),
+            terms: RegistrationTerms::default(),
             chain,
             key: key.pkcs8().clone(),
             not_before: svid.not_before(),
@@ -198,6 +208,13 @@ impl X509Identity {
             renew_at: renewal(now, svid.not_after()),
         })
     }
+}
+
+/// What SVIDs of a launch are issued by now.
+pub(crate) fn issued_by(launch: &Launch, issuer: &dyn Issuer) -> RegistrationTerms {
+    let registrations = issuer.registrations();
+    let registrations = registrations.borrow();
+    registrations.issued(launch.instance().agent())
 }
 
 /// Half of what is left, less up to a tenth of that, so that many launches do not renew at once.
@@ -226,6 +243,7 @@ mod tests {
             above: BTreeSet::new(),
             bundle: bundle.clone(),
             renew_at: begin.plus_seconds(30),
+            terms: RegistrationTerms::default(),
         };
         for (seconds, stands) in [(0, true), (59, true), (60, false), (3_600, false)] {
             let now = begin.plus_seconds(seconds);

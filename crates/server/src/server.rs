@@ -42,6 +42,9 @@ pub struct Server {
     /// Held alone while somebody is erased, and together by whatever is made or kept for a person, from
     /// the look at whether they were erased to the last that is kept.
     pub(crate) erasing: tokio::sync::RwLock<()>,
+    /// Held alone while a registration changes, and together by whoever opens an instance, from the look at
+    /// the registration to the instance that is stored.
+    pub(crate) registering: tokio::sync::RwLock<()>,
     pub(crate) federating: Federating,
     /// Under which issuer the keys of JWT-SVIDs are found.
     pub(crate) issuer: Option<JwtIssuer>,
@@ -55,6 +58,8 @@ pub struct Server {
     /// Which incubating specifications this deployment opted in to.
     pub(crate) incubating: Incubating,
     pub(crate) brokering: Brokering,
+    /// Held from the look at an instance that starts another one to that one's row, and while one ends.
+    pub(crate) spawning: tokio::sync::Mutex<()>,
 }
 
 /// What a server is made of.
@@ -154,6 +159,7 @@ impl Server {
             standing: RwLock::new(withdrawn.standing()),
             consents: tokio::sync::Mutex::default(),
             erasing: tokio::sync::RwLock::default(),
+            registering: tokio::sync::RwLock::default(),
             federating,
             issuer: config.issuer,
             withdrawn: tokio::sync::Mutex::new(withdrawn),
@@ -163,10 +169,19 @@ impl Server {
             trust_file: config.trust_file,
             nodes,
             incubating: config.incubating,
+            spawning: tokio::sync::Mutex::default(),
         });
         // Who is revoked is refused in any case.
         if let Err(error) = server.end_revoked().await {
             tracing::error!(%error, "what is revoked is not ended");
+        }
+        crate::spawning::show_nothing_yet();
+        // Who is retired is issued nothing in any case.
+        if let Err(error) = server.finish_retirements().await {
+            tracing::error!(%error, "instances of a retired agent are not ended");
+        }
+        if let Err(error) = server.end_overdue().await {
+            tracing::error!(%error, "what is to end is not ended");
         }
         server.enrol_trust().await.map_err(ServerError::Enrol)?;
         let finished = server.finish_erasures().await;
@@ -178,12 +193,14 @@ impl Server {
     pub async fn serve(self: Arc<Self>, listener: OwnerListener) -> Result<(), ServerError> {
         let fetching = Arc::clone(&self).follow_federations();
         let scheduled = Arc::clone(&self).follow_schedule();
+        let overseen = Arc::clone(&self).follow_overdue();
         let _serving = Serving(self.stopped.clone());
         let serving = axum::serve(listener, measured(crate::endpoints::router(self)));
         tokio::select! {
             served = serving => Ok(served?),
             () = fetching => Ok(()),
             () = scheduled => Ok(()),
+            () = overseen => Ok(()),
         }
     }
 

@@ -260,6 +260,7 @@ fn x509(spiffe_id: &str) -> SignX509 {
     let key = SigningKey::generate(Algorithm::Es256).unwrap();
     SignX509 {
         spiffe_id: spiffe_id.into(),
+        dns_names: Vec::new(),
         spki: base64url::encode(chancery_identity::spki_der(key.public())),
         now: NOW,
         lifetime_seconds: 600,
@@ -296,6 +297,53 @@ async fn an_svid_is_for_an_instance_or_a_service_of_the_own_domain() {
             "spiffe_id",
             "{bad}"
         );
+    }
+}
+
+/// The server is believed no more than that an instance has these names: a service never has one.
+#[tokio::test]
+async fn dns_names_are_an_instances_alone() {
+    let bench = Bench::new(&[]).await;
+    let named = |id: &str, names: &[&str]| SignX509 {
+        dns_names: names.iter().map(|name| name.parse().unwrap()).collect(),
+        ..x509(id)
+    };
+    let request = named(INSTANCE, &["a.example", "b.example"]);
+    let signed = bench.client.x509(&request).await.unwrap();
+    let leaf = base64url::decode(&signed.chain[0]).unwrap();
+    for name in ["a.example", "b.example", INSTANCE] {
+        let found = leaf.windows(name.len()).any(|part| part == name.as_bytes());
+        assert!(found, "{name}");
+    }
+    let many: Vec<String> = (10..27)
+        .map(|number| format!("n{number}.example"))
+        .collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    bench
+        .client
+        .x509(&named(INSTANCE, &many[1..]))
+        .await
+        .unwrap();
+    for (id, names) in [
+        ("spiffe://example.org/service/gateway", &["a.example"][..]),
+        ("spiffe://example.org/service/node", &["a.example"]),
+        ("spiffe://example.org/service/server", &["a.example"]),
+        (
+            "spiffe://example.org/service/node/nod_7zzzzzzzzzzzzzzzzzzzzzzzzz",
+            &["a.example"],
+        ),
+        (INSTANCE, &many),
+        (INSTANCE, &["a.example", "a.example"]),
+        (INSTANCE, &["b.example", "a.example"]),
+    ] {
+        let refused = reason(bench.client.x509(&named(id, names)).await);
+        assert_eq!(refused.unwrap_err(), "dns_names", "{id} {names:?}");
+    }
+    // What is no DNS name is not even read.
+    let text = serde_json::to_string(&named(INSTANCE, &["a.example"])).unwrap();
+    for bad in ["*.example", "127.0.0.1", "spiffe://example.org/x", ""] {
+        let request = text.replace("a.example", bad);
+        assert!(serde_json::from_str::<SignX509>(&request).is_err(), "{bad}");
     }
 }
 

@@ -1,9 +1,15 @@
+use std::collections::BTreeMap;
+
+use chancery_identity::{RegistrationOwner, RegistrationTerms};
 use chancery_types::{Digest, Timestamp};
+use serde_json::Value;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 use crate::open::{integer, natural};
 use crate::{Store, StoreError};
+
+const TERMS: &str = "registrations";
 
 /// A registered agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,12 +24,19 @@ pub struct AgentRow {
     pub expires_at: Timestamp,
     /// The foreign trust domains whose bundles its instances are handed, by name.
     pub federates_with: Vec<String>,
+    /// What its instances may start, as the API has it; nothing where it is absent.
+    pub may_spawn: Option<Value>,
+    /// What its instances are issued, and what is required of them.
+    pub terms: RegistrationTerms,
+    /// Whose files it comes from; absent where it was registered by hand.
+    pub owner: Option<RegistrationOwner>,
     /// The entry of the server's log that enrolled it.
     pub log_index: u64,
 }
 
 impl Store {
-    /// Stores an agent with its manifest; a later manifest of the same agent replaces the earlier.
+    /// Stores an agent with its manifest; a later registration of the same agent replaces the earlier,
+    /// and its retirement.
     pub async fn put_agent(&self, agent: &AgentRow, envelope: &[u8]) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
         sqlx::query(
@@ -60,8 +73,74 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         }
+        sqlx::query("DELETE FROM agent_spawning WHERE agent_id = $1")
+            .bind(&agent.agent_id)
+            .execute(&mut *transaction)
+            .await?;
+        if let Some(may_spawn) = &agent.may_spawn {
+            sqlx::query("INSERT INTO agent_spawning (agent_id, document) VALUES ($1, $2)")
+                .bind(&agent.agent_id)
+                .bind(may_spawn.to_string())
+                .execute(&mut *transaction)
+                .await?;
+        }
+        sqlx::query(
+            "INSERT INTO registrations (agent_id, terms, owner) VALUES ($1, $2, $3)
+             ON CONFLICT (agent_id) DO UPDATE SET terms = excluded.terms, owner = excluded.owner",
+        )
+        .bind(&agent.agent_id)
+        .bind(serde_json::to_string(&agent.terms).map_err(|e| StoreError::row(TERMS, e))?)
+        .bind(agent.owner.as_ref().map(ToString::to_string))
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query("DELETE FROM retirements WHERE agent_id = $1")
+            .bind(&agent.agent_id)
+            .execute(&mut *transaction)
+            .await?;
         transaction.commit().await?;
         Ok(())
+    }
+
+    /// Takes an agent out, as that entry of the log says. Its manifests and instances stay.
+    pub async fn retire_agent(&self, agent_id: &str, log_index: u64) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        for statement in [
+            "DELETE FROM agents WHERE agent_id = $1",
+            "DELETE FROM agent_federations WHERE agent_id = $1",
+            "DELETE FROM agent_spawning WHERE agent_id = $1",
+            "DELETE FROM registrations WHERE agent_id = $1",
+        ] {
+            sqlx::query(statement)
+                .bind(agent_id)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        sqlx::query(
+            "INSERT INTO retirements (agent_id, log_index) VALUES ($1, $2)
+             ON CONFLICT (agent_id) DO UPDATE SET log_index = excluded.log_index",
+        )
+        .bind(agent_id)
+        .bind(integer(log_index))
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// The entry that an agent was retired by, where it was and is not registered again.
+    pub async fn retirement(&self, agent_id: &str) -> Result<Option<u64>, StoreError> {
+        let index: Option<i64> =
+            sqlx::query_scalar("SELECT log_index FROM retirements WHERE agent_id = $1")
+                .bind(agent_id)
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok(index.map(natural))
+    }
+
+    /// The agents that are retired, in the order of their ids.
+    pub async fn retired(&self) -> Result<Vec<String>, StoreError> {
+        let retired = sqlx::query_scalar("SELECT agent_id FROM retirements ORDER BY agent_id");
+        Ok(retired.fetch_all(&self.pool).await?)
     }
 
     /// The agent of that SPIFFE ID.
@@ -77,6 +156,19 @@ impl Store {
         .bind(agent_id)
         .fetch_all(&self.pool)
         .await?;
+        let may_spawn: Option<String> =
+            sqlx::query_scalar("SELECT document FROM agent_spawning WHERE agent_id = $1")
+                .bind(agent_id)
+                .fetch_optional(&self.pool)
+                .await?;
+        agent.may_spawn = may_spawn.as_deref().map(document).transpose()?;
+        let registered = sqlx::query("SELECT terms, owner FROM registrations WHERE agent_id = $1")
+            .bind(agent_id)
+            .fetch_optional(&self.pool)
+            .await?;
+        if let Some(row) = registered {
+            (agent.terms, agent.owner) = registration(&row)?;
+        }
         Ok(Some(agent))
     }
 
@@ -89,13 +181,26 @@ impl Store {
         )
         .fetch_all(&self.pool)
         .await?;
-        let with = |row| {
+        let spawning: Vec<(String, String)> =
+            sqlx::query_as("SELECT agent_id, document FROM agent_spawning")
+                .fetch_all(&self.pool)
+                .await?;
+        let registered = sqlx::query("SELECT agent_id, terms, owner FROM registrations");
+        let mut registered = (registered.fetch_all(&self.pool).await?.iter())
+            .map(|row| Ok((row.try_get("agent_id")?, registration(row)?)))
+            .collect::<Result<BTreeMap<String, _>, StoreError>>()?;
+        let mut with = |row| {
             let mut agent = agent(row)?;
+            if let Some(known) = registered.remove(&agent.agent_id) {
+                (agent.terms, agent.owner) = known;
+            }
             let own = federated.iter().filter(|(id, _)| *id == agent.agent_id);
             agent.federates_with = own.map(|(_, name)| name.clone()).collect();
+            let own = spawning.iter().find(|(id, _)| *id == agent.agent_id);
+            agent.may_spawn = own.map(|(_, text)| document(text)).transpose()?;
             Ok(agent)
         };
-        rows.iter().map(with).collect()
+        rows.iter().map(&mut with).collect()
     }
 
     /// The envelope of the manifest with that payload digest.
@@ -108,6 +213,19 @@ impl Store {
     }
 }
 
+/// Terms and owner; what was registered before there were any has neither.
+fn registration(
+    row: &AnyRow,
+) -> Result<(RegistrationTerms, Option<RegistrationOwner>), StoreError> {
+    let terms: String = row.try_get("terms")?;
+    let owner: Option<String> = row.try_get("owner")?;
+    let owner = owner.map(|owner| owner.parse()).transpose();
+    Ok((
+        serde_json::from_str(&terms).map_err(|e| StoreError::row(TERMS, e))?,
+        owner.map_err(|e| StoreError::row(TERMS, e))?,
+    ))
+}
+
 fn agent(row: &AnyRow) -> Result<AgentRow, StoreError> {
     let digest: String = row.try_get("manifest_digest")?;
     Ok(AgentRow {
@@ -116,6 +234,13 @@ fn agent(row: &AnyRow) -> Result<AgentRow, StoreError> {
         manifest_digest: digest.parse().map_err(|e| StoreError::row("agents", e))?,
         expires_at: Timestamp::from_micros(natural(row.try_get("expires_at")?)),
         federates_with: Vec::new(),
+        may_spawn: None,
+        terms: RegistrationTerms::default(),
+        owner: None,
         log_index: natural(row.try_get("log_index")?),
     })
+}
+
+fn document(text: &str) -> Result<Value, StoreError> {
+    serde_json::from_str(text).map_err(|error| StoreError::row("agent_spawning", error))
 }

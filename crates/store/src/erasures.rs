@@ -10,13 +10,14 @@ use crate::{Kept, Store, StoreError};
 const TABLE: &str = "erasures";
 
 /// The tables whose documents are sealed for people.
-const OF_PEOPLE: [&str; 6] = [
+const OF_PEOPLE: [&str; 7] = [
     "roots",
     "consents",
     "approvals",
     "answers",
     "revocations",
     "missions",
+    "lineages",
 ];
 
 /// Somebody who was erased.
@@ -73,6 +74,7 @@ impl Store {
             "revocations" => {
                 "SELECT count(*) FROM revocations WHERE document >= $1 AND document < $2"
             }
+            "lineages" => "SELECT count(*) FROM lineages WHERE document >= $1 AND document < $2",
             _ => "SELECT count(*) FROM missions WHERE document >= $1 AND document < $2",
         };
         let count: i64 = sqlx::query_scalar(query)

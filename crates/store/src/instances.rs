@@ -91,6 +91,43 @@ impl Store {
             .transpose()
     }
 
+    /// The running instances of an agent, in the order of their ids.
+    pub async fn running_of(&self, agent_id: &str) -> Result<Vec<InstanceRow>, StoreError> {
+        sqlx::query(
+            "SELECT * FROM instances WHERE agent_id = $1 AND running = 1 ORDER BY instance_id",
+        )
+        .bind(agent_id)
+        .fetch_all(&self.pool)
+        .await?
+        .iter()
+        .map(instance)
+        .collect()
+    }
+
+    /// The instances of an agent that run, or that were opened or have ended since then: those that have
+    /// ended first.
+    pub async fn recent_of(
+        &self,
+        agent_id: &str,
+        since: Timestamp,
+    ) -> Result<Vec<InstanceRow>, StoreError> {
+        sqlx::query(
+            "SELECT instances.* FROM instances
+             LEFT JOIN instance_ends ON instance_ends.instance_id = instances.instance_id
+             WHERE instances.agent_id = $1 AND (instances.running = 1 OR instances.opened_at >= $2
+                 OR instance_ends.ended_at >= $3)
+             ORDER BY instances.running, instances.instance_id",
+        )
+        .bind(agent_id)
+        .bind(integer(since.as_micros()))
+        .bind(integer(since.as_micros()))
+        .fetch_all(&self.pool)
+        .await?
+        .iter()
+        .map(instance)
+        .collect()
+    }
+
     /// All instances, newest first.
     pub async fn instances(&self) -> Result<Vec<InstanceRow>, StoreError> {
         let rows = sqlx::query("SELECT * FROM instances ORDER BY opened_at DESC, instance_id");
@@ -102,7 +139,7 @@ impl Store {
     }
 }
 
-fn instance(row: &AnyRow) -> Result<InstanceRow, StoreError> {
+pub(crate) fn instance(row: &AnyRow) -> Result<InstanceRow, StoreError> {
     let text = |column: &str| row.try_get::<String, _>(column);
     let key: Option<String> = row.try_get("agent_key")?;
     Ok(InstanceRow {

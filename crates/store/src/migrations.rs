@@ -19,7 +19,7 @@ struct Step {
     postgres: &'static str,
 }
 
-const STEPS: [Step; 3] = [
+const STEPS: [Step; 5] = [
     Step {
         version: 2,
         sqlite: include_str!("migrations/sqlite/0002-tables.sql"),
@@ -29,6 +29,16 @@ const STEPS: [Step; 3] = [
         version: 3,
         sqlite: include_str!("migrations/sqlite/0003-fences-nodes-workload-keys.sql"),
         postgres: include_str!("migrations/postgres/0003-fences-nodes-workload-keys.sql"),
+    },
+    Step {
+        version: 4,
+        sqlite: include_str!("migrations/sqlite/0004-registrations.sql"),
+        postgres: include_str!("migrations/postgres/0004-registrations.sql"),
+    },
+    Step {
+        version: 5,
+        sqlite: include_str!("migrations/sqlite/0005-spawning.sql"),
+        postgres: include_str!("migrations/postgres/0005-spawning.sql"),
     },
     Step {
         version: 6,

@@ -91,6 +91,11 @@ impl Store {
 
     /// The newest root of an instance, unless it was erased.
     pub async fn root_of(&self, instance: InstanceId) -> Result<Option<Value>, StoreError> {
+        Ok(self.root_kept_of(instance).await?.and_then(Kept::value))
+    }
+
+    /// The newest root of an instance, or that it was erased.
+    pub async fn root_kept_of(&self, instance: InstanceId) -> Result<Option<Kept>, StoreError> {
         let row: Option<(String, String)> = sqlx::query_as(
             "SELECT jti, document FROM roots WHERE instance_id = $1 ORDER BY created_at DESC LIMIT 1",
         )
@@ -98,6 +103,6 @@ impl Store {
         .fetch_optional(&self.pool)
         .await?;
         let kept = row.map(|(jti, text)| self.unseal(TABLE, &jti, &text));
-        Ok(kept.transpose()?.and_then(Kept::value))
+        kept.transpose()
     }
 }

@@ -29,6 +29,7 @@ const ALLOWED: &[&str] = &[
     "serde",
     "serde_json",
     "serde_json_canonicalizer",
+    "serde_path_to_error",
     "sfv",
     "sha2",
     "subtle",

@@ -162,6 +162,7 @@ impl Domain {
         let key = SigningKey::generate(Algorithm::Es256)?;
         let request = LeafRequest {
             spiffe_id: name,
+            dns_names: &[],
             spki_der: &spki_der(key.public()),
             now: now(),
             lifetime_seconds: 3_600,

@@ -9,8 +9,8 @@ use tokio::net::unix::OwnedWriteHalf;
 use tokio::time::timeout;
 
 use super::fault::{Fault, code, line};
-use super::opening::{MOST_BYTES, Opening};
-use super::{Context, SpawnRequest, mcp};
+use super::opening::{MOST_BYTES, MOST_FIRST_BYTES, Opening};
+use super::{Context, SpawnError, SpawnRequest, Spawner, mcp};
 use crate::exchange::{ExchangeError, ExchangeRequest};
 use crate::lines::{LineError, Lines};
 use crate::session::{Presented, SessionError};
@@ -22,7 +22,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 pub(super) async fn serve(stream: UnixStream, context: Context) {
     let (reader, mut writer) = stream.into_split();
     let mut lines = Lines::new(reader);
-    let first = match timeout(FIRST_LINE, lines.next(MOST_BYTES)).await {
+    let first = match timeout(FIRST_LINE, lines.next(MOST_FIRST_BYTES)).await {
         Ok(Ok(Some(first))) => first,
         Ok(Ok(None) | Err(LineError::Broken(_))) => return,
         Ok(Err(LineError::TooLong | LineError::NotText)) => {
@@ -55,6 +55,19 @@ pub(super) async fn serve(stream: UnixStream, context: Context) {
             // Nothing is due any more: a line or the end says that the one who asked gave up.
             _ = lines.next(MOST_BYTES) => return,
         },
+        // What was begun goes on: whoever asked finds it in the roster.
+        Ok(Opening::SpawnMany(request)) => match spawner(&context) {
+            Ok(spawner) => said(spawner.spawn_many(request).await),
+            Err(refused) => refused,
+        },
+        Ok(Opening::Ends(instances)) => tokio::select! {
+            answer = ends(&context, instances) => answer,
+            _ = lines.next(MOST_BYTES) => return,
+        },
+        Ok(Opening::Roster) => match spawner(&context) {
+            Ok(spawner) => said(spawner.roster().await),
+            Err(refused) => refused,
+        },
         Ok(Opening::Exchange(request)) => tokio::select! {
             answer = exchange(&context, request) => answer,
             _ = lines.next(MOST_BYTES) => return,
@@ -73,12 +86,29 @@ pub(super) async fn serve(stream: UnixStream, context: Context) {
 }
 
 async fn spawn(context: &Context, request: SpawnRequest) -> String {
-    let Some(spawner) = &context.spawner else {
+    match spawner(context) {
+        Ok(spawner) => said(spawner.spawn(request).await),
+        Err(refused) => refused,
+    }
+}
+
+async fn ends(context: &Context, instances: Vec<String>) -> String {
+    match spawner(context) {
+        Ok(spawner) => said(spawner.ends(instances).await),
+        Err(refused) => refused,
+    }
+}
+
+fn spawner(context: &Context) -> Result<&dyn Spawner, String> {
+    context.spawner.as_deref().ok_or_else(|| {
         let text = "nothing can be started through this bridge";
-        return Fault::new(code::DENIED, "no_spawner", text).to_line();
-    };
-    match spawner.spawn(request).await {
-        Ok(end) => line(&end),
+        Fault::new(code::DENIED, "no_spawner", text).to_line()
+    })
+}
+
+fn said<D: Serialize>(answer: Result<D, SpawnError>) -> String {
+    match answer {
+        Ok(document) => line(&document),
         Err(error) => Fault::from(error).to_line(),
     }
 }

@@ -24,7 +24,10 @@ use crate::session::Instance;
 use crate::socket::PrivateSocket;
 
 pub use present::{PRESENT_REASONS, PresentError, Presenter};
-pub use spawn::{SpawnEnd, SpawnError, SpawnRequest, Spawner};
+pub use spawn::{
+    MAX_CHILDREN, MAX_ENDS, SpawnEnd, SpawnEnds, SpawnError, SpawnMany, SpawnRequest, Spawned,
+    SpawnedChild, Spawner,
+};
 
 const MOST_CONNECTIONS: usize = 64;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -2,11 +2,14 @@ use chancery_evidence::presentation::Challenge;
 use chancery_types::{parse_strict, to_canonical};
 use serde_json::{Map, Value};
 
-use super::SpawnRequest;
+use super::{MAX_CHILDREN, SpawnMany, SpawnRequest};
 use crate::exchange::{DpopRequest, ExchangeRequest};
 
-/// Most bytes of a first line.
+/// Most bytes of a line that is no first one.
 pub(super) const MOST_BYTES: usize = 64 << 10;
+
+/// Most bytes of a first line: a thousand children with their tasks stand in it.
+pub(super) const MOST_FIRST_BYTES: usize = 4 << 20;
 
 const MOST_NAME_BYTES: usize = 64;
 
@@ -18,6 +21,12 @@ pub(super) enum Opening {
     Connect(String, Option<Vec<String>>),
     /// A child is to be started.
     Spawn(SpawnRequest),
+    /// Many children are to be started.
+    SpawnMany(SpawnMany),
+    /// The ends of children are waited for.
+    Ends(Vec<String>),
+    /// The own descendants are to be shown.
+    Roster,
     /// The chain is to be exchanged for an access token.
     Exchange(ExchangeRequest),
     /// The agent key is to be proven to a relying party.
@@ -45,6 +54,8 @@ pub(super) enum OpeningError {
     Server,
     #[error("a command to start is missing")]
     NoCommand,
+    #[error("one call starts 1 to {MAX_CHILDREN} children")]
+    TooMany,
 }
 
 impl OpeningError {
@@ -54,6 +65,7 @@ impl OpeningError {
             Self::Version => "version",
             Self::Server => "bad_server",
             Self::NoCommand => "no_command",
+            Self::TooMany => "spawn_too_many",
         }
     }
 }
@@ -103,18 +115,50 @@ impl Opening {
                 }
                 Ok(Self::Spawn(request))
             }
+            Some(("spawn_many", request)) => many(request),
+            Some(("ends", instances)) => serde_json::from_value(instances)
+                .map(Self::Ends)
+                .map_err(|_| OpeningError::Malformed),
+            Some(("roster", Value::String(whose))) if whose == "own" => Ok(Self::Roster),
             _ => Err(OpeningError::Malformed),
         }
     }
+}
+
+fn many(request: Value) -> Result<Opening, OpeningError> {
+    let mut request: SpawnMany =
+        serde_json::from_value(request).map_err(|_| OpeningError::Malformed)?;
+    if request.children.is_empty() || request.children.len() > MAX_CHILDREN {
+        return Err(OpeningError::TooMany);
+    }
+    for child in &mut request.children {
+        if child.argv.is_empty() {
+            child.argv.clone_from(&request.argv);
+        }
+        if child.argv.first().is_none_or(String::is_empty) {
+            return Err(OpeningError::NoCommand);
+        }
+    }
+    Ok(Opening::SpawnMany(request))
 }
 
 /// The one member, if its name is known and there is no other.
 fn only(members: Map<String, Value>) -> Option<(&'static str, Value)> {
     let mut members = members.into_iter();
     let (name, value) = members.next()?;
-    let known = ["connect", "dpop", "exchange", "present", "session", "spawn"]
-        .into_iter()
-        .find(|known| *known == name)?;
+    let known = [
+        "connect",
+        "dpop",
+        "ends",
+        "exchange",
+        "present",
+        "roster",
+        "session",
+        "spawn",
+        "spawn_many",
+    ]
+    .into_iter()
+    .find(|known| *known == name)?;
     members.next().is_none().then_some((known, value))
 }
 
@@ -157,6 +201,37 @@ mod tests {
         assert_eq!(
             (request.audience.as_str(), request.step),
             ("https://a", None)
+        );
+    }
+
+    #[test]
+    fn children_share_a_command_where_they_have_none() {
+        let child = r#"{"agent":"a","allow":[],"task":{"book":"north"}}"#;
+        let own =
+            r#"{"agent":"a","allow":["s/t"],"argv":["y"],"lifetime_seconds":9,"outlive":true}"#;
+        let line =
+            format!(r#"{{"chancery":1,"spawn_many":{{"argv":["x"],"children":[{child},{own}]}}}}"#);
+        let Ok(Opening::SpawnMany(request)) = Opening::parse(&line) else {
+            panic!("{line}");
+        };
+        assert_eq!(request.children[0].argv, ["x"]);
+        let task = request.children[0].task.as_ref().unwrap();
+        assert_eq!(task.as_str(), r#"{"book":"north"}"#);
+        assert_eq!(request.children[1].argv, ["y"]);
+        let terms = request.children[1].terms();
+        assert_eq!((terms.lifetime_seconds, terms.outlive), (Some(9), true));
+        let many = |count: usize| {
+            let children = vec![child; count].join(",");
+            let line = format!(
+                r#"{{"chancery":1,"spawn_many":{{"argv":["x"],"children":[{children}]}}}}"#
+            );
+            Opening::parse(&line).map(drop)
+        };
+        assert_eq!(many(MAX_CHILDREN), Ok(()));
+        assert_eq!(many(MAX_CHILDREN + 1), Err(OpeningError::TooMany));
+        assert_eq!(
+            Opening::parse(r#"{"chancery":1,"roster":"own"}"#),
+            Ok(Opening::Roster)
         );
     }
 
@@ -228,6 +303,50 @@ mod tests {
             ),
             (
                 r#"{"chancery":1,"spawn":{"agent":"a","allow":[],"argv":["x"],"env":{}}}"#,
+                OpeningError::Malformed,
+            ),
+            (
+                r#"{"chancery":1,"spawn":{"agent":"a","allow":[]}}"#,
+                OpeningError::NoCommand,
+            ),
+            // A child names no parent.
+            (
+                r#"{"chancery":1,"spawn":{"agent":"a","allow":[],"argv":["x"],"parent":"ins"}}"#,
+                OpeningError::Malformed,
+            ),
+            (
+                r#"{"chancery":1,"spawn_many":{"children":[]}}"#,
+                OpeningError::TooMany,
+            ),
+            (
+                r#"{"chancery":1,"spawn_many":{"children":[{"agent":"a","allow":[]}]}}"#,
+                OpeningError::NoCommand,
+            ),
+            (
+                r#"{"chancery":1,"spawn_many":{"children":[{"agent":"a","allow":[],"argv":[""]}]}}"#,
+                OpeningError::NoCommand,
+            ),
+            (
+                r#"{"chancery":1,"spawn_many":{"argv":["x"],"children":[{"agent":"a"}]}}"#,
+                OpeningError::Malformed,
+            ),
+            (
+                r#"{"chancery":1,"spawn_many":{"argv":["x"],"children":[{"agent":"a","allow":[],"task":1}]}}"#,
+                OpeningError::Malformed,
+            ),
+            (
+                r#"{"chancery":1,"spawn_many":{"argv":["x"],"children":[{"agent":"a","allow":[],"task":"a\nb"}]}}"#,
+                OpeningError::Malformed,
+            ),
+            (
+                r#"{"chancery":1,"spawn_many":{"argv":["x"],"children":[],"wait":true}}"#,
+                OpeningError::Malformed,
+            ),
+            (r#"{"chancery":1,"ends":"ins"}"#, OpeningError::Malformed),
+            // A roster is one's own.
+            (r#"{"chancery":1,"roster":"all"}"#, OpeningError::Malformed),
+            (
+                r#"{"chancery":1,"roster":{"instance":"ins"}}"#,
                 OpeningError::Malformed,
             ),
         ] {

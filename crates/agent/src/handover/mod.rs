@@ -15,6 +15,6 @@ mod wire;
 pub use child::{receive, receive_from};
 pub use error::HandoverError;
 pub use listener::HandoverListener;
-pub use parent::{Delegator, Given, Grant, give};
+pub use parent::{Delegator, Given, Grant, check_grant, give};
 
 pub(crate) use wire::{ACCEPT_TYP, Acceptance};

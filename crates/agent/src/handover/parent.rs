@@ -3,7 +3,7 @@ use chancery_delegation::{Entry, LinkDraft, Terms};
 use chancery_identity::{AgentId, InstanceSpiffeId, SpiffeId, VerifiedWit, WitBundle, verify_wit};
 use chancery_types::id::DelegationKind;
 use chancery_types::jws::Compact;
-use chancery_types::{Digest, Timestamp, base64url};
+use chancery_types::{Digest, Jwk, Timestamp, base64url};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -52,6 +52,15 @@ pub struct Given {
     pub jti: String,
     /// The digest of the child's chain.
     pub chain: Digest,
+}
+
+/// Whether this could be passed on now: a link is made for a name and a key that nobody has, and thrown
+/// away. So that no child is started that would be given nothing.
+pub fn check_grant(delegator: &Delegator<'_>, grant: &Grant) -> Result<(), HandoverError> {
+    let nobody = AgentKey::generate()?;
+    let instance = random_id().map_err(AgentKeyError::from)?;
+    let subject = grant.agent.instance(instance).to_spiffe_id();
+    narrow(delegator, grant, (&subject, nobody.public()), now()).map(drop)
 }
 
 /// Passes authority on to the child at the other end. Signs nothing before the child's key is
@@ -105,7 +114,8 @@ async fn converse<S: AsyncRead + AsyncWrite>(
         nonce,
     };
     check(&accept, &wit, &expected)?;
-    let (link, jti) = narrow(delegator, grant, &wit, now())?;
+    let holder = (wit.spiffe_id(), wit.agent_key());
+    let (link, jti) = narrow(delegator, grant, holder, now())?;
     let held = delegator.held;
     let chain: Vec<String> = held.chain().iter().cloned().chain([link]).collect();
     let made = Held::new(
@@ -152,7 +162,7 @@ fn check(accept: &Accept, wit: &VerifiedWit, expected: &Acceptance) -> Result<()
 fn narrow(
     delegator: &Delegator<'_>,
     grant: &Grant,
-    wit: &VerifiedWit,
+    (subject, key): (&SpiffeId, &Jwk),
     now: Timestamp,
 ) -> Result<(String, String), HandoverError> {
     let own = delegator.held.tip().grant();
@@ -169,8 +179,8 @@ fn narrow(
         .to_string();
     let draft = LinkDraft {
         terms: Terms {
-            subject: wit.spiffe_id().clone(),
-            key: *wit.agent_key(),
+            subject: subject.clone(),
+            key: *key,
             audience: None,
             issued_at: now,
             not_before: own

@@ -2,7 +2,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chancery_agent::{
-    Answer, LocalClient, LocalError, SpawnEnd, SpawnError, SpawnRequest, Spawner,
+    Answer, LocalClient, LocalError, MAX_CHILDREN, SpawnEnd, SpawnEnds, SpawnError, SpawnMany,
+    SpawnRequest, Spawned, SpawnedChild, Spawner,
 };
 use chancery_types::id::SessionId;
 
@@ -24,6 +25,7 @@ fn path(end: &str) -> String {
 #[derive(Default)]
 struct Scripted {
     dropped: Arc<AtomicUsize>,
+    begun: Arc<AtomicUsize>,
 }
 
 struct Hanging(Arc<AtomicUsize>);
@@ -55,6 +57,30 @@ impl Spawner for Scripted {
             }
         })
     }
+
+    fn spawn_many(&self, request: SpawnMany) -> Answer<'_, Result<Spawned, SpawnError>> {
+        Box::pin(async move {
+            // Whoever asked may be gone meanwhile.
+            tokio::task::yield_now().await;
+            self.begun
+                .fetch_add(request.children.len(), Ordering::SeqCst);
+            let children = request.children.into_iter().map(|child| {
+                let task = child.task.map(|task| task.to_string()).unwrap_or_default();
+                SpawnedChild::Instance(format!("{} {} {task}", child.agent, child.argv[0]))
+            });
+            Ok(Spawned {
+                children: children.collect(),
+            })
+        })
+    }
+
+    fn ends(&self, _: Vec<String>) -> Answer<'_, Result<SpawnEnds, SpawnError>> {
+        Box::pin(async move {
+            let _hanging = Hanging(Arc::clone(&self.dropped));
+            self.begun.fetch_add(1, Ordering::SeqCst);
+            std::future::pending().await
+        })
+    }
 }
 
 fn request(command: &str) -> SpawnRequest {
@@ -62,6 +88,10 @@ fn request(command: &str) -> SpawnRequest {
         agent: "worker".to_owned(),
         allow: vec!["files/read".to_owned()],
         argv: vec![command.to_owned()],
+        task: None,
+        lifetime_seconds: None,
+        outlive: false,
+        may_delegate: false,
     }
 }
 
@@ -179,6 +209,87 @@ async fn without_a_spawner_nothing_is_started() {
         .await
         .unwrap_err();
     assert!(matches!(refusal, LocalError::Refused { reason, .. } if reason == "no_spawner"));
+}
+
+async fn scripted() -> (Serving, Arc<Scripted>) {
+    let spawner = Arc::new(Scripted::default());
+    let setup = Setup {
+        spawner: Some(Arc::clone(&spawner) as _),
+        ..Setup::default()
+    };
+    (Serving::with(setup, |_, _| ok()).await, spawner)
+}
+
+fn reason(error: LocalError) -> String {
+    match error {
+        LocalError::Refused { reason, .. } => reason,
+        other => panic!("{other}"),
+    }
+}
+
+#[tokio::test]
+async fn many_are_started_by_one_call_and_nobody_waits_for_them() {
+    let (serving, spawner) = scripted().await;
+    let local = LocalClient::new(&serving.socket);
+    let mut own = request("own");
+    own.task = Some("count".parse().unwrap());
+    let mut shared = request("");
+    shared.argv.clear();
+    let many = |children: Vec<SpawnRequest>| SpawnMany {
+        argv: vec!["shared".to_owned()],
+        children,
+    };
+    let spawned = local
+        .spawn_many(&many(vec![own, shared.clone()]))
+        .await
+        .unwrap();
+    let begun = ["worker own count", "worker shared "];
+    let begun = begun.map(|name| SpawnedChild::Instance(name.to_owned()));
+    assert_eq!(spawned.children, begun);
+    let all = local
+        .spawn_many(&many(vec![shared.clone(); MAX_CHILDREN]))
+        .await;
+    assert_eq!(all.unwrap().children.len(), MAX_CHILDREN);
+    for (count, said) in [(0, "spawn_too_many"), (MAX_CHILDREN + 1, "spawn_too_many")] {
+        let refused = local.spawn_many(&many(vec![shared.clone(); count])).await;
+        assert_eq!(reason(refused.unwrap_err()), said);
+    }
+    assert_eq!(spawner.begun.load(Ordering::SeqCst), MAX_CHILDREN + 2);
+}
+
+#[tokio::test]
+async fn who_waits_for_ends_may_leave_and_a_roster_is_not_everybodys_to_give() {
+    let (serving, spawner) = scripted().await;
+    let local = LocalClient::new(&serving.socket);
+    let asking = {
+        let local = local.clone();
+        tokio::spawn(async move { local.ends(&["a".to_owned()]).await })
+    };
+    while spawner.begun.load(Ordering::SeqCst) == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    asking.abort();
+    while spawner.dropped.load(Ordering::SeqCst) == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    // This one offers none.
+    assert_eq!(reason(local.roster().await.unwrap_err()), "no_spawner");
+}
+
+#[tokio::test]
+async fn without_a_spawner_there_are_neither_children_nor_a_roster() {
+    let serving = Serving::start(|_, _| ok()).await;
+    let local = LocalClient::new(&serving.socket);
+    let many = SpawnMany {
+        argv: Vec::new(),
+        children: vec![request("work")],
+    };
+    assert_eq!(
+        reason(local.spawn_many(&many).await.unwrap_err()),
+        "no_spawner"
+    );
+    assert_eq!(reason(local.ends(&[]).await.unwrap_err()), "no_spawner");
+    assert_eq!(reason(local.roster().await.unwrap_err()), "no_spawner");
 }
 
 #[tokio::test]

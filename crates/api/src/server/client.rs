@@ -6,14 +6,15 @@ use chancery_types::Digest;
 use chancery_types::id::{ApprovalId, ConsentId, InstanceId, NodeId, PersonId};
 
 use super::{
-    AddFederation, AdmitNodeAuthority, AdmitNodeTpm, Agent, Agents, AllowBroker, AnswerApproval,
-    Approval, Approvals, BrokerChanged, Brokers, DraftRoot, EndInstance, EnrolCheckpoint,
-    EnrolRecord, Enrolled, ErasePerson, Erasures, EvictNode, FederationEnded, FederationView,
-    Federations, ForeignBundles, InstanceEvidence, Instances, Introspect, Introspection, IssueJwt,
-    IssueService, IssueWit, IssueWitSvid, IssueX509, IssuedRoot, IssuedX509, KeptOfPerson,
-    LaunchedInstance, LiftRevocation, Manifest, NewNodeToken, NodeAuthorityView, NodeEvicted,
-    NodeToken, NodeTpmView, Nodes, OpenApproval, OpenInstance, PersonAuthority, PersonErased,
-    RaiseEpoch, RegisterAgent, RemoveBroker, RevocationDone, Revocations, Revoke, RootDraft,
+    AddFederation, AdmitNodeAuthority, AdmitNodeTpm, Agent, AgentRetired, Agents, AllowBroker,
+    AnswerApproval, Approval, Approvals, BrokerChanged, Brokers, DraftRoot, EndInstance,
+    EnrolCheckpoint, EnrolRecord, Enrolled, ErasePerson, Erasures, EvictNode, FederationEnded,
+    FederationView, Federations, ForeignBundles, InstanceEvidence, Instances, Introspect,
+    Introspection, IssueJwt, IssueService, IssueWit, IssueWitSvid, IssueX509, IssuedRoot,
+    IssuedX509, JudgedAgent, KeptOfPerson, LaunchedInstance, LiftRevocation, Manifest,
+    NewNodeToken, NodeAuthorityView, NodeEvicted, NodeToken, NodeTpmView, Nodes, OpenApproval,
+    OpenInstance, PersonAuthority, PersonErased, RaiseEpoch, RegisterAgent, RemoveBroker,
+    RetireAgent, RevocationDone, Revocations, Revoke, RootDraft, Roster, RosterFilter,
     ServerStatus, StandingConsent, StandingConsents, SubmitConsent, SubmitRoot, TrustText,
     UseConsent, WithdrawnIdentities,
 };
@@ -76,6 +77,26 @@ impl ServerClient {
         self.0.post(&path, &Done {}).await
     }
 
+    /// Instances, living and dead, with what they do, for whom and until when.
+    pub async fn roster(&self, filter: &RosterFilter) -> Result<Roster, ClientError> {
+        let mut path = "/v1/roster?".to_owned();
+        let mut add = |name: &str, value: String| path.push_str(&format!("{name}={value}&"));
+        if let Some(agent) = &filter.agent {
+            // A SPIFFE ID has no character that means anything in a query (SPIFFE-ID section 2).
+            add("agent", agent.to_string());
+        }
+        if let Some(parent) = filter.parent {
+            add("parent", parent.to_string());
+        }
+        if let Some(state) = filter.state {
+            add("state", state.as_str().to_owned());
+        }
+        if let Some(limit) = filter.limit {
+            add("limit", limit.to_string());
+        }
+        self.0.get(path.trim_end_matches(['&', '?'])).await
+    }
+
     /// Ends a relation to a foreign trust domain.
     pub async fn remove_federation(
         &self,
@@ -118,6 +139,8 @@ impl ServerClient {
         /// What was attested of an instance.
         instance_evidence(instance: InstanceId) -> InstanceEvidence =
             "/v1/instances/{instance}/evidence";
+        /// What an instance started, and what that started, and so on: living and dead.
+        descendants(instance: InstanceId) -> Roster = "/v1/instances/{instance}/descendants";
         /// The root that a person granted to an instance; waits up to `wait_seconds` for it.
         root_of(instance: InstanceId, wait_seconds: u64) -> Option<IssuedRoot> =
             "/v1/instances/{instance}/root?wait_seconds={wait_seconds}";
@@ -166,6 +189,10 @@ impl ServerClient {
         remove_broker(=> RemoveBroker) -> BrokerChanged = "/v1/brokers/remove";
         /// Registers an agent.
         register_agent(=> RegisterAgent) -> Agent = "/v1/agents";
+        /// Asks what a registration comes to; nothing is registered.
+        judge_agent(=> RegisterAgent) -> JudgedAgent = "/v1/agents/judge";
+        /// Takes an agent out, with every instance of it.
+        retire_agent(=> RetireAgent) -> AgentRetired = "/v1/agents/retire";
         /// Opens an instance of an agent.
         open_instance(=> OpenInstance) -> LaunchedInstance = "/v1/instances";
         /// Issues an instance's X.509-SVID.

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use chancery_identity::{Relationship, TrustDomain};
+use chancery_identity::{RegistrationTerms, Relationship, TrustDomain};
 use chancery_types::{Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -109,6 +109,10 @@ pub struct ForeignBundles {
     pub bundles: BTreeMap<TrustDomain, String>,
     /// Which trust domains the instances of an agent are handed, by the agent's SPIFFE ID.
     pub agents: BTreeMap<String, BTreeSet<TrustDomain>>,
+    /// What instances of an agent are issued, by the agent's SPIFFE ID; where nothing was said it is not
+    /// here.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub terms: BTreeMap<String, RegistrationTerms>,
     /// The digests of the certificates of authorities that are not believed any more: SVIDs below
     /// them are asked for again at once.
     #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]

@@ -4,6 +4,8 @@ use chancery_types::id::InstanceId;
 use chancery_types::{Jwk, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::LaunchTerms;
+
 /// The node asks for an instance of an agent, with what it attested.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -12,6 +14,12 @@ pub struct OpenInstance {
     pub agent_id: String,
     /// What the node attested of the process.
     pub evidence: Evidence,
+    /// The instance that started the process, as the node attested it; absent where none did.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub parent: Option<InstanceId>,
+    /// What the instance is for, and until when.
+    #[serde(skip_serializing_if = "LaunchTerms::is_empty", default)]
+    pub terms: LaunchTerms,
 }
 
 /// An instance that the server opened.
@@ -22,6 +30,9 @@ pub struct LaunchedInstance {
     pub instance_id: InstanceId,
     /// Its SPIFFE ID.
     pub spiffe_id: String,
+    /// When it is to end in any case.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub until: Option<Timestamp>,
 }
 
 /// Asks for the instance's X.509-SVID.
@@ -138,6 +149,16 @@ pub enum InstanceState {
     Running,
     /// Its process has ended.
     Ended,
+}
+
+impl InstanceState {
+    /// The word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Ended => "ended",
+        }
+    }
 }
 
 /// All instances, newest first.

@@ -12,13 +12,19 @@ mod introspection;
 mod nodes;
 mod revocations;
 mod roots;
+mod roster;
 mod state;
+mod terms;
 
-pub use agents::{Agent, Agents, Manifest, RegisterAgent};
+pub use agents::{
+    Agent, AgentRetired, Agents, ExpectedRegistration, JudgedAgent, Manifest, RegisterAgent,
+    RetireAgent,
+};
 pub use approvals::{
     AnswerApproval, Approval, ApprovalState, ApprovalSubject, Approvals, OpenApproval,
 };
 pub use brokers::{AllowBroker, BrokerChanged, Brokers, RemoveBroker};
+pub use chancery_identity::MaySpawn;
 pub use client::ServerClient;
 pub use consents::{
     ConsentState, ConsentUse, StandingConsent, StandingConsents, SubmitConsent, UseConsent,
@@ -43,4 +49,6 @@ pub use revocations::{
     WithdrawnIdentities,
 };
 pub use roots::{DraftRoot, IssuedRoot, RootDraft, SubmitRoot};
+pub use roster::{Roster, RosterEntry, RosterFilter};
 pub use state::{EnrolCheckpoint, EnrolRecord, Enrolled, ServerStatus, TrustText};
+pub use terms::{LaunchTerms, Task, TaskError};

@@ -22,7 +22,7 @@ pub use call::{Decision, GapDisclose, Outcome};
 pub use enrolment::{CheckpointEnrol, LogSucceed, RecordEnrol};
 pub use erasure::{Erasure, ErasureDone};
 pub use federation::{FederationAdd, FederationBundle, FederationRemove};
-pub use identity::{IdentityEnd, IdentityIssue, ManifestRegister};
+pub use identity::{AgentRetire, IdentityEnd, IdentityIssue, InstanceOpen, ManifestRegister};
 pub use index::IndexRoot;
 pub use node::{NodeAuthority, NodeEvict, NodeJoin, NodeToken, NodeTpm};
 pub use revocation::{EpochRaise, RevocationAdd, RevocationLift, SnapshotAdopt};

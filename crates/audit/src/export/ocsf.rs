@@ -56,11 +56,13 @@ fn activity(kind: &str) -> u64 {
     match kind {
         "manifest.register" | "identity.issue" | "delegation.root" | "delegation.enrol"
         | "consent.standing" | "session.open" | "policy.publish" | "approval.request"
-        | "record.enrol" | "revocation.add" | "federation.add" => CREATE,
+        | "record.enrol" | "revocation.add" | "federation.add" | "instance.open" => CREATE,
         "trust.change" | "epoch.raise" | "snapshot.adopt" | "session.join" | "approval.answer"
         | "approval.grant" | "revocation.lift" | "checkpoint.enrol" | "federation.bundle"
         | "authority.change" => UPDATE,
-        "identity.end" | "session.leave" | "session.end" | "federation.remove" => DELETE,
+        "identity.end" | "session.leave" | "session.end" | "federation.remove" | "agent.retire" => {
+            DELETE
+        }
         _ => OTHER,
     }
 }

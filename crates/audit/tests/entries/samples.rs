@@ -154,6 +154,16 @@ pub(crate) fn samples() -> Vec<Entry> {
             policy: None,
             code: Some(digest("code")),
             federates_with: Some(vec![label("partner.example")]),
+            may_spawn: Some(vec![agent.clone()]),
+            spawn_at_once: Some(20),
+            spawn_outlive: Some(false),
+            dns_names: Some(vec![label("a.example")]),
+            hint: Some(label("internal")),
+            x509_svid_seconds: Some(300),
+            jwt_svid_seconds: Some(60),
+            requires_isolation: Some(Isolation::Isolated),
+            requires_attestation: Some(label("software-only/launch")),
+            owner: Some(label("team-a")),
         }),
         entry(IdentityIssue {
             agent: agent.clone(),
@@ -183,6 +193,7 @@ pub(crate) fn samples() -> Vec<Entry> {
             launch: Some(id(9)),
             operator: None,
             broker: None,
+            dns_names: Some(vec![label("a.example")]),
         }),
         entry(IdentityEnd {
             instance: instance.clone(),
@@ -241,7 +252,7 @@ pub(crate) fn samples() -> Vec<Entry> {
         entry(SessionOpen {
             session: id(1),
             gateway: label("spiffe://example.org/service/gateway"),
-            agent,
+            agent: agent.clone(),
             instance: instance.clone(),
             manifest: digest("manifest"),
             chain: digest("chain"),
@@ -307,7 +318,7 @@ pub(crate) fn samples() -> Vec<Entry> {
         entry(SessionRefuse {
             reason: label("untrusted_root"),
             session: None,
-            instance: Some(instance),
+            instance: Some(instance.clone()),
             chain: None,
             manifest: None,
             link: Some(0),
@@ -446,6 +457,23 @@ pub(crate) fn samples() -> Vec<Entry> {
         }),
         entry(BrokerRemove {
             broker: label("spiffe://example.org/agent/office"),
+        }),
+        entry(InstanceOpen {
+            agent: agent.clone(),
+            instance: instance.clone(),
+            node: label("spiffe://example.org/service/node"),
+            outlive: false,
+            parent: Some(label("spiffe://example.org/agent/a/instance/2")),
+            task: Some(commit("instance-task", &[7; 32], b"count the books")),
+            until: Some(expires),
+            launch: Some(id(9)),
+        }),
+        entry(AgentRetire {
+            agent,
+            manifest: digest("manifest"),
+            instances: 2,
+            by: commit("agent-retirer", &[7; 32], b"uid 0"),
+            reason: commit("agent-retirement-reason", &[8; 32], b"done"),
         }),
     ]
 }

@@ -1,6 +1,7 @@
 //! The command line, one file for each group of commands.
 
 mod agent;
+mod apply;
 mod authority;
 mod broker;
 mod connect;
@@ -26,7 +27,8 @@ mod trust;
 mod up;
 mod witness;
 
-pub(crate) use agent::{AgentArgs, AgentCommand, ManifestArgs};
+pub(crate) use agent::{AgentArgs, AgentCommand, ManifestArgs, RegisterArgs};
+pub(crate) use apply::ApplyArgs;
 pub(crate) use authority::{AuthorityArgs, AuthorityCommand, Kind, PrepareArgs};
 pub(crate) use broker::{BrokerArgs, BrokerCommand};
 pub(crate) use connect::ConnectArgs;
@@ -52,7 +54,7 @@ pub(crate) use presentation::{
     VerifyPresentationArgs,
 };
 pub(crate) use revoke::{DepartArgs, RevokeArgs, RevokeCommand};
-pub(crate) use run::{IsolationMode, NetworkMode, RunArgs, SpawnArgs};
+pub(crate) use run::{IsolationMode, NetworkMode, RosterArgs, RunArgs, SpawnArgs};
 pub(crate) use token::{ExchangeArgs, KeysArgs, MetadataArgs, ProofArgs, TokenArgs, TokenCommand};
 pub(crate) use trust::{EnrolArgs, TrustArgs, TrustChangeArgs, TrustCommand, TrustWitnessArgs};
 pub(crate) use up::{BundleArgs, UpArgs, X509Root};
@@ -75,7 +77,7 @@ pub(crate) struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 refused, failed or not verified; 2 wrong \
-usage; 3 something that is needed is out of reach. `run` returns its command's code.";
+usage; 3 something that is needed is out of reach; 4 `apply --plan` found a difference. `run` returns its command's code.";
 
 #[derive(Debug, Args)]
 pub(crate) struct Global {
@@ -152,8 +154,10 @@ pub(crate) enum Command {
     Federation(FederationArgs),
     /// Brokers, which obtain the SVIDs of workloads of this machine by a reference.
     Broker(BrokerArgs),
-    /// Makes, registers and lists agents.
+    /// Makes, registers, retires and lists agents.
     Agent(AgentArgs),
+    /// Registers the agents whose registrations are files in a folder, as `--plan` shows it first.
+    Apply(ApplyArgs),
     /// Checks and publishes policy bundles.
     Policy(PolicyArgs),
     /// Writes and checks mission documents.
@@ -172,8 +176,11 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Inside an agent: speaks MCP on standard input and output for an unmodified client.
     Connect(ConnectArgs),
-    /// Inside an agent: starts another agent with a narrower delegation.
+    /// Inside an agent: starts others, one or many, each with a narrower delegation.
     Spawn(SpawnArgs),
+    /// Who is there and who was, for what, on whose behalf and until when. Inside an agent: what it
+    /// started itself.
+    Roster(RosterArgs),
     /// Access tokens for relying parties outside, against a delegation.
     Token(TokenArgs),
     /// Presentations: one object that proves to a relying party what an instance is and may do.

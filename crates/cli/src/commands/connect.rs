@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use chancery_agent::{Bridge, BridgeConfig, LocalClient, Patience, PeerProcess};
 use chancery_api::UnixClient;
+use chancery_api::server::LaunchTerms;
 use chancery_node::sandbox::SocketBind;
 use chancery_node::{RegisterLaunch, RegisteredLaunch};
 use tokio::io::AsyncWriteExt as _;
@@ -32,6 +33,8 @@ pub(super) async fn run(args: ConnectArgs) -> anyhow::Result<ExitCode> {
         init_pid: None,
         isolated: false,
         program: None,
+        parent: None,
+        terms: LaunchTerms::default(),
     };
     let launch: RegisteredLaunch = UnixClient::new(layout.node_socket())
         .post("/v1/launches", &request)

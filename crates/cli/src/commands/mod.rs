@@ -1,6 +1,7 @@
 //! What each command does, one file for each.
 
 pub(crate) mod agent;
+mod apply;
 pub(crate) mod approvals;
 pub(crate) mod authority;
 mod broker;
@@ -20,7 +21,8 @@ mod policy;
 mod presentation;
 mod reference;
 mod revoke;
-mod run;
+mod roster;
+pub(crate) mod run;
 mod spawn;
 mod token;
 pub(crate) mod trust;
@@ -53,6 +55,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Federation(args) => federation::run(format, args).await,
         Command::Broker(args) => broker::run(format, args).await,
         Command::Agent(args) => agent::run(format, args).await,
+        Command::Apply(args) => apply::run(format, args).await,
         Command::Policy(args) => policy::run(format, args).await,
         Command::Mission(args) => mission::run(format, &args.command),
         Command::Delegate(args) => delegate::run(format, args).await,
@@ -63,6 +66,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Run(args) => run::run(args).await,
         Command::Connect(args) => connect::run(args).await,
         Command::Spawn(args) => spawn::run(format, args).await,
+        Command::Roster(args) => roster::run(format, args).await,
         Command::Authority(args) => authority::run(format, args).await,
         Command::Token(args) => token::run(format, args.command).await,
         Command::Presentation(args) => presentation::run(format, args.command).await,

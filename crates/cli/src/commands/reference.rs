@@ -30,7 +30,7 @@ const VARIABLES: [(&str, &str); 4] = [
 ];
 
 /// What commands end with.
-const EXIT_CODES: [(&str, &str); 5] = [
+const EXIT_CODES: [(&str, &str); 6] = [
     ("0", "done; of `verify` and `why`: everything holds"),
     (
         "1",
@@ -43,6 +43,10 @@ const EXIT_CODES: [(&str, &str); 5] = [
     (
         "3",
         "something that is needed is out of reach, mostly because `chancery up` does not run",
+    ),
+    (
+        "4",
+        "`apply --plan` found something to change; nothing was changed",
     ),
     (
         "others",
@@ -114,6 +118,11 @@ fn reasons() -> String {
     let own = chancery_agent::PRESENT_REASONS;
     let presented = [chancery_evidence::presentation::REASONS, own].concat();
     codes(&mut text, "Presentations", &presented);
+    codes(
+        &mut text,
+        "Registrations",
+        chancery_server::REGISTRATION_REASONS,
+    );
     codes(&mut text, "Federation", chancery_server::FEDERATION_REASONS);
     codes(&mut text, "Authorities", chancery_signer::AUTHORITY_REASONS);
     codes(
@@ -125,6 +134,11 @@ fn reasons() -> String {
         &mut text,
         "Brokers and WIT-SVIDs",
         chancery_server::BROKER_REASONS,
+    );
+    codes(
+        &mut text,
+        "Instances that start others",
+        chancery_server::SPAWN_REASONS,
     );
     let log = chancery_tlog::LogReason::ALL.iter();
     let log: Vec<_> = log.map(|reason| (reason.code(), reason.said())).collect();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use chancery_api::server::{DraftRoot, Instance, InstanceState};
+use chancery_api::server::{DraftRoot, Instance, InstanceState, MaySpawn, RegisterAgent};
 use chancery_audit::Ruling;
 use chancery_evidence::actions;
 use chancery_types::id::{ExecutionId, SessionId};
@@ -27,6 +27,7 @@ use super::withdrawal::{self, Withdrawn};
 use super::{assets, person};
 use crate::args::{DemoArgs, Format};
 use crate::commands::agent::{Catalog, ManifestDraft, list_tools, register, sign};
+use crate::commands::run::agent_id;
 use crate::commands::{delegate, evidence, graph, trust, verify, why};
 use crate::deployment::{Authenticator, read_trust};
 use crate::gateway_config::{GatewayFile, ToolServer};
@@ -34,6 +35,9 @@ use crate::output;
 
 /// How long the mission may take.
 const PATIENCE: Duration = Duration::from_secs(300);
+
+/// How many workers may live at once: the orchestrator starts one after the other.
+const MOST_WORKERS: u64 = 4;
 
 /// Runs the demo.
 pub(crate) async fn run(format: Format, args: DemoArgs) -> anyhow::Result<ExitCode> {
@@ -202,12 +206,17 @@ async fn register_agents(
     let catalog = Catalog::of(TRUST_DOMAIN, &config).await?;
     let key = office.layout.manifest_key()?;
     let mut seen = Vec::new();
-    for (name, intent) in [
+    for (name, intent, starts) in [
         (
             "orchestrator",
             "Closes the month: hands each book to one worker and checks the result.",
+            Some("worker"),
         ),
-        ("worker", "Reconciles the one book that it was handed."),
+        (
+            "worker",
+            "Reconciles the one book that it was handed.",
+            None,
+        ),
     ] {
         let draft = ManifestDraft {
             trust_domain: TRUST_DOMAIN.to_owned(),
@@ -220,7 +229,19 @@ async fn register_agents(
         };
         let path = run.manifest(name);
         std::fs::write(&path, sign(&draft, &key)?).with_context(|| path.display().to_string())?;
-        let agent = register(&server, &path, Vec::new()).await?;
+        let may_spawn = match starts {
+            Some(name) => Some(MaySpawn {
+                agents: [agent_id(&office.layout, name)?].into(),
+                at_once: MOST_WORKERS,
+                outlive: false,
+            }),
+            None => None,
+        };
+        let request = RegisterAgent {
+            may_spawn,
+            ..RegisterAgent::default()
+        };
+        let agent = register(&server, &path, request).await?;
         seen.push(format!("{} {}", agent.agent_id, agent.manifest_digest));
     }
     story.tell(

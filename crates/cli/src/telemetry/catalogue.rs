@@ -16,7 +16,7 @@ const BUCKETS: [f64; 14] = [
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
 ];
 
-const FAMILIES: [Family; 20] = [
+const FAMILIES: [Family; 22] = [
     Family {
         name: "chancery_part_up",
         kind: "gauge",
@@ -107,6 +107,20 @@ const FAMILIES: [Family; 20] = [
         labels: "",
         shown_by: "server",
         says: "Nodes that were put out.",
+    },
+    Family {
+        name: "chancery_instances_spawned_total",
+        kind: "counter",
+        labels: "",
+        shown_by: "server",
+        says: "Instances that another instance started.",
+    },
+    Family {
+        name: "chancery_spawns_refused_total",
+        kind: "counter",
+        labels: "`reason`",
+        shown_by: "server",
+        says: "Instances that another one was not let start, by [reason code](reasons.md).",
     },
     Family {
         name: "chancery_launches",

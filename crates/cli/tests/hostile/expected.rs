@@ -61,8 +61,11 @@ const APART: &[(&str, &[&str])] = &[
         &["ENETUNREACH", "EACCES", "EADDRNOTAVAIL"],
     ),
     ("send a datagram", &["ENETUNREACH", "EACCES", "EPERM"]),
-    ("start a program that nobody reviewed", &["not_spawned"]),
-    ("pass on more than the own authority", &["not_spawned"]),
+    (
+        "start a program that nobody reviewed",
+        &["not_spawned", "instance_refused"],
+    ),
+    ("pass on more than the own authority", &["scope_escalation"]),
 ];
 
 /// Where it has the host's.

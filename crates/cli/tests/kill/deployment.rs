@@ -96,7 +96,16 @@ impl Deployment {
                 envelope,
             ],
         );
-        self.run("agent", &["register", envelope]);
+        // Each may start others: who does is an attacker's choice.
+        let register = [
+            "register",
+            envelope,
+            "--may-spawn",
+            "load",
+            "--may-spawn",
+            "hostile",
+        ];
+        self.run("agent", &register);
     }
 
     /// Delegates to the newest instance without a grant; says to whom, and for which session.

@@ -48,7 +48,11 @@ mod readme;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod registrations;
+#[cfg(test)]
 mod rotating;
+#[cfg(test)]
+mod spawning;
 #[cfg(test)]
 mod spiffe;
 #[cfg(test)]

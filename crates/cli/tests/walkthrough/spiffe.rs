@@ -110,6 +110,7 @@ fn libraries_of_others_fetch_validate_watch_and_talk_to_each_other() {
     let rust = rust(&deployment, "rust");
     let watching = rust.start(&["watch"]);
     revoked_is_taken(&rust);
+    retired_is_taken(&deployment);
     brokered(&deployment, &watching);
     let javascript = scripted(&deployment, "javascript").map(|peer| peer.start(&[]));
     let Some(python) = pythonic(&deployment, "python") else {
@@ -142,6 +143,37 @@ fn revoked_is_taken(rust: &Peer<'_>) {
     assert_eq!(said.lines().last(), Some("taken"), "{said}");
     assert!(!two.out().contains("taken"));
     two.signal(nix::sys::signal::Signal::SIGTERM);
+}
+
+/// A client's open stream ends when its agent is retired, and a process that runs still is nobody when the
+/// agent is registered again.
+fn retired_is_taken(deployment: &Deployment) {
+    let peer = rust(deployment, "retired");
+    let held = peer.start(&["held"]);
+    let first = id(&held);
+    until("the first message", || {
+        held.out().contains("id ").then_some(())
+    });
+    let retire = [
+        "--format",
+        "json",
+        "agent",
+        "retire",
+        "retired",
+        "--reason",
+        "tried out",
+    ];
+    let retired = deployment.place.chancery(&retire).json();
+    assert_eq!(retired["instances"], serde_json::json!([first]));
+    let said = held.ended().ok();
+    assert_eq!(said.lines().last(), Some("taken"), "{said}");
+    let again = deployment.place.chancery(&retire).json();
+    assert_eq!(again["log_index"], retired["log_index"]);
+    let register = ["agent", "register", "retired.manifest"];
+    deployment.place.chancery(&register).ok();
+    let held = peer.start(&["held"]);
+    assert_ne!(id(&held), first);
+    held.signal(nix::sys::signal::Signal::SIGTERM);
 }
 
 /// A broker obtains the SVIDs of a workload that the operator admitted it for, and the log says so.

@@ -120,6 +120,7 @@ impl Mesh {
             launch: None,
             operator: None,
             broker: None,
+            dns_names: None,
         };
         self.server.append(at(0), issue.into());
         (name.parse().unwrap(), key(Algorithm::Ed25519))

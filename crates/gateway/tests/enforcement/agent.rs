@@ -66,6 +66,8 @@ impl Agent {
     pub(crate) async fn launch(plane: &Plane) -> Self {
         let server = plane.client();
         let request = OpenInstance {
+            parent: None,
+            terms: Default::default(),
             agent_id: AGENT.to_owned(),
             evidence: evidence(),
         };
@@ -114,6 +116,7 @@ impl Agent {
             IssuingAuthority::new(&domain, intermediate.clone(), &keys.intermediate).unwrap();
         let request = LeafRequest {
             spiffe_id: &spiffe_id.parse().unwrap(),
+            dns_names: &[],
             spki_der: &spki_der(tls_key.public()),
             now: now(),
             lifetime_seconds: 600,

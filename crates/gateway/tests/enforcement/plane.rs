@@ -449,7 +449,7 @@ impl Plane {
     pub(crate) async fn register(&self, manifest: &[u8]) {
         let request = RegisterAgent {
             manifest: base64url::encode(manifest),
-            federates_with: Vec::new(),
+            ..RegisterAgent::default()
         };
         self.client().register_agent(&request).await.unwrap();
     }

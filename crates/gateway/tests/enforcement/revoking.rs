@@ -247,6 +247,8 @@ async fn only_the_root_keys_lift_a_revocation() {
     let again = revoke(&world.plane, RevocationKind::Agent, AGENT).await;
     assert!(again.before && again.at == first.at && again.log_index == first.log_index);
     let request = OpenInstance {
+        parent: None,
+        terms: Default::default(),
         agent_id: AGENT.to_owned(),
         evidence: evidence(),
     };

@@ -13,7 +13,7 @@ use crate::launch::Launch;
 use crate::pb::workload::{X509svid, X509svidResponse};
 use crate::workload::{Bundles, Kept, Known, Source, heard, hint, named};
 use crate::x509_source::X509Identity;
-use crate::{IssuerError, Launches};
+use crate::{IssuerError, Launches, Registrations};
 
 /// The X.509-SVIDs of a workload for one stream of one broker: with keys of their own, which the workload
 /// itself never has, and each enrolled with the broker's name.
@@ -22,8 +22,9 @@ pub(super) struct BrokeredSvids {
     broker: SpiffeId,
     bundles: Bundles,
     tainted: watch::Receiver<BTreeSet<Digest>>,
+    registrations: watch::Receiver<Registrations>,
     kept: Kept<X509Identity>,
-    sent: Option<Known>,
+    sent: Option<(Known, Vec<String>)>,
 }
 
 impl BrokeredSvids {
@@ -33,6 +34,7 @@ impl BrokeredSvids {
             broker,
             bundles: Bundles::of(launches),
             tainted: launches.issuer().tainted(),
+            registrations: launches.issuer().registrations(),
             kept: Kept::default(),
             sent: None,
         }
@@ -48,7 +50,8 @@ impl Source for BrokeredSvids {
     ) -> Result<(Option<X509svidResponse>, Option<Timestamp>), Status> {
         let known = self.bundles.current(held)?;
         let tainted = self.tainted.borrow_and_update().clone();
-        let (mut svids, mut made, mut refused) = (vec![], vec![], None);
+        let registrations = self.registrations.borrow_and_update().clone();
+        let (mut svids, mut made, mut hints, mut refused) = (vec![], vec![], vec![], None);
         for launch in held {
             let issue = async {
                 let issuer = &**self.launches.issuer();
@@ -59,7 +62,10 @@ impl Source for BrokeredSvids {
                 Ok::<_, IssuerError>((issued, due))
             };
             let is_valid = |identity: &X509Identity| identity.stands(&known.own, now());
-            let is_due = |identity: &X509Identity| !identity.above.is_disjoint(&tainted);
+            let terms = registrations.issued(launch.instance().agent());
+            let is_due = |identity: &X509Identity| {
+                !identity.above.is_disjoint(&tainted) || identity.terms != terms
+            };
             let current = match self.kept.current(launch, (is_valid, is_due), issue).await {
                 Ok(current) => current,
                 // The others are none the worse for it.
@@ -69,28 +75,31 @@ impl Source for BrokeredSvids {
                 }
                 Err(error) => return Err(error),
             };
+            let hint = hint(&registrations, held, launch);
             svids.push(X509svid {
                 spiffe_id: launch.instance().to_string(),
                 x509_svid: current.identity().chain_der.clone(),
                 x509_svid_key: current.identity().key.expose().to_vec(),
                 bundle: known.own.to_concatenated_der(),
-                hint: hint(held, launch),
+                hint: hint.clone(),
             });
+            hints.push(hint);
             made.push(current);
         }
         if let (Some(refused), true) = (refused, svids.is_empty()) {
             return Err(refused);
         }
         let (changed, again) = self.kept.replace(made);
-        if !changed && self.sent.as_ref() == Some(&known) {
+        let sending = (known, hints);
+        if !changed && self.sent.as_ref() == Some(&sending) {
             return Ok((None, again));
         }
         let message = X509svidResponse {
             svids,
             crl: Vec::new(),
-            federated_bundles: known.foreign.iter().map(named).collect(),
+            federated_bundles: sending.0.foreign.iter().map(named).collect(),
         };
-        self.sent = Some(known);
+        self.sent = Some(sending);
         Ok((Some(message), again))
     }
 
@@ -98,6 +107,7 @@ impl Source for BrokeredSvids {
         tokio::select! {
             changed = self.bundles.changed() => changed,
             () = heard(&mut self.tainted) => Ok(()),
+            () = heard(&mut self.registrations) => Ok(()),
         }
     }
 }

@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use chancery_api::server::LaunchTerms;
 use chancery_identity::{AgentId, InstanceSpiffeId, Isolation};
 use chancery_types::Timestamp;
 use chancery_types::id::{InstanceId, LaunchId};
@@ -24,6 +25,13 @@ pub struct RegisterLaunch {
     /// where the process executes it already.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub program: Option<PathBuf>,
+    /// The instance that the caller says started it. The launch is refused where the node sees another
+    /// one above the caller, or none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub parent: Option<InstanceSpiffeId>,
+    /// What it is for, and until when.
+    #[serde(skip_serializing_if = "LaunchTerms::is_empty", default)]
+    pub terms: LaunchTerms,
 }
 
 /// A launch that was registered.
@@ -95,6 +103,8 @@ impl From<RegisterLaunch> for LaunchRequest {
             agent: request.agent_id,
             init_pid: request.init_pid,
             program: request.program,
+            parent: request.parent,
+            terms: request.terms,
             isolation: if request.isolated {
                 Isolation::Isolated
             } else {

@@ -13,11 +13,12 @@ use axum::extract::{ConnectInfo, Path, State};
 use axum::routing::{delete, get};
 use axum::serve::IncomingStream;
 use axum::{Json, Router};
+use chancery_api::server::Roster;
 use chancery_api::{OwnerListener, Problem, measured};
 use chancery_types::id::LaunchId;
 
-use crate::Launches;
 use crate::process::{Process, ProcessError};
+use crate::{IssuerError, Launches};
 
 pub use launch::{LaunchList, LaunchView, RegisterLaunch, RegisteredLaunch};
 
@@ -39,7 +40,8 @@ pub(crate) async fn serve(
 ) -> io::Result<()> {
     let router = Router::new()
         .route("/v1/launches", get(list).post(register))
-        .route("/v1/launches/{id}", delete(withdraw));
+        .route("/v1/launches/{id}", delete(withdraw))
+        .route("/v1/descendants", get(descendants));
     let router = measured(router)
         .fallback(async || Problem::not_found("no_such_route", "there is no such route"))
         .with_state(launches);
@@ -75,13 +77,53 @@ async fn register(
         Ok(caller) => caller.clone(),
         Err(error) => return Err(Problem::forbidden("caller_unknown", error.to_string())),
     };
-    let launch = launches.register(caller, request.into()).await;
+    // Goes on to its end when its asker has gone: what was opened meanwhile is noted, and then ended.
+    let registering = async move { launches.register(caller, request.into()).await };
+    let launch = tokio::spawn(registering).await;
+    let launch = launch.map_err(|error| Problem::internal("launch", &error))?;
     let launch = launch.map_err(|error| problem::of(&error))?;
     Ok(Json(RegisteredLaunch {
         launch_id: launch.id(),
         instance_id: launch.instance().instance(),
         spiffe_id: launch.instance().clone(),
     }))
+}
+
+/// What the caller's own instances started, and what that started, and so on. Who asks is who the kernel
+/// names: there is no way to ask for another's.
+async fn descendants(
+    State(launches): State<Arc<Launches>>,
+    ConnectInfo(Operator(caller)): ConnectInfo<Operator>,
+) -> Result<Json<Roster>, Problem> {
+    let caller = match &*caller {
+        Ok(caller) => caller,
+        Err(error) => return Err(Problem::forbidden("caller_unknown", error.to_string())),
+    };
+    let own = launches.of_caller(caller);
+    if own.is_empty() {
+        let text = "the caller is no instance, and has started none";
+        return Err(Problem::forbidden("not_launched", text)
+            .with_remedy("ask the server: chancery roster, outside of `chancery run`"));
+    }
+    let mut all = Roster {
+        instances: Vec::new(),
+        more: false,
+    };
+    // One at a time on a node, however many of its instances ask.
+    let _turn = launches.roster_turn().await;
+    for launch in own {
+        let roster = launches.issuer().descendants(launch.instance()).await;
+        let roster = roster.map_err(|error| match error {
+            IssuerError::Refused { reason } => Problem::forbidden(&reason, "refused by the server"),
+            IssuerError::Unavailable(error) => {
+                Problem::unavailable("issuer_unavailable", error.to_string())
+                    .with_remedy("see that the server runs, then ask again")
+            }
+        })?;
+        all.instances.extend(roster.instances);
+        all.more |= roster.more;
+    }
+    Ok(Json(all))
 }
 
 async fn withdraw(

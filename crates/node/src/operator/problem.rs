@@ -23,6 +23,25 @@ pub(super) fn of(error: &LaunchError) -> Problem {
             .with_remedy("register the first process of the pid namespace"),
         LaunchError::Taken => Problem::conflict("launch_taken", message)
             .with_remedy("one process is one instance: wait for its end or withdraw it"),
+        LaunchError::OtherParent { .. } => Problem::forbidden("parent_mismatch", message)
+            .with_remedy("let the instance that is named start the process itself"),
+        LaunchError::ParentEnded(_) => Problem::forbidden("parent_ended", message),
+        LaunchError::ParentRevoked(_) => Problem::forbidden("parent_revoked", message),
+        LaunchError::Issuer(IssuerError::Refused { reason }) if of_spawning(reason) => {
+            let problem = Problem::forbidden(reason, message);
+            match reason.as_str() {
+                "spawn_not_allowed" => problem.with_remedy(
+                    "chancery agent register MANIFEST --may-spawn AGENT, of the parent",
+                ),
+                "spawn_limit" => problem.with_remedy(
+                    "wait for a child to end, or register the parent with a larger --spawn-at-once",
+                ),
+                "spawn_outlive_not_allowed" => {
+                    problem.with_remedy("register the parent with --spawn-outlive as well")
+                }
+                _ => problem,
+            }
+        }
         LaunchError::Issuer(IssuerError::Refused { reason }) => {
             let problem = Problem::forbidden("instance_refused", message);
             match reason.as_str() {
@@ -33,6 +52,14 @@ pub(super) fn of(error: &LaunchError) -> Problem {
                 "code_mismatch" => problem.with_remedy(
                     "start the program that the agent's manifest names, or register a manifest \
                      that names this one",
+                ),
+                "isolation_required" => problem.with_remedy(
+                    "the agent's registration requires an isolated instance: start it \
+                     with `chancery run` where the machine can isolate",
+                ),
+                "attestation_required" => problem.with_remedy(
+                    "start it where more vouches for it, or see what `chancery agent show` says \
+                     that its registration requires",
                 ),
                 _ => problem,
             }
@@ -48,6 +75,13 @@ pub(super) fn of(error: &LaunchError) -> Problem {
         LaunchError::Record(_) => Problem::unavailable("not_noted", message)
             .with_remedy("see that the node's disk can be written"),
     }
+}
+
+/// Whether a refusal is about who started the process.
+fn of_spawning(reason: &str) -> bool {
+    reason.starts_with("parent_")
+        || reason.starts_with("spawn_")
+        || ["launch_lifetime", "outlive_without_parent"].contains(&reason)
 }
 
 fn sources(error: &LaunchError) -> String {

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 use chancery_crypto::{SigningKey, random_bytes, random_id};
 use chancery_identity::broker::BrokerRules;
 use chancery_identity::{
-    AttestationLevel, Confirmation, InstanceSpiffeId, JwtAudience, JwtBundle, JwtSvidClaims,
-    ProvenKey, SpiffeId, TrustDomain, WitBundle, WitClaims, WitSvidBundle, WitSvidClaims,
-    X509Bundle,
+    AttestationLevel, Confirmation, DnsName, InstanceSpiffeId, JwtAudience, JwtBundle,
+    JwtSvidClaims, ProvenKey, SpiffeId, TrustDomain, WitBundle, WitClaims, WitSvidBundle,
+    WitSvidClaims, X509Bundle,
 };
 use chancery_signer::ca::{
     IssuingAuthority, LeafRequest, SerialNumber, Validity, intermediate_certificate,
@@ -21,7 +21,7 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use crate::clock::now;
 use crate::{
     AgentCredential, Delegation, Delegations, EndReason, ForeignBundles, Issuer, IssuerError,
-    IssuerFuture, Launch, LaunchFacts, Withdrawn,
+    IssuerFuture, Launch, LaunchFacts, OpenedInstance, Registrations, Withdrawn,
 };
 
 /// What the issuer does when it is asked.
@@ -47,6 +47,7 @@ pub(super) struct TestIssuer {
     pub(super) jwt_key: Mutex<Arc<SigningKey>>,
     pub(super) jwt_bundle: watch::Sender<Option<JwtBundle>>,
     pub(super) foreign: watch::Sender<ForeignBundles>,
+    pub(super) registrations: watch::Sender<Registrations>,
     pub(super) withdrawn: watch::Sender<Withdrawn>,
     pub(super) mood: Mutex<Mood>,
     pub(super) lifetime_seconds: Mutex<u64>,
@@ -56,6 +57,10 @@ pub(super) struct TestIssuer {
     pub(super) ended: Mutex<Vec<(InstanceSpiffeId, EndReason)>>,
     pub(super) delegations: Mutex<Option<mpsc::UnboundedReceiver<Delegation>>>,
     pub(super) tainted: watch::Sender<BTreeSet<Digest>>,
+    /// What was opened, as it was attested.
+    pub(super) opened: Mutex<Vec<LaunchFacts>>,
+    /// Whether openings wait.
+    pub(super) holds_openings: watch::Sender<bool>,
     /// What signs in the place of the first intermediate.
     another: Mutex<Option<(SigningKey, Vec<u8>)>>,
     /// Whether the WIT profile is opted in to, as it is by nobody.
@@ -114,6 +119,7 @@ impl TestIssuer {
             ))),
             jwt_key: Mutex::new(Arc::new(jwt_key)),
             foreign: watch::Sender::default(),
+            registrations: watch::Sender::default(),
             withdrawn: watch::Sender::default(),
             mood: Mutex::new(Mood::Willing),
             lifetime_seconds: Mutex::new(3_600),
@@ -122,6 +128,8 @@ impl TestIssuer {
             ended: Mutex::default(),
             delegations: Mutex::default(),
             tainted: watch::Sender::default(),
+            opened: Mutex::default(),
+            holds_openings: watch::Sender::new(false),
             another: Mutex::default(),
             trust_domain,
         }
@@ -177,8 +185,13 @@ impl TestIssuer {
     }
 
     fn chain_of(&self, id: &SpiffeId, spki: &[u8]) -> Vec<Vec<u8>> {
+        self.chain_named(id, &[], spki)
+    }
+
+    fn chain_named(&self, id: &SpiffeId, dns_names: &[DnsName], spki: &[u8]) -> Vec<Vec<u8>> {
         let request = LeafRequest {
             spiffe_id: id,
+            dns_names,
             spki_der: spki,
             now: now(),
             lifetime_seconds: *self.lifetime_seconds.lock().unwrap(),
@@ -238,7 +251,16 @@ impl TestIssuer {
             Mood::WrongKey => &other_spki,
             _ => spki,
         };
-        Ok(self.chain_of(id, spki))
+        let terms = self
+            .registrations
+            .borrow()
+            .issued(launch.instance().agent());
+        let met = terms.check_attested(AttestationLevel::Launch, launch.facts().isolation());
+        met.map_err(|error| IssuerError::Refused {
+            reason: error.code().to_owned(),
+        })?;
+        let names: Vec<_> = terms.dns_names.into_iter().collect();
+        Ok(self.chain_named(id, &names, spki))
     }
 
     /// The key for JWT-SVIDs is another one from now on, and both verify.
@@ -334,15 +356,21 @@ impl Issuer for TestIssuer {
     fn open<'a>(
         &'a self,
         facts: &'a LaunchFacts,
-    ) -> IssuerFuture<'a, Result<InstanceSpiffeId, IssuerError>> {
+    ) -> IssuerFuture<'a, Result<OpenedInstance, IssuerError>> {
         Box::pin(async {
             let id = random_id().unwrap();
-            Ok(match self.willing()? {
+            let agent = match self.willing()? {
                 Mood::WrongAgent => "spiffe://td/agent/x".parse::<chancery_identity::AgentId>(),
                 _ => Ok(facts.agent().clone()),
-            }
-            .unwrap()
-            .instance(id))
+            };
+            let seconds = facts.terms().lifetime_seconds;
+            self.opened.lock().unwrap().push(facts.clone());
+            let mut held = self.holds_openings.subscribe();
+            held.wait_for(|held| !held).await.unwrap();
+            Ok(OpenedInstance {
+                instance: agent.unwrap().instance(id),
+                until: seconds.map(|seconds| now().plus_seconds(seconds)),
+            })
         })
     }
 
@@ -450,6 +478,10 @@ impl Issuer for TestIssuer {
 
     fn foreign_bundles(&self) -> watch::Receiver<ForeignBundles> {
         self.foreign.subscribe()
+    }
+
+    fn registrations(&self) -> watch::Receiver<Registrations> {
+        self.registrations.subscribe()
     }
 
     fn withdrawn(&self) -> watch::Receiver<Withdrawn> {

@@ -10,8 +10,10 @@ mod identities;
 mod issuer;
 mod jwt_api;
 mod registration;
+mod registrations;
 mod restart;
 mod revocation;
+mod spawning;
 mod specification;
 mod streams;
 mod wit_api;
@@ -21,6 +23,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
+use chancery_api::server::LaunchTerms;
 use chancery_api::{ClientError, Problem, UnixClient};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -128,6 +131,8 @@ impl Serving {
             init_pid: None,
             isolation: Isolation::Unisolated,
             program: None,
+            parent: None,
+            terms: LaunchTerms::default(),
         };
         let launch = self.launches.register(process, request).await.unwrap();
         launch.instance().clone()
@@ -180,6 +185,8 @@ impl Serving {
             init_pid: init.map(|pid| pid.try_into().unwrap()),
             isolated,
             program,
+            parent: None,
+            terms: LaunchTerms::default(),
         };
         match self.operator().post("/v1/launches", &request).await {
             Ok(launch) => Ok(launch),

@@ -35,6 +35,7 @@ pub(crate) async fn fetch(
     through: Option<&SpiffeId>,
 ) -> Result<Vec<Jwtsvid>, Status> {
     let mut svids = Vec::new();
+    let registrations = launches.issuer().registrations().borrow().clone();
     for launch in held {
         let own = launch.instance().to_spiffe_id();
         if !asked.spiffe_id().is(&own) {
@@ -43,7 +44,7 @@ pub(crate) async fn fetch(
         svids.push(Jwtsvid {
             spiffe_id: own.to_string(),
             svid: issue(launches, launch, asked.audience(), through).await?,
-            hint: hint(held, launch),
+            hint: hint(&registrations, held, launch),
         });
     }
     if svids.is_empty() {

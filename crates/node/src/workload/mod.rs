@@ -27,12 +27,12 @@ use tonic::transport::Server;
 use tonic::{Request, Status};
 use tonic_reflection::server::{Builder, v1, v1alpha};
 
-use crate::Launches;
 use crate::launch::Launch;
 use crate::pb::FILE_DESCRIPTOR_SET;
 use crate::pb::workload::spiffe_workload_api_server::SpiffeWorkloadApiServer;
 use crate::peer::Peer;
 use crate::process::Process;
+use crate::{Launches, Registrations};
 use chancery_api::pb::agent::agent_identity_server::AgentIdentityServer;
 
 pub(crate) use connection::Connection;
@@ -162,8 +162,18 @@ pub(crate) async fn vouching(launches: &Launches, process: &Process) -> Vec<Arc<
     held
 }
 
-/// Tells several identities of one process apart: the agent's name, and nothing where there is one.
-pub(crate) fn hint(held: &[Arc<Launch>], launch: &Launch) -> String {
+/// Tells several identities of one process apart: what the agent was registered with, where no identity
+/// before it has that; else the agent's name, and nothing where there is one identity.
+pub(crate) fn hint(registrations: &Registrations, held: &[Arc<Launch>], launch: &Launch) -> String {
+    let registered = |launch: &Launch| registrations.hint(launch.instance().agent());
+    let before = held.iter().take_while(|other| other.id() != launch.id());
+    if let Some(own) = registered(launch)
+        && !before
+            .into_iter()
+            .any(|other| registered(other) == Some(own))
+    {
+        return own.to_owned();
+    }
     match launch.instance().agent().as_str() {
         _ if held.len() < 2 => String::new(),
         agent if agent.len() <= MAX_HINT_BYTES => agent.to_owned(),

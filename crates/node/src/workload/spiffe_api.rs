@@ -21,7 +21,7 @@ use crate::pb::workload::{
 use crate::peer::Peer;
 use crate::requests::{JwtRequest, RequestedId};
 use crate::x509_source::{X509Identity, X509Source};
-use crate::{ForeignBundles, IssuerError, Launches};
+use crate::{ForeignBundles, IssuerError, Launches, Registrations};
 
 /// What who asks for a WIT-SVID is told where nobody opted in: that profile is incubating.
 const NO_WITS: &str = "the wit-svid profile is not served";
@@ -70,6 +70,7 @@ impl SpiffeWorkloadApi for WorkloadApi {
             launches: Arc::clone(&self.launches),
             bundles: Bundles::of(&self.launches),
             tainted: self.launches.issuer().tainted(),
+            registrations: self.launches.issuer().registrations(),
             sent: None,
         };
         self.feed(peer, source).await
@@ -137,7 +138,25 @@ struct Svids {
     launches: Arc<Launches>,
     bundles: Bundles,
     tainted: watch::Receiver<BTreeSet<Digest>>,
-    sent: Option<(Vec<Arc<X509Identity>>, Known)>,
+    registrations: watch::Receiver<Registrations>,
+    sent: Option<Sent>,
+}
+
+/// What was sent: the SVIDs, each with its hint, and what verifies others.
+struct Sent {
+    identities: Vec<Arc<X509Identity>>,
+    hints: Vec<String>,
+    known: Known,
+}
+
+impl Sent {
+    fn is(&self, other: &Self) -> bool {
+        let same = |(one, other): (&Arc<_>, &Arc<_>)| Arc::ptr_eq(one, other);
+        self.identities.len() == other.identities.len()
+            && self.identities.iter().zip(&other.identities).all(same)
+            && self.hints == other.hints
+            && self.known == other.known
+    }
 }
 
 impl Source for Svids {
@@ -148,9 +167,11 @@ impl Source for Svids {
         held: &[Arc<Launch>],
     ) -> Result<(Option<X509svidResponse>, Option<Timestamp>), Status> {
         self.tainted.borrow_and_update();
+        let registrations = self.registrations.borrow_and_update().clone();
         let known = self.bundles.current(held)?;
         let issuer = self.launches.issuer();
-        let (mut svids, mut identities, mut again, mut refused) = (vec![], vec![], None, None);
+        let (mut svids, mut identities, mut hints) = (vec![], vec![], vec![]);
+        let (mut again, mut refused) = (None, None);
         for launch in held {
             let (identity, at) = match X509Source::current(launch, issuer, &known.own).await {
                 Ok(current) => current,
@@ -162,33 +183,34 @@ impl Source for Svids {
                 Err(error) => return Err(status(&error)),
             };
             again = Some(again.map_or(at, |other: Timestamp| other.min(at)));
+            let hint = hint(&registrations, held, launch);
             svids.push(X509svid {
                 spiffe_id: launch.instance().to_string(),
                 x509_svid: identity.chain_der.clone(),
                 x509_svid_key: identity.key.expose().to_vec(),
                 bundle: known.own.to_concatenated_der(),
-                hint: hint(held, launch),
+                hint: hint.clone(),
             });
+            hints.push(hint);
             identities.push(identity);
         }
         if let (Some(refused), true) = (refused, svids.is_empty()) {
             return Err(status(&refused));
         }
-        let is_sent = self.sent.as_ref().is_some_and(|(sent, with)| {
-            let same = |(one, other): (&Arc<_>, &Arc<_>)| Arc::ptr_eq(one, other);
-            sent.len() == identities.len()
-                && *with == known
-                && sent.iter().zip(&identities).all(same)
-        });
-        if is_sent {
+        let sending = Sent {
+            identities,
+            hints,
+            known,
+        };
+        if self.sent.as_ref().is_some_and(|sent| sent.is(&sending)) {
             return Ok((None, again));
         }
         let message = X509svidResponse {
             svids,
             crl: Vec::new(),
-            federated_bundles: known.foreign.iter().map(named).collect(),
+            federated_bundles: sending.known.foreign.iter().map(named).collect(),
         };
-        self.sent = Some((identities, known));
+        self.sent = Some(sending);
         Ok((Some(message), again))
     }
 
@@ -196,6 +218,7 @@ impl Source for Svids {
         tokio::select! {
             changed = self.bundles.changed() => changed,
             () = heard(&mut self.tainted) => Ok(()),
+            () = heard(&mut self.registrations) => Ok(()),
         }
     }
 }

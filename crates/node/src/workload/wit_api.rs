@@ -10,14 +10,14 @@ use tonic::Status;
 
 use super::feed::Source;
 use super::kept::Kept;
-use super::spiffe_api::{agents, either};
+use super::spiffe_api::{agents, either, heard};
 use super::{NO_IDENTITY, hint};
 use crate::clock::now;
 use crate::launch::Launch;
 use crate::pb::workload::{WitBundlesResponse, Witsvid, WitsvidResponse};
 use crate::requests::RequestedId;
 use crate::wit_identity::WitIdentity;
-use crate::{ForeignBundles, Launches};
+use crate::{ForeignBundles, Launches, Registrations};
 
 /// The WIT-SVIDs of a caller's launches, or of the one that is asked for: each with a key that was made
 /// for this stream alone.
@@ -25,7 +25,9 @@ pub(super) struct WitSvids {
     launches: Arc<Launches>,
     asked: RequestedId,
     bundle: watch::Receiver<Option<WitSvidBundle>>,
+    registrations: watch::Receiver<Registrations>,
     kept: Kept<WitIdentity>,
+    hints: Vec<String>,
 }
 
 impl WitSvids {
@@ -35,10 +37,12 @@ impl WitSvids {
         bundle: watch::Receiver<Option<WitSvidBundle>>,
     ) -> Self {
         Self {
+            registrations: launches.issuer().registrations(),
             launches,
             asked,
             bundle,
             kept: Kept::default(),
+            hints: Vec::new(),
         }
     }
 }
@@ -51,7 +55,8 @@ impl Source for WitSvids {
         held: &[Arc<Launch>],
     ) -> Result<(Option<WitsvidResponse>, Option<Timestamp>), Status> {
         let bundle = known(&mut self.bundle)?;
-        let (mut svids, mut made, mut refused) = (vec![], vec![], None);
+        let registrations = self.registrations.borrow_and_update().clone();
+        let (mut svids, mut made, mut hints, mut refused) = (vec![], vec![], vec![], None);
         for launch in held {
             let own = launch.instance().to_spiffe_id();
             if !self.asked.is(&own) {
@@ -63,11 +68,9 @@ impl Source for WitSvids {
                 Ok((issued, due))
             };
             let is_valid = |identity: &WitIdentity| identity.is_valid(&bundle, now());
-            let current = match self
-                .kept
-                .current(launch, (is_valid, |_: &_| false), issue)
-                .await
-            {
+            let terms = registrations.issued(launch.instance().agent());
+            let is_due = |identity: &WitIdentity| identity.terms != terms;
+            let current = match self.kept.current(launch, (is_valid, is_due), issue).await {
                 Ok(current) => current,
                 // The others are none the worse for it.
                 Err(error) if error.code() == tonic::Code::PermissionDenied => {
@@ -77,26 +80,34 @@ impl Source for WitSvids {
                 Err(error) => return Err(error),
             };
             let key = str::from_utf8(current.identity().key.expose());
+            let hint = hint(&registrations, held, launch);
             svids.push(Witsvid {
                 spiffe_id: own.to_string(),
                 wit_svid: current.identity().token.clone(),
                 wit_svid_key: key
                     .map_err(|_| Status::internal("wit-svid key"))?
                     .to_owned(),
-                hint: hint(held, launch),
+                hint: hint.clone(),
             });
+            hints.push(hint);
             made.push(current);
         }
         if svids.is_empty() {
             return Err(refused.unwrap_or_else(|| Status::permission_denied(NO_IDENTITY)));
         }
         let (changed, again) = self.kept.replace(made);
+        let changed = changed || self.hints != hints;
+        self.hints = hints;
         Ok((changed.then_some(WitsvidResponse { svids }), again))
     }
 
     async fn changed(&mut self) -> Result<(), Status> {
-        let changed = self.bundle.changed().await;
-        changed.map_err(|_| Status::unavailable("the node stops"))
+        tokio::select! {
+            changed = self.bundle.changed() => {
+                changed.map_err(|_| Status::unavailable("the node stops"))
+            }
+            () = heard(&mut self.registrations) => Ok(()),
+        }
     }
 }
 

@@ -109,6 +109,7 @@ fn in_words(table: &'static str) -> &'static str {
         "answers" => "signed answers to questions",
         "revocations" => "reasons of revocations",
         "missions" => "missions that were drafted for",
+        "lineages" => "tasks of instances that were started on their behalf",
         other => other,
     }
 }

@@ -11,14 +11,17 @@ use chancery_api::server::{
 };
 use chancery_api::signer::Done;
 use chancery_attestation::Evidence;
-use chancery_audit::IdentityEnd;
+use chancery_audit::{Disclosure, InstanceOpen};
 use chancery_crypto::random_id;
-use chancery_identity::AgentId;
-use chancery_store::InstanceRow;
+use chancery_identity::{AgentId, RegistrationTerms};
+use chancery_journal::Subject;
+use chancery_store::{AgentRow, InstanceRow, LineageRow};
+use chancery_types::Timestamp;
 use chancery_types::id::{InstanceId, NodeId};
 
-use super::{Answer, label, random, stored};
+use super::{Answer, label, random, stored, to_the_end};
 use crate::Server;
+use crate::spawning::{self, Behalves};
 
 pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Instances> {
     let rows = server.store.instances().await.map_err(stored)?;
@@ -46,7 +49,12 @@ pub(super) async fn open(
     State(server): State<Arc<Server>>,
     Json(request): Json<OpenInstance>,
 ) -> Answer<LaunchedInstance> {
-    open_on(&server, request, None).await
+    // Goes on to its end, so that there is no instance that was enrolled and is not stored.
+    to_the_end("instance", async move {
+        let Json(opened) = open_on(&server, request, None).await?;
+        Ok(opened)
+    })
+    .await
 }
 
 /// Opens an instance on a node; without one, on the node of the server's own machine.
@@ -55,10 +63,51 @@ pub(super) async fn open_on(
     request: OpenInstance,
     node: Option<NodeId>,
 ) -> Answer<LaunchedInstance> {
-    let now = server.now()?;
     let agent_id: AgentId = request.agent_id.parse().map_err(|_| {
         Problem::bad_request("agent_id", "agent_id is not the SPIFFE ID of an agent")
     })?;
+    let Some(parent) = request.parent else {
+        let _together = server.registering.read().await;
+        if request.terms.outlive {
+            let text = "nothing started the instance that it could outlive";
+            return Err(Problem::bad_request("outlive_without_parent", text));
+        }
+        return open_of(
+            server,
+            agent_id,
+            &request,
+            (None, Subject::operator()),
+            node,
+        )
+        .await;
+    };
+    let behalf = Behalves::default().of(server, parent).await?;
+    let person = behalf.and_then(|behalf| behalf.person);
+    let _held = match &person {
+        Some(person) => Some(server.hold_person(person).await?),
+        None => None,
+    };
+    let subject = person.map_or_else(Subject::operator, Subject::person);
+    // Once, and before the turn: whoever waits for it to register would have a second one wait as well.
+    let _together = server.registering.read().await;
+    // INVARIANT: from the look at the parent to the row of the child, so that no child begins once its
+    // parent has ended, and none is one too many.
+    let _turn = server.spawning.lock().await;
+    let terms = &request.terms;
+    let parent = server.check_parent(parent, &agent_id, terms, node).await?;
+    let opened = open_of(server, agent_id, &request, (Some(&parent), subject), node).await?;
+    metrics::counter!("chancery_instances_spawned_total").increment(1);
+    Ok(opened)
+}
+
+async fn open_of(
+    server: &Server,
+    agent_id: AgentId,
+    request: &OpenInstance,
+    (parent, subject): (Option<&InstanceRow>, Subject),
+    node: Option<NodeId>,
+) -> Answer<LaunchedInstance> {
+    let now = server.now()?;
     server.check_instance(agent_id.as_str())?;
     let agent = server
         .store
@@ -83,6 +132,8 @@ pub(super) async fn open_on(
         .map_err(stored)?
         .ok_or_else(|| Problem::not_found("manifest_unknown", "the manifest is not stored"))?;
     super::agents::check_code(server, &envelope, &request.evidence, now)?;
+    check_attested(&agent.terms, &request.evidence)?;
+    let until = spawning::until(&request.terms, now)?;
     let instance_id: InstanceId = random_id().map_err(random)?;
     let spiffe_id = agent_id.instance(instance_id).to_string();
     let evidence = serde_json::to_value(&request.evidence)
@@ -97,6 +148,9 @@ pub(super) async fn open_on(
         agent_key: None,
         opened_at: now,
     };
+    if parent.is_some() || !request.terms.is_empty() {
+        enrol_lineage(server, &row, request, (parent, subject), (node, until)).await?;
+    }
     if let Some(node) = node {
         let noted = server.store.put_instance_node(instance_id, node).await;
         noted.map_err(stored)?;
@@ -106,7 +160,42 @@ pub(super) async fn open_on(
     Ok(Json(LaunchedInstance {
         instance_id,
         spiffe_id,
+        until,
     }))
+}
+
+/// Where an instance comes from, what it is for and until when: enrolled before there is the instance.
+async fn enrol_lineage(
+    server: &Server,
+    row: &InstanceRow,
+    request: &OpenInstance,
+    (parent, subject): (Option<&InstanceRow>, Subject),
+    (node, until): (Option<NodeId>, Option<Timestamp>),
+) -> Result<(), Problem> {
+    let task = request.terms.task.as_ref();
+    let task = task.map(spawning::disclosure).transpose()?;
+    let event = InstanceOpen {
+        agent: label(&row.agent_id)?,
+        instance: label(&row.spiffe_id)?,
+        node: label(&server.node_name(node)?)?,
+        outlive: request.terms.outlive,
+        parent: parent.map(|parent| label(&parent.spiffe_id)).transpose()?,
+        task: task.as_ref().map(Disclosure::commitment),
+        until,
+        launch: request.evidence.launch(),
+    };
+    let log_index = server.enrol(event).await?;
+    let task = task.map(serde_json::to_value).transpose();
+    let task = task.map_err(|error| Problem::internal("task", &error))?;
+    let lineage = LineageRow {
+        instance_id: row.instance_id,
+        parent: parent.map(|parent| parent.instance_id),
+        outlive: request.terms.outlive,
+        until,
+        task: task.map(|task| (subject, task)),
+        log_index,
+    };
+    server.store.put_lineage(&lineage).await.map_err(stored)
 }
 
 pub(super) async fn end(
@@ -114,23 +203,44 @@ pub(super) async fn end(
     Path(id): Path<InstanceId>,
     Json(request): Json<EndInstance>,
 ) -> Answer<Done> {
-    let instance = running(&server, id).await?;
-    let event = IdentityEnd {
-        instance: label(&instance.spiffe_id)?,
-        reason: label(&request.reason)?,
-        credentials: Vec::new(),
-        launch: None,
-    };
-    server.enrol(event).await?;
-    let ended = server.store.end_instance(id, server.now()?);
-    ended.await.map_err(stored)?;
-    server.changed();
-    Ok(Json(Done {}))
+    label(&request.reason)?;
+    to_the_end("instance", async move {
+        let row = server.store.instance(id).await.map_err(stored)?;
+        let instance = found(row, id)?;
+        let ended = server.end_with_descendants(instance, &request.reason);
+        ended.await.map(|()| Done {})
+    })
+    .await
 }
 
-/// The running instance of that id.
+impl Server {
+    /// The SPIFFE ID of a node; without one, of that on the server's own machine.
+    pub(crate) fn node_name(&self, node: Option<NodeId>) -> Result<String, Problem> {
+        match node {
+            Some(node) => Ok(self.node_spiffe_id(node)?.to_string()),
+            None => Ok(format!(
+                "spiffe://{}/service/node",
+                self.trust().trust_domain
+            )),
+        }
+    }
+}
+
+/// The running instance of that id, whose time is not over.
 pub(crate) async fn running(server: &Server, id: InstanceId) -> Result<InstanceRow, Problem> {
     let row = server.store.instance(id).await.map_err(stored)?;
+    let row = found(row, id)?;
+    let until = server.store.until_of(id).await.map_err(stored)?;
+    match until {
+        Some(until) if until <= server.now()? => Err(Problem::conflict(
+            "instance_over",
+            format!("the time of instance {id} is over"),
+        )),
+        _ => Ok(row),
+    }
+}
+
+fn found(row: Option<InstanceRow>, id: InstanceId) -> Result<InstanceRow, Problem> {
     let row = row.ok_or_else(|| {
         Problem::not_found("instance_unknown", format!("there is no instance {id}"))
     })?;
@@ -142,6 +252,36 @@ pub(crate) async fn running(server: &Server, id: InstanceId) -> Result<InstanceR
             format!("instance {id} has ended"),
         ))
     }
+}
+
+/// Refuses what was attested with less than the registration requires.
+fn check_attested(terms: &RegistrationTerms, evidence: &Evidence) -> Result<(), Problem> {
+    let met = terms.check_attested(evidence.level(), evidence.isolation());
+    met.map_err(|error| Problem::forbidden(error.code(), error.to_string()))
+}
+
+/// What an instance is issued now: by the registration of its agent as it is, and refused where the agent
+/// has none or the instance was attested with less than it requires.
+pub(super) async fn terms(
+    server: &Server,
+    instance: &InstanceRow,
+) -> Result<RegistrationTerms, Problem> {
+    let agent = server
+        .store
+        .agent(&instance.agent_id)
+        .await
+        .map_err(stored)?;
+    let agent = agent.ok_or_else(|| {
+        let text = format!("{} is not registered any more", instance.agent_id);
+        Problem::forbidden("agent_unknown", text)
+    })?;
+    check_evidence(&agent, instance)?;
+    Ok(agent.terms)
+}
+
+/// Refuses an instance that was attested with less than the registration of its agent requires by now.
+pub(crate) fn check_evidence(agent: &AgentRow, instance: &InstanceRow) -> Result<(), Problem> {
+    check_attested(&agent.terms, &evidence(instance)?)
 }
 
 /// What the node attested of an instance.

@@ -19,7 +19,8 @@ use chancery_types::id::CredentialId;
 use chancery_types::{Digest, SignatureVerifier as _, Timestamp, base64url, to_canonical};
 use serde::Serialize;
 
-use super::instances::{evidence, running};
+use super::agents::{isolation, labels};
+use super::instances::{evidence, running, terms};
 use super::{Answer, label, random, stored};
 use crate::Server;
 use crate::authorities::{apart, brokered as brokered_name, workload};
@@ -39,30 +40,40 @@ pub(super) async fn x509(
     server.check_instance(&instance.spiffe_id)?;
     let signing = server.signing().await?;
     check_broker(&server, request.broker.as_ref(), &instance).await?;
+    // To the signature, so that nothing is issued once the agent is retired.
+    let _together = server.registering.read().await;
+    let terms = terms(&server, &instance).await?;
     let serial = random_bytes::<16>().map_err(random)?;
-    let lifetime_seconds = server.svid_lifetime.seconds();
+    let lifetime_seconds = terms.x509_seconds(server.svid_lifetime.seconds());
+    let lifetime_seconds = within(&server, &instance, now, lifetime_seconds).await?;
     let credential = Credential {
         form: CredentialForm::X509Svid,
         id: CredentialId::from_random(serial),
         key: key_digest(&request.spki)?,
         expires: end(now, lifetime_seconds),
     };
-    let event = brokered(
-        issued(&server, &instance, credential).await?,
-        request.broker.as_ref(),
-    )?;
+    let event = IdentityIssue {
+        dns_names: labels(&terms.dns_names)?,
+        ..issued(&server, &instance, credential).await?
+    };
+    let event = brokered(event, request.broker.as_ref())?;
     server.enrol(event).await?;
     let broker = request.broker.as_ref().map(SpiffeId::as_str);
     let holder = brokered_name(&instance.spiffe_id, broker);
     let request = SignX509 {
         spiffe_id: instance.spiffe_id,
+        dns_names: terms.dns_names.into_iter().collect(),
         spki: request.spki,
         now,
         lifetime_seconds,
         serial: base64url::encode(serial),
     };
-    let signed = sign_x509(&server, &signing, request, &holder).await;
-    signed.map(Json)
+    let issued = sign_x509(&server, &signing, request, &holder).await?;
+    let noted = server
+        .store
+        .note_svid(instance.instance_id, issued.not_after);
+    noted.await.map_err(stored)?;
+    Ok(Json(issued))
 }
 
 /// Issues the SVID of one of Chancery's own services, which sit behind the owner's socket.
@@ -146,10 +157,12 @@ impl Server {
             launch: None,
             operator: None,
             broker: None,
+            dns_names: None,
         };
         self.enrol(event).await?;
         let request = SignX509 {
             spiffe_id,
+            dns_names: Vec::new(),
             spki: spki.to_owned(),
             now,
             lifetime_seconds,
@@ -166,6 +179,9 @@ pub(super) async fn wit(
     let now = server.now()?;
     let instance = running(&server, request.instance_id).await?;
     server.check_instance(&instance.spiffe_id)?;
+    // As for an X.509-SVID.
+    let _together = server.registering.read().await;
+    terms(&server, &instance).await?;
     server.check_key(&request.key)?;
     if !AwsLc.is_valid_key(&request.key) {
         return Err(Problem::bad_request("key", "the agent key is not a key"));
@@ -194,7 +210,8 @@ pub(super) async fn wit(
     }
     let signing = server.signing().await?;
     let id: CredentialId = random_id().map_err(random)?;
-    let expires = end(now, WIT_LIFETIME_SECONDS);
+    let seconds = within(&server, &instance, now, WIT_LIFETIME_SECONDS).await?;
+    let expires = end(now, seconds);
     let credential = Credential {
         form: CredentialForm::Wit,
         id,
@@ -238,6 +255,9 @@ pub(super) async fn jwt(
     let instance = running(&server, request.instance_id).await?;
     server.check_instance(&instance.spiffe_id)?;
     check_broker(&server, request.broker.as_ref(), &instance).await?;
+    // To the signature, so that nothing is issued once the agent is retired.
+    let _together = server.registering.read().await;
+    let terms = terms(&server, &instance).await?;
     let trust = server.trust();
     let signing = server.signing().await?;
     let authority = signing.active(AuthorityKind::Jwt);
@@ -251,7 +271,9 @@ pub(super) async fn jwt(
     })?;
     let key = &authority.key;
     let id: CredentialId = random_id().map_err(random)?;
-    let expires = end(now, server.svid_lifetime.jwt_seconds());
+    let seconds = terms.jwt_seconds(server.svid_lifetime.jwt_seconds());
+    let seconds = within(&server, &instance, now, seconds).await?;
+    let expires = end(now, seconds);
     let claims = JwtSvidClaims {
         aud: request.audience,
         exp: expires.as_seconds(),
@@ -301,6 +323,9 @@ pub(super) async fn wit_svid(
     }
     let instance = running(&server, request.instance_id).await?;
     server.check_instance(&instance.spiffe_id)?;
+    // To the signature, so that nothing is issued once the agent is retired.
+    let _together = server.registering.read().await;
+    let terms = terms(&server, &instance).await?;
     server.check_key(&request.key)?;
     if !AwsLc.is_valid_key(&request.key) {
         return Err(Problem::bad_request("key", "the key is not a key"));
@@ -320,7 +345,9 @@ pub(super) async fn wit_svid(
         .with_remedy("run: chancery authority prepare wit")
     })?;
     let id: CredentialId = random_id().map_err(random)?;
-    let expires = end(now, server.svid_lifetime.wit_seconds());
+    let seconds = terms.jwt_seconds(server.svid_lifetime.wit_seconds());
+    let seconds = within(&server, &instance, now, seconds).await?;
+    let expires = end(now, seconds);
     let claims = WitSvidClaims {
         cnf: Confirmation { jwk: request.key },
         exp: expires.as_seconds(),
@@ -379,6 +406,24 @@ pub(super) async fn access(
     })
 }
 
+/// How long a credential lives: no longer than its instance, where that has a time of its own. At least
+/// a second, which is what certificates and tokens count.
+async fn within(
+    server: &Server,
+    instance: &InstanceRow,
+    now: Timestamp,
+    seconds: u64,
+) -> Result<u64, Problem> {
+    let until = server.store.until_of(instance.instance_id).await;
+    Ok(match until.map_err(stored)? {
+        Some(until) => {
+            let left = until.as_seconds().saturating_sub(now.as_seconds());
+            seconds.min(left.max(1))
+        }
+        None => seconds,
+    })
+}
+
 /// Whether who obtains it for the instance may.
 async fn check_broker(
     server: &Server,
@@ -409,10 +454,7 @@ async fn issued(
         .digest()
         .map_err(|error| Problem::internal("evidence", &error))?;
     let node = server.store.node_of(instance.instance_id).await;
-    let node = match node.map_err(stored)? {
-        Some(node) => server.node_spiffe_id(node)?.to_string(),
-        None => format!("spiffe://{}/service/node", server.trust().trust_domain),
-    };
+    let node = server.node_name(node.map_err(stored)?)?;
     Ok(IdentityIssue {
         agent: label(&instance.agent_id)?,
         instance: label(&instance.spiffe_id)?,
@@ -420,10 +462,7 @@ async fn issued(
         credentials: vec![credential],
         manifest: instance.manifest_digest,
         attestation_level: label(&attested.level().to_string())?,
-        isolation: match attested.isolation() {
-            chancery_attestation::Isolation::Isolated => Isolation::Isolated,
-            chancery_attestation::Isolation::Unisolated => Isolation::Unisolated,
-        },
+        isolation: isolation(attested.isolation()),
         evidence: digest,
         executable: attested.executable(),
         node: label(&node)?,
@@ -431,6 +470,7 @@ async fn issued(
         launch: attested.launch(),
         operator: None,
         broker: None,
+        dns_names: None,
     })
 }
 

@@ -16,6 +16,7 @@ mod of_nodes;
 mod policies;
 pub(crate) mod revocations;
 mod roots;
+mod roster;
 mod state;
 mod trust;
 
@@ -40,12 +41,16 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("POST", "/v1/trust"),
     ("GET", "/v1/agents"),
     ("POST", "/v1/agents"),
+    ("POST", "/v1/agents/judge"),
+    ("POST", "/v1/agents/retire"),
     ("GET", "/v1/manifests/{digest}"),
     ("GET", "/v1/instances"),
     ("POST", "/v1/instances"),
     ("POST", "/v1/instances/{id}/end"),
     ("GET", "/v1/instances/{id}/evidence"),
     ("GET", "/v1/instances/{id}/root"),
+    ("GET", "/v1/instances/{id}/descendants"),
+    ("GET", "/v1/roster"),
     ("POST", "/v1/issue/x509"),
     ("POST", "/v1/issue/wit"),
     ("POST", "/v1/issue/jwt"),
@@ -106,11 +111,15 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/v1/snapshot", get(state::snapshot))
         .route("/v1/trust", get(trust::show).post(trust::install))
         .route("/v1/agents", get(agents::list).post(agents::register))
+        .route("/v1/agents/judge", post(agents::judge))
+        .route("/v1/agents/retire", post(agents::retire))
         .route("/v1/manifests/{digest}", get(agents::manifest))
         .route("/v1/instances", get(instances::list).post(instances::open))
         .route("/v1/instances/{id}/end", post(instances::end))
         .route("/v1/instances/{id}/evidence", get(instances::attested))
         .route("/v1/instances/{id}/root", get(roots::of_instance))
+        .route("/v1/instances/{id}/descendants", get(roster::descendants))
+        .route("/v1/roster", get(roster::list))
         .route("/v1/issue/x509", post(issue::x509))
         .route("/v1/issue/wit", post(issue::wit))
         .route("/v1/issue/jwt", post(issue::jwt))
@@ -176,7 +185,8 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .with_state(server)
 }
 
-pub(crate) use instances::running;
+pub(crate) use agents::{check_expected, may_spawn};
+pub(crate) use instances::{check_evidence, running};
 
 type Answer<T> = Result<Json<T>, Problem>;
 

@@ -9,7 +9,7 @@ use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use chancery_api::server::{
     ChallengeTpm, EndInstance, IssueJwt, IssueWit, IssueX509, IssuedRoot, IssuedX509, JoinNode,
-    JoinedNode, LaunchedInstance, OpenInstance, RenewNode, TpmChallenge,
+    JoinedNode, LaunchedInstance, OpenInstance, RenewNode, Roster, TpmChallenge,
 };
 use chancery_api::signer::{Done, SignedToken};
 use chancery_api::{Problem, measured};
@@ -17,8 +17,8 @@ use chancery_identity::SpiffeId;
 use chancery_types::id::{InstanceId, NodeId};
 
 use super::{
-    Answer, Wait, agents, federations, instances, issue, revocations, roots, stored, to_the_end,
-    trust,
+    Answer, Wait, agents, federations, instances, issue, revocations, roots, roster, stored,
+    to_the_end, trust,
 };
 use crate::Server;
 use crate::nodes::{NodeConnection, NodeHome};
@@ -37,6 +37,7 @@ pub const NODE_ROUTES: &[(&str, &str)] = &[
     ("POST", "/v1/instances"),
     ("POST", "/v1/instances/{id}/end"),
     ("GET", "/v1/instances/{id}/root"),
+    ("GET", "/v1/instances/{id}/descendants"),
     ("POST", "/v1/issue/x509"),
     ("POST", "/v1/issue/wit"),
     ("POST", "/v1/issue/jwt"),
@@ -56,6 +57,7 @@ pub(crate) fn node_router(server: &Arc<Server>) -> Router {
         .route("/v1/instances", post(open))
         .route("/v1/instances/{id}/end", post(end))
         .route("/v1/instances/{id}/root", get(root))
+        .route("/v1/instances/{id}/descendants", get(descendants))
         .route("/v1/issue/x509", post(x509))
         .route("/v1/issue/wit", post(wit))
         .route("/v1/issue/jwt", post(jwt))
@@ -181,6 +183,15 @@ async fn root(
 ) -> Answer<Option<IssuedRoot>> {
     own(&server, node, id).await?;
     roots::of_instance(State(server), Path(id), wait).await
+}
+
+async fn descendants(
+    State(server): State<Arc<Server>>,
+    Extension(node): Extension<NodeId>,
+    Path(id): Path<InstanceId>,
+) -> Answer<Roster> {
+    own(&server, node, id).await?;
+    roster::descendants(State(server), Path(id)).await
 }
 
 async fn x509(

@@ -8,12 +8,11 @@ use chancery_api::Problem;
 use chancery_api::server::{
     LiftRevocation, RaiseEpoch, RevocationDone, Revocations, Revoke, WithdrawnIdentities,
 };
-use chancery_audit::IdentityEnd;
 use chancery_delegation::Revocable;
 use chancery_identity::InstanceSpiffeId;
 use chancery_types::RevocationKind;
 
-use super::{Answer, Known, label, stored, to_the_end};
+use super::{Answer, Known, stored, to_the_end};
 use crate::Server;
 
 pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Revocations> {
@@ -95,18 +94,8 @@ async fn end_instance_of(server: &Server, spiffe_id: &str) -> Result<(), Problem
     };
     let id = instance.instance();
     let row = server.store.instance(id).await.map_err(stored)?;
-    if !row.is_some_and(|row| row.running && row.spiffe_id == spiffe_id) {
-        return Ok(());
+    match row.filter(|row| row.running && row.spiffe_id == spiffe_id) {
+        Some(row) => server.end_with_descendants(row, "revoked").await,
+        None => Ok(()),
     }
-    let event = IdentityEnd {
-        instance: label(spiffe_id)?,
-        reason: label("revoked")?,
-        credentials: Vec::new(),
-        launch: None,
-    };
-    server.enrol(event).await?;
-    let ended = server.store.end_instance(id, server.now()?);
-    ended.await.map_err(stored)?;
-    server.changed();
-    Ok(())
 }

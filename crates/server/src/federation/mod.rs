@@ -504,11 +504,14 @@ impl Server {
 
     /// What a node hands to workloads.
     async fn foreign_bundles(&self) -> Result<ForeignBundles, Problem> {
-        let mut agents = BTreeMap::new();
+        let (mut agents, mut terms) = (BTreeMap::new(), BTreeMap::new());
         for agent in self.store.agents().await.map_err(stored)? {
             let named: BTreeSet<TrustDomain> = (agent.federates_with.iter())
                 .filter_map(|name| name.parse().ok())
                 .collect();
+            if !agent.terms.is_empty() {
+                terms.insert(agent.agent_id.clone(), agent.terms);
+            }
             if !named.is_empty() {
                 agents.insert(agent.agent_id, named);
             }
@@ -521,6 +524,7 @@ impl Server {
             own_sequence: state.published.document().sequence().unwrap_or_default(),
             bundles,
             agents,
+            terms,
             tainted,
         };
         let bytes = to_canonical(&answer);

@@ -8,16 +8,17 @@ use std::time::Duration;
 use chancery_api::server::{AddFederation, FederationView, ServerClient, TrustText};
 use chancery_api::signer::SignerClient;
 use chancery_api::{ClientError, OwnerListener};
+use chancery_audit::Entry;
 use chancery_crypto::{AwsLc, SigningKey, create_private_file, random_bytes};
 use chancery_identity::federation::EndpointProfile;
 use chancery_identity::trust::{
-    SignedTrust, TrustDocument, TrustFormat, TrustSignature, VerifiedTrust,
+    ManifestIssuer, SignedTrust, TrustDocument, TrustFormat, TrustSignature, VerifiedTrust,
 };
 use chancery_identity::{
     BundleDocument, BundleKeys, Incubating, JwtBundle, Relationship, SpiffeId, TrustDomain,
     WitSvidBundle, X509Bundle, spki_der,
 };
-use chancery_journal::{Config, Journal, Keyring, LocalSigner};
+use chancery_journal::{Config, Journal, Keyring, LocalSigner, Reader};
 use chancery_server::{
     BundleEndpointConfig, BundleEndpoints, Clock, NodeHome, NodeListener, Server, ServerConfig,
     WebEndpoint,
@@ -78,6 +79,7 @@ impl Authority {
             IssuingAuthority::new(&self.name, self.certificate.clone(), &self.root).unwrap();
         let request = LeafRequest {
             spiffe_id: &id,
+            dns_names: &[],
             spki_der: &spki,
             now: at,
             lifetime_seconds: 3_600,
@@ -106,6 +108,7 @@ pub(crate) struct Domain {
     folder: tempfile::TempDir,
     pub(crate) authority: Authority,
     trust_root: SigningKey,
+    pub(crate) manifests: SigningKey,
     pub(crate) web: Web,
     pub(crate) spiffe_at: SocketAddr,
     pub(crate) web_at: SocketAddr,
@@ -122,6 +125,7 @@ impl Domain {
         let data = folder.path();
         let authority = Authority::new(name);
         let trust_root = SigningKey::generate(Algorithm::Ed25519).unwrap();
+        let manifests = SigningKey::generate(Algorithm::Ed25519).unwrap();
         std::fs::create_dir(data.join("signer")).unwrap();
         let keys = SignerKeys::create(&data.join("signer"), |key| {
             let certificate = authority.certificate.clone();
@@ -144,7 +148,10 @@ impl Domain {
             jwt_authorities: vec![*keys.jwt.as_ref().unwrap().public()],
             delegation_authorities: vec![],
             access_token_authorities: vec![],
-            manifest_issuers: vec![],
+            manifest_issuers: vec![ManifestIssuer {
+                issuer: format!("spiffe://{name}/issuer/manifests"),
+                key: *manifests.public(),
+            }],
             people: vec![],
             policy_signers: vec![],
             snapshot_signers: vec![*keys.snapshot.public()],
@@ -164,6 +171,7 @@ impl Domain {
         let mut domain = Self {
             authority,
             trust_root,
+            manifests,
             web,
             spiffe_at: ([127, 0, 0, 1], 0).into(),
             web_at: ([127, 0, 0, 1], 0).into(),
@@ -323,6 +331,14 @@ impl Domain {
     pub(crate) async fn tables(&mut self) -> Store {
         self.stop().await;
         store(&self.folder).await
+    }
+
+    /// What the log says.
+    pub(crate) fn logged(&self) -> Vec<Entry> {
+        let reader = Reader::open(&self.at("log")).unwrap();
+        let entries = reader.entries(0..reader.size().unwrap()).unwrap();
+        let entries = entries.map(|read| Entry::parse(&read.unwrap().1).unwrap());
+        entries.collect()
     }
 
     /// Where a test may keep something.

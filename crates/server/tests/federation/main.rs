@@ -10,9 +10,13 @@ mod fetching;
 #[cfg(test)]
 mod nodes;
 #[cfg(test)]
+mod registrations;
+#[cfg(test)]
 mod relations;
 #[cfg(test)]
 mod serving;
+#[cfg(test)]
+mod spawning;
 #[cfg(test)]
 mod trap;
 #[cfg(test)]

@@ -15,7 +15,7 @@ use chancery_identity::{
 };
 use chancery_node::{Ended, Issuer as _, JoinError, Joined, Joining, Means, PinnedTrust};
 use chancery_server::NODE_ROUTES;
-use chancery_store::InstanceRow;
+use chancery_store::{AgentRow, InstanceRow};
 use chancery_types::id::{InstanceId, NodeId};
 use chancery_types::{Algorithm, Digest, Secret, base64url, jws};
 use rcgen::{
@@ -54,7 +54,7 @@ impl Domain {
         Joined::join(joining).await
     }
 
-    async fn joined(&self) -> Joined {
+    pub(crate) async fn joined(&self) -> Joined {
         self.join(Means::Token(self.token().await)).await.unwrap()
     }
 
@@ -68,7 +68,7 @@ impl Domain {
     }
 
     /// A client with an SVID that the authority issues for that path, `age` seconds ago.
-    fn with_svid(&self, path: &str, age: u64) -> TlsClient {
+    pub(crate) fn with_svid(&self, path: &str, age: u64) -> TlsClient {
         let (chain, key) = self.authority.leaf(path, now().minus_seconds(age));
         let identity = TlsIdentity::new(chain, key.pkcs8(), self.authorities()).unwrap();
         let config = client_config(&identity, self.server_id()).unwrap();
@@ -90,6 +90,18 @@ impl Domain {
     /// Running instances, each on a node or on none.
     async fn with_instances(&mut self, nodes: &[Option<NodeId>]) -> Vec<InstanceId> {
         let store = self.tables().await;
+        let agent = AgentRow {
+            agent_id: AGENT.to_owned(),
+            manifest_id: "one".to_owned(),
+            manifest_digest: Digest::of("manifest"),
+            expires_at: now(),
+            federates_with: Vec::new(),
+            may_spawn: None,
+            terms: Default::default(),
+            owner: None,
+            log_index: 0,
+        };
+        store.put_agent(&agent, b"no manifest").await.unwrap();
         let mut instances = Vec::new();
         for (number, node) in nodes.iter().enumerate() {
             let instance_id = InstanceId::from_random([u8::try_from(number).unwrap() + 1; 16]);
@@ -118,7 +130,7 @@ impl Domain {
 }
 
 /// The reason of a refusal, or that there was none: the connection, for example, broke.
-async fn refusal(client: &TlsClient, method: &str, path: &str, body: &Value) -> String {
+pub(crate) async fn refusal(client: &TlsClient, method: &str, path: &str, body: &Value) -> String {
     let answer: Result<Value, _> = match method {
         "GET" => client.get(path).await,
         _ => client.post(path, body).await,

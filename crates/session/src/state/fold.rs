@@ -76,6 +76,8 @@ impl Open {
             | Event::NodeEvict(_)
             | Event::BrokerAllow(_)
             | Event::BrokerRemove(_)
+            | Event::InstanceOpen(_)
+            | Event::AgentRetire(_)
             | Event::ApprovalAnswer(_)
             | Event::CheckpointEnrol(_)
             | Event::RecordEnrol(_)

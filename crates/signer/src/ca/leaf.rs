@@ -1,7 +1,9 @@
 use chancery_crypto::SVID_ALGORITHMS;
-use chancery_identity::{ProfileError, SpiffeId, X509Bundle, X509SvidError, verify_x509_svid};
+use chancery_identity::{
+    DnsName, ProfileError, SpiffeId, X509Bundle, X509SvidError, verify_x509_svid,
+};
 use chancery_types::Timestamp;
-use rcgen::{ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose};
+use rcgen::{ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SanType};
 
 use super::params::common;
 use super::signer_key::subject_key;
@@ -12,6 +14,8 @@ use super::{CaError, IssuingAuthority, SerialNumber, Validity};
 pub struct LeafRequest<'a> {
     /// The workload: an ID with a path, in the authority's trust domain.
     pub spiffe_id: &'a SpiffeId,
+    /// The DNS names beside that one URI.
+    pub dns_names: &'a [DnsName],
     /// Its P-256 public key as SubjectPublicKeyInfo in DER.
     pub spki_der: &'a [u8],
     /// The time of issuance.
@@ -22,7 +26,7 @@ pub struct LeafRequest<'a> {
     pub serial: SerialNumber,
 }
 
-/// Issues an X.509-SVID: exactly one URI SAN, critical; key usage `digitalSignature`, critical;
+/// Issues an X.509-SVID: exactly one URI SAN, critical, with the DNS names that were asked for behind it; key usage `digitalSignature`, critical;
 /// both extended key usages; `CA:FALSE` spelled out; key identifiers of subject and authority. DER.
 pub fn leaf_certificate(
     authority: &IssuingAuthority<'_>,
@@ -41,6 +45,10 @@ pub fn leaf_certificate(
         return Err(CaError::Validity);
     }
     let mut params = common(request.spiffe_id, validity, request.serial)?;
+    for name in request.dns_names {
+        let name = name.as_str().try_into().map_err(CaError::Encode)?;
+        params.subject_alt_names.push(SanType::DnsName(name));
+    }
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![

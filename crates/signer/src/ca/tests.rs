@@ -61,6 +61,7 @@ impl Deployment {
     fn issue(&self, id: &str, spki_der: &[u8], now: Timestamp) -> Result<Vec<u8>, CaError> {
         let request = LeafRequest {
             spiffe_id: &id.parse().unwrap(),
+            dns_names: &[],
             spki_der,
             now,
             lifetime_seconds: 3_600,
@@ -68,6 +69,36 @@ impl Deployment {
         };
         leaf_certificate(&self.authority(), request)
     }
+}
+
+/// A DNS name beside the ID is no identity: neither one that looks like an ID of somebody else nor one
+/// that somebody else listens at.
+#[test]
+fn dns_names_stand_beside_the_id_and_are_no_identity() {
+    let deployment = Deployment::new();
+    let names: Vec<_> = ["agent.b.td", "gateway.td", "xn--bcher-kva.example"]
+        .map(|name| name.parse().unwrap())
+        .into();
+    let id: chancery_identity::SpiffeId = "spiffe://td/agent/a".parse().unwrap();
+    let subject = key();
+    let request = LeafRequest {
+        spiffe_id: &id,
+        dns_names: &names,
+        spki_der: &spki(&subject),
+        now: now(),
+        lifetime_seconds: 3_600,
+        serial: serial(7),
+    };
+    let leaf = leaf_certificate(&deployment.authority(), request).unwrap();
+    for name in &names {
+        let found = leaf
+            .windows(name.as_str().len())
+            .any(|part| part == name.as_str().as_bytes());
+        assert!(found, "{name}");
+    }
+    let chain = [leaf, deployment.certificate.clone()];
+    let svid = verify_x509_svid(&chain, &deployment.bundle(), now(), SVID_ALGORITHMS).unwrap();
+    assert_eq!(svid.spiffe_id(), &id);
 }
 
 #[test]
@@ -175,6 +206,7 @@ fn refuses_an_authority_with_another_key() {
         IssuingAuthority::new(&deployment.trust_domain, certificate, &stranger).unwrap();
     let request = LeafRequest {
         spiffe_id: &"spiffe://td/agent/a".parse().unwrap(),
+        dns_names: &[],
         spki_der: &spki(&key()),
         now: now(),
         lifetime_seconds: 3_600,

@@ -1,7 +1,9 @@
-//! X.509-SVIDs: for an instance of an agent, a node or a service of the trust domain, an hour at most.
+//! X.509-SVIDs: for an instance of an agent, a node or a service of the trust domain, an hour at most, and
+//! with DNS names for an instance alone.
 
 use chancery_api::Problem;
 use chancery_api::signer::{SignX509, SignedX509};
+use chancery_identity::registration::MAX_DNS_NAMES;
 use chancery_identity::trust::VerifiedTrust;
 use chancery_identity::{InstanceSpiffeId, NodeSpiffeId, SpiffeId, TrustDomain};
 use chancery_types::{Timestamp, base64url};
@@ -42,6 +44,7 @@ pub(crate) fn sign(
             "an SVID lives an hour at most",
         ));
     }
+    check_names(request, &spiffe_id)?;
     check_instance(held, &spiffe_id)?;
     let spki = base64url::decode(&request.spki)
         .map_err(|_| Problem::bad_request("spki", "spki is not base64url"))?;
@@ -55,6 +58,7 @@ pub(crate) fn sign(
         &authority,
         LeafRequest {
             spiffe_id: &spiffe_id,
+            dns_names: &request.dns_names,
             spki_der: &spki,
             now: request.now,
             lifetime_seconds: request.lifetime_seconds,
@@ -68,4 +72,21 @@ pub(crate) fn sign(
             .map(base64url::encode)
             .collect(),
     })
+}
+
+/// Refuses names that no registration can have: those of a service or a node, one twice, too many.
+fn check_names(request: &SignX509, spiffe_id: &SpiffeId) -> Result<(), Problem> {
+    let names = &request.dns_names;
+    let refused = |message: &str| Err(Problem::forbidden("dns_names", message.to_owned()));
+    if !names.is_empty() && spiffe_id.as_str().parse::<InstanceSpiffeId>().is_err() {
+        return refused("only the SVID of an instance has dns names");
+    }
+    if names.len() > MAX_DNS_NAMES {
+        return refused("an SVID has 16 dns names at most");
+    }
+    // In the one order that there is, so that none stands twice.
+    if !names.is_sorted_by(|one, next| one < next) {
+        return refused("the dns names of an SVID are in order, each once");
+    }
+    Ok(())
 }

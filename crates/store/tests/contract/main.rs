@@ -12,10 +12,12 @@
 )]
 
 mod fences;
+mod lineages;
 mod migrations;
 mod nodes;
 mod outage;
 mod postgres;
+mod registrations;
 mod rows;
 mod sealing;
 mod together;
@@ -122,6 +124,11 @@ contract! {
         agents_keep_their_earlier_manifests a_revocation_is_kept_until_it_is_taken_out
         roots_are_listed_since_a_time a_consent_and_each_number_of_it_are_stored_once
         a_relation_and_its_bundle_are_kept text_is_ordered_byte_by_byte;
+    lineages: a_lineage_is_followed_down_and_up who_may_not_outlive_a_parent_is_found;
+    registrations: terms_and_owner_are_kept_and_replaced_whole
+        what_was_registered_before_there_were_terms_has_none
+        a_retired_agent_is_gone_and_what_it_was_stays
+        running_instances_are_those_of_that_agent_alone;
     nodes: a_node_token_is_used_once_and_in_time a_node_that_is_out_stays_out;
     fences: a_fence_has_one_holder_at_a_time a_fence_whose_time_is_over_is_not_renewed
         of_many_who_want_a_fence_one_has_it who_lost_a_fence_changes_no_setting_of_it

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chancery_identity::RegistrationTerms;
 use chancery_journal::Subject;
 use chancery_policy::SignedBundle;
 use chancery_store::{
@@ -179,6 +180,9 @@ pub(crate) async fn agents_keep_their_earlier_manifests(world: World) {
             manifest_digest: Digest::of(text),
             expires_at: Timestamp::from_seconds(9),
             federates_with: vec![],
+            may_spawn: (text == "one").then(|| json!({"agents": []})),
+            terms: RegistrationTerms::default(),
+            owner: None,
             log_index: 4,
         };
         store.put_agent(&row, text.as_bytes()).await.unwrap();
@@ -186,6 +190,8 @@ pub(crate) async fn agents_keep_their_earlier_manifests(world: World) {
     let agents = store.agents().await.unwrap();
     assert_eq!(agents.len(), 1);
     assert_eq!(agents[0].manifest_id, "two");
+    // What a registration does not name is not kept from the one before.
+    assert_eq!(agents[0].may_spawn, None);
     assert_eq!(
         store.manifest(Digest::of("one")).await.unwrap().unwrap(),
         b"one"
@@ -333,6 +339,9 @@ pub(crate) async fn text_is_ordered_byte_by_byte(world: World) {
             manifest_digest: Digest::of(name),
             expires_at: Timestamp::from_seconds(9),
             federates_with: vec!["z.example".into(), "Z.example".into()],
+            may_spawn: None,
+            terms: RegistrationTerms::default(),
+            owner: None,
             log_index: 4,
         };
         store.put_agent(&row, b"").await.unwrap();

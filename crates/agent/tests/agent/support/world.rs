@@ -83,6 +83,7 @@ impl World {
         let key = SigningKey::generate(Algorithm::Es256).unwrap();
         let request = LeafRequest {
             spiffe_id: name,
+            dns_names: &[],
             spki_der: &spki_der(key.public()),
             now: now(),
             lifetime_seconds: 3_600,

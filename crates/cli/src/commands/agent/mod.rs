@@ -2,20 +2,22 @@
 
 mod catalog;
 mod manifest;
+mod registration;
 
 pub(crate) use catalog::{Catalog, ListedTool, list_tools};
 pub(crate) use manifest::{ManifestDraft, sign};
+pub(crate) use registration::register;
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use chancery_api::server::{Agent, InstanceState, RegisterAgent, ServerClient};
+use chancery_api::server::{InstanceState, ServerClient};
 use chancery_crypto::create_private_file;
-use chancery_identity::TrustDomain;
-use chancery_types::{Digest, base64url};
+use chancery_types::Digest;
 use serde::Serialize;
 
+use super::run::agent_id;
 use crate::args::{AgentArgs, AgentCommand, Format, ManifestArgs};
 use crate::deployment::Layout;
 use crate::gateway_config::GatewayFile;
@@ -27,7 +29,9 @@ pub(super) async fn run(format: Format, args: AgentArgs) -> anyhow::Result<ExitC
     match args.command {
         AgentCommand::Manifest(args) => make(format, &layout, &server, args).await?,
         AgentCommand::Register(args) => {
-            let agent = register(&server, &args.manifest, args.federates_with).await?;
+            let manifest = args.manifest.clone();
+            let request = registration::request(&layout, args)?;
+            let agent = register(&server, &manifest, request).await?;
             output::result(format, &agent, || {
                 format!(
                     "{} registered, manifest {}, entry {}",
@@ -35,6 +39,15 @@ pub(super) async fn run(format: Format, args: AgentArgs) -> anyhow::Result<ExitC
                 )
             })?;
         }
+        AgentCommand::Show { agent } => {
+            let agent_id = agent_id(&layout, &agent)?;
+            registration::show(format, &server, &agent_id).await?;
+        }
+        AgentCommand::Retire { agent, reason } => {
+            let agent_id = agent_id(&layout, &agent)?;
+            registration::retire(format, &server, &agent_id, reason).await?;
+        }
+        AgentCommand::Export { dir } => registration::export(format, &server, &dir).await?,
         AgentCommand::List => {
             let agents = server.agents().await?;
             output::result(format, &agents, || {
@@ -68,23 +81,6 @@ pub(super) async fn run(format: Format, args: AgentArgs) -> anyhow::Result<ExitC
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Registers an agent by the envelope in a file.
-pub(crate) async fn register(
-    server: &ServerClient,
-    manifest: &Path,
-    federates_with: Vec<TrustDomain>,
-) -> anyhow::Result<Agent> {
-    let envelope = std::fs::read(manifest).with_context(|| manifest.display().to_string())?;
-    let request = RegisterAgent {
-        manifest: base64url::encode(envelope),
-        federates_with,
-    };
-    server
-        .register_agent(&request)
-        .await
-        .with_context(|| manifest.display().to_string())
 }
 
 #[derive(Serialize)]

@@ -1,5 +1,6 @@
 //! `chancery run`: starts a command as an isolated agent instance and is its bridge.
 
+mod children;
 mod presenter;
 mod program;
 mod sandbox;
@@ -33,6 +34,7 @@ use presenter::LogPresenter;
 pub(crate) use program::agent_id;
 pub(crate) use sandbox::BRIDGE_SOCKET;
 pub(crate) use spawner::ChildSpawner;
+use spawner::{Origin, tell_refusal};
 
 /// How long a call waits for a person's answer.
 const APPROVAL_PATIENCE: Duration = Duration::from_secs(900);
@@ -49,7 +51,14 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let listener = UnixListener::bind(&socket).context(socket.display().to_string())?;
     let held = sandbox::spawn(&layout, &args, &program, &socket).await?;
     let isolated = matches!(held.isolation(), Isolation::Isolated(_));
-    let launch = register(&layout, &args, &held, &program.code, isolated).await?;
+    let origin = Origin::read(&args)?;
+    let parent = origin.parent.clone();
+    let launch = register(&layout, &args, &held, (&program.code, isolated), origin).await;
+    let launch = launch.inspect_err(|error| {
+        if let Some(socket) = &args.parent {
+            tell_refusal(socket, error);
+        }
+    })?;
     output::say(format_args!(
         "{} ({})",
         launch.spiffe_id,
@@ -58,8 +67,8 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let member = Member::new(&layout).await?;
     // From here on nobody of this user may look into this process, which holds the agent key.
     set_dumpable(false).context("cannot protect the agent key")?;
-    if let Some(parent) = &args.parent {
-        member.take_from(parent).await?;
+    if let (Some(socket), Some(parent)) = (&args.parent, parent) {
+        member.take_from(socket, &parent).await?;
     }
     let spawner = ChildSpawner::new(
         &layout,
@@ -139,10 +148,8 @@ impl Member {
         })
     }
 
-    async fn take_from(&self, parent: &Path) -> anyhow::Result<()> {
-        let expected = std::env::var(spawner::PARENT_VARIABLE).context("the parent's SPIFFE ID")?;
-        let expected: SpiffeId = expected.parse().context("the parent's SPIFFE ID")?;
-        let held = receive_from(parent, self.instance.key(), &self.credential, &expected).await?;
+    async fn take_from(&self, socket: &Path, parent: &SpiffeId) -> anyhow::Result<()> {
+        let held = receive_from(socket, self.instance.key(), &self.credential, parent).await?;
         Ok(self.instance.hold(held)?)
     }
 }
@@ -151,14 +158,18 @@ async fn register(
     layout: &Layout,
     args: &RunArgs,
     held: &HeldProcess,
-    code: &Path,
-    isolated: bool,
+    (code, isolated): (&Path, bool),
+    origin: Origin,
 ) -> anyhow::Result<RegisteredLaunch> {
+    let parent = origin.parent.as_ref();
+    let parent = parent.map(|parent| parent.as_str().parse());
     let request = RegisterLaunch {
         agent_id: agent_id(layout, &args.agent)?,
         init_pid: Some(held.pid().try_into().context("pid")?),
         isolated,
         program: Some(code.to_owned()),
+        parent: parent.transpose().context("the parent's SPIFFE ID")?,
+        terms: origin.terms,
     };
     Ok(UnixClient::new(layout.node_socket())
         .post("/v1/launches", &request)

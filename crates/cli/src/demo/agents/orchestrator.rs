@@ -99,6 +99,10 @@ pub(super) async fn run(plan: &str) -> anyhow::Result<()> {
                 "worker".to_owned(),
                 serde_json::to_string(&task)?,
             ],
+            task: None,
+            lifetime_seconds: None,
+            outlive: false,
+            may_delegate: false,
         };
         let ended = bridge.spawn(&request).await.context("spawn")?;
         let told: Vec<Told> = ended

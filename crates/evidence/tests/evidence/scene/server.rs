@@ -44,6 +44,16 @@ impl Builder {
             policy: self.manifest.policy_bundle(),
             code: self.manifest.container_image(),
             federates_with: None,
+            may_spawn: None,
+            spawn_at_once: None,
+            spawn_outlive: None,
+            dns_names: None,
+            hint: None,
+            x509_svid_seconds: None,
+            jwt_svid_seconds: None,
+            requires_isolation: None,
+            requires_attestation: None,
+            owner: None,
         };
         self.server.append(now, register.into());
         for number in 0..self.holders.len() {
@@ -80,6 +90,7 @@ impl Builder {
                     launch: attested(number).launch(),
                     operator: None,
                     broker: None,
+                    dns_names: None,
                 };
                 self.server.append(at(1), issue.into());
             }

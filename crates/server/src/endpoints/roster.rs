@@ -1,0 +1,119 @@
+//! The roster: who is there and who was, for what, on whose behalf and until when.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use chancery_api::Problem;
+use chancery_api::server::{InstanceState, Roster, RosterEntry, RosterFilter};
+use chancery_audit::Disclosure;
+use chancery_store::{Kept, RosterQuery, RosterRow};
+use chancery_types::id::InstanceId;
+
+use super::{Answer, stored};
+use crate::Server;
+use crate::spawning::{Behalf, Behalves};
+
+const DEFAULT_LIMIT: u64 = 1_000;
+const MAX_LIMIT: u64 = 10_000;
+
+/// Most that an instance is told: it may ask again and again.
+const MAX_DESCENDANTS: u64 = 2_000;
+
+/// All instances that the operator asks for.
+pub(super) async fn list(
+    State(server): State<Arc<Server>>,
+    Query(filter): Query<RosterFilter>,
+) -> Answer<Roster> {
+    let limit = filter.limit.unwrap_or(DEFAULT_LIMIT);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        let text = format!("limit is 1 to {MAX_LIMIT}");
+        return Err(Problem::bad_request("limit", text));
+    }
+    let query = RosterQuery {
+        agent: filter.agent.map(|agent| agent.to_string()),
+        parent: filter.parent,
+        above: None,
+        running: filter.state.map(|state| state == InstanceState::Running),
+        limit,
+    };
+    roster(&server, query, |_| true).await.map(Json)
+}
+
+/// What one instance started, and what that started, and so on. Persons of whom that instance was never
+/// told are left out: those of roots that its descendants were given themselves.
+pub(super) async fn descendants(
+    State(server): State<Arc<Server>>,
+    Path(id): Path<InstanceId>,
+) -> Answer<Roster> {
+    let known = server.store.instance(id).await.map_err(stored)?;
+    if known.is_none() {
+        let text = format!("there is no instance {id}");
+        return Err(Problem::not_found("instance_unknown", text));
+    }
+    let own = Behalves::default().of(&server, id).await?;
+    let query = RosterQuery {
+        above: Some(id),
+        limit: MAX_DESCENDANTS,
+        ..RosterQuery::default()
+    };
+    let own = own.map(|own| own.held_by);
+    let told = |behalf: &Behalf| Some(behalf.held_by) == own;
+    roster(&server, query, told).await.map(Json)
+}
+
+async fn roster(
+    server: &Server,
+    query: RosterQuery,
+    told: impl Fn(&Behalf) -> bool,
+) -> Result<Roster, Problem> {
+    let limit = query.limit;
+    let query = RosterQuery {
+        limit: limit.saturating_add(1),
+        ..query
+    };
+    let mut rows = server.store.roster(&query).await.map_err(stored)?;
+    let more = rows.len() as u64 > limit;
+    rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    let mut behalves = Behalves::default();
+    let mut instances = Vec::with_capacity(rows.len());
+    for row in rows {
+        let behalf = behalves.of(server, row.instance.instance_id).await?;
+        instances.push(entry(row, behalf.filter(&told))?);
+    }
+    Ok(Roster { instances, more })
+}
+
+fn entry(row: RosterRow, behalf: Option<Behalf>) -> Result<RosterEntry, Problem> {
+    let (task, task_erased) = match row.task {
+        None => (None, None),
+        Some(Kept::Erased { entry }) => (None, Some(entry)),
+        Some(Kept::Value(document)) => {
+            let task: Disclosure = serde_json::from_value(document)
+                .map_err(|error| Problem::internal("task", &error))?;
+            (Some(task.value), None)
+        }
+    };
+    let instance = row.instance;
+    Ok(RosterEntry {
+        instance_id: instance.instance_id,
+        spiffe_id: instance.spiffe_id,
+        agent_id: instance.agent_id,
+        task,
+        task_erased,
+        parent: row.parent,
+        outlive: row.outlive,
+        node: row.node,
+        since: instance.opened_at,
+        authority_until: behalf.as_ref().and_then(|behalf| behalf.until),
+        on_behalf_of: behalf.and_then(|behalf| behalf.person),
+        until: row.until,
+        svid_until: row.svid_until,
+        state: match instance.running {
+            true => InstanceState::Running,
+            false => InstanceState::Ended,
+        },
+        ended_at: row.ended_at,
+        end_reason: row.end_reason,
+    })
+}

@@ -1,0 +1,248 @@
+use chancery_journal::Subject;
+use chancery_types::Timestamp;
+use chancery_types::id::{InstanceId, NodeId};
+use serde_json::Value;
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+
+use crate::instances::instance;
+use crate::open::{integer, natural};
+use crate::{InstanceRow, Kept, Store, StoreError};
+
+const TABLE: &str = "lineages";
+
+/// Where an instance comes from, and until when it is to live.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LineageRow {
+    /// The instance.
+    pub instance_id: InstanceId,
+    /// The instance that started it.
+    pub parent: Option<InstanceId>,
+    /// Whether it goes on when that one has ended.
+    pub outlive: bool,
+    /// When it is to end in any case.
+    pub until: Option<Timestamp>,
+    /// What it is to do, with whom that is about: what opens the commitment in its entry.
+    pub task: Option<(Subject, Value)>,
+    /// The entry of the server's log that opened it.
+    pub log_index: u64,
+}
+
+/// What is looked for among all instances, living and dead.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RosterQuery {
+    /// Those of that agent.
+    pub agent: Option<String>,
+    /// Those that this one started.
+    pub parent: Option<InstanceId>,
+    /// Those that this one started, and those that they started, and so on.
+    pub above: Option<InstanceId>,
+    /// Those that run, or those that do not.
+    pub running: Option<bool>,
+    /// Most that are answered, the newest.
+    pub limit: u64,
+}
+
+/// An instance with where it comes from and how it ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RosterRow {
+    /// The instance.
+    pub instance: InstanceRow,
+    /// The instance that started it.
+    pub parent: Option<InstanceId>,
+    /// Whether it goes on when that one has ended.
+    pub outlive: bool,
+    /// When it is to end in any case.
+    pub until: Option<Timestamp>,
+    /// What opens the commitment to its task.
+    pub task: Option<Kept>,
+    /// The node that it is on; none of one on the server's own machine.
+    pub node: Option<NodeId>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// Why it ended.
+    pub end_reason: Option<String>,
+    /// When the last of its X.509-SVIDs expires.
+    pub svid_until: Option<Timestamp>,
+}
+
+impl Store {
+    /// Stores where an instance comes from, before there is the instance.
+    pub async fn put_lineage(&self, row: &LineageRow) -> Result<(), StoreError> {
+        let id = row.instance_id.to_string();
+        let sealed = |(subject, task): &(Subject, Value)| self.seal(subject, TABLE, &id, task);
+        let document = row.task.as_ref().map(sealed).transpose()?;
+        sqlx::query(
+            "INSERT INTO lineages (instance_id, parent_id, outlive, until, document, log_index)
+             VALUES ($1, $2, $3, $4, $5, $6)",
+        )
+        .bind(&id)
+        .bind(row.parent.map(|parent| parent.to_string()))
+        .bind(i64::from(row.outlive))
+        .bind(row.until.map(|until| integer(until.as_micros())))
+        .bind(document)
+        .bind(integer(row.log_index))
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// The instance that started that one, where one did.
+    pub async fn parent_of(&self, id: InstanceId) -> Result<Option<InstanceId>, StoreError> {
+        let parent: Option<Option<String>> =
+            sqlx::query_scalar("SELECT parent_id FROM lineages WHERE instance_id = $1")
+                .bind(id.to_string())
+                .fetch_optional(&self.pool)
+                .await?;
+        let parent = parent.flatten().map(|parent| parent.parse());
+        parent.transpose().map_err(|e| StoreError::row(TABLE, e))
+    }
+
+    /// When an instance is to end in any case.
+    pub async fn until_of(&self, id: InstanceId) -> Result<Option<Timestamp>, StoreError> {
+        let until: Option<Option<i64>> =
+            sqlx::query_scalar("SELECT until FROM lineages WHERE instance_id = $1")
+                .bind(id.to_string())
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok(until.flatten().map(time))
+    }
+
+    /// The children of an instance that run, each with whether it may outlive it.
+    pub async fn running_children(
+        &self,
+        parent: InstanceId,
+    ) -> Result<Vec<(InstanceRow, bool)>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT instances.*, lineages.outlive FROM instances
+             JOIN lineages ON lineages.instance_id = instances.instance_id
+             WHERE lineages.parent_id = $1 AND instances.running = 1
+             ORDER BY instances.instance_id",
+        )
+        .bind(parent.to_string())
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(child).collect()
+    }
+
+    /// How many children of an instance run.
+    pub async fn count_running_children(&self, parent: InstanceId) -> Result<u64, StoreError> {
+        let count: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM instances
+             JOIN lineages ON lineages.instance_id = instances.instance_id
+             WHERE lineages.parent_id = $1 AND instances.running = 1",
+        )
+        .bind(parent.to_string())
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(natural(count))
+    }
+
+    /// The instances that run although the one that started them has ended and they may not outlive it,
+    /// or although their time is over.
+    pub async fn overdue(&self, now: Timestamp) -> Result<Vec<(InstanceRow, bool)>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT instances.*, lineages.outlive FROM instances
+             JOIN lineages ON lineages.instance_id = instances.instance_id
+             LEFT JOIN instances parents ON parents.instance_id = lineages.parent_id
+             WHERE instances.running = 1 AND (lineages.until <= $1
+                 OR (parents.running = 0 AND lineages.outlive = 0))
+             ORDER BY instances.instance_id",
+        )
+        .bind(integer(now.as_micros()))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(child).collect()
+    }
+
+    /// Notes why an instance ended; the first reason stays.
+    pub async fn put_end_reason(&self, id: InstanceId, reason: &str) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO instance_end_reasons (instance_id, reason) VALUES ($1, $2)
+             ON CONFLICT (instance_id) DO NOTHING",
+        )
+        .bind(id.to_string())
+        .bind(reason)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Notes when the last X.509-SVID of an instance expires.
+    pub async fn note_svid(&self, id: InstanceId, expires_at: Timestamp) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO instance_svids (instance_id, expires_at) VALUES ($1, $2)
+             ON CONFLICT (instance_id) DO UPDATE SET expires_at = excluded.expires_at
+             WHERE instance_svids.expires_at < excluded.expires_at",
+        )
+        .bind(id.to_string())
+        .bind(integer(expires_at.as_micros()))
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// What is looked for, newest first.
+    pub async fn roster(&self, query: &RosterQuery) -> Result<Vec<RosterRow>, StoreError> {
+        let id = |id: Option<InstanceId>| id.map(|id| id.to_string()).unwrap_or_default();
+        let rows = sqlx::query(
+            "WITH RECURSIVE below(id) AS (
+                 SELECT instance_id FROM lineages WHERE parent_id = $3
+                 UNION
+                 SELECT lineages.instance_id FROM lineages JOIN below ON lineages.parent_id = below.id
+             )
+             SELECT instances.*, lineages.parent_id, lineages.outlive, lineages.until,
+                 lineages.document, instance_nodes.node_id, instance_ends.ended_at,
+                 instance_end_reasons.reason, instance_svids.expires_at
+             FROM instances
+             LEFT JOIN lineages ON lineages.instance_id = instances.instance_id
+             LEFT JOIN instance_nodes ON instance_nodes.instance_id = instances.instance_id
+             LEFT JOIN instance_ends ON instance_ends.instance_id = instances.instance_id
+             LEFT JOIN instance_end_reasons
+                 ON instance_end_reasons.instance_id = instances.instance_id
+             LEFT JOIN instance_svids ON instance_svids.instance_id = instances.instance_id
+             WHERE ($1 = '' OR instances.agent_id = $1)
+                 AND ($2 = '' OR lineages.parent_id = $2)
+                 AND ($3 = '' OR instances.instance_id IN (SELECT id FROM below))
+                 AND ($4 = -1 OR instances.running = $4)
+             ORDER BY instances.opened_at DESC, instances.instance_id LIMIT $5",
+        )
+        .bind(query.agent.clone().unwrap_or_default())
+        .bind(id(query.parent))
+        .bind(id(query.above))
+        .bind(query.running.map_or(-1, i64::from))
+        .bind(integer(query.limit))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(|row| self.roster_row(row)).collect()
+    }
+
+    fn roster_row(&self, row: &AnyRow) -> Result<RosterRow, StoreError> {
+        let text = |column: &str| row.try_get::<Option<String>, _>(column);
+        let number = |column: &str| row.try_get::<Option<i64>, _>(column);
+        let instance = instance(row)?;
+        let id = instance.instance_id.to_string();
+        let task = text("document")?.map(|text| self.unseal(TABLE, &id, &text));
+        let parent = text("parent_id")?.map(|id| id.parse()).transpose();
+        let node = text("node_id")?.map(|id| id.parse()).transpose();
+        Ok(RosterRow {
+            parent: parent.map_err(|e| StoreError::row(TABLE, e))?,
+            outlive: number("outlive")?.unwrap_or(0) != 0,
+            until: number("until")?.map(time),
+            task: task.transpose()?,
+            node: node.map_err(|e| StoreError::row("instance_nodes", e))?,
+            ended_at: number("ended_at")?.map(time),
+            end_reason: text("reason")?,
+            svid_until: number("expires_at")?.map(time),
+            instance,
+        })
+    }
+}
+
+fn child(row: &AnyRow) -> Result<(InstanceRow, bool), StoreError> {
+    Ok((instance(row)?, row.try_get::<i64, _>("outlive")? != 0))
+}
+
+fn time(micros: i64) -> Timestamp {
+    Timestamp::from_micros(natural(micros))
+}

@@ -1,0 +1,138 @@
+//! Who started whom: followed down and up, ended, listed.
+
+use chancery_journal::Subject;
+use chancery_store::{Kept, LineageRow, RosterQuery, Store};
+use chancery_types::Timestamp;
+use chancery_types::id::InstanceId;
+use serde_json::json;
+
+use crate::World;
+use crate::rows::instance;
+
+fn id(number: u8) -> InstanceId {
+    InstanceId::from_random([number; 16])
+}
+
+/// An instance that another one started, where `parent` is one.
+async fn put(store: &Store, number: u8, parent: Option<u8>, (outlive, until): (bool, Option<u64>)) {
+    let row = LineageRow {
+        instance_id: id(number),
+        parent: parent.map(id),
+        outlive,
+        until: until.map(Timestamp::from_seconds),
+        task: Some((Subject::person("ada"), json!({"task": number}))),
+        log_index: number.into(),
+    };
+    store.put_lineage(&row).await.unwrap();
+    store.put_instance(&instance(number)).await.unwrap();
+}
+
+async fn ids(store: &Store, query: RosterQuery) -> Vec<InstanceId> {
+    let query = RosterQuery {
+        limit: 100,
+        ..query
+    };
+    let rows = store.roster(&query).await.unwrap();
+    rows.iter().map(|row| row.instance.instance_id).collect()
+}
+
+pub(crate) async fn a_lineage_is_followed_down_and_up(world: World) {
+    let store = world.open().await;
+    store.put_instance(&instance(1)).await.unwrap();
+    put(&store, 2, Some(1), (false, None)).await;
+    put(&store, 3, Some(2), (true, Some(50))).await;
+    put(&store, 4, None, (false, Some(9))).await;
+    assert_eq!(store.parent_of(id(3)).await.unwrap(), Some(id(2)));
+    assert_eq!(store.parent_of(id(1)).await.unwrap(), None);
+    assert_eq!(store.parent_of(id(4)).await.unwrap(), None);
+    assert_eq!(
+        store.until_of(id(4)).await.unwrap(),
+        Some(Timestamp::from_seconds(9))
+    );
+    assert_eq!(store.until_of(id(2)).await.unwrap(), None);
+    let above = |number| RosterQuery {
+        above: Some(id(number)),
+        ..RosterQuery::default()
+    };
+    assert_eq!(ids(&store, above(1)).await, [id(3), id(2)]);
+    assert_eq!(ids(&store, above(2)).await, [id(3)]);
+    assert!(ids(&store, above(3)).await.is_empty());
+    let parent = RosterQuery {
+        parent: Some(id(1)),
+        ..RosterQuery::default()
+    };
+    assert_eq!(ids(&store, parent).await, [id(2)]);
+    assert_eq!(
+        ids(&store, RosterQuery::default()).await,
+        [id(4), id(3), id(2), id(1)]
+    );
+    let nobody = RosterQuery {
+        agent: Some("spiffe://example.org/agent/x".into()),
+        ..above(1)
+    };
+    assert!(ids(&store, nobody).await.is_empty());
+    let newest = RosterQuery {
+        limit: 1,
+        ..RosterQuery::default()
+    };
+    let newest = store.roster(&newest).await.unwrap();
+    assert_eq!(newest.len(), 1);
+    assert_eq!(newest[0].task, Some(Kept::Value(json!({"task": 4}))));
+}
+
+pub(crate) async fn who_may_not_outlive_a_parent_is_found(world: World) {
+    let store = world.open().await;
+    store.put_instance(&instance(1)).await.unwrap();
+    put(&store, 2, Some(1), (false, None)).await;
+    put(&store, 3, Some(1), (true, None)).await;
+    put(&store, 4, Some(3), (false, Some(50))).await;
+    let children = store.running_children(id(1)).await.unwrap();
+    let children = children
+        .iter()
+        .map(|(row, outlive)| (row.instance_id, *outlive));
+    assert_eq!(
+        children.collect::<Vec<_>>(),
+        [(id(2), false), (id(3), true)]
+    );
+    assert_eq!(store.count_running_children(id(1)).await.unwrap(), 2);
+    let overdue = async |now: u64| {
+        let rows = store.overdue(Timestamp::from_seconds(now)).await.unwrap();
+        rows.iter()
+            .map(|(row, _)| row.instance_id)
+            .collect::<Vec<_>>()
+    };
+    assert!(overdue(49).await.is_empty());
+    let at = Timestamp::from_seconds(40);
+    store.put_end_reason(id(1), "process-exited").await.unwrap();
+    store.put_end_reason(id(1), "revoked").await.unwrap();
+    assert!(store.end_instance(id(1), at).await.unwrap());
+    assert_eq!(overdue(49).await, [id(2)]);
+    assert_eq!(overdue(50).await, [id(2), id(4)]);
+    assert!(store.end_instance(id(2), at).await.unwrap());
+    assert_eq!(store.count_running_children(id(1)).await.unwrap(), 1);
+    let dead = RosterQuery {
+        running: Some(false),
+        limit: 9,
+        ..RosterQuery::default()
+    };
+    let dead = store.roster(&dead).await.unwrap();
+    assert_eq!(
+        (dead[1].end_reason.as_deref(), dead[1].ended_at),
+        (Some("process-exited"), Some(at))
+    );
+    for expires in [30, 20] {
+        let expires = Timestamp::from_seconds(expires);
+        store.note_svid(id(2), expires).await.unwrap();
+    }
+    let children = RosterQuery {
+        parent: Some(id(1)),
+        limit: 9,
+        ..RosterQuery::default()
+    };
+    let dead = store.roster(&children).await.unwrap();
+    let two = dead
+        .iter()
+        .find(|row| row.instance.instance_id == id(2))
+        .unwrap();
+    assert_eq!(two.svid_until, Some(Timestamp::from_seconds(30)));
+}
