@@ -449,7 +449,7 @@ async fn what_ended_just_before_its_agent_was_retired_is_revoked_as_well() {
     client.end_instance(opened.instance_id, &end).await.unwrap();
     assert_eq!(domain.running().await, 0);
     let retired = domain.retire().await.unwrap();
-    assert_eq!(retired.instances, [opened.spiffe_id.clone()]);
+    assert_eq!(retired.instances, std::slice::from_ref(&opened.spiffe_id));
     let known = client.withdrawn(Digest::of(""), 0).await.unwrap();
     assert!(known.instances.contains(&opened.spiffe_id));
 }
