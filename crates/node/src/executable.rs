@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use chancery_types::Digest;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
+use crate::files::{Files, Stamp};
 use crate::process::{Process, ProcessError};
 
 /// Names of interpreters, loaders and multi-call programs, without version numbers.
@@ -36,18 +37,13 @@ pub struct Executable {
     size: Option<u64>,
 }
 
-/// A file as it was when it was read: nobody changes a file and leaves all of this as it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    changed: (i64, i64),
+/// What a process executed when it was asked about last, and what is known of files. Held while a file is
+/// read, so that nobody has a second one read meanwhile.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LastSeen {
+    seen: Arc<Mutex<Option<Seen>>>,
+    files: Arc<Files>,
 }
-
-/// What a process executed when it was asked about last. Held while a file is read, so that nobody
-/// has a second one read meanwhile.
-pub(crate) type LastSeen = Arc<Mutex<Option<Seen>>>;
 
 /// A file, and whether it is the one that it is to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,31 +52,31 @@ pub(crate) struct Seen {
     same: bool,
 }
 
-impl From<fs::Metadata> for Stamp {
-    fn from(file: fs::Metadata) -> Self {
+impl LastSeen {
+    /// Nothing yet.
+    pub(crate) fn new(files: &Arc<Files>) -> Self {
         Self {
-            device: file.dev(),
-            inode: file.ino(),
-            size: file.size(),
-            changed: (file.ctime(), file.ctime_nsec()),
+            seen: Arc::default(),
+            files: Arc::clone(files),
         }
     }
 }
 
 impl Executable {
     /// Reads the file behind a process and sees to it that the process executes it still.
-    pub(crate) async fn of(process: &Process) -> Result<Self, ProcessError> {
-        let pid = process.pid();
-        let measured = tokio::task::spawn_blocking(move || Self::measure(pid)).await;
+    pub(crate) async fn of(process: &Process, files: &Arc<Files>) -> Result<Self, ProcessError> {
+        let (pid, files) = (process.pid(), Arc::clone(files));
+        let measured = tokio::task::spawn_blocking(move || Self::measure(pid, &files)).await;
         let measured = measured.map_err(|error| ProcessError::Kernel(error.into()))??;
         process.while_alive(measured).ok_or(ProcessError::Gone)
     }
 
     /// Reads a file that a process is about to execute.
-    pub(crate) async fn at(path: PathBuf) -> Result<Self, ProcessError> {
+    pub(crate) async fn at(path: PathBuf, files: &Arc<Files>) -> Result<Self, ProcessError> {
+        let files = Arc::clone(files);
         let measured = tokio::task::spawn_blocking(move || {
             let file = File::open(&path)?;
-            let digest = Digest::of_reader(&file)?;
+            let digest = files.digest(&file, file.metadata()?.into())?;
             let interpreter = path.file_name().is_none_or(is_interpreter);
             Ok::<_, io::Error>(Self {
                 digest,
@@ -95,11 +91,13 @@ impl Executable {
         measured.map_err(ProcessError::Kernel)
     }
 
-    fn measure(pid: i32) -> Result<Self, ProcessError> {
+    fn measure(pid: i32, files: &Files) -> Result<Self, ProcessError> {
         let path = format!("/proc/{pid}/exe");
         let file = File::open(&path).map_err(ProcessError::Kernel)?;
         let name = fs::read_link(&path).map_err(ProcessError::Kernel)?;
-        let digest = Digest::of_reader(&file).map_err(ProcessError::Kernel)?;
+        let stamp = file.metadata().map_err(ProcessError::Kernel)?.into();
+        let digest = files.digest(&file, stamp);
+        let digest = digest.map_err(ProcessError::Kernel)?;
         let before = identity(file.metadata()).map_err(ProcessError::Kernel)?;
         let after = identity(fs::metadata(&path)).map_err(ProcessError::Kernel)?;
         if before != after {
@@ -122,7 +120,8 @@ impl Executable {
         if self.interpreter || self.native == Some(false) {
             return true;
         }
-        let mut last = Arc::clone(last).lock_owned().await;
+        let files = Arc::clone(&last.files);
+        let mut last = Arc::clone(&last.seen).lock_owned().await;
         let path = PathBuf::from(format!("/proc/{}/exe", process.pid()));
         let now = fs::metadata(&path).map(Stamp::from).ok();
         let known = last.filter(|seen| now == Some(seen.stamp));
@@ -131,7 +130,7 @@ impl Executable {
             None => {
                 let expected = self.clone();
                 let look = tokio::task::spawn_blocking(move || {
-                    *last = expected.look(&path).ok();
+                    *last = expected.look(&path, &files).ok();
                     last.is_some_and(|seen| seen.same)
                 });
                 look.await.unwrap_or(false)
@@ -140,11 +139,11 @@ impl Executable {
         same && process.is_alive()
     }
 
-    fn look(&self, path: &Path) -> io::Result<Seen> {
+    fn look(&self, path: &Path, files: &Files) -> io::Result<Seen> {
         let file = File::open(path)?;
         let stamp = Stamp::from(file.metadata()?);
         let same = self.size.is_none_or(|size| size == stamp.size)
-            && Digest::of_reader(file.take(stamp.size))? == self.digest;
+            && files.digest(&file, stamp)? == self.digest;
         Ok(Seen { stamp, same })
     }
 
@@ -237,13 +236,13 @@ mod tests {
             let pid = i32::try_from(child.id()).unwrap();
             let process = Process::open(pid).unwrap();
             let file = fs::read(format!("/proc/{pid}/exe")).unwrap();
-            let executable = Executable::of(&process).await.unwrap();
+            let executable = Executable::of(&process, &Arc::default()).await.unwrap();
             child.kill().unwrap();
             child.wait().unwrap();
             assert_eq!(executable.digest(), Digest::of(file));
             assert_eq!(executable.is_interpreter(), interpreter);
             assert_eq!(executable.code_digest().is_none(), interpreter);
-            assert!(Executable::of(&process).await.is_err());
+            assert!(Executable::of(&process, &Arc::default()).await.is_err());
         }
     }
 
@@ -273,7 +272,7 @@ mod tests {
     async fn a_file_of_another_size_is_not_read() {
         let folder = tempfile::tempdir().unwrap();
         let (one, process) = sleeper(&folder.path().join("one"), b"");
-        let executable = Executable::of(&process).await.unwrap();
+        let executable = Executable::of(&process, &Arc::default()).await.unwrap();
         // To read a tebibyte takes longer than this test may.
         let path = folder.path().join("huge");
         fs::copy("/bin/sleep", &path).unwrap();
@@ -292,16 +291,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (one, process) = sleeper(&folder.path().join("one"), b"1");
         let (two, other) = sleeper(&folder.path().join("two"), b"2");
-        let executable = Executable::of(&process).await.unwrap();
+        let executable = Executable::of(&process, &Arc::default()).await.unwrap();
         for (process, same) in [(&process, true), (&other, false)] {
             let last = LastSeen::default();
             for _ in 0..2 {
                 assert_eq!(executable.is_executed_by(process, &last).await, same);
             }
             // What was seen is believed as long as the file is as it was.
-            let seen = last.lock().await.unwrap();
+            let seen = last.seen.lock().await.unwrap();
             assert_eq!(seen.same, same);
-            *last.lock().await = Some(Seen {
+            *last.seen.lock().await = Some(Seen {
                 same: !same,
                 ..seen
             });
@@ -320,15 +319,15 @@ mod tests {
     async fn a_file_is_read_to_its_end_once_though_nobody_waits() {
         let folder = tempfile::tempdir().unwrap();
         let (one, process) = sleeper(&folder.path().join("one"), b"");
-        let executable = Executable::of(&process).await.unwrap();
+        let executable = Executable::of(&process, &Arc::default()).await.unwrap();
         let last = LastSeen::default();
-        let reading = last.lock().await;
+        let reading = last.seen.lock().await;
         let waiting = executable.is_executed_by(&process, &last);
         assert!(waiting.now_or_never().is_none());
         drop(reading);
         // Gives up at once, and what was begun goes on.
         let _ = executable.is_executed_by(&process, &last).now_or_never();
-        assert!(last.lock().await.is_some_and(|seen| seen.same));
+        assert!(last.seen.lock().await.is_some_and(|seen| seen.same));
         end([one]);
     }
 }

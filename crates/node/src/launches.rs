@@ -1,6 +1,5 @@
 //! The launches of this host.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,11 +12,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::clock::now;
-use crate::executable::Executable;
-use crate::process::{Process, ProcessError};
+use crate::executable::{Executable, LastSeen};
+use crate::files::Files;
+use crate::process::{Known, Process, ProcessError};
 use crate::procfs::PidNamespace;
 use crate::record::{LaunchRecord, LaunchRecords};
-use crate::{EndReason, Issuer, IssuerError, Launch, LaunchFacts};
+use crate::running::Running;
+use crate::{EndReason, Issuer, IssuerError, Launch, LaunchFacts, Withdrawn};
 
 /// Before an issuer that is away is told again.
 const TELL_AGAIN: Duration = Duration::from_secs(1);
@@ -25,8 +26,9 @@ const TELL_AGAIN: Duration = Duration::from_secs(1);
 /// All launches that run, and which of them a process belongs to.
 pub struct Launches {
     issuer: Arc<dyn Issuer>,
-    records: LaunchRecords,
-    running: Mutex<BTreeMap<LaunchId, Arc<Launch>>>,
+    records: Arc<LaunchRecords>,
+    running: Mutex<Running>,
+    files: Arc<Files>,
     watchers: Mutex<JoinSet<()>>,
     /// One registration at a time, so that no two claim one process.
     registering: tokio::sync::Mutex<()>,
@@ -106,8 +108,9 @@ impl Launches {
     pub(crate) fn new(issuer: Arc<dyn Issuer>, records: LaunchRecords) -> Self {
         Self {
             issuer,
-            records,
+            records: Arc::new(records),
             running: Mutex::default(),
+            files: Arc::default(),
             watchers: Mutex::default(),
             registering: tokio::sync::Mutex::default(),
         }
@@ -116,8 +119,9 @@ impl Launches {
     /// Takes up what an earlier run of the node noted: launches whose processes run go on, the
     /// issuer hears of the end of the others.
     pub(crate) fn resume(self: &Arc<Self>) -> std::io::Result<()> {
+        let mut known = Known::default();
         for record in self.records.all()? {
-            match Launch::again(&record, self.records.boot()) {
+            match Launch::again(&record, self.records.boot(), &self.files, &mut known) {
                 Ok(launch) => {
                     tracing::info!(launch = %launch.id(), instance = %launch.instance(), "taken up again");
                     self.begin(Arc::new(launch));
@@ -136,10 +140,12 @@ impl Launches {
         request: LaunchRequest,
     ) -> Result<Arc<Launch>, LaunchError> {
         let _turn = self.registering.lock().await;
-        let attested = attest(caller, &request)?;
+        let mut attested = attest(caller, &request)?;
         let mut siblings = Vec::new();
-        for launch in self.list() {
-            let (bridge, init) = (&attested.bridge, attested.init.as_ref());
+        let (bridge, init) = (&attested.bridge, attested.init.as_ref());
+        let processes = std::iter::once(bridge).chain(init);
+        let near = self.running().near(processes, attested.namespace);
+        for launch in near {
             if !launch.overlaps(bridge, init, attested.namespace) {
                 continue;
             }
@@ -149,11 +155,16 @@ impl Launches {
             }
             siblings.push(launch);
         }
+        // They are held once.
+        if let Some(sibling) = siblings.first() {
+            attested.bridge = sibling.bridge.clone();
+            attested.init = sibling.init.clone();
+        }
         let parent = self.parent_of(&attested.bridge)?;
         let subject = attested.init.as_ref().unwrap_or(&attested.bridge);
         let measured = match request.program {
-            Some(program) => Executable::at(program).await,
-            None => Executable::of(subject).await,
+            Some(program) => Executable::at(program, &self.files).await,
+            None => Executable::of(subject, &self.files).await,
         };
         let facts = LaunchFacts {
             launch: random_id().map_err(LaunchError::Random)?,
@@ -185,12 +196,16 @@ impl Launches {
             jwt_rate: Default::default(),
             siblings: watch::Sender::default(),
             withdrawn: Default::default(),
-            seen: Default::default(),
+            seen: LastSeen::new(&self.files),
             agent_key: Default::default(),
             parent,
         });
         let record = launch.record(self.records.boot(), None);
-        if let Err(error) = self.records.put(&record) {
+        // The disk is waited for on a thread that may wait.
+        let (records, noted) = (Arc::clone(&self.records), record.clone());
+        let noting = tokio::task::spawn_blocking(move || records.put(&noted));
+        let noted = noting.await.unwrap_or_else(|error| Err(error.into()));
+        if let Err(error) = noted {
             self.bury(record, EndReason::Withdrawn);
             return Err(LaunchError::Record(error));
         }
@@ -205,11 +220,12 @@ impl Launches {
     /// The instance that started a process: of the running launches the nearest one above it.
     fn parent_of(&self, process: &Process) -> Result<Option<InstanceSpiffeId>, LaunchError> {
         let above = process.ancestors().map_err(LaunchError::Caller)?;
-        let launches = self.list();
+        let running = self.running();
         let nearest = above.into_iter().find_map(|pid| {
-            let launch = launches.iter().find(|launch| launch.has_process(pid))?;
+            let launch = running.with_process(pid)?;
             Some(launch.instance().clone())
         });
+        drop(running);
         // The numbers meant its ancestors all along, if it still runs.
         let nearest = process.while_alive(nearest);
         nearest.ok_or(LaunchError::Caller(ProcessError::Gone))
@@ -218,20 +234,22 @@ impl Launches {
     /// The launches that `caller` speaks as, one for each agent that it is an instance of: the one
     /// that was registered first is its default identity.
     pub fn of_caller(&self, caller: &Process) -> Vec<Arc<Launch>> {
-        let mut launches = self.list();
-        launches.retain(|launch| launch.covers(caller));
+        let spaced = self.running().have_namespaces();
+        let namespace = spaced.then(|| caller.namespace().ok()).flatten();
+        let mut launches = self.running().near([caller], namespace);
+        launches = Launch::covering(launches, caller);
         launches.sort_by_key(|launch| (launch.started(), launch.id()));
         launches
     }
 
     /// The running launches, by id.
     pub fn list(&self) -> Vec<Arc<Launch>> {
-        self.running().values().cloned().collect()
+        self.running().all()
     }
 
     /// Withdraws a launch: its streams end and nothing more is issued. The process goes on.
     pub fn withdraw(&self, id: LaunchId) -> Option<Arc<Launch>> {
-        let launch = self.running().remove(&id)?;
+        let launch = self.running().remove(id)?;
         self.count();
         self.note_end(&launch, EndReason::Withdrawn);
         launch.end(EndReason::Withdrawn);
@@ -257,7 +275,7 @@ impl Launches {
         &self.issuer
     }
 
-    fn running(&self) -> MutexGuard<'_, BTreeMap<LaunchId, Arc<Launch>>> {
+    fn running(&self) -> MutexGuard<'_, Running> {
         lock(&self.running)
     }
 
@@ -271,21 +289,15 @@ impl Launches {
         let mut withdrawn = self.issuer.withdrawn();
         let this = Arc::downgrade(self);
         tokio::spawn(async move {
+            let mut before = Withdrawn::default();
             loop {
                 let known = withdrawn.borrow_and_update().clone();
                 let Some(this) = this.upgrade() else {
                     return;
                 };
-                let launches = this.list();
-                let mut changed = false;
-                for launch in &launches {
-                    changed |= launch.set_withdrawn(known.covers(launch.instance()));
-                }
-                // A stream that lost one of its identities listens to the others alone.
-                if changed {
-                    launches.iter().for_each(|launch| launch.wake());
-                }
-                drop((this, launches));
+                this.withdraw_revoked(&known, &before);
+                drop(this);
+                before = known;
                 if withdrawn.changed().await.is_err() {
                     return;
                 }
@@ -293,12 +305,44 @@ impl Launches {
         });
     }
 
+    /// Takes what is revoked from its launches, and gives back what is not any more.
+    fn withdraw_revoked(&self, known: &Withdrawn, before: &Withdrawn) {
+        let touched: Vec<_> = match known.other_agents(before) {
+            true => self.list(),
+            false => {
+                let running = self.running();
+                let instances = known.other_instances(before);
+                let launches = instances.filter_map(|one| running.of_instance(one.instance()));
+                launches.cloned().collect()
+            }
+        };
+        let mut given_back = false;
+        for launch in touched {
+            let covered = known.covers(launch.instance());
+            if launch.set_withdrawn(covered) {
+                given_back |= !covered;
+                launch.wake();
+            }
+        }
+        // A stream that had lost one of its identities listens to the others alone.
+        if given_back {
+            self.list().iter().for_each(|launch| launch.wake());
+        }
+    }
+
     fn begin(self: &Arc<Self>, launch: Arc<Launch>) {
-        self.running().insert(launch.id(), Arc::clone(&launch));
-        // What was revoked before it was listed is not told again; what is told meanwhile stays.
-        if self.issuer.withdrawn().borrow().covers(launch.instance()) && launch.set_withdrawn(true)
-        {
-            launch.wake();
+        self.running().insert(Arc::clone(&launch));
+        // What was revoked before it was listed is not told again, and what is told meanwhile may have been
+        // told before it was listed.
+        let withdrawn = self.issuer.withdrawn();
+        loop {
+            let covered = withdrawn.borrow().covers(launch.instance());
+            if launch.set_withdrawn(covered) {
+                launch.wake();
+            }
+            if withdrawn.borrow().covers(launch.instance()) == covered {
+                break;
+            }
         }
         self.count();
         let this = Arc::downgrade(self);
@@ -307,7 +351,7 @@ impl Launches {
             let Some(this) = this.upgrade() else {
                 return;
             };
-            this.running().remove(&launch.id());
+            this.running().remove(launch.id());
             this.count();
             this.note_end(&launch, reason);
             tracing::info!(launch = %launch.id(), %reason, "launch ended");

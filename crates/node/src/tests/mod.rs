@@ -12,6 +12,7 @@ mod jwt_api;
 mod registration;
 mod restart;
 mod revocation;
+mod spawning;
 mod specification;
 mod streams;
 mod wit_api;

@@ -13,7 +13,7 @@ use chancery_attestation::Evidence;
 use chancery_audit::IdentityEnd;
 use chancery_crypto::random_id;
 use chancery_identity::AgentId;
-use chancery_store::InstanceRow;
+use chancery_store::{InstanceRow, PlacedInstance};
 use chancery_types::id::{InstanceId, NodeId};
 
 use super::{Answer, label, random, stored};
@@ -116,16 +116,32 @@ pub(super) async fn end(
 /// The running instance of that id.
 pub(crate) async fn running(server: &Server, id: InstanceId) -> Result<InstanceRow, Problem> {
     let row = server.store.instance(id).await.map_err(stored)?;
-    let row = row.ok_or_else(|| {
-        Problem::not_found("instance_unknown", format!("there is no instance {id}"))
-    })?;
-    if row.running {
-        Ok(row)
-    } else {
-        Err(Problem::conflict(
+    let row = row.ok_or_else(|| unknown(id))?;
+    check_running(&row)?;
+    Ok(row)
+}
+
+/// One that was looked for, where it runs.
+pub(super) fn placed_running(
+    id: InstanceId,
+    found: Option<&PlacedInstance>,
+) -> Result<&PlacedInstance, Problem> {
+    let placed = found.ok_or_else(|| unknown(id))?;
+    check_running(&placed.instance)?;
+    Ok(placed)
+}
+
+fn unknown(id: InstanceId) -> Problem {
+    Problem::not_found("instance_unknown", format!("there is no instance {id}"))
+}
+
+fn check_running(row: &InstanceRow) -> Result<(), Problem> {
+    match row.running {
+        true => Ok(()),
+        false => Err(Problem::conflict(
             "instance_ended",
-            format!("instance {id} has ended"),
-        ))
+            format!("instance {} has ended", row.instance_id),
+        )),
     }
 }
 

@@ -1,12 +1,18 @@
 //! Credentials: enrolled first, signed second.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use chancery_api::authority::{Authorities, AuthorityKind};
-use chancery_api::server::{IssueJwt, IssueService, IssueWit, IssueWitSvid, IssueX509, IssuedX509};
-use chancery_api::signer::{SignAccess, SignJwt, SignWit, SignWitSvid, SignX509, SignedToken};
+use chancery_api::server::{
+    IssueJwt, IssueService, IssueWit, IssueWitSvid, IssueX509, IssueX509s, IssuedX509, IssuedX509s,
+    Leaf, MAX_TOGETHER,
+};
+use chancery_api::signer::{
+    SignAccess, SignJwt, SignWit, SignWitSvid, SignX509, SignX509s, SignedToken,
+};
 use chancery_api::{ClientError, Problem};
 use chancery_audit::{Credential, CredentialForm, IdentityIssue, Isolation};
 use chancery_crypto::{AwsLc, random_bytes, random_id};
@@ -14,12 +20,12 @@ use chancery_delegation::ChainReading;
 use chancery_identity::{
     Confirmation, InstanceSpiffeId, JwtSvidClaims, SpiffeId, WitClaims, WitSvidClaims,
 };
-use chancery_store::InstanceRow;
-use chancery_types::id::CredentialId;
+use chancery_store::{InstanceRow, PlacedInstance};
+use chancery_types::id::{CredentialId, NodeId};
 use chancery_types::{Digest, SignatureVerifier as _, Timestamp, base64url, to_canonical};
 use serde::Serialize;
 
-use super::instances::{evidence, running};
+use super::instances::{evidence, placed_running, running};
 use super::{Answer, label, random, stored};
 use crate::Server;
 use crate::authorities::{apart, brokered as brokered_name, workload};
@@ -34,11 +40,172 @@ pub(super) async fn x509(
     State(server): State<Arc<Server>>,
     Json(request): Json<IssueX509>,
 ) -> Answer<IssuedX509> {
+    let (now, lifetime) = (server.now()?, server.svid_lifetime.seconds());
+    let issued = issue_together(&server, now, std::slice::from_ref(&request)).await?;
+    let Issued {
+        leaves,
+        intermediates,
+    } = issued;
+    let leaf = leaves.into_iter().next();
+    let leaf = leaf.ok_or_else(|| Problem::bad_request("requests", "nothing was asked for"))?;
+    let (spiffe_id, leaf) = leaf?;
+    Ok(Json(IssuedX509 {
+        spiffe_id,
+        chain: std::iter::once(leaf).chain(intermediates).collect(),
+        bundle: server.trust().x509_authorities.clone(),
+        not_after: end(now, lifetime),
+    }))
+}
+
+/// Issues the X.509-SVIDs of several instances: the entries of all of them are on the disk before one is
+/// signed, and whoever is refused is refused alone.
+pub(super) async fn x509s(
+    State(server): State<Arc<Server>>,
+    Json(request): Json<IssueX509s>,
+) -> Answer<IssuedX509s> {
+    several(&request)?;
+    let refusals = vec![None; request.requests.len()];
+    issue_several(&server, request, refusals).await.map(Json)
+}
+
+/// Refuses what is not from one to as many as are issued together.
+pub(super) fn several(request: &IssueX509s) -> Result<(), Problem> {
+    match (1..=MAX_TOGETHER).contains(&request.requests.len()) {
+        true => Ok(()),
+        false => Err(Problem::bad_request(
+            "requests",
+            format!("from one to {MAX_TOGETHER} are issued together"),
+        )),
+    }
+}
+
+/// The same for those that nobody refused before; one answer for each, in their order.
+pub(super) async fn issue_several(
+    server: &Server,
+    request: IssueX509s,
+    refusals: Vec<Option<Problem>>,
+) -> Result<IssuedX509s, Problem> {
     let now = server.now()?;
-    let instance = running(&server, request.instance_id).await?;
-    server.check_instance(&instance.spiffe_id)?;
+    let requests = request.requests.into_iter().zip(&refusals);
+    let admitted = requests.filter(|(_, refusal)| refusal.is_none());
+    let admitted: Vec<_> = admitted.map(|(request, _)| request).collect();
+    let issued = match admitted.is_empty() {
+        true => Issued::default(),
+        false => issue_together(server, now, &admitted).await?,
+    };
+    let mut leaves = issued.leaves.into_iter();
+    let outcome = |refusal: Option<Problem>| {
+        let leaf = match refusal {
+            Some(refusal) => Err(refusal),
+            None => leaves
+                .next()
+                .unwrap_or_else(|| Err(Problem::unavailable("signer", "an answer is missing"))),
+        };
+        Leaf::from(leaf.map(|(_, leaf)| leaf))
+    };
+    Ok(IssuedX509s {
+        leaves: refusals.into_iter().map(outcome).collect(),
+        intermediates: issued.intermediates,
+    })
+}
+
+/// The leaves of several instances, each with its SPIFFE ID, and what stands above them.
+#[derive(Default)]
+struct Issued {
+    leaves: Vec<Result<(String, String), Problem>>,
+    intermediates: Vec<String>,
+}
+
+/// What is to be enrolled and signed for an instance.
+struct Prepared {
+    event: IdentityIssue,
+    request: SignX509,
+    holder: String,
+}
+
+async fn issue_together(
+    server: &Server,
+    now: Timestamp,
+    requests: &[IssueX509],
+) -> Result<Issued, Problem> {
+    let ids: Vec<_> = requests.iter().map(|request| request.instance_id).collect();
+    let placed = server.store.placed(&ids).await.map_err(stored)?;
+    let placed: HashMap<_, _> = placed
+        .into_iter()
+        .map(|one| (one.instance.instance_id, one))
+        .collect();
     let signing = server.signing().await?;
-    check_broker(&server, request.broker.as_ref(), &instance).await?;
+    let mut prepared = Vec::with_capacity(requests.len());
+    for request in requests {
+        let found = placed.get(&request.instance_id);
+        prepared.push(prepare(server, now, request, found).await);
+    }
+    let events = prepared
+        .iter()
+        .flatten()
+        .map(|one| one.event.clone().into());
+    let mut enrolled = server.enrol_all(events.collect()).await.into_iter();
+    // What was revoked while its entry was written is not signed either.
+    let mut outcomes = Vec::with_capacity(prepared.len());
+    let mut to_sign = Vec::new();
+    for prepared in prepared {
+        let admitted = prepared.and_then(|prepared| {
+            let missing = || Err(Problem::unavailable("log", "an entry is missing"));
+            enrolled.next().unwrap_or_else(missing)?;
+            server.check_instance(&prepared.request.spiffe_id)?;
+            Ok(prepared)
+        });
+        outcomes.push(admitted.map(
+            |Prepared {
+                 request, holder, ..
+             }| {
+                let whose = (
+                    request.spiffe_id.clone(),
+                    holder,
+                    end(now, request.lifetime_seconds),
+                );
+                to_sign.push(request);
+                whose
+            },
+        ));
+    }
+    let signed = match to_sign.is_empty() {
+        true => None,
+        false => Some(sign_together(server, to_sign).await?),
+    };
+    let (leaves, intermediates) = signed
+        .map(|signed| (signed.leaves, signed.intermediates))
+        .unwrap_or_default();
+    let mut leaves = leaves.into_iter();
+    let leaves = outcomes
+        .into_iter()
+        .map(|outcome| -> Result<(String, String), Problem> {
+            let (spiffe_id, holder, not_after) = outcome?;
+            let missing = || Leaf::Refused(Problem::unavailable("signer", "an answer is missing"));
+            let leaf = leaves.next().unwrap_or_else(missing).into_result();
+            let leaf = leaf.map_err(|error| Problem::unavailable("signer", error.to_string()))?;
+            if let Some(authority) = signing.active(AuthorityKind::X509) {
+                server.holds(authority, &holder, not_after);
+            }
+            Ok((spiffe_id, leaf))
+        });
+    Ok(Issued {
+        leaves: leaves.collect(),
+        intermediates,
+    })
+}
+
+/// What is enrolled and signed for a request, where its instance runs and may have it.
+async fn prepare(
+    server: &Server,
+    now: Timestamp,
+    request: &IssueX509,
+    found: Option<&PlacedInstance>,
+) -> Result<Prepared, Problem> {
+    let placed = placed_running(request.instance_id, found)?;
+    let instance = &placed.instance;
+    server.check_instance(&instance.spiffe_id)?;
+    check_broker(server, request.broker.as_ref(), instance).await?;
     let serial = random_bytes::<16>().map_err(random)?;
     let lifetime_seconds = server.svid_lifetime.seconds();
     let credential = Credential {
@@ -47,22 +214,44 @@ pub(super) async fn x509(
         key: key_digest(&request.spki)?,
         expires: end(now, lifetime_seconds),
     };
-    let event = brokered(
-        issued(&server, &instance, credential).await?,
-        request.broker.as_ref(),
-    )?;
-    server.enrol(event).await?;
-    let broker = request.broker.as_ref().map(SpiffeId::as_str);
-    let holder = brokered_name(&instance.spiffe_id, broker);
-    let request = SignX509 {
-        spiffe_id: instance.spiffe_id,
-        spki: request.spki,
-        now,
-        lifetime_seconds,
-        serial: base64url::encode(serial),
-    };
-    let signed = sign_x509(&server, &signing, request, &holder).await;
-    signed.map(Json)
+    let event = issued_on(server, instance, placed.node, credential)?;
+    let broker = request.broker.as_ref();
+    Ok(Prepared {
+        event: brokered(event, broker)?,
+        holder: brokered_name(&instance.spiffe_id, broker.map(SpiffeId::as_str)),
+        request: SignX509 {
+            spiffe_id: instance.spiffe_id.clone(),
+            spki: request.spki.clone(),
+            now,
+            lifetime_seconds,
+            serial: base64url::encode(serial),
+        },
+    })
+}
+
+/// Has what is enrolled signed: by one request, or, where there is one alone, as one.
+async fn sign_together(
+    server: &Server,
+    mut requests: Vec<SignX509>,
+) -> Result<IssuedX509s, Problem> {
+    let unavailable = |error: ClientError| Problem::unavailable("signer", error.to_string());
+    match requests.pop() {
+        Some(request) if requests.is_empty() => {
+            let signed = server.signer.x509(&request).await.map_err(unavailable)?;
+            let mut chain = signed.chain.into_iter();
+            let leaf = chain.next();
+            let leaf = leaf.ok_or_else(|| Problem::unavailable("signer", "an empty chain"));
+            Ok(IssuedX509s {
+                leaves: vec![leaf.into()],
+                intermediates: chain.collect(),
+            })
+        }
+        last => {
+            requests.extend(last);
+            let signed = server.signer.x509s(&SignX509s { requests }).await;
+            signed.map_err(unavailable)
+        }
+    }
 }
 
 /// Issues the SVID of one of Chancery's own services, which sit behind the owner's socket.
@@ -404,12 +593,22 @@ async fn issued(
     instance: &InstanceRow,
     credential: Credential,
 ) -> Result<IdentityIssue, Problem> {
+    let node = server.store.node_of(instance.instance_id).await;
+    issued_on(server, instance, node.map_err(stored)?, credential)
+}
+
+/// The same, where it is known on which node the instance is.
+fn issued_on(
+    server: &Server,
+    instance: &InstanceRow,
+    node: Option<NodeId>,
+    credential: Credential,
+) -> Result<IdentityIssue, Problem> {
     let attested = evidence(instance)?;
     let digest = attested
         .digest()
         .map_err(|error| Problem::internal("evidence", &error))?;
-    let node = server.store.node_of(instance.instance_id).await;
-    let node = match node.map_err(stored)? {
+    let node = match node {
         Some(node) => server.node_spiffe_id(node)?.to_string(),
         None => format!("spiffe://{}/service/node", server.trust().trust_domain),
     };

@@ -46,6 +46,7 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("POST", "/v1/instances/{id}/end"),
     ("GET", "/v1/instances/{id}/root"),
     ("POST", "/v1/issue/x509"),
+    ("POST", "/v1/issue/x509s"),
     ("POST", "/v1/issue/wit"),
     ("POST", "/v1/issue/jwt"),
     ("POST", "/v1/issue/wit-svid"),
@@ -108,6 +109,7 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/v1/instances/{id}/end", post(instances::end))
         .route("/v1/instances/{id}/root", get(roots::of_instance))
         .route("/v1/issue/x509", post(issue::x509))
+        .route("/v1/issue/x509s", post(issue::x509s))
         .route("/v1/issue/wit", post(issue::wit))
         .route("/v1/issue/jwt", post(issue::jwt))
         .route("/v1/issue/wit-svid", post(issue::wit_svid))

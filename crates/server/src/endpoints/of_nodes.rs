@@ -8,8 +8,8 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use chancery_api::server::{
-    EndInstance, IssueJwt, IssueWit, IssueX509, IssuedRoot, IssuedX509, JoinNode, JoinedNode,
-    LaunchedInstance, OpenInstance, RenewNode,
+    EndInstance, IssueJwt, IssueWit, IssueX509, IssueX509s, IssuedRoot, IssuedX509, IssuedX509s,
+    JoinNode, JoinedNode, LaunchedInstance, OpenInstance, RenewNode,
 };
 use chancery_api::signer::{Done, SignedToken};
 use chancery_api::{Problem, measured};
@@ -37,6 +37,7 @@ pub const NODE_ROUTES: &[(&str, &str)] = &[
     ("POST", "/v1/instances/{id}/end"),
     ("GET", "/v1/instances/{id}/root"),
     ("POST", "/v1/issue/x509"),
+    ("POST", "/v1/issue/x509s"),
     ("POST", "/v1/issue/wit"),
     ("POST", "/v1/issue/jwt"),
 ];
@@ -56,6 +57,7 @@ pub(crate) fn node_router(server: &Arc<Server>) -> Router {
         .route("/v1/instances/{id}/end", post(end))
         .route("/v1/instances/{id}/root", get(root))
         .route("/v1/issue/x509", post(x509))
+        .route("/v1/issue/x509s", post(x509s))
         .route("/v1/issue/wit", post(wit))
         .route("/v1/issue/jwt", post(jwt))
         .route_layer(from_fn_with_state(Arc::clone(server), authorise));
@@ -181,6 +183,26 @@ async fn x509(
     no_broker(body.broker.as_ref())?;
     server.nodes.issue(node)?;
     issue::x509(State(server), body).await
+}
+
+/// Several at once; what is not the node's own is refused alone, and each counts.
+async fn x509s(
+    State(server): State<Arc<Server>>,
+    Extension(node): Extension<NodeId>,
+    Json(request): Json<IssueX509s>,
+) -> Answer<IssuedX509s> {
+    issue::several(&request)?;
+    let mut refusals = Vec::with_capacity(request.requests.len());
+    for one in &request.requests {
+        let admitted = own(&server, node, one.instance_id).await;
+        let admitted = admitted
+            .and_then(|()| no_broker(one.broker.as_ref()))
+            .and_then(|()| server.nodes.issue(node));
+        refusals.push(admitted.err());
+    }
+    issue::issue_several(&server, request, refusals)
+        .await
+        .map(Json)
 }
 
 async fn wit(

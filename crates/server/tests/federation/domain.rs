@@ -8,6 +8,7 @@ use std::time::Duration;
 use chancery_api::server::{AddFederation, FederationView, ServerClient, TrustText};
 use chancery_api::signer::SignerClient;
 use chancery_api::{ClientError, OwnerListener};
+use chancery_audit::Entry;
 use chancery_crypto::{AwsLc, SigningKey, create_private_file, random_bytes};
 use chancery_identity::federation::EndpointProfile;
 use chancery_identity::trust::{
@@ -181,10 +182,10 @@ impl Domain {
         self.folder.path().join(name)
     }
 
-    async fn serve(&mut self) {
+    async fn journal(&self) -> Journal {
         let name = self.authority.name.to_string();
         let (log, keys) = (self.at("log"), self.at("log-key"));
-        let journal = tokio::task::spawn_blocking(move || {
+        let opening = tokio::task::spawn_blocking(move || {
             let origin: chancery_tlog::Origin = format!("{name}/log/server").parse().unwrap();
             // One that was stopped lets go of its log a moment after the last who knew it.
             for _ in 0..500 {
@@ -197,11 +198,25 @@ impl Domain {
             }
             panic!("the log of the stopped server stays locked");
         });
+        opening.await.unwrap()
+    }
+
+    /// What its log holds, when nobody serves any more.
+    pub(crate) async fn entries(&mut self) -> Vec<Entry> {
+        self.stop().await;
+        let journal = self.journal().await;
+        let entries = journal.entries(0..journal.size());
+        let entries = entries.map(|read| Entry::parse(&read.unwrap().1).unwrap());
+        entries.collect()
+    }
+
+    async fn serve(&mut self) {
+        let journal = self.journal().await;
         let issuer = format!("https://localhost/{}", self.authority.name);
         let issuer: chancery_identity::jwt_svid::JwtIssuer = issuer.parse().unwrap();
         let config = ServerConfig {
             store: store(&self.folder).await,
-            journal: journal.await.unwrap(),
+            journal,
             signer: SignerClient::new(self.at("signer.sock")),
             trust: self.trust.clone(),
             trust_file: self.at("trust.json"),

@@ -12,6 +12,8 @@ mod nodes;
 #[cfg(test)]
 mod relations;
 #[cfg(test)]
+mod revoking;
+#[cfg(test)]
 mod serving;
 #[cfg(test)]
 mod trap;
