@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, watch};
 
 use crate::executable::{Executable, LastSeen};
-use crate::files::Files;
 use crate::jwt_rate::JwtRate;
 use crate::process::{Known, Process};
 use crate::procfs::PidNamespace;
@@ -312,7 +311,6 @@ impl Launch {
     pub(crate) fn again(
         record: &LaunchRecord,
         boot: &str,
-        files: &Arc<Files>,
         known: &mut Known,
     ) -> Result<Self, EndReason> {
         if let Some(reason) = record.ended {
@@ -342,7 +340,7 @@ impl Launch {
             jwt_rate: JwtRate::default(),
             siblings: watch::Sender::default(),
             withdrawn: AtomicBool::default(),
-            seen: LastSeen::new(files),
+            seen: LastSeen::default(),
             agent_key: Mutex::default(),
             parent: record.parent.clone(),
         })

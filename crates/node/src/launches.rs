@@ -1,5 +1,6 @@
 //! The launches of this host.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +14,6 @@ use tokio::task::JoinSet;
 
 use crate::clock::now;
 use crate::executable::{Executable, LastSeen};
-use crate::files::Files;
 use crate::process::{Known, Process, ProcessError};
 use crate::procfs::PidNamespace;
 use crate::record::{LaunchRecord, LaunchRecords};
@@ -28,7 +28,6 @@ pub struct Launches {
     issuer: Arc<dyn Issuer>,
     records: Arc<LaunchRecords>,
     running: Mutex<Running>,
-    files: Arc<Files>,
     watchers: Mutex<JoinSet<()>>,
     /// One registration at a time, so that no two claim one process.
     registering: tokio::sync::Mutex<()>,
@@ -110,7 +109,6 @@ impl Launches {
             issuer,
             records: Arc::new(records),
             running: Mutex::default(),
-            files: Arc::default(),
             watchers: Mutex::default(),
             registering: tokio::sync::Mutex::default(),
         }
@@ -120,10 +118,20 @@ impl Launches {
     /// issuer hears of the end of the others.
     pub(crate) fn resume(self: &Arc<Self>) -> std::io::Result<()> {
         let mut known = Known::default();
+        let mut looked_at: HashMap<_, Vec<(Executable, LastSeen)>> = HashMap::new();
         for record in self.records.all()? {
-            match Launch::again(&record, self.records.boot(), &self.files, &mut known) {
-                Ok(launch) => {
+            match Launch::again(&record, self.records.boot(), &mut known) {
+                Ok(mut launch) => {
                     tracing::info!(launch = %launch.id(), instance = %launch.instance(), "taken up again");
+                    // A process that is an instance of several agents is looked at once for all of them.
+                    let (subject, executable) =
+                        (launch.subject().record(), launch.facts().executable());
+                    let siblings = looked_at.entry(subject).or_default();
+                    let like = siblings.iter().find(|(other, _)| other == executable);
+                    match like {
+                        Some((_, seen)) => launch.seen = Arc::clone(seen),
+                        None => siblings.push((executable.clone(), Arc::clone(&launch.seen))),
+                    }
                     self.begin(Arc::new(launch));
                 }
                 Err(reason) => self.bury(record, reason),
@@ -163,17 +171,20 @@ impl Launches {
         let parent = self.parent_of(&attested.bridge)?;
         let subject = attested.init.as_ref().unwrap_or(&attested.bridge);
         let measured = match request.program {
-            Some(program) => Executable::at(program, &self.files).await,
-            None => Executable::of(subject, &self.files).await,
+            Some(program) => Executable::at(program)
+                .await
+                .map(|executable| (executable, LastSeen::default())),
+            None => measure(subject, siblings.first()).await,
         };
+        let (executable, seen) = measured.map_err(|source| LaunchError::Init {
+            pid: subject.pid(),
+            source,
+        })?;
         let facts = LaunchFacts {
             launch: random_id().map_err(LaunchError::Random)?,
             agent: request.agent,
             isolation: request.isolation,
-            executable: measured.map_err(|source| LaunchError::Init {
-                pid: subject.pid(),
-                source,
-            })?,
+            executable,
             uid: subject.uid(),
         };
         let instance = self
@@ -196,7 +207,7 @@ impl Launches {
             jwt_rate: Default::default(),
             siblings: watch::Sender::default(),
             withdrawn: Default::default(),
-            seen: LastSeen::new(&self.files),
+            seen,
             agent_key: Default::default(),
             parent,
         });
@@ -398,6 +409,22 @@ impl Launches {
             tracing::warn!(%launch, %error, "the record of an ended launch stays");
         }
     }
+}
+
+/// What a process executes, and what is known of it from then on. A process that is an instance already
+/// shares what is seen of it with its siblings.
+async fn measure(
+    subject: &Process,
+    sibling: Option<&Arc<Launch>>,
+) -> Result<(Executable, LastSeen), ProcessError> {
+    if let Some(sibling) = sibling
+        && sibling.subject().is_held_with(subject)
+        && let executable = sibling.facts().executable()
+        && let Some(executable) = executable.again(subject, &sibling.seen).await
+    {
+        return Ok((executable, Arc::clone(&sibling.seen)));
+    }
+    Executable::of(subject).await
 }
 
 fn attest(caller: Process, request: &LaunchRequest) -> Result<Attested, LaunchError> {

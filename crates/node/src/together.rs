@@ -3,13 +3,18 @@
 //! as may be is gathered.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chancery_api::server::{IssueX509, IssueX509s, IssuedX509s, Leaf, MAX_TOGETHER, ServerClient};
 use chancery_api::{ClientError, Problem};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::timeout;
 
 /// How many questions are open at a time: while one is signed, the next is enrolled.
 const OPEN: usize = 3;
+
+/// How long an answer may take: one that never comes holds its place no longer.
+const ANSWER: Duration = Duration::from_secs(90);
 
 /// Leaf first, in base64url DER.
 pub(crate) type Chain = Vec<String>;
@@ -29,8 +34,13 @@ struct Asked {
 impl Together {
     /// Asks that server, until nobody asks any more.
     pub(crate) fn start(server: ServerClient) -> Self {
+        Self::waiting_for(server, ANSWER)
+    }
+
+    fn waiting_for(server: ServerClient, patience: Duration) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
-        tokio::spawn(gather(server, receiver));
+        let asking = Asking { server, patience };
+        tokio::spawn(gather(asking, receiver));
         Self(sender)
     }
 
@@ -45,7 +55,7 @@ impl Together {
     }
 }
 
-async fn gather(server: ServerClient, mut receiver: mpsc::UnboundedReceiver<Asked>) {
+async fn gather(asking: Asking, mut receiver: mpsc::UnboundedReceiver<Asked>) {
     let places = Arc::new(Semaphore::new(OPEN));
     while let Some(first) = receiver.recv().await {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
@@ -58,43 +68,66 @@ async fn gather(server: ServerClient, mut receiver: mpsc::UnboundedReceiver<Aske
             together.push(next);
         }
         together.retain(|asked| !asked.answer.is_closed());
-        tokio::spawn(ask(server.clone(), together, place));
+        let asking = asking.clone();
+        tokio::spawn(async move {
+            asking.ask(together).await;
+            drop(place);
+        });
     }
 }
 
-async fn ask(server: ServerClient, together: Vec<Asked>, _place: OwnedSemaphorePermit) {
-    if together.len() < 2 {
-        for one in together {
-            ask_alone(&server, one).await;
-        }
-        return;
-    }
-    let requests = together.iter().map(|asked| asked.request.clone()).collect();
-    match server.issue_x509s(&IssueX509s { requests }).await {
-        Ok(issued) => tell(together, issued),
-        // A server of before does not know the question.
-        Err(ClientError::Refused(problem)) if problem.status == 404 => {
-            for one in together {
-                ask_alone(&server, one).await;
-            }
-        }
-        Err(error) => {
-            // What failed for all of them is for each of them as if it had asked alone.
-            let problem = match error {
-                ClientError::Refused(problem) => problem,
-                other => Problem::unavailable("server", other.to_string()),
-            };
-            for asked in together {
-                let _ = asked.answer.send(Err(problem.clone().into()));
-            }
-        }
-    }
+/// Who is asked, and how long an answer is waited for.
+#[derive(Debug, Clone)]
+struct Asking {
+    server: ServerClient,
+    patience: Duration,
 }
 
-async fn ask_alone(server: &ServerClient, asked: Asked) {
-    let issued = server.issue_x509(&asked.request).await;
-    // Whoever does not wait any more wants none.
-    let _ = asked.answer.send(issued.map(|issued| issued.chain));
+impl Asking {
+    async fn ask(&self, together: Vec<Asked>) {
+        if together.len() < 2 {
+            return self.ask_each(together).await;
+        }
+        let requests = together.iter().map(|asked| asked.request.clone()).collect();
+        let question = IssueX509s { requests };
+        match self.in_time(self.server.issue_x509s(&question)).await {
+            Ok(issued) => tell(together, issued),
+            // A server of before does not know the question.
+            Err(ClientError::Refused(problem)) if problem.status == 404 => {
+                self.ask_each(together).await;
+            }
+            Err(error) => {
+                // What failed for all of them is for each of them as if it had asked alone.
+                let problem = match error {
+                    ClientError::Refused(problem) => problem,
+                    other => Problem::unavailable("server", other.to_string()),
+                };
+                for asked in together {
+                    let _ = asked.answer.send(Err(problem.clone().into()));
+                }
+            }
+        }
+    }
+
+    async fn ask_each(&self, together: Vec<Asked>) {
+        for asked in together {
+            // Whoever does not wait any more wants none.
+            if asked.answer.is_closed() {
+                continue;
+            }
+            let issued = self.in_time(self.server.issue_x509(&asked.request)).await;
+            let _ = asked.answer.send(issued.map(|issued| issued.chain));
+        }
+    }
+
+    async fn in_time<T>(
+        &self,
+        asked: impl Future<Output = Result<T, ClientError>>,
+    ) -> Result<T, ClientError> {
+        let late = || Problem::unavailable("server", "no answer in time");
+        let answer = timeout(self.patience, asked).await;
+        answer.unwrap_or_else(|_| Err(late().into()))
+    }
 }
 
 fn tell(together: Vec<Asked>, issued: IssuedX509s) {

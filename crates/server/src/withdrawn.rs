@@ -35,6 +35,11 @@ const MAX_REASON_BYTES: usize = 1_000;
 /// How long several askers share one snapshot, unless something changes.
 const SHARED: Duration = Duration::from_millis(100);
 
+/// Of changes that come at the same time so many are told by one snapshot at most, and none later than so long
+/// after it took effect, but for the one that is being enrolled then.
+const MOST_UNTOLD: usize = 16;
+const LONGEST_UNTOLD: Duration = Duration::from_millis(10);
+
 /// Nobody is erased as long as this is there.
 pub(crate) type Held<'s> = tokio::sync::RwLockReadGuard<'s, ()>;
 
@@ -100,6 +105,8 @@ pub(crate) struct Withdrawn {
     shared: Option<tokio::time::Instant>,
     /// Snapshots up to this sequence differ from what is in force in more than their date.
     outdated: u64,
+    /// How many changes are in no snapshot yet, and since when the first of them.
+    untold: Option<(usize, tokio::time::Instant)>,
 }
 
 /// What opens the commitments of an entry to who asked for it and why.
@@ -128,6 +135,7 @@ impl Withdrawn {
             last: None,
             shared: None,
             outdated: 0,
+            untold: None,
         })
     }
 
@@ -149,6 +157,17 @@ impl Withdrawn {
     fn outdate(&mut self) {
         self.outdated = self.last_sequence();
         self.shared = None;
+        let (count, since) = self
+            .untold
+            .unwrap_or_else(|| (0, tokio::time::Instant::now()));
+        self.untold = Some((count.saturating_add(1), since));
+    }
+
+    /// Whether the next change has to wait until there is a snapshot with those before it.
+    fn is_to_be_told(&self) -> bool {
+        let untold = self.untold;
+        untold
+            .is_some_and(|(count, since)| count >= MOST_UNTOLD || since.elapsed() >= LONGEST_UNTOLD)
     }
 }
 
@@ -285,6 +304,7 @@ impl Server {
         };
         withdrawn.shared = Some(tokio::time::Instant::now());
         withdrawn.last = Some(signed.clone());
+        withdrawn.untold = None;
         Ok(signed)
     }
 
@@ -302,6 +322,8 @@ impl Server {
         let mut revoked = RevocationSet::clone(&withdrawn.standing.revoked);
         revoked.settle(self.now()?);
         if let Some(at) = revoked.since(what.kind(), what.id()) {
+            // Whoever is told that it stands may rely on it.
+            self.tell_since(&mut withdrawn, at).await;
             return self.done_before(&withdrawn, &what, at).await;
         }
         let at = self.now()?;
@@ -335,9 +357,12 @@ impl Server {
         };
         let kept = self.store.put_revocation(&row, whose.as_ref(), &document);
         let kept = kept.await;
-        // Who revokes something else meanwhile comes first, and is in the same snapshot.
-        drop(withdrawn);
-        let mut withdrawn = self.withdrawn.lock().await;
+        // Who revokes something else meanwhile comes first, and is in the same snapshot; but of many only
+        // so many, so that the first of them does not wait for all.
+        if !withdrawn.is_to_be_told() {
+            drop(withdrawn);
+            withdrawn = self.withdrawn.lock().await;
+        }
         let sequence = self.tell_since(&mut withdrawn, at).await;
         kept.map_err(|error| Problem::internal("store", &error))?;
         Ok(done(&withdrawn, log_index, at, sequence))

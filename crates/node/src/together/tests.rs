@@ -200,6 +200,38 @@ async fn who_gives_up_before_it_was_asked_for_has_none_issued() {
 }
 
 #[tokio::test]
+async fn who_gives_up_while_others_are_asked_for_one_by_one_has_none_issued() {
+    let (server, together, _folder) = serve(0, false);
+    let names = vec!["a".to_owned(), "b".to_owned(), "c".to_owned()];
+    let waiting = gathered(&server, &together, names).await;
+    // Of the three the first is asked for, the others are behind it.
+    server.may_answer.add_permits(OPEN);
+    asked_for(&server, OPEN + 1).await;
+    waiting[OPEN + 1].abort();
+    tokio::task::yield_now().await;
+    server.may_answer.add_permits(100);
+    for (number, one) in waiting.into_iter().enumerate() {
+        assert_eq!(one.await.is_err(), number == OPEN + 1);
+    }
+    assert_eq!(*server.asked.lock().unwrap(), [1; OPEN + 2]);
+}
+
+#[tokio::test]
+async fn an_answer_that_never_comes_holds_no_place_for_ever() {
+    let (server, _, folder) = serve(0, true);
+    let client = ServerClient::new(folder.path().join("server.sock"));
+    let together = Together::waiting_for(client, Duration::from_millis(1));
+    let asking = (0..2 * OPEN).map(|_| together.issue(request("a")));
+    for answer in futures_util::future::join_all(asking).await {
+        assert_eq!(reason(answer).unwrap_err(), "server");
+    }
+    // So is one that is asked for when as many have hung as may be open.
+    let late = together.issue(request("a")).await;
+    assert_eq!(reason(late).unwrap_err(), "server");
+    assert_eq!(server.may_answer.available_permits(), 0);
+}
+
+#[tokio::test]
 async fn a_server_that_is_away_is_away_for_each() {
     let folder = tempfile::tempdir().unwrap();
     let together = Together::start(ServerClient::new(folder.path().join("nobody.sock")));

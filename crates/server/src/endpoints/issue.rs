@@ -169,18 +169,22 @@ async fn issue_together(
             },
         ));
     }
-    let signed = match to_sign.is_empty() {
-        true => None,
-        false => Some(sign_together(server, to_sign).await?),
+    // What is not signed is unavailable to those who were to be signed for, and to nobody else.
+    let (leaves, intermediates, unsigned) = match to_sign.is_empty() {
+        true => Default::default(),
+        false => match sign_together(server, to_sign).await {
+            Ok(signed) => (signed.leaves, signed.intermediates, None),
+            Err(problem) => (Vec::new(), Vec::new(), Some(problem)),
+        },
     };
-    let (leaves, intermediates) = signed
-        .map(|signed| (signed.leaves, signed.intermediates))
-        .unwrap_or_default();
     let mut leaves = leaves.into_iter();
     let leaves = outcomes
         .into_iter()
         .map(|outcome| -> Result<(String, String), Problem> {
             let (spiffe_id, holder, not_after) = outcome?;
+            if let Some(problem) = &unsigned {
+                return Err(problem.clone());
+            }
             let missing = || Leaf::Refused(Problem::unavailable("signer", "an answer is missing"));
             let leaf = leaves.next().unwrap_or_else(missing).into_result();
             let leaf = leaf.map_err(|error| Problem::unavailable("signer", error.to_string()))?;

@@ -185,7 +185,7 @@ async fn x509(
     issue::x509(State(server), body).await
 }
 
-/// Several at once; what is not the node's own is refused alone, and each counts.
+/// Several at once; what is not the node's own is refused alone, and each counts before it is looked for.
 async fn x509s(
     State(server): State<Arc<Server>>,
     Extension(node): Extension<NodeId>,
@@ -194,10 +194,11 @@ async fn x509s(
     issue::several(&request)?;
     let mut refusals = Vec::with_capacity(request.requests.len());
     for one in &request.requests {
-        let admitted = own(&server, node, one.instance_id).await;
-        let admitted = admitted
-            .and_then(|()| no_broker(one.broker.as_ref()))
-            .and_then(|()| server.nodes.issue(node));
+        let admitted = match server.nodes.issue(node) {
+            Ok(()) => own(&server, node, one.instance_id).await,
+            Err(too_many) => Err(too_many),
+        };
+        let admitted = admitted.and_then(|()| no_broker(one.broker.as_ref()));
         refusals.push(admitted.err());
     }
     issue::issue_several(&server, request, refusals)
