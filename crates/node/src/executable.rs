@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 use crate::process::{Process, ProcessError};
+use crate::reads::Reads;
 use crate::stamp::Stamp;
 
 /// Names of interpreters, loaders and multi-call programs, without version numbers.
@@ -37,9 +38,13 @@ pub struct Executable {
     size: Option<u64>,
 }
 
-/// What a process executed when it was asked about last. Held while a file is read, so that nobody
-/// has a second one read meanwhile.
-pub(crate) type LastSeen = Arc<Mutex<Option<Seen>>>;
+/// What a process executed when it was asked about last, and who reads what it executes. Held while a file
+/// is read, so that nobody has a second one read meanwhile.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LastSeen {
+    seen: Arc<Mutex<Option<Seen>>>,
+    reads: Arc<Reads>,
+}
 
 /// A file, and whether it is the one that it is to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,15 +53,33 @@ pub(crate) struct Seen {
     same: bool,
 }
 
+impl LastSeen {
+    /// Nothing yet.
+    pub(crate) fn new(reads: &Arc<Reads>) -> Self {
+        Self {
+            seen: Arc::default(),
+            reads: Arc::clone(reads),
+        }
+    }
+}
+
 impl Executable {
     /// Reads the file behind a process and sees to it that the process executes it still; what it executes
     /// is looked at from then on without another read, as long as it stays the same file.
-    pub(crate) async fn of(process: &Process) -> Result<(Self, LastSeen), ProcessError> {
-        let pid = process.pid();
-        let measured = tokio::task::spawn_blocking(move || Self::measure(pid)).await;
-        let measured = measured.map_err(|error| ProcessError::Kernel(error.into()))??;
-        let (executable, seen) = process.while_alive(measured).ok_or(ProcessError::Gone)?;
-        Ok((executable, Arc::new(Mutex::new(seen))))
+    pub(crate) async fn of(
+        process: &Process,
+        reads: &Arc<Reads>,
+    ) -> Result<(Self, LastSeen), ProcessError> {
+        let (pid, reads) = (process.pid(), Arc::clone(reads));
+        let measured = tokio::task::spawn_blocking(move || {
+            let (executable, seen) = Self::measure(pid, &reads)?;
+            let seen = Arc::new(Mutex::new(seen));
+            Ok((executable, LastSeen { seen, reads }))
+        });
+        let measured = measured
+            .await
+            .map_err(|error| ProcessError::Kernel(error.into()))?;
+        process.while_alive(measured?).ok_or(ProcessError::Gone)
     }
 
     /// The same for a process of which this was measured before, where it executes that still; none where
@@ -91,16 +114,15 @@ impl Executable {
         measured.map_err(ProcessError::Kernel)
     }
 
-    fn measure(pid: i32) -> Result<(Self, Option<Seen>), ProcessError> {
+    fn measure(pid: i32, reads: &Reads) -> Result<(Self, Option<Seen>), ProcessError> {
         let path = format!("/proc/{pid}/exe");
         let file = File::open(&path).map_err(ProcessError::Kernel)?;
         let name = fs::read_link(&path).map_err(ProcessError::Kernel)?;
         let stamp = Stamp::from(file.metadata().map_err(ProcessError::Kernel)?);
         let lasts = stamp.lasts(&file);
-        let digest = Digest::of_reader((&file).take(stamp.size)).map_err(ProcessError::Kernel)?;
-        let before = identity(file.metadata()).map_err(ProcessError::Kernel)?;
-        let after = identity(fs::metadata(&path)).map_err(ProcessError::Kernel)?;
-        if before != after {
+        let digest = reads.digest(&file, stamp).map_err(ProcessError::Kernel)?;
+        let after = fs::metadata(&path).map_err(ProcessError::Kernel)?;
+        if Stamp::from(after) != stamp {
             return Err(ProcessError::Contradiction);
         }
         let executable = Self {
@@ -121,7 +143,8 @@ impl Executable {
         if self.interpreter || self.native == Some(false) {
             return true;
         }
-        let mut last = Arc::clone(last).lock_owned().await;
+        let reads = Arc::clone(&last.reads);
+        let mut last = Arc::clone(&last.seen).lock_owned().await;
         let path = PathBuf::from(format!("/proc/{}/exe", process.pid()));
         let now = fs::metadata(&path).map(Stamp::from).ok();
         let known = last.filter(|seen| now == Some(seen.stamp));
@@ -130,7 +153,7 @@ impl Executable {
             None => {
                 let expected = self.clone();
                 let look = tokio::task::spawn_blocking(move || {
-                    let looked = expected.look(&path).ok();
+                    let looked = expected.look(&path, &reads).ok();
                     *last = looked.and_then(|(seen, lasts)| lasts.then_some(seen));
                     looked.is_some_and(|(seen, _)| seen.same)
                 });
@@ -141,12 +164,16 @@ impl Executable {
     }
 
     /// Whether it is this file, and whether that is so as long as the file has its stamp.
-    fn look(&self, path: &Path) -> io::Result<(Seen, bool)> {
+    fn look(&self, path: &Path, reads: &Reads) -> io::Result<(Seen, bool)> {
         let file = File::open(path)?;
         let stamp = Stamp::from(file.metadata()?);
         let lasts = stamp.lasts(&file);
         let same = self.size.is_none_or(|size| size == stamp.size)
-            && Digest::of_reader(file.take(stamp.size))? == self.digest;
+            && reads.digest(&file, stamp)? == self.digest;
+        // What was read for several is what this one executes all along.
+        if Stamp::from(fs::metadata(path)?) != stamp {
+            return Err(io::Error::other("the process executes another file by now"));
+        }
         Ok((Seen { stamp, same }, lasts))
     }
 
@@ -171,10 +198,6 @@ fn is_native(file: &File) -> io::Result<bool> {
     let mut start = [0; 4];
     let read = file.read_at(&mut start, 0)?;
     Ok(read == start.len() && start == *b"\x7fELF")
-}
-
-fn identity(metadata: io::Result<fs::Metadata>) -> io::Result<(u64, u64)> {
-    metadata.map(|file| (file.dev(), file.ino()))
 }
 
 /// By its name: `python3.11` is `python`, and what is not text is anything.
@@ -239,13 +262,13 @@ mod tests {
             let pid = i32::try_from(child.id()).unwrap();
             let process = Process::open(pid).unwrap();
             let file = fs::read(format!("/proc/{pid}/exe")).unwrap();
-            let (executable, _) = Executable::of(&process).await.unwrap();
+            let (executable, _) = Executable::of(&process, &Arc::default()).await.unwrap();
             child.kill().unwrap();
             child.wait().unwrap();
             assert_eq!(executable.digest(), Digest::of(file));
             assert_eq!(executable.is_interpreter(), interpreter);
             assert_eq!(executable.code_digest().is_none(), interpreter);
-            assert!(Executable::of(&process).await.is_err());
+            assert!(Executable::of(&process, &Arc::default()).await.is_err());
         }
     }
 
@@ -281,7 +304,7 @@ mod tests {
     async fn a_file_of_another_size_is_not_read() {
         let folder = tempfile::tempdir().unwrap();
         let (one, process) = sleeper(&folder.path().join("one"), b"");
-        let (executable, _) = Executable::of(&process).await.unwrap();
+        let (executable, _) = Executable::of(&process, &Arc::default()).await.unwrap();
         // To read a tebibyte takes longer than this test may.
         let path = folder.path().join("huge");
         fs::copy("/bin/sleep", &path).unwrap();
@@ -308,13 +331,13 @@ mod tests {
         let folder = on_disk();
         let path = folder.path().join("one");
         let (one, process) = sleeper(&path, b"1");
-        let (executable, last) = Executable::of(&process).await.unwrap();
-        assert!(last.lock().await.is_none());
+        let (executable, last) = Executable::of(&process, &Arc::default()).await.unwrap();
+        assert!(last.seen.lock().await.is_none());
         assert!(executable.is_executed_by(&process, &last).await);
-        assert!(last.lock().await.is_none());
+        assert!(last.seen.lock().await.is_none());
         until_it_lasts(&path).await;
         assert!(executable.is_executed_by(&process, &last).await);
-        assert!(last.lock().await.is_some());
+        assert!(last.seen.lock().await.is_some());
         end([one]);
     }
 
@@ -324,8 +347,8 @@ mod tests {
         let path = folder.path().join("one");
         let (one, process) = sleeper(&path, b"1");
         until_it_lasts(&path).await;
-        let (executable, last) = Executable::of(&process).await.unwrap();
-        assert!(last.lock().await.is_some_and(|seen| seen.same));
+        let (executable, last) = Executable::of(&process, &Arc::default()).await.unwrap();
+        assert!(last.seen.lock().await.is_some_and(|seen| seen.same));
         assert_eq!(
             executable.again(&process, &last).await,
             Some(executable.clone())
@@ -392,7 +415,7 @@ os.close(file)
                 .is_executed_by(&process, &LastSeen::default())
                 .await
         );
-        let (now, _) = Executable::of(&process).await.unwrap();
+        let (now, _) = Executable::of(&process, &Arc::default()).await.unwrap();
         assert_eq!(now.digest(), Digest::of(&program));
         end([child]);
     }
@@ -403,16 +426,16 @@ os.close(file)
         let (one, process) = sleeper(&folder.path().join("one"), b"1");
         let (two, other) = sleeper(&folder.path().join("two"), b"2");
         until_it_lasts(&folder.path().join("two")).await;
-        let (executable, _) = Executable::of(&process).await.unwrap();
+        let (executable, _) = Executable::of(&process, &Arc::default()).await.unwrap();
         for (process, same) in [(&process, true), (&other, false)] {
             let last = LastSeen::default();
             for _ in 0..2 {
                 assert_eq!(executable.is_executed_by(process, &last).await, same);
             }
             // What was seen is believed as long as the file is as it was.
-            let seen = last.lock().await.unwrap();
+            let seen = last.seen.lock().await.unwrap();
             assert_eq!(seen.same, same);
-            *last.lock().await = Some(Seen {
+            *last.seen.lock().await = Some(Seen {
                 same: !same,
                 ..seen
             });
@@ -432,15 +455,15 @@ os.close(file)
         let folder = on_disk();
         let (one, process) = sleeper(&folder.path().join("one"), b"");
         until_it_lasts(&folder.path().join("one")).await;
-        let (executable, _) = Executable::of(&process).await.unwrap();
+        let (executable, _) = Executable::of(&process, &Arc::default()).await.unwrap();
         let last = LastSeen::default();
-        let reading = last.lock().await;
+        let reading = last.seen.lock().await;
         let waiting = executable.is_executed_by(&process, &last);
         assert!(waiting.now_or_never().is_none());
         drop(reading);
         // Gives up at once, and what was begun goes on.
         let _ = executable.is_executed_by(&process, &last).now_or_never();
-        assert!(last.lock().await.is_some_and(|seen| seen.same));
+        assert!(last.seen.lock().await.is_some_and(|seen| seen.same));
         end([one]);
     }
 }

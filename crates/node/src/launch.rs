@@ -15,6 +15,7 @@ use crate::executable::{Executable, LastSeen};
 use crate::jwt_rate::JwtRate;
 use crate::process::{Known, Process};
 use crate::procfs::PidNamespace;
+use crate::reads::Reads;
 use crate::record::LaunchRecord;
 use crate::x509_source::X509Source;
 
@@ -311,6 +312,7 @@ impl Launch {
     pub(crate) fn again(
         record: &LaunchRecord,
         boot: &str,
+        reads: &Arc<Reads>,
         known: &mut Known,
     ) -> Result<Self, EndReason> {
         if let Some(reason) = record.ended {
@@ -340,7 +342,7 @@ impl Launch {
             jwt_rate: JwtRate::default(),
             siblings: watch::Sender::default(),
             withdrawn: AtomicBool::default(),
-            seen: LastSeen::default(),
+            seen: LastSeen::new(reads),
             agent_key: Mutex::default(),
             parent: record.parent.clone(),
         })

@@ -1,6 +1,6 @@
 //! The launches of this host.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,6 +16,7 @@ use crate::clock::now;
 use crate::executable::{Executable, LastSeen};
 use crate::process::{Known, Process, ProcessError};
 use crate::procfs::PidNamespace;
+use crate::reads::Reads;
 use crate::record::{LaunchRecord, LaunchRecords};
 use crate::running::Running;
 use crate::{EndReason, Issuer, IssuerError, Launch, LaunchFacts, Withdrawn};
@@ -23,14 +24,18 @@ use crate::{EndReason, Issuer, IssuerError, Launch, LaunchFacts, Withdrawn};
 /// Before an issuer that is away is told again.
 const TELL_AGAIN: Duration = Duration::from_secs(1);
 
+/// How many processes register at a time.
+const TURNS: usize = 64;
+
 /// All launches that run, and which of them a process belongs to.
 pub struct Launches {
     issuer: Arc<dyn Issuer>,
     records: Arc<LaunchRecords>,
     running: Mutex<Running>,
+    reads: Arc<Reads>,
     watchers: Mutex<JoinSet<()>>,
-    /// One registration at a time, so that no two claim one process.
-    registering: tokio::sync::Mutex<()>,
+    /// One registration of a process at a time, so that no two claim it: by the process's number.
+    registering: [tokio::sync::Mutex<()>; TURNS],
 }
 
 /// What an operator asks for.
@@ -109,8 +114,9 @@ impl Launches {
             issuer,
             records: Arc::new(records),
             running: Mutex::default(),
+            reads: Arc::default(),
             watchers: Mutex::default(),
-            registering: tokio::sync::Mutex::default(),
+            registering: std::array::from_fn(|_| tokio::sync::Mutex::default()),
         }
     }
 
@@ -120,7 +126,7 @@ impl Launches {
         let mut known = Known::default();
         let mut looked_at: HashMap<_, Vec<(Executable, LastSeen)>> = HashMap::new();
         for record in self.records.all()? {
-            match Launch::again(&record, self.records.boot(), &mut known) {
+            match Launch::again(&record, self.records.boot(), &self.reads, &mut known) {
                 Ok(mut launch) => {
                     tracing::info!(launch = %launch.id(), instance = %launch.instance(), "taken up again");
                     // A process that is an instance of several agents is looked at once for all of them.
@@ -129,8 +135,8 @@ impl Launches {
                     let siblings = looked_at.entry(subject).or_default();
                     let like = siblings.iter().find(|(other, _)| other == executable);
                     match like {
-                        Some((_, seen)) => launch.seen = Arc::clone(seen),
-                        None => siblings.push((executable.clone(), Arc::clone(&launch.seen))),
+                        Some((_, seen)) => launch.seen = seen.clone(),
+                        None => siblings.push((executable.clone(), launch.seen.clone())),
                     }
                     self.begin(Arc::new(launch));
                 }
@@ -147,7 +153,7 @@ impl Launches {
         caller: Process,
         request: LaunchRequest,
     ) -> Result<Arc<Launch>, LaunchError> {
-        let _turn = self.registering.lock().await;
+        let _turns = self.turns(&caller, &request).await;
         let mut attested = attest(caller, &request)?;
         let mut siblings = Vec::new();
         let (bridge, init) = (&attested.bridge, attested.init.as_ref());
@@ -173,8 +179,8 @@ impl Launches {
         let measured = match request.program {
             Some(program) => Executable::at(program)
                 .await
-                .map(|executable| (executable, LastSeen::default())),
-            None => measure(subject, siblings.first()).await,
+                .map(|executable| (executable, LastSeen::new(&self.reads))),
+            None => measure(subject, siblings.first(), &self.reads).await,
         };
         let (executable, seen) = measured.map_err(|source| LaunchError::Init {
             pid: subject.pid(),
@@ -226,6 +232,26 @@ impl Launches {
         }
         tracing::info!(launch = %launch.id(), instance = %launch.instance(), "launched");
         Ok(launch)
+    }
+
+    /// Waits until nobody else registers one of these processes. A pid namespace is claimed with its first
+    /// process.
+    async fn turns(
+        &self,
+        caller: &Process,
+        request: &LaunchRequest,
+    ) -> Vec<tokio::sync::MutexGuard<'_, ()>> {
+        let pids = std::iter::once(caller.pid()).chain(request.init_pid);
+        let turns = pids.filter_map(|pid| usize::try_from(pid).ok());
+        // In one order, so that no two wait for each other.
+        let turns: BTreeSet<_> = turns.map(|pid| pid % TURNS).collect();
+        let mut taken = Vec::with_capacity(turns.len());
+        for turn in turns {
+            if let Some(turn) = self.registering.get(turn) {
+                taken.push(turn.lock().await);
+            }
+        }
+        taken
     }
 
     /// The instance that started a process: of the running launches the nearest one above it.
@@ -416,15 +442,16 @@ impl Launches {
 async fn measure(
     subject: &Process,
     sibling: Option<&Arc<Launch>>,
+    reads: &Arc<Reads>,
 ) -> Result<(Executable, LastSeen), ProcessError> {
     if let Some(sibling) = sibling
         && sibling.subject().is_held_with(subject)
         && let executable = sibling.facts().executable()
         && let Some(executable) = executable.again(subject, &sibling.seen).await
     {
-        return Ok((executable, Arc::clone(&sibling.seen)));
+        return Ok((executable, sibling.seen.clone()));
     }
-    Executable::of(subject).await
+    Executable::of(subject, reads).await
 }
 
 fn attest(caller: Process, request: &LaunchRequest) -> Result<Attested, LaunchError> {

@@ -26,6 +26,7 @@ mod peer;
 mod pinned_trust;
 mod process;
 mod procfs;
+mod reads;
 mod record;
 mod running;
 mod server_issuer;

@@ -23,7 +23,7 @@ const SETTLED_SECONDS: i64 = 2;
 /// mapping, and the stamp stays. It counts for a file that a process executed while it was read: the
 /// kernel lets nobody have a file open for writing or mapped so while it is executed, and the first write
 /// through a mapping that is made later is a change with a time of its own, where the stamp lasts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Stamp {
     device: u64,
     inode: u64,
