@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod authorities;
 #[cfg(test)]
+mod dam;
+#[cfg(test)]
 mod domain;
 #[cfg(test)]
 mod fetching;
@@ -15,6 +17,8 @@ mod relations;
 mod revoking;
 #[cfg(test)]
 mod serving;
+#[cfg(test)]
+mod together;
 #[cfg(test)]
 mod trap;
 #[cfg(test)]

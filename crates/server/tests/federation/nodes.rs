@@ -29,7 +29,7 @@ use serde_json::{Value, json};
 
 use super::domain::{Domain, now};
 
-const AGENT: &str = "spiffe://own.example/agent/a";
+pub(crate) const AGENT: &str = "spiffe://own.example/agent/a";
 
 impl Domain {
     async fn token(&self) -> JoinToken {
@@ -89,7 +89,7 @@ impl Domain {
     }
 
     /// Running instances, each on a node or on none.
-    async fn with_instances(&mut self, nodes: &[Option<NodeId>]) -> Vec<InstanceId> {
+    pub(crate) async fn with_instances(&mut self, nodes: &[Option<NodeId>]) -> Vec<InstanceId> {
         let store = self.tables().await;
         let mut instances = Vec::new();
         for (number, node) in nodes.iter().enumerate() {

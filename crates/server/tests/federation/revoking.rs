@@ -11,9 +11,72 @@ use super::domain::Domain;
 
 const MANY: u8 = 24;
 
+/// So many are told by one snapshot at most.
+const TOLD_TOGETHER: usize = 16;
+
 fn instance(number: u8) -> String {
     let id = InstanceId::from_random([number; 16]);
     format!("spiffe://own.example/agent/a/instance/{id}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_of_many_does_not_wait_for_all_of_them() {
+    let mut domain = Domain::start("own.example").await;
+    let (dam, signer) = domain.watch();
+    domain.restart().await;
+    domain.publish_policy().await;
+    let client = domain.client();
+    dam.hold("revocation.add");
+    let before = signer.snapshots();
+    let mut asked = JoinSet::new();
+    for number in 0..2 * MANY {
+        let client = client.clone();
+        let what = Revocable::new(RevocationKind::Instance, &instance(number)).unwrap();
+        asked.spawn(async move {
+            let reason = "lost".to_owned();
+            client.revoke(&Revoke { what, reason }).await.unwrap()
+        });
+    }
+    // All of them stand behind the first one.
+    dam.holds("revocation.add").await;
+    for _ in 0..100 {
+        client.trust().await.unwrap();
+    }
+    dam.release("revocation.add");
+    let done = asked.join_all().await;
+    assert!(done.iter().all(|done| done.sequence.is_some()));
+    let snapshots = signer.snapshots() - before;
+    assert!(snapshots >= done.len() / TOLD_TOGETHER, "{snapshots}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_revokes_what_is_revoked_is_answered_once_the_signer_knows() {
+    let mut domain = Domain::start("own.example").await;
+    let (dam, signer) = domain.watch();
+    domain.restart().await;
+    domain.publish_policy().await;
+    let client = domain.client();
+    dam.hold("revocation.add");
+    let mut asked = JoinSet::new();
+    for _ in 0..2 {
+        let client = client.clone();
+        let signer = std::sync::Arc::clone(&signer);
+        let what = Revocable::new(RevocationKind::Instance, &instance(1)).unwrap();
+        let before = signer.snapshots();
+        asked.spawn(async move {
+            let reason = "lost".to_owned();
+            let done = client.revoke(&Revoke { what, reason }).await.unwrap();
+            (done.before, signer.snapshots() > before)
+        });
+    }
+    dam.holds("revocation.add").await;
+    for _ in 0..100 {
+        client.trust().await.unwrap();
+    }
+    dam.release("revocation.add");
+    let done = asked.join_all().await;
+    assert!(done.iter().all(|(_, told)| *told));
+    assert_eq!(done.iter().filter(|(before, _)| *before).count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
