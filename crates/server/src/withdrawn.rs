@@ -38,7 +38,7 @@ const SHARED: Duration = Duration::from_millis(100);
 /// Of changes that come at the same time so many are told by one snapshot at most, and none later than so long
 /// after it took effect, but for the one that is being enrolled then.
 const MOST_UNTOLD: usize = 16;
-const LONGEST_UNTOLD: Duration = Duration::from_millis(10);
+const LONGEST_UNTOLD: Duration = Duration::from_millis(200);
 
 /// Nobody is erased as long as this is there.
 pub(crate) type Held<'s> = tokio::sync::RwLockReadGuard<'s, ()>;
