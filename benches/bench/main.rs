@@ -5,6 +5,7 @@ mod appends;
 mod biscuits;
 mod calls;
 mod chains;
+mod identities;
 mod large;
 mod links;
 mod manifest;
@@ -30,6 +31,9 @@ fn main() -> anyhow::Result<()> {
     if arguments.peek().map(String::as_str) == Some(tool_server::ARGUMENT) {
         return tool_server::serve();
     }
+    if let Some(part) = arguments.peek().and_then(|name| identities::part(name)) {
+        return part(arguments.skip(1).collect());
+    }
     let Some(options) = Options::parse(arguments)? else {
         writeln!(std::io::stdout(), "{USAGE}")?;
         return Ok(());
@@ -47,7 +51,7 @@ fn main() -> anyhow::Result<()> {
 type Measure = fn(&Options, &mut Report) -> anyhow::Result<()>;
 
 fn run(options: &Options) -> anyhow::Result<Report> {
-    let sections: [(&str, Measure); 10] = [
+    let sections: [(&str, Measure); 12] = [
         ("signatures", signatures::measure),
         ("links", links::measure),
         ("biscuits", biscuits::measure),
@@ -57,6 +61,8 @@ fn run(options: &Options) -> anyhow::Result<Report> {
         ("throughput", throughput::measure),
         ("calls", calls::measure),
         ("revocations", revocations::measure),
+        ("identities", identities::measure_delays),
+        ("instances", identities::measure_instances),
         (options::LARGE, large::measure),
     ];
     let mut report = Report::default();

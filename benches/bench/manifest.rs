@@ -16,11 +16,21 @@ pub(crate) fn catalog(tools: &[Value]) -> anyhow::Result<Digest> {
     Ok(catalog_root(&leaves(tools)?)?)
 }
 
-/// A manifest over `tools` and a policy bundle, issued a day before `now`.
+/// A manifest of the one agent over `tools` and a policy bundle, issued a day before `now`.
 pub(crate) fn sign(
     key: &SigningKey,
     tools: &[Value],
     policy: Digest,
+    now: Timestamp,
+) -> anyhow::Result<Vec<u8>> {
+    sign_for(key, (AGENT, Digest::of(CODE)), (tools, policy), now)
+}
+
+/// A manifest of any agent and its program.
+pub(crate) fn sign_for(
+    key: &SigningKey,
+    (agent, code): (&str, Digest),
+    (tools, policy): (&[Value], Digest),
     now: Timestamp,
 ) -> anyhow::Result<Vec<u8>> {
     let leaves = leaves(tools)?;
@@ -45,7 +55,7 @@ pub(crate) fn sign(
         "@context": "https://manifest.agentrust-io.com/v0.2/context.json",
         "@type": "AgentManifest",
         "manifest_id": "018f4a3b-2c1d-7e5f-a8b9-0d1e2f3a4b5c",
-        "agent_id": AGENT,
+        "agent_id": agent,
         "version": "0.2",
         "issued_at": second(now.minus_seconds(86_400)),
         "expires_at": second(now.plus_seconds(30 * 86_400)),
@@ -68,7 +78,7 @@ pub(crate) fn sign(
                 "provider": "none", "model_id": "none", "version": "1", "deployment_type": "api",
                 "model_attestation_type": "provider-asserted", "bound_at": bound_at
             },
-            "supply_chain": {"container_image_digest": hash(CODE), "bound_at": bound_at}
+            "supply_chain": {"container_image_digest": code.to_string(), "bound_at": bound_at}
         },
         "intent": {"statement": "reads reports"}
     });

@@ -18,6 +18,7 @@ pub(crate) struct Options {
     quick: bool,
     /// How many entries a large log has.
     pub(crate) entries: u64,
+    live: usize,
 }
 
 /// The section that is measured only when it is named.
@@ -26,11 +27,12 @@ pub(crate) const LARGE: &str = "large";
 pub(crate) const USAGE: &str =
     "cargo bench -p chancery-benches -- [--format text|json] [--dir DIR] [--quick] [SECTION...]
 
-Sections: signatures, links, biscuits, policies, sessions, appends, throughput, calls, revocations;
-and large, which is measured only when it is named.
+Sections: signatures, links, biscuits, policies, sessions, appends, throughput, calls, revocations,
+identities, instances; and large, which is measured only when it is named.
 --dir      the folder whose disk is measured (default: the target directory's tmp)
 --entries  of the large log (default: 10000000, which take nine gigabytes)
---quick    a fifth of the rounds";
+--live     instances of the section instances (default: 10000)
+--quick    a fifth of the rounds, and a tenth of the instances";
 
 impl Options {
     /// Reads the arguments behind the program's name. None asks for the usage.
@@ -43,6 +45,7 @@ impl Options {
             sections: Vec::new(),
             quick: false,
             entries: 10_000_000,
+            live: 10_000,
         };
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
@@ -63,6 +66,10 @@ impl Options {
                 "--entries" => {
                     let entries = arguments.next().context("--entries needs a number")?;
                     options.entries = entries.parse().context("--entries needs a number")?;
+                }
+                "--live" => {
+                    let live = arguments.next().context("--live needs a number")?;
+                    options.live = live.parse().context("--live needs a number")?;
                 }
                 option if option.starts_with('-') => anyhow::bail!("{option} is not known"),
                 _ => options.sections.push(argument),
@@ -86,6 +93,15 @@ impl Options {
             rounds: self.rounds(15),
             turns: 40,
             turn: Duration::from_micros(500),
+        }
+    }
+
+    /// How many instances live on one server.
+    pub(crate) const fn live(&self) -> usize {
+        if self.quick {
+            self.live / 10
+        } else {
+            self.live
         }
     }
 

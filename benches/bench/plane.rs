@@ -178,7 +178,7 @@ impl Plane {
 }
 
 /// The root of the X.509 authority, and the signer's keys below it.
-fn authorities(data: &Path) -> anyhow::Result<(Vec<u8>, SignerKeys)> {
+pub(crate) fn authorities(data: &Path) -> anyhow::Result<(Vec<u8>, SignerKeys)> {
     let domain: TrustDomain = DOMAIN.parse()?;
     let root = SigningKey::generate(Algorithm::Es256)?;
     let serial = || random_bytes().map(SerialNumber::from_random);
@@ -212,7 +212,11 @@ impl From<CaError> for Failure {
     }
 }
 
-fn origin(data: &Path, folder: &str, name: &str) -> anyhow::Result<(LocalSigner, LogOrigin)> {
+pub(crate) fn origin(
+    data: &Path,
+    folder: &str,
+    name: &str,
+) -> anyhow::Result<(LocalSigner, LogOrigin)> {
     let origin: Origin = format!("{DOMAIN}/log/{name}").parse()?;
     let signer = LocalSigner::open_or_create(&data.join(folder), &origin)?;
     let known = LogOrigin {
@@ -224,7 +228,7 @@ fn origin(data: &Path, folder: &str, name: &str) -> anyhow::Result<(LocalSigner,
     Ok((signer, known))
 }
 
-fn sign_trust(document: TrustDocument) -> anyhow::Result<VerifiedTrust> {
+pub(crate) fn sign_trust(document: TrustDocument) -> anyhow::Result<VerifiedTrust> {
     let root = SigningKey::generate(Algorithm::Ed25519)?;
     let trust = TrustDocument {
         roots: vec![*root.public()],
@@ -241,7 +245,7 @@ fn sign_trust(document: TrustDocument) -> anyhow::Result<VerifiedTrust> {
     Ok(signed.verify(&AwsLc)?)
 }
 
-async fn server_config(
+pub(crate) async fn server_config(
     data: &Path,
     signer_socket: PathBuf,
     trust: VerifiedTrust,
@@ -272,7 +276,7 @@ async fn server_config(
     })
 }
 
-async fn publish(client: &ServerClient, key: &SigningKey) -> anyhow::Result<Digest> {
+pub(crate) async fn publish(client: &ServerClient, key: &SigningKey) -> anyhow::Result<Digest> {
     let mut files = Files::from([
         ("bundle.json".to_owned(), INDEX.as_bytes().to_vec()),
         ("policies.cedar".to_owned(), POLICY.as_bytes().to_vec()),

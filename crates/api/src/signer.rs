@@ -11,7 +11,7 @@ use crate::authority::{
     Authorities, Authority, CertifyAuthority, ChangeAuthority, PrepareAuthority,
 };
 use crate::lift::SignedLift;
-use crate::server::TrustText;
+use crate::server::{IssuedX509s, TrustText};
 use crate::{ClientError, UnixClient};
 
 /// Asks for an X.509-SVID.
@@ -39,6 +39,14 @@ pub struct SignX509 {
 pub struct SignedX509 {
     /// Certificates in base64url DER, leaf first, root not among them.
     pub chain: Vec<String>,
+}
+
+/// Asks for several X.509-SVIDs, each of which is signed or refused by itself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignX509s {
+    /// At least one, and [`MAX_TOGETHER`](crate::server::MAX_TOGETHER) at most.
+    pub requests: Vec<SignX509>,
 }
 
 /// Asks for a workload identity token.
@@ -190,6 +198,11 @@ impl SignerClient {
     /// Asks for an X.509-SVID.
     pub async fn x509(&self, request: &SignX509) -> Result<SignedX509, ClientError> {
         self.0.post("/v1/sign/x509", request).await
+    }
+
+    /// Asks for several X.509-SVIDs.
+    pub async fn x509s(&self, request: &SignX509s) -> Result<IssuedX509s, ClientError> {
+        self.0.post("/v1/sign/x509s", request).await
     }
 
     /// Asks for a workload identity token.

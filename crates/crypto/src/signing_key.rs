@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::OnceLock;
 
 use aws_lc_rs::encoding::{AsBigEndian as _, EcPrivateKeyBin};
 use aws_lc_rs::rand::SystemRandom;
@@ -21,7 +22,8 @@ enum Inner {
     Ed25519(Ed25519KeyPair),
     P256 {
         fixed: Box<EcdsaKeyPair>,
-        der: Box<EcdsaKeyPair>,
+        /// The same for signatures in DER, once one is asked for.
+        der: OnceLock<Box<EcdsaKeyPair>>,
     },
 }
 
@@ -55,16 +57,30 @@ impl SigningKey {
                     .map_err(|_| KeyError::Generate)?;
                 document.as_ref().to_vec()
             }
-            Algorithm::Es256 => {
-                let document = EcdsaKeyPair::generate_pkcs8(
-                    &ECDSA_P256_SHA256_FIXED_SIGNING,
-                    &SystemRandom::new(),
-                )
-                .map_err(|_| KeyError::Generate)?;
-                document.as_ref().to_vec()
-            }
+            Algorithm::Es256 => return Self::generate_p256(),
         };
         Self::from_pkcs8(algorithm, Secret::new(pkcs8))
+    }
+
+    /// What was just made is not read again.
+    fn generate_p256() -> Result<Self, KeyError> {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)
+            .map_err(|_| KeyError::Generate)?;
+        let pkcs8 = pair.to_pkcs8v1().map_err(|_| KeyError::Generate)?;
+        let pkcs8 = Secret::new(pkcs8.as_ref().to_vec());
+        Self::p256(pair, pkcs8)
+    }
+
+    fn p256(pair: EcdsaKeyPair, pkcs8: Secret) -> Result<Self, KeyError> {
+        let jwk = Jwk::p256_from_uncompressed(pair.public_key().as_ref());
+        Ok(Self {
+            jwk: jwk.map_err(KeyError::Public)?,
+            inner: Inner::P256 {
+                fixed: Box::new(pair),
+                der: OnceLock::new(),
+            },
+            pkcs8,
+        })
     }
 
     /// Reads a key in PKCS#8 DER.
@@ -79,19 +95,9 @@ impl SigningKey {
                 (Inner::Ed25519(pair), Jwk::ed25519(public))
             }
             Algorithm::Es256 => {
-                let fixed =
-                    EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.expose())
-                        .map_err(parse)?;
-                let der = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8.expose())
-                    .map_err(parse)?;
-                let jwk = Jwk::p256_from_uncompressed(fixed.public_key().as_ref());
-                (
-                    Inner::P256 {
-                        fixed: Box::new(fixed),
-                        der: Box::new(der),
-                    },
-                    jwk,
-                )
+                let pair =
+                    EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.expose());
+                return Self::p256(pair.map_err(parse)?, pkcs8);
             }
         };
         Ok(Self {
@@ -118,7 +124,15 @@ impl SigningKey {
     pub fn sign_der(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
         match &self.inner {
             Inner::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
-            Inner::P256 { der, .. } => ecdsa(der, message),
+            Inner::P256 { der, .. } => match der.get() {
+                Some(pair) => ecdsa(pair, message),
+                None => {
+                    let algorithm = &ECDSA_P256_SHA256_ASN1_SIGNING;
+                    let pair = EcdsaKeyPair::from_pkcs8(algorithm, self.pkcs8.expose());
+                    let pair = pair.map_err(|_| KeyError::Parse(Algorithm::Es256))?;
+                    ecdsa(der.get_or_init(|| Box::new(pair)), message)
+                }
+            },
         }
     }
 

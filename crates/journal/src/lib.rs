@@ -44,5 +44,5 @@ pub use witness::{
 };
 pub use writer::{
     AcknowledgeError, Acknowledged, Acknowledgement, AppendError, Config, Journal, PublishError,
-    Published, ReceiptError,
+    Published, ReceiptError, Submitted,
 };

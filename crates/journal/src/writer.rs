@@ -15,6 +15,6 @@ mod store;
 pub use acknowledge::{AcknowledgeError, Acknowledged, Acknowledgement};
 pub use committer::AppendError;
 pub use config::Config;
-pub use journal::{Journal, ReceiptError};
+pub use journal::{Journal, ReceiptError, Submitted};
 pub use publisher::PublishError;
 pub use store::Published;

@@ -47,6 +47,27 @@ async fn fill(journal: &Journal, range: std::ops::Range<u64>) {
 }
 
 #[tokio::test]
+async fn what_is_submitted_stands_in_its_order_whoever_waits_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = open(dir.path(), &signer(dir.path()));
+    let mut waiting = Vec::new();
+    for index in 0..300 {
+        waiting.push(journal.submit(entry(index)).await.unwrap());
+    }
+    // Nobody waits for the first one, and the last one is waited for first.
+    drop(waiting.remove(0));
+    for (index, one) in (1_u32..300).zip(waiting).rev() {
+        assert_eq!(one.durable().await.unwrap(), u64::from(index));
+    }
+    for index in 0..300 {
+        assert_eq!(journal.read_entry(index).unwrap(), entry(index));
+    }
+    let large = journal.submit(vec![0; 1 << 17]).await;
+    assert!(matches!(large, Err(AppendError::TooLarge(_))));
+    assert_eq!(journal.append(entry(300)).await.unwrap(), 300);
+}
+
+#[tokio::test]
 async fn appends_publishes_and_proves() {
     let folder = tempfile::tempdir().unwrap();
     let signer = signer(folder.path());

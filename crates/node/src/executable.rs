@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 use crate::process::{Process, ProcessError};
+use crate::reads::Reads;
+use crate::stamp::Stamp;
 
 /// Names of interpreters, loaders and multi-call programs, without version numbers.
 const INTERPRETERS: [&str; 37] = [
@@ -36,18 +38,13 @@ pub struct Executable {
     size: Option<u64>,
 }
 
-/// A file as it was when it was read: nobody changes a file and leaves all of this as it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    changed: (i64, i64),
+/// What a process executed when it was asked about last, and who reads what it executes. Held while a file
+/// is read, so that nobody has a second one read meanwhile.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LastSeen {
+    seen: Arc<Mutex<Option<Seen>>>,
+    reads: Arc<Reads>,
 }
-
-/// What a process executed when it was asked about last. Held while a file is read, so that nobody
-/// has a second one read meanwhile.
-pub(crate) type LastSeen = Arc<Mutex<Option<Seen>>>;
 
 /// A file, and whether it is the one that it is to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,24 +53,46 @@ pub(crate) struct Seen {
     same: bool,
 }
 
-impl From<fs::Metadata> for Stamp {
-    fn from(file: fs::Metadata) -> Self {
+impl LastSeen {
+    /// Nothing yet.
+    pub(crate) fn new(reads: &Arc<Reads>) -> Self {
         Self {
-            device: file.dev(),
-            inode: file.ino(),
-            size: file.size(),
-            changed: (file.ctime(), file.ctime_nsec()),
+            seen: Arc::default(),
+            reads: Arc::clone(reads),
         }
     }
 }
 
 impl Executable {
-    /// Reads the file behind a process and sees to it that the process executes it still.
-    pub(crate) async fn of(process: &Process) -> Result<Self, ProcessError> {
-        let pid = process.pid();
-        let measured = tokio::task::spawn_blocking(move || Self::measure(pid)).await;
-        let measured = measured.map_err(|error| ProcessError::Kernel(error.into()))??;
-        process.while_alive(measured).ok_or(ProcessError::Gone)
+    /// Reads the file behind a process and sees to it that the process executes it still; what it executes
+    /// is looked at from then on without another read, as long as it stays the same file.
+    pub(crate) async fn of(
+        process: &Process,
+        reads: &Arc<Reads>,
+    ) -> Result<(Self, LastSeen), ProcessError> {
+        let (pid, reads) = (process.pid(), Arc::clone(reads));
+        let measured = tokio::task::spawn_blocking(move || {
+            let (executable, seen) = Self::measure(pid, &reads)?;
+            let seen = Arc::new(Mutex::new(seen));
+            Ok((executable, LastSeen { seen, reads }))
+        });
+        let measured = measured
+            .await
+            .map_err(|error| ProcessError::Kernel(error.into()))?;
+        process.while_alive(measured?).ok_or(ProcessError::Gone)
+    }
+
+    /// The same for a process of which this was measured before, where it executes that still; none where
+    /// it is to be measured anew.
+    pub(crate) async fn again(&self, process: &Process, last: &LastSeen) -> Option<Self> {
+        let shown = !self.interpreter && self.native == Some(true);
+        if !shown || !self.is_executed_by(process, last).await {
+            return None;
+        }
+        // It may bear another name than then.
+        let name = fs::read_link(format!("/proc/{}/exe", process.pid())).ok()?;
+        let interpreter = name.file_name().is_none_or(is_interpreter);
+        process.while_alive(self.clone()).filter(|_| !interpreter)
     }
 
     /// Reads a file that a process is about to execute.
@@ -95,34 +114,37 @@ impl Executable {
         measured.map_err(ProcessError::Kernel)
     }
 
-    fn measure(pid: i32) -> Result<Self, ProcessError> {
+    fn measure(pid: i32, reads: &Reads) -> Result<(Self, Option<Seen>), ProcessError> {
         let path = format!("/proc/{pid}/exe");
         let file = File::open(&path).map_err(ProcessError::Kernel)?;
         let name = fs::read_link(&path).map_err(ProcessError::Kernel)?;
-        let digest = Digest::of_reader(&file).map_err(ProcessError::Kernel)?;
-        let before = identity(file.metadata()).map_err(ProcessError::Kernel)?;
-        let after = identity(fs::metadata(&path)).map_err(ProcessError::Kernel)?;
-        if before != after {
+        let stamp = Stamp::from(file.metadata().map_err(ProcessError::Kernel)?);
+        let lasts = stamp.lasts(&file);
+        let digest = reads.digest(&file, stamp).map_err(ProcessError::Kernel)?;
+        let after = fs::metadata(&path).map_err(ProcessError::Kernel)?;
+        if Stamp::from(after) != stamp {
             return Err(ProcessError::Contradiction);
         }
-        Ok(Self {
+        let executable = Self {
             digest,
             interpreter: name.file_name().is_none_or(is_interpreter),
             native: Some(is_native(&file).map_err(ProcessError::Kernel)?),
-            size: Some(file.metadata().map_err(ProcessError::Kernel)?.size()),
-        })
+            size: Some(stamp.size),
+        };
+        Ok((executable, lasts.then_some(Seen { stamp, same: true })))
     }
 
     /// Whether the process executes this file now, or one of the same content. Of a script or an
     /// interpreter a process shows nothing that could be compared: whatever it executes is taken.
     /// Where the file cannot be read the answer is no. A file is read only when it is another one than
     /// at `last`, or was changed, and has the size that was measured; one at a time, whoever gives up
-    /// waiting meanwhile.
+    /// waiting meanwhile. What was seen of one process is believed of no other one.
     pub(crate) async fn is_executed_by(&self, process: &Process, last: &LastSeen) -> bool {
         if self.interpreter || self.native == Some(false) {
             return true;
         }
-        let mut last = Arc::clone(last).lock_owned().await;
+        let reads = Arc::clone(&last.reads);
+        let mut last = Arc::clone(&last.seen).lock_owned().await;
         let path = PathBuf::from(format!("/proc/{}/exe", process.pid()));
         let now = fs::metadata(&path).map(Stamp::from).ok();
         let known = last.filter(|seen| now == Some(seen.stamp));
@@ -131,8 +153,9 @@ impl Executable {
             None => {
                 let expected = self.clone();
                 let look = tokio::task::spawn_blocking(move || {
-                    *last = expected.look(&path).ok();
-                    last.is_some_and(|seen| seen.same)
+                    let looked = expected.look(&path, &reads).ok();
+                    *last = looked.and_then(|(seen, lasts)| lasts.then_some(seen));
+                    looked.is_some_and(|(seen, _)| seen.same)
                 });
                 look.await.unwrap_or(false)
             }
@@ -140,12 +163,18 @@ impl Executable {
         same && process.is_alive()
     }
 
-    fn look(&self, path: &Path) -> io::Result<Seen> {
+    /// Whether it is this file, and whether that is so as long as the file has its stamp.
+    fn look(&self, path: &Path, reads: &Reads) -> io::Result<(Seen, bool)> {
         let file = File::open(path)?;
         let stamp = Stamp::from(file.metadata()?);
+        let lasts = stamp.lasts(&file);
         let same = self.size.is_none_or(|size| size == stamp.size)
-            && Digest::of_reader(file.take(stamp.size))? == self.digest;
-        Ok(Seen { stamp, same })
+            && reads.digest(&file, stamp)? == self.digest;
+        // What was read for several is what this one executes all along.
+        if Stamp::from(fs::metadata(path)?) != stamp {
+            return Err(io::Error::other("the process executes another file by now"));
+        }
+        Ok((Seen { stamp, same }, lasts))
     }
 
     /// The digest of the file, whatever it is.
@@ -169,10 +198,6 @@ fn is_native(file: &File) -> io::Result<bool> {
     let mut start = [0; 4];
     let read = file.read_at(&mut start, 0)?;
     Ok(read == start.len() && start == *b"\x7fELF")
-}
-
-fn identity(metadata: io::Result<fs::Metadata>) -> io::Result<(u64, u64)> {
-    metadata.map(|file| (file.dev(), file.ino()))
 }
 
 /// By its name: `python3.11` is `python`, and what is not text is anything.
@@ -237,14 +262,20 @@ mod tests {
             let pid = i32::try_from(child.id()).unwrap();
             let process = Process::open(pid).unwrap();
             let file = fs::read(format!("/proc/{pid}/exe")).unwrap();
-            let executable = Executable::of(&process).await.unwrap();
+            let (executable, _) = Executable::of(&process, &Arc::default()).await.unwrap();
             child.kill().unwrap();
             child.wait().unwrap();
             assert_eq!(executable.digest(), Digest::of(file));
             assert_eq!(executable.is_interpreter(), interpreter);
             assert_eq!(executable.code_digest().is_none(), interpreter);
-            assert!(Executable::of(&process).await.is_err());
+            assert!(Executable::of(&process, &Arc::default()).await.is_err());
         }
+    }
+
+    /// A folder where changes are seen: beside this program.
+    fn on_disk() -> tempfile::TempDir {
+        let program = std::env::current_exe().unwrap();
+        tempfile::tempdir_in(program.parent().unwrap()).unwrap()
     }
 
     /// A program that sleeps, with something behind its end.
@@ -273,7 +304,7 @@ mod tests {
     async fn a_file_of_another_size_is_not_read() {
         let folder = tempfile::tempdir().unwrap();
         let (one, process) = sleeper(&folder.path().join("one"), b"");
-        let executable = Executable::of(&process).await.unwrap();
+        let (executable, _) = Executable::of(&process, &Arc::default()).await.unwrap();
         // To read a tebibyte takes longer than this test may.
         let path = folder.path().join("huge");
         fs::copy("/bin/sleep", &path).unwrap();
@@ -287,21 +318,124 @@ mod tests {
         end([one, huge]);
     }
 
+    /// Until a change of the file would be seen.
+    async fn until_it_lasts(path: &Path) {
+        let file = File::open(path).unwrap();
+        while !Stamp::from(file.metadata().unwrap()).lasts(&file) {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_just_changed_is_read_again() {
+        let folder = on_disk();
+        let path = folder.path().join("one");
+        let (one, process) = sleeper(&path, b"1");
+        let (executable, last) = Executable::of(&process, &Arc::default()).await.unwrap();
+        assert!(last.seen.lock().await.is_none());
+        assert!(executable.is_executed_by(&process, &last).await);
+        assert!(last.seen.lock().await.is_none());
+        until_it_lasts(&path).await;
+        assert!(executable.is_executed_by(&process, &last).await);
+        assert!(last.seen.lock().await.is_some());
+        end([one]);
+    }
+
+    #[tokio::test]
+    async fn what_was_measured_of_a_process_is_not_read_again_for_the_next_agent() {
+        let folder = on_disk();
+        let path = folder.path().join("one");
+        let (one, process) = sleeper(&path, b"1");
+        until_it_lasts(&path).await;
+        let (executable, last) = Executable::of(&process, &Arc::default()).await.unwrap();
+        assert!(last.seen.lock().await.is_some_and(|seen| seen.same));
+        assert_eq!(
+            executable.again(&process, &last).await,
+            Some(executable.clone())
+        );
+        // It is believed as long as the process executes it, and under a name that says nothing else.
+        let (two, other) = sleeper(&folder.path().join("two"), b"2");
+        assert_eq!(executable.again(&other, &last).await, None);
+        fs::rename(&path, folder.path().join("python3")).unwrap();
+        assert_eq!(executable.again(&process, &last).await, None);
+        end([one, two]);
+        assert_eq!(executable.again(&process, &last).await, None);
+    }
+
+    /// Writes a file through a mapping that it had before, when it is told to; nothing of the file
+    /// but its content changes.
+    const THROUGH_A_MAPPING: &str = "
+import mmap, os, sys
+file = os.open(sys.argv[1], os.O_RDWR)
+pages = mmap.mmap(file, 0)
+pages[-1:] = b'1'
+print(flush=True)
+sys.stdin.readline()
+pages[-1:] = b'2'
+pages.close()
+os.close(file)
+";
+
+    #[tokio::test]
+    async fn what_is_written_through_a_mapping_is_seen() {
+        use std::io::{BufRead as _, BufReader, Write as _};
+        let folder = on_disk();
+        let path = folder.path().join("agent");
+        let mut program = fs::read("/bin/sleep").unwrap();
+        program.push(b'1');
+        fs::write(&path, &program).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut writer = std::process::Command::new("python3")
+            .args(["-c", THROUGH_A_MAPPING])
+            .arg(&path)
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut mapped = String::new();
+        let output = writer.stdout.take().unwrap();
+        BufReader::new(output).read_line(&mut mapped).unwrap();
+        until_it_lasts(&path).await;
+        let stamp = |path: &Path| Stamp::from(fs::metadata(path).unwrap());
+        let before = stamp(&path);
+        let reviewed = Executable::at(path.clone()).await.unwrap();
+        assert_eq!(reviewed.digest(), Digest::of(&program));
+        // As long as somebody could write through it, it is not executed.
+        let busy = std::process::Command::new(&path).arg("60").spawn();
+        assert_eq!(busy.unwrap_err().kind(), io::ErrorKind::ExecutableFileBusy);
+        writer.stdin.take().unwrap().write_all(b"\n").unwrap();
+        assert!(writer.wait().unwrap().success());
+        assert_eq!(stamp(&path), before);
+        *program.last_mut().unwrap() = b'2';
+        let other = Executable::at(path.clone()).await.unwrap();
+        assert_eq!(other.digest(), Digest::of(&program));
+        let (child, process) = run(&path);
+        assert!(
+            !reviewed
+                .is_executed_by(&process, &LastSeen::default())
+                .await
+        );
+        let (now, _) = Executable::of(&process, &Arc::default()).await.unwrap();
+        assert_eq!(now.digest(), Digest::of(&program));
+        end([child]);
+    }
+
     #[tokio::test]
     async fn a_file_is_read_once_whether_it_is_the_same_or_not() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = on_disk();
         let (one, process) = sleeper(&folder.path().join("one"), b"1");
         let (two, other) = sleeper(&folder.path().join("two"), b"2");
-        let executable = Executable::of(&process).await.unwrap();
+        until_it_lasts(&folder.path().join("two")).await;
+        let (executable, _) = Executable::of(&process, &Arc::default()).await.unwrap();
         for (process, same) in [(&process, true), (&other, false)] {
             let last = LastSeen::default();
             for _ in 0..2 {
                 assert_eq!(executable.is_executed_by(process, &last).await, same);
             }
             // What was seen is believed as long as the file is as it was.
-            let seen = last.lock().await.unwrap();
+            let seen = last.seen.lock().await.unwrap();
             assert_eq!(seen.same, same);
-            *last.lock().await = Some(Seen {
+            *last.seen.lock().await = Some(Seen {
                 same: !same,
                 ..seen
             });
@@ -318,17 +452,18 @@ mod tests {
 
     #[tokio::test]
     async fn a_file_is_read_to_its_end_once_though_nobody_waits() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = on_disk();
         let (one, process) = sleeper(&folder.path().join("one"), b"");
-        let executable = Executable::of(&process).await.unwrap();
+        until_it_lasts(&folder.path().join("one")).await;
+        let (executable, _) = Executable::of(&process, &Arc::default()).await.unwrap();
         let last = LastSeen::default();
-        let reading = last.lock().await;
+        let reading = last.seen.lock().await;
         let waiting = executable.is_executed_by(&process, &last);
         assert!(waiting.now_or_never().is_none());
         drop(reading);
         // Gives up at once, and what was begun goes on.
         let _ = executable.is_executed_by(&process, &last).now_or_never();
-        assert!(last.lock().await.is_some_and(|seen| seen.same));
+        assert!(last.seen.lock().await.is_some_and(|seen| seen.same));
         end([one]);
     }
 }

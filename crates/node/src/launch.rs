@@ -1,6 +1,7 @@
 //! Launches: processes that are instances of agents.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -15,8 +16,9 @@ use tokio::sync::{Mutex, watch};
 use crate::clock::now;
 use crate::executable::{Executable, LastSeen};
 use crate::jwt_rate::JwtRate;
-use crate::process::Process;
+use crate::process::{Known, Process};
 use crate::procfs::PidNamespace;
+use crate::reads::Reads;
 use crate::record::LaunchRecord;
 use crate::x509_source::X509Source;
 
@@ -185,7 +187,42 @@ impl Launch {
     /// Whether `caller` speaks as this instance: it is the bridge, the launched process itself, or,
     /// where the launch is isolated, lives in its pid namespace. Never after the end.
     pub fn covers(&self, caller: &Process) -> bool {
-        if self.end_reason().is_some() || !self.is_running() {
+        self.end_reason().is_none() && self.has_caller(caller)
+    }
+
+    /// Those of these launches that `caller` speaks as: what several have in common is looked at once.
+    pub(crate) fn covering(launches: Vec<Arc<Self>>, caller: &Process) -> Vec<Arc<Self>> {
+        let mut last: Option<(Arc<Self>, bool)> = None;
+        let covering = launches.into_iter().filter(|launch| {
+            let has_caller = match &last {
+                Some((seen, has_caller)) if seen.is_like(launch) => *has_caller,
+                _ => {
+                    let has_caller = launch.has_caller(caller);
+                    last = Some((Arc::clone(launch), has_caller));
+                    has_caller
+                }
+            };
+            has_caller && launch.end_reason().is_none()
+        });
+        covering.collect()
+    }
+
+    /// Whether what is seen of the processes and the program of one is seen of the other: a process that
+    /// is an instance of several agents is looked at once for all of them.
+    fn is_like(&self, other: &Self) -> bool {
+        let same_init = match (&self.init, &other.init) {
+            (Some(one), Some(other)) => one.is_held_with(other),
+            (None, None) => true,
+            _ => false,
+        };
+        self.bridge.is_held_with(&other.bridge)
+            && same_init
+            && self.namespace == other.namespace
+            && self.facts.executable == other.facts.executable
+    }
+
+    fn has_caller(&self, caller: &Process) -> bool {
+        if !self.is_running() {
             return false;
         }
         let exact = |process: &Process| process.is_same(caller);
@@ -201,7 +238,40 @@ impl Launch {
     /// of its own, where an interpreter or a script was launched, and for the bridge, nothing is said
     /// about what is executed. Nobody is, while the instance is revoked.
     pub(crate) async fn vouches_for(&self, caller: &Process) -> bool {
-        if self.withdrawn.load(Ordering::Acquire) || !self.covers(caller) {
+        !self.is_over() && self.attests(caller).await && !self.is_over()
+    }
+
+    /// Which of these launches vouch for `caller`, in their order: what several have in common is looked
+    /// at once.
+    pub(crate) async fn vouching(launches: &[Arc<Self>], caller: &Process) -> Vec<bool> {
+        let mut last: Option<(&Self, bool)> = None;
+        let mut vouching = Vec::with_capacity(launches.len());
+        for launch in launches {
+            let attests = match last {
+                _ if launch.is_over() => false,
+                Some((seen, attests)) if seen.is_like(launch) => attests,
+                _ => {
+                    let attests = launch.attests(caller).await;
+                    last = Some((launch, attests));
+                    attests
+                }
+            };
+            vouching.push(attests);
+        }
+        // A revocation may have come while a file was read.
+        let vouching = launches.iter().zip(vouching);
+        vouching
+            .map(|(launch, attests)| attests && !launch.is_over())
+            .collect()
+    }
+
+    /// Whether it ended, or its instance is revoked.
+    fn is_over(&self) -> bool {
+        self.withdrawn.load(Ordering::Acquire) || self.end_reason().is_some()
+    }
+
+    async fn attests(&self, caller: &Process) -> bool {
+        if !self.has_caller(caller) {
             return false;
         }
         if self.namespace.is_some() || !self.subject().is_same(caller) {
@@ -241,6 +311,12 @@ impl Launch {
     /// Whether the instance is revoked, itself or with its agent.
     pub(crate) fn is_withdrawn(&self) -> bool {
         self.withdrawn.load(Ordering::Acquire)
+    }
+
+    /// The numbers of its processes.
+    pub(crate) fn pids(&self) -> impl Iterator<Item = i32> {
+        let init = self.init.as_ref().map(Process::pid);
+        std::iter::once(self.bridge.pid()).chain(init)
     }
 
     /// Whether one of its processes has that number, and runs.
@@ -286,14 +362,19 @@ impl Launch {
 
     /// The launch of a record, if all of its processes run still; otherwise why it has ended. Its
     /// agent key is proven anew: the issuer takes no other one than the first.
-    pub(crate) fn again(record: &LaunchRecord, boot: &str) -> Result<Self, EndReason> {
+    pub(crate) fn again(
+        record: &LaunchRecord,
+        boot: &str,
+        reads: &Arc<Reads>,
+        known: &mut Known,
+    ) -> Result<Self, EndReason> {
         if let Some(reason) = record.ended {
             return Err(reason);
         }
         if record.boot != boot {
             return Err(EndReason::ProcessExited);
         }
-        let init = record.init.map(Process::again).transpose();
+        let init = record.init.map(|init| known.again(init)).transpose();
         Ok(Self {
             facts: LaunchFacts {
                 launch: record.launch,
@@ -307,14 +388,16 @@ impl Launch {
             instance: record.instance.clone(),
             started: record.started,
             init: init.map_err(|_| EndReason::ProcessExited)?,
-            bridge: Process::again(record.bridge).map_err(|_| EndReason::BridgeExited)?,
+            bridge: known
+                .again(record.bridge)
+                .map_err(|_| EndReason::BridgeExited)?,
             namespace: record.namespace,
             ended: watch::Sender::new(None),
             x509: X509Source::default(),
             jwt_rate: JwtRate::default(),
             siblings: watch::Sender::default(),
             withdrawn: AtomicBool::default(),
-            seen: LastSeen::default(),
+            seen: LastSeen::new(reads),
             agent_key: Mutex::default(),
             parent: record.parent.clone(),
             outlive: record.outlive,

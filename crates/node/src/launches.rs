@@ -1,6 +1,6 @@
 //! The launches of this host.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,25 +14,31 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::clock::now;
-use crate::executable::Executable;
-use crate::process::{Process, ProcessError};
+use crate::executable::{Executable, LastSeen};
+use crate::process::{Known, Process, ProcessError};
 use crate::procfs::PidNamespace;
+use crate::reads::Reads;
 use crate::record::{LaunchRecord, LaunchRecords};
-use crate::{EndReason, Issuer, IssuerError, Launch, LaunchFacts};
+use crate::running::Running;
+use crate::{EndReason, Issuer, IssuerError, Launch, LaunchFacts, Withdrawn};
 
 /// Before an issuer that is away is told again.
 const TELL_AGAIN: Duration = Duration::from_secs(1);
 
+/// How many processes register at a time.
+const TURNS: usize = 64;
+
 /// All launches that run, and which of them a process belongs to.
 pub struct Launches {
     issuer: Arc<dyn Issuer>,
-    records: LaunchRecords,
-    running: Mutex<BTreeMap<LaunchId, Arc<Launch>>>,
+    records: Arc<LaunchRecords>,
+    running: Mutex<Running>,
+    reads: Arc<Reads>,
     /// Launches that have ended while their bridge runs still: whatever it starts has a parent that ended.
     lingering: Mutex<Vec<Arc<Launch>>>,
     watchers: Mutex<JoinSet<()>>,
-    /// One registration at a time, so that no two claim one process.
-    registering: tokio::sync::Mutex<()>,
+    /// One registration of a process at a time, so that no two claim it: by the process's number.
+    registering: [tokio::sync::Mutex<()>; TURNS],
     rostering: tokio::sync::Mutex<()>,
 }
 
@@ -127,11 +133,12 @@ impl Launches {
     pub(crate) fn new(issuer: Arc<dyn Issuer>, records: LaunchRecords) -> Self {
         Self {
             issuer,
-            records,
+            records: Arc::new(records),
             running: Mutex::default(),
+            reads: Arc::default(),
             lingering: Mutex::default(),
             watchers: Mutex::default(),
-            registering: tokio::sync::Mutex::default(),
+            registering: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             rostering: tokio::sync::Mutex::default(),
         }
     }
@@ -140,9 +147,22 @@ impl Launches {
     /// issuer hears of the end of the others.
     pub(crate) fn resume(self: &Arc<Self>) -> std::io::Result<()> {
         let mut again = Vec::new();
+        let mut known = Known::default();
+        let mut looked_at: HashMap<_, Vec<(Executable, LastSeen)>> = HashMap::new();
         for record in self.records.all()? {
-            match Launch::again(&record, self.records.boot()) {
-                Ok(launch) => again.push(Arc::new(launch)),
+            match Launch::again(&record, self.records.boot(), &self.reads, &mut known) {
+                Ok(mut launch) => {
+                    // A process that is an instance of several agents is looked at once for all of them.
+                    let (subject, executable) =
+                        (launch.subject().record(), launch.facts().executable());
+                    let siblings = looked_at.entry(subject).or_default();
+                    let like = siblings.iter().find(|(other, _)| other == executable);
+                    match like {
+                        Some((_, seen)) => launch.seen = seen.clone(),
+                        None => siblings.push((executable.clone(), launch.seen.clone())),
+                    }
+                    again.push(Arc::new(launch));
+                }
                 Err(reason) => self.bury(record, reason),
             }
         }
@@ -169,11 +189,13 @@ impl Launches {
         caller: Process,
         request: LaunchRequest,
     ) -> Result<Arc<Launch>, LaunchError> {
-        let _turn = self.registering.lock().await;
-        let attested = attest(caller, &request)?;
+        let _turns = self.turns(&caller, &request).await;
+        let mut attested = attest(caller, &request)?;
         let mut siblings = Vec::new();
-        for launch in self.list() {
-            let (bridge, init) = (&attested.bridge, attested.init.as_ref());
+        let (bridge, init) = (&attested.bridge, attested.init.as_ref());
+        let processes = std::iter::once(bridge).chain(init);
+        let near = self.running().near(processes, attested.namespace);
+        for launch in near {
             if !launch.overlaps(bridge, init, attested.namespace) {
                 continue;
             }
@@ -183,20 +205,28 @@ impl Launches {
             }
             siblings.push(launch);
         }
+        // They are held once.
+        if let Some(sibling) = siblings.first() {
+            attested.bridge = sibling.bridge.clone();
+            attested.init = sibling.init.clone();
+        }
         let parent = self.parent_of(&attested.bridge, request.parent.as_ref())?;
         let subject = attested.init.as_ref().unwrap_or(&attested.bridge);
         let measured = match request.program {
-            Some(program) => Executable::at(program).await,
-            None => Executable::of(subject).await,
+            Some(program) => Executable::at(program)
+                .await
+                .map(|executable| (executable, LastSeen::new(&self.reads))),
+            None => measure(subject, siblings.first(), &self.reads).await,
         };
+        let (executable, seen) = measured.map_err(|source| LaunchError::Init {
+            pid: subject.pid(),
+            source,
+        })?;
         let facts = LaunchFacts {
             launch: random_id().map_err(LaunchError::Random)?,
             agent: request.agent,
             isolation: request.isolation,
-            executable: measured.map_err(|source| LaunchError::Init {
-                pid: subject.pid(),
-                source,
-            })?,
+            executable,
             uid: subject.uid(),
             parent: parent.as_ref().map(|parent| parent.instance().clone()),
             terms: request.terms,
@@ -225,11 +255,15 @@ impl Launches {
             jwt_rate: Default::default(),
             siblings: watch::Sender::default(),
             withdrawn: Default::default(),
-            seen: Default::default(),
+            seen,
             agent_key: Default::default(),
         });
         let record = launch.record(self.records.boot(), None);
-        if let Err(error) = self.records.put(&record) {
+        // The disk is waited for on a thread that may wait.
+        let (records, noted) = (Arc::clone(&self.records), record.clone());
+        let noting = tokio::task::spawn_blocking(move || records.put(&noted));
+        let noted = noting.await.unwrap_or_else(|error| Err(error.into()));
+        if let Err(error) = noted {
             self.bury(record, EndReason::Withdrawn);
             return Err(LaunchError::Record(error));
         }
@@ -237,7 +271,7 @@ impl Launches {
         // The parent may have ended since it was looked at: then its end did not find this one.
         if let Some(parent) = parent
             && !launch.outlive
-            && (parent.is_withdrawn() || !self.running().contains_key(&parent.id()))
+            && (parent.is_withdrawn() || self.running().get(parent.id()).is_none())
         {
             launch.end(EndReason::ParentEnded);
             return Err(LaunchError::ParentEnded(parent.instance().clone()));
@@ -249,6 +283,26 @@ impl Launches {
         Ok(launch)
     }
 
+    /// Waits until nobody else registers one of these processes. A pid namespace is claimed with its first
+    /// process.
+    async fn turns(
+        &self,
+        caller: &Process,
+        request: &LaunchRequest,
+    ) -> Vec<tokio::sync::MutexGuard<'_, ()>> {
+        let pids = std::iter::once(caller.pid()).chain(request.init_pid);
+        let turns = pids.filter_map(|pid| usize::try_from(pid).ok());
+        // In one order, so that no two wait for each other.
+        let turns: BTreeSet<_> = turns.map(|pid| pid % TURNS).collect();
+        let mut taken = Vec::with_capacity(turns.len());
+        for turn in turns {
+            if let Some(turn) = self.registering.get(turn) {
+                taken.push(turn.lock().await);
+            }
+        }
+        taken
+    }
+
     /// The launch that started a process: the nearest one above it. Where the nearest has ended, or is
     /// revoked, nothing is started. Of several that are one process, the one that the caller says.
     fn parent_of(
@@ -257,7 +311,8 @@ impl Launches {
         said: Option<&InstanceSpiffeId>,
     ) -> Result<Option<Arc<Launch>>, LaunchError> {
         let above = process.ancestors().map_err(LaunchError::Caller)?;
-        let mut launches = self.list();
+        // INVARIANT: those that run before those that have ended, so that one that ends meanwhile is seen.
+        let mut launches = self.running().with_pids(&above);
         launches.extend(self.lingering());
         // Of several that are one process one that runs speaks for it.
         let ended = |launch: &Launch| launch.end_reason().is_some();
@@ -309,22 +364,25 @@ impl Launches {
     /// The launches that `caller` speaks as, one for each agent that it is an instance of: the one
     /// that was registered first is its default identity.
     pub fn of_caller(&self, caller: &Process) -> Vec<Arc<Launch>> {
-        let mut launches = self.list();
-        launches.retain(|launch| launch.covers(caller));
+        let spaced = self.running().have_namespaces();
+        let namespace = spaced.then(|| caller.namespace().ok()).flatten();
+        let mut launches = self.running().near([caller], namespace);
+        launches = Launch::covering(launches, caller);
         launches.sort_by_key(|launch| (launch.started(), launch.id()));
         launches
     }
 
     /// The running launches, by id.
     pub fn list(&self) -> Vec<Arc<Launch>> {
-        self.running().values().cloned().collect()
+        self.running().all()
     }
 
     /// Withdraws a launch: its streams end and nothing more is issued. The process goes on.
     pub fn withdraw(&self, id: LaunchId) -> Option<Arc<Launch>> {
-        let launch = self.running().get(&id).cloned()?;
+        let launch = self.running().get(id).cloned()?;
+        // Before it is off the list, as where one ends by itself.
         lock(&self.lingering).push(Arc::clone(&launch));
-        self.running().remove(&id)?;
+        self.running().remove(id)?;
         self.count();
         self.note_end(&launch, EndReason::Withdrawn);
         launch.end(EndReason::Withdrawn);
@@ -355,7 +413,7 @@ impl Launches {
         &self.issuer
     }
 
-    fn running(&self) -> MutexGuard<'_, BTreeMap<LaunchId, Arc<Launch>>> {
+    fn running(&self) -> MutexGuard<'_, Running> {
         lock(&self.running)
     }
 
@@ -369,25 +427,15 @@ impl Launches {
         let mut withdrawn = self.issuer.withdrawn();
         let this = Arc::downgrade(self);
         tokio::spawn(async move {
+            let mut before = Withdrawn::default();
             loop {
                 let known = withdrawn.borrow_and_update().clone();
                 let Some(this) = this.upgrade() else {
                     return;
                 };
-                let launches = this.list();
-                let mut changed = false;
-                for launch in &launches {
-                    changed |= launch.set_withdrawn(known.covers(launch.instance()));
-                    // Which is for good, other than with its agent.
-                    if known.names(launch.instance()) {
-                        this.end_descendants(launch.instance());
-                    }
-                }
-                // A stream that lost one of its identities listens to the others alone.
-                if changed {
-                    launches.iter().for_each(|launch| launch.wake());
-                }
-                drop((this, launches));
+                this.withdraw_revoked(&known, &before);
+                drop(this);
+                before = known;
                 if withdrawn.changed().await.is_err() {
                     return;
                 }
@@ -395,12 +443,52 @@ impl Launches {
         });
     }
 
+    /// Takes what is revoked from its launches, and gives back what is not any more.
+    fn withdraw_revoked(&self, known: &Withdrawn, before: &Withdrawn) {
+        let touched: Vec<_> = match known.other_agents(before) {
+            true => self.list(),
+            false => {
+                let running = self.running();
+                let instances = known.other_instances(before);
+                let launches = instances.filter_map(|one| running.of_instance(one.instance()));
+                launches.cloned().collect()
+            }
+        };
+        let mut given_back = false;
+        for launch in touched {
+            let covered = known.covers(launch.instance());
+            if launch.set_withdrawn(covered) {
+                given_back |= !covered;
+                launch.wake();
+            }
+            // Which is for good, other than with its agent.
+            if known.names(launch.instance()) {
+                self.end_descendants(launch.instance());
+            }
+        }
+        // A stream that had lost one of its identities listens to the others alone.
+        if given_back {
+            self.list().iter().for_each(|launch| launch.wake());
+        }
+    }
+
     fn begin(self: &Arc<Self>, launch: Arc<Launch>) {
-        self.running().insert(launch.id(), Arc::clone(&launch));
-        // What was revoked before it was listed is not told again; what is told meanwhile stays.
-        if self.issuer.withdrawn().borrow().covers(launch.instance()) && launch.set_withdrawn(true)
-        {
-            launch.wake();
+        self.running().insert(Arc::clone(&launch));
+        // What was revoked before it was listed is not told again, and what is told meanwhile may have been
+        // told before it was listed.
+        let withdrawn = self.issuer.withdrawn();
+        loop {
+            let covered = withdrawn.borrow().covers(launch.instance());
+            if launch.set_withdrawn(covered) {
+                launch.wake();
+            }
+            if withdrawn.borrow().covers(launch.instance()) == covered {
+                break;
+            }
+        }
+        // Whatever found it on the list before it was known as revoked.
+        if withdrawn.borrow().names(launch.instance()) {
+            self.end_descendants(launch.instance());
         }
         self.count();
         let this = Arc::downgrade(self);
@@ -411,7 +499,7 @@ impl Launches {
             };
             // Before it is off the list, so that whatever its bridge starts meanwhile finds it.
             lock(&this.lingering).push(Arc::clone(&launch));
-            this.running().remove(&launch.id());
+            this.running().remove(launch.id());
             this.count();
             if reason.ends_descendants() {
                 this.end_descendants(launch.instance());
@@ -461,6 +549,23 @@ impl Launches {
             tracing::warn!(%launch, %error, "the record of an ended launch stays");
         }
     }
+}
+
+/// What a process executes, and what is known of it from then on. A process that is an instance already
+/// shares what is seen of it with its siblings.
+async fn measure(
+    subject: &Process,
+    sibling: Option<&Arc<Launch>>,
+    reads: &Arc<Reads>,
+) -> Result<(Executable, LastSeen), ProcessError> {
+    if let Some(sibling) = sibling
+        && sibling.subject().is_held_with(subject)
+        && let executable = sibling.facts().executable()
+        && let Some(executable) = executable.again(subject, &sibling.seen).await
+    {
+        return Ok((executable, sibling.seen.clone()));
+    }
+    Executable::of(subject, reads).await
 }
 
 fn attest(caller: Process, request: &LaunchRequest) -> Result<Attested, LaunchError> {

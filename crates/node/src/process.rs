@@ -1,8 +1,9 @@
 //! Processes, held by pidfd.
 
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -21,7 +22,31 @@ pub struct Process {
     pid: i32,
     uid: u32,
     start_time: u64,
-    pidfd: Arc<OwnedFd>,
+    held: Arc<Held>,
+}
+
+/// What holds a process, shared by all who speak of it.
+#[derive(Debug)]
+struct Held {
+    pidfd: OwnedFd,
+    /// The same, once somebody waits for the exit.
+    watched: OnceLock<AsyncFd<OwnedFd>>,
+}
+
+/// The processes that were found again, so that each is held once.
+#[derive(Debug, Default)]
+pub(crate) struct Known(HashMap<ProcessRecord, Process>);
+
+impl Known {
+    /// The process that an earlier run of the node held, in the same run of the machine.
+    pub(crate) fn again(&mut self, record: ProcessRecord) -> Result<Process, ProcessError> {
+        if let Some(known) = self.0.get(&record) {
+            return Ok(known.clone());
+        }
+        let process = Process::again(record)?;
+        self.0.insert(record, process.clone());
+        Ok(process)
+    }
 }
 
 /// Why a process cannot be attested.
@@ -85,7 +110,7 @@ impl Process {
     }
 
     /// The process that an earlier run of the node held, in the same run of the machine.
-    pub(crate) fn again(record: ProcessRecord) -> Result<Self, ProcessError> {
+    fn again(record: ProcessRecord) -> Result<Self, ProcessError> {
         let process = Self::open(record.pid)?;
         if process.start_time == record.start_time {
             Ok(process)
@@ -108,7 +133,10 @@ impl Process {
             pid,
             uid,
             start_time: stat.start_time,
-            pidfd: Arc::new(pidfd),
+            held: Arc::new(Held {
+                pidfd,
+                watched: OnceLock::new(),
+            }),
         };
         process.while_alive(()).ok_or(ProcessError::Gone)?;
         Ok(process)
@@ -126,7 +154,7 @@ impl Process {
 
     /// Whether the process still runs. A zombie does not.
     pub fn is_alive(&self) -> bool {
-        let mut set = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
+        let mut set = [PollFd::new(self.held.pidfd.as_fd(), PollFlags::POLLIN)];
         matches!(poll(&mut set, PollTimeout::ZERO), Ok(0))
     }
 
@@ -138,9 +166,14 @@ impl Process {
             && other.is_alive()
     }
 
+    /// Whether both are one and the same hold on a process: what is seen of the one is seen of the other.
+    pub(crate) fn is_held_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.held, &other.held)
+    }
+
     /// Kills the process, and no other one that has its id meanwhile. One that has exited stays so.
     pub(crate) fn kill(&self) -> io::Result<()> {
-        match pidfd_send_signal(&self.pidfd, Signal::KILL) {
+        match pidfd_send_signal(&self.held.pidfd, Signal::KILL) {
             Err(error) if error != rustix::io::Errno::SRCH => Err(error.into()),
             _ => Ok(()),
         }
@@ -148,16 +181,20 @@ impl Process {
 
     /// Waits until the process has exited.
     pub async fn exited(&self) {
-        let waited = self.pidfd.try_clone().and_then(watched);
-        match waited {
-            Ok(pidfd) => {
-                // An error of the reactor counts as an exit: nothing vouches for the process then.
-                let _ = pidfd.readable().await;
-            }
-            Err(error) => {
-                tracing::error!(%error, pid = self.pid, "process cannot be watched: given up");
-            }
-        }
+        let Held { pidfd, watched } = &*self.held;
+        let watched = match watched.get() {
+            Some(watched) => watched,
+            None => match pidfd.try_clone().and_then(watch) {
+                // Whoever was faster has watched the same.
+                Ok(new) => watched.get_or_init(|| new),
+                Err(error) => {
+                    tracing::error!(%error, pid = self.pid, "process cannot be watched: given up");
+                    return;
+                }
+            },
+        };
+        // An error of the reactor counts as an exit: nothing vouches for the process then.
+        let _ = watched.readable().await;
     }
 
     /// The pid namespace that the process lives in.
@@ -217,7 +254,7 @@ const MAX_GENERATIONS: usize = 64;
     reason = "unsound for types that may change their descriptor, which an OwnedFd never does; its \
               successor is an unsafe function"
 )]
-fn watched(pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+fn watch(pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(pidfd, Interest::READABLE)
 }
 

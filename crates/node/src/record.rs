@@ -47,7 +47,7 @@ pub(crate) struct LaunchRecord {
 }
 
 /// A process: no other one of the same run of the machine has this id and this start time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ProcessRecord {
     pub(crate) pid: i32,

@@ -23,6 +23,7 @@ use tokio::sync::watch;
 
 use crate::broker_rules;
 use crate::following::{self, RETRY, WAIT_SECONDS, tell};
+use crate::together::Together;
 use crate::{
     AgentCredential, Delegation, Delegations, EndReason, ForeignBundles, Issuer, IssuerError,
     IssuerFuture, Launch, LaunchFacts, OpenedInstance, PinnedTrust, Registrations, Withdrawn,
@@ -46,6 +47,7 @@ pub struct Home {
 #[derive(Debug)]
 pub struct ServerIssuer {
     server: ServerClient,
+    together: Together,
     home: Home,
     bundle: watch::Receiver<Option<X509Bundle>>,
     jwt_bundle: watch::Receiver<Option<JwtBundle>>,
@@ -105,6 +107,7 @@ impl ServerIssuer {
         };
         Arc::new(Self {
             brokers,
+            together: Together::start(server.clone()),
             server,
             home,
             bundle,
@@ -129,8 +132,8 @@ impl ServerIssuer {
             spki: base64url::encode(spki_der),
             broker: broker.cloned(),
         };
-        let issued = self.server.issue_x509(&request).await.map_err(failed)?;
-        chain(&issued.chain)
+        let issued = self.together.issue(request).await.map_err(failed)?;
+        chain(&issued)
     }
 
     async fn jwt(

@@ -20,6 +20,20 @@ impl Withdrawn {
         !self.instances.is_empty() && self.instances.contains(&instance.to_string())
     }
 
+    /// Whether the two differ in which agents are revoked.
+    pub(crate) fn other_agents(&self, other: &Self) -> bool {
+        self.agents != other.agents
+    }
+
+    /// The instances that one of the two says are revoked and the other one does not.
+    pub(crate) fn other_instances<'w>(
+        &'w self,
+        other: &'w Self,
+    ) -> impl Iterator<Item = InstanceSpiffeId> {
+        let differing = self.instances.symmetric_difference(&other.instances);
+        differing.filter_map(|instance| instance.parse().ok())
+    }
+
     /// Whether an instance is revoked, itself or with its agent.
     pub fn covers(&self, instance: &InstanceSpiffeId) -> bool {
         self.agents.contains(instance.agent().as_str()) || self.names(instance)

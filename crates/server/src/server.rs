@@ -9,7 +9,7 @@ use chancery_delegation::ChainRules;
 use chancery_identity::jwt_svid::JwtIssuer;
 use chancery_identity::trust::{SignedTrust, VerifiedTrust};
 use chancery_identity::{Incubating, TrustDomain};
-use chancery_journal::Journal;
+use chancery_journal::{Journal, Submitted};
 use chancery_session::{Rulebook, RulebookError};
 use chancery_store::{PolicyRow, Store};
 use chancery_types::Timestamp;
@@ -30,7 +30,7 @@ pub struct Server {
     pub(crate) signer: SignerClient,
     pub(crate) origin: Label,
     pub(crate) journal: Journal,
-    /// Held from the time of an entry to its place in the log.
+    /// Held from the time of an entry to its place in the log, and not until it is on the disk.
     enrolling: tokio::sync::Mutex<()>,
     clock: Clock,
     trust: RwLock<VerifiedTrust>,
@@ -223,8 +223,34 @@ impl Server {
         &self,
         event: impl Into<Event>,
     ) -> Result<(u64, Timestamp), Problem> {
-        let event = event.into();
-        let _turn = self.enrolling.lock().await;
+        let turn = self.enrolling.lock().await;
+        let submitted = self.submit(event.into()).await;
+        drop(turn);
+        durable(submitted?).await
+    }
+
+    /// Writes several events into the log, one behind the other, by one sync of the disk; all are durable
+    /// when this returns, but those that it names an error for.
+    pub(crate) async fn enrol_all(&self, events: Vec<Event>) -> Vec<Result<u64, Problem>> {
+        let mut submitted = Vec::with_capacity(events.len());
+        let turn = self.enrolling.lock().await;
+        for event in events {
+            submitted.push(self.submit(event).await);
+        }
+        drop(turn);
+        let mut enrolled = Vec::with_capacity(submitted.len());
+        for one in submitted {
+            enrolled.push(match one {
+                Ok(one) => durable(one).await.map(|(index, _)| index),
+                Err(problem) => Err(problem),
+            });
+        }
+        enrolled
+    }
+
+    /// Gives an event its time and its place in the log. Whoever asks holds the turn, and lets go of it
+    /// before the entry is durable: others come behind it meanwhile, and are synced with it.
+    async fn submit(&self, event: Event) -> Result<(Submitted, Timestamp), Problem> {
         let at = self.now()?;
         let entry = Entry {
             origin: self.origin.clone(),
@@ -234,9 +260,9 @@ impl Server {
         let bytes = entry
             .to_bytes()
             .map_err(|error| Problem::internal("entry", &error))?;
-        let index = self.journal.append(bytes).await;
-        let index = index.map_err(|error| Problem::internal("log", &error))?;
-        Ok((index, at))
+        let submitted = self.journal.submit(bytes).await;
+        let submitted = submitted.map_err(|error| Problem::internal("log", &error))?;
+        Ok((submitted, at))
     }
 
     /// How many entries are durable.
@@ -395,6 +421,13 @@ impl Server {
             .map_err(internal)?;
         Ok(index)
     }
+}
+
+/// Waits until an entry is on the disk; where and when it stands.
+async fn durable((submitted, at): (Submitted, Timestamp)) -> Result<(u64, Timestamp), Problem> {
+    let index = submitted.durable().await;
+    let index = index.map_err(|error| Problem::internal("log", &error))?;
+    Ok((index, at))
 }
 
 /// Serving: its end tells those who wait, on connections that outlive it.

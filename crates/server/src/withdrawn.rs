@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt as _;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
 use chancery_api::Problem;
@@ -35,6 +35,11 @@ const MAX_REASON_BYTES: usize = 1_000;
 /// How long several askers share one snapshot, unless something changes.
 const SHARED: Duration = Duration::from_millis(100);
 
+/// Of changes that come at the same time so many are told by one snapshot at most, and none later than so long
+/// after it took effect, but for the one that is being enrolled then.
+const MOST_UNTOLD: usize = 16;
+const LONGEST_UNTOLD: Duration = Duration::from_millis(200);
+
 /// Nobody is erased as long as this is there.
 pub(crate) type Held<'s> = tokio::sync::RwLockReadGuard<'s, ()>;
 
@@ -43,6 +48,49 @@ pub(crate) type Held<'s> = tokio::sync::RwLockReadGuard<'s, ()>;
 pub(crate) struct Standing {
     pub(crate) epoch: u64,
     pub(crate) revoked: Arc<RevocationSet>,
+    /// The identities among it, made once for all nodes that ask.
+    identities: Arc<OnceLock<WithdrawnIdentities>>,
+}
+
+impl Standing {
+    fn new(epoch: u64, revoked: RevocationSet) -> Self {
+        Self {
+            epoch,
+            revoked: Arc::new(revoked),
+            identities: Arc::default(),
+        }
+    }
+
+    /// Which identities are revoked, as nodes are told.
+    fn identities(&self) -> Result<WithdrawnIdentities, Problem> {
+        if let Some(known) = self.identities.get() {
+            return Ok(known.clone());
+        }
+        let of_kind = |kind| -> BTreeSet<String> {
+            let known = self.revoked.iter();
+            let known = known.filter(|revocation| revocation.what.kind() == kind);
+            known
+                .map(|revocation| revocation.what.id().to_owned())
+                .collect()
+        };
+        let mut known = WithdrawnIdentities {
+            state: Digest::of(""),
+            agents: of_kind(RevocationKind::Agent),
+            instances: of_kind(RevocationKind::Instance),
+        };
+        let bytes = to_canonical(&known);
+        let bytes = bytes.map_err(|error| Problem::internal("revocation", &error))?;
+        known.state = Digest::of(bytes);
+        Ok(self.identities.get_or_init(|| known).clone())
+    }
+
+    /// The state that nodes know it by.
+    fn state(&self) -> Result<Digest, Problem> {
+        match self.identities.get() {
+            Some(known) => Ok(known.state),
+            None => self.identities().map(|known| known.state),
+        }
+    }
 }
 
 /// What is revoked. Whoever changes it or takes a snapshot of it holds it alone from the time that
@@ -57,6 +105,8 @@ pub(crate) struct Withdrawn {
     shared: Option<tokio::time::Instant>,
     /// Snapshots up to this sequence differ from what is in force in more than their date.
     outdated: u64,
+    /// How many changes are in no snapshot yet, and since when the first of them.
+    untold: Option<(usize, tokio::time::Instant)>,
 }
 
 /// What opens the commitments of an entry to who asked for it and why.
@@ -81,13 +131,11 @@ impl Withdrawn {
         }
         state.revoked.settle(now);
         Ok(Self {
-            standing: Standing {
-                epoch: state.epoch,
-                revoked: Arc::new(state.revoked),
-            },
+            standing: Standing::new(state.epoch, state.revoked),
             last: None,
             shared: None,
             outdated: 0,
+            untold: None,
         })
     }
 
@@ -109,6 +157,17 @@ impl Withdrawn {
     fn outdate(&mut self) {
         self.outdated = self.last_sequence();
         self.shared = None;
+        let (count, since) = self
+            .untold
+            .unwrap_or_else(|| (0, tokio::time::Instant::now()));
+        self.untold = Some((count.saturating_add(1), since));
+    }
+
+    /// Whether the next change has to wait until there is a snapshot with those before it.
+    fn is_to_be_told(&self) -> bool {
+        let untold = self.untold;
+        untold
+            .is_some_and(|(count, since)| count >= MOST_UNTOLD || since.elapsed() >= LONGEST_UNTOLD)
     }
 }
 
@@ -129,23 +188,19 @@ impl Server {
 
     /// Which identities are revoked, for nodes.
     pub(crate) fn withdrawn_identities(&self) -> Result<WithdrawnIdentities, Problem> {
+        self.standing().identities()
+    }
+
+    /// The same, where it is another state than that one.
+    pub(crate) fn withdrawn_since(
+        &self,
+        known: Digest,
+    ) -> Result<Option<WithdrawnIdentities>, Problem> {
         let standing = self.standing();
-        let of_kind = |kind| -> BTreeSet<String> {
-            let known = standing.revoked.iter();
-            let known = known.filter(|revocation| revocation.what.kind() == kind);
-            known
-                .map(|revocation| revocation.what.id().to_owned())
-                .collect()
-        };
-        let mut known = WithdrawnIdentities {
-            state: Digest::of(""),
-            agents: of_kind(RevocationKind::Agent),
-            instances: of_kind(RevocationKind::Instance),
-        };
-        let bytes = to_canonical(&known);
-        let bytes = bytes.map_err(|error| Problem::internal("revocation", &error))?;
-        known.state = Digest::of(bytes);
-        Ok(known)
+        match standing.state()? == known {
+            true => Ok(None),
+            false => standing.identities().map(Some),
+        }
     }
 
     /// Refuses a person as [`Server::check_person`] does; nobody is erased as long as the answer is
@@ -249,6 +304,7 @@ impl Server {
         };
         withdrawn.shared = Some(tokio::time::Instant::now());
         withdrawn.last = Some(signed.clone());
+        withdrawn.untold = None;
         Ok(signed)
     }
 
@@ -266,6 +322,8 @@ impl Server {
         let mut revoked = RevocationSet::clone(&withdrawn.standing.revoked);
         revoked.settle(self.now()?);
         if let Some(at) = revoked.since(what.kind(), what.id()) {
+            // Whoever is told that it stands may rely on it.
+            self.tell_since(&mut withdrawn, at).await;
             return self.done_before(&withdrawn, &what, at).await;
         }
         let at = self.now()?;
@@ -286,9 +344,8 @@ impl Server {
         revoked
             .revoke(&revocation)
             .map_err(|error| Problem::internal("revocation", &error))?;
-        self.put_standing(&mut withdrawn, |standing| {
-            standing.revoked = Arc::new(revoked);
-        });
+        let epoch = withdrawn.standing.epoch;
+        self.put_standing(&mut withdrawn, Standing::new(epoch, revoked));
         let document = serde_json::to_value(&opened)
             .map_err(|error| Problem::internal("revocation", &error))?;
         let row = RevocationRow {
@@ -300,7 +357,13 @@ impl Server {
         };
         let kept = self.store.put_revocation(&row, whose.as_ref(), &document);
         let kept = kept.await;
-        let sequence = self.tell(&mut withdrawn).await;
+        // Who revokes something else meanwhile comes first, and is in the same snapshot; but of many only
+        // so many, so that the first of them does not wait for all.
+        if !withdrawn.is_to_be_told() {
+            drop(withdrawn);
+            withdrawn = self.withdrawn.lock().await;
+        }
+        let sequence = self.tell_since(&mut withdrawn, at).await;
         kept.map_err(|error| Problem::internal("store", &error))?;
         Ok(done(&withdrawn, log_index, at, sequence))
     }
@@ -366,10 +429,7 @@ impl Server {
         let mut revoked = RevocationSet::clone(&withdrawn.standing.revoked);
         let over: Vec<_> = revoked.iter().filter(Revocation::dies_with_epoch).collect();
         revoked.begin_epoch();
-        self.put_standing(&mut withdrawn, |standing| {
-            standing.epoch = epoch;
-            standing.revoked = Arc::new(revoked);
-        });
+        self.put_standing(&mut withdrawn, Standing::new(epoch, revoked));
         let kept = self.forget(&over).await;
         let sequence = self.tell(&mut withdrawn).await;
         kept.map_err(|error| Problem::internal("store", &error))?;
@@ -420,9 +480,8 @@ impl Server {
         })?;
         self.pass(&withdrawn).await?;
         let (log_index, at) = self.enrol_at(event).await?;
-        self.put_standing(&mut withdrawn, |standing| {
-            standing.revoked = Arc::new(revoked);
-        });
+        let epoch = withdrawn.standing.epoch;
+        self.put_standing(&mut withdrawn, Standing::new(epoch, revoked));
         let (kind, id) = (revocation.what.kind(), revocation.what.id());
         let kept = self.store.drop_revocation(kind, id).await;
         let sequence = self.tell(&mut withdrawn).await;
@@ -478,13 +537,15 @@ impl Server {
         self.now().map(drop)
     }
 
-    fn put_standing(&self, withdrawn: &mut Withdrawn, change: impl FnOnce(&mut Standing)) {
-        change(&mut withdrawn.standing);
+    /// Puts in force what was enrolled, and tells the nodes at once: they wait for no snapshot.
+    fn put_standing(&self, withdrawn: &mut Withdrawn, standing: Standing) {
+        withdrawn.standing = standing;
         withdrawn.outdate();
         *self
             .standing
             .write()
             .unwrap_or_else(PoisonError::into_inner) = withdrawn.standing.clone();
+        self.changed();
     }
 
     /// Has a snapshot signed, so that the signer holds the change from now on, and wakes the
@@ -498,6 +559,16 @@ impl Server {
                 tracing::error!(%problem, "a revocation is in no snapshot yet");
                 None
             }
+        }
+    }
+
+    /// The same, unless there is a snapshot with what was enrolled at that time.
+    async fn tell_since(&self, withdrawn: &mut Withdrawn, at: Timestamp) -> Option<u64> {
+        // A snapshot holds what was enrolled up to its own time, and is later than each of it.
+        let last = withdrawn.last.as_ref().map(|signed| &signed.snapshot);
+        match last.filter(|snapshot| snapshot.issued_at > at) {
+            Some(snapshot) => Some(snapshot.sequence),
+            None => self.tell(withdrawn).await,
         }
     }
 

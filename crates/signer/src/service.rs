@@ -11,11 +11,11 @@ use chancery_api::authority::{
     PrepareAuthority,
 };
 use chancery_api::lift::SignedLift;
-use chancery_api::server::TrustText;
+use chancery_api::server::{IssuedX509s, TrustText};
 use chancery_api::signer::{
     CheckpointSignature, ConsentCount, Done, LastCheckpoint, SignAccess, SignCheckpoint, SignJwt,
-    SignRoot, SignSnapshot, SignWit, SignWitSvid, SignX509, SignedCheckpoint, SignedSnapshot,
-    SignedToken, SignedX509,
+    SignRoot, SignSnapshot, SignWit, SignWitSvid, SignX509, SignX509s, SignedCheckpoint,
+    SignedSnapshot, SignedToken, SignedX509,
 };
 use chancery_api::{OwnerListener, Problem, measured};
 use chancery_crypto::{AwsLc, replace_private_file};
@@ -36,6 +36,7 @@ use crate::rules::{access, jwt, root, wit, wit_svid, x509};
 pub const ROUTES: &[(&str, &str)] = &[
     ("GET", "/v1/ready"),
     ("POST", "/v1/sign/x509"),
+    ("POST", "/v1/sign/x509s"),
     ("POST", "/v1/sign/wit"),
     ("POST", "/v1/sign/jwt"),
     ("POST", "/v1/sign/wit-svid"),
@@ -108,6 +109,7 @@ impl Signer {
         Router::new()
             .route("/v1/ready", get(ready))
             .route("/v1/sign/x509", post(sign_x509))
+            .route("/v1/sign/x509s", post(sign_x509s))
             .route("/v1/sign/wit", post(sign_wit))
             .route("/v1/sign/jwt", post(sign_jwt))
             .route("/v1/sign/wit-svid", post(sign_wit_svid))
@@ -196,6 +198,16 @@ async fn sign_x509(
     Json(request): Json<SignX509>,
 ) -> Answer<SignedX509> {
     signer.by(x509::sign, &request)
+}
+
+/// Signs several; their arithmetic stands in nobody's way.
+async fn sign_x509s(
+    State(signer): State<Arc<Signer>>,
+    Json(request): Json<SignX509s>,
+) -> Answer<IssuedX509s> {
+    let signing = tokio::task::spawn_blocking(move || signer.by(x509::sign_all, &request));
+    let signed = signing.await;
+    signed.map_err(|error| Problem::internal("sign", &error))?
 }
 
 async fn sign_wit(

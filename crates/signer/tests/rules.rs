@@ -23,8 +23,9 @@ mod vault;
 mod wit_svid;
 
 use chancery_api::lift::{Lift, SignedLift};
+use chancery_api::server::{Leaf, MAX_TOGETHER};
 use chancery_api::signer::{
-    SignCheckpoint, SignRoot, SignSnapshot, SignWit, SignX509, SignerClient,
+    SignCheckpoint, SignRoot, SignSnapshot, SignWit, SignX509, SignX509s, SignerClient,
 };
 use chancery_api::snapshot::Snapshot;
 use chancery_api::{ClientError, OwnerListener};
@@ -344,6 +345,118 @@ async fn dns_names_are_an_instances_alone() {
     for bad in ["*.example", "127.0.0.1", "spiffe://example.org/x", ""] {
         let request = text.replace("a.example", bad);
         assert!(serde_json::from_str::<SignX509>(&request).is_err(), "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn of_several_each_is_signed_or_refused_by_itself() {
+    let bench = Bench::new(&[]).await;
+    let other = "spiffe://example.org/agent/clerk/instance/ins_7yyyyyyyyyyyyyyyyyyyyyyyyy";
+    let revoked = "spiffe://example.org/agent/clerk/instance/ins_7xxxxxxxxxxxxxxxxxxxxxxxxx";
+    let gone = Revocation {
+        what: Revocable::new(RevocationKind::Instance, revoked).unwrap(),
+        at: NOW,
+    };
+    bench.snapshot(2, 1, &[gone]).await.unwrap();
+    let later = SignX509 {
+        now: NOW.plus_seconds(5),
+        ..x509(other)
+    };
+    let requests = vec![
+        x509(INSTANCE),
+        x509(revoked),
+        x509("spiffe://example.org/agent/clerk"),
+        SignX509 {
+            spki: base64url::encode([4; 91]),
+            ..x509(other)
+        },
+        SignX509 {
+            lifetime_seconds: 3_601,
+            ..x509(other)
+        },
+        later.clone(),
+        SignX509 {
+            now: NOW.minus_seconds(61),
+            ..x509(other)
+        },
+        x509(other),
+    ];
+    let asked = SignX509s {
+        requests: requests.clone(),
+    };
+    let signed = bench.client.x509s(&asked).await.unwrap();
+    let outcomes: Vec<_> = signed
+        .leaves
+        .iter()
+        .map(|leaf| match leaf {
+            Leaf::Issued(_) => "issued",
+            Leaf::Refused(problem) => problem.reason.as_str(),
+        })
+        .collect();
+    assert_eq!(
+        outcomes,
+        [
+            "issued",
+            "revoked",
+            "spiffe_id",
+            "certificate",
+            "lifetime",
+            "issued",
+            "clock_skew",
+            "issued"
+        ]
+    );
+    // Each is over the key and the name that were asked for in its place, and begins at its time.
+    assert_eq!(signed.intermediates.len(), 1);
+    for (request, leaf) in requests.iter().zip(&signed.leaves) {
+        let Leaf::Issued(leaf) = leaf else { continue };
+        let alone = bench.client.x509(request).await.unwrap();
+        assert_eq!(alone.chain[1..], signed.intermediates);
+        let leaf = base64url::decode(leaf).unwrap();
+        let spki = base64url::decode(&request.spki).unwrap();
+        assert!(leaf.windows(spki.len()).any(|part| part == spki));
+        let name = request.spiffe_id.as_bytes();
+        assert!(leaf.windows(name.len()).any(|part| part == name));
+    }
+    for count in [0, MAX_TOGETHER + 1] {
+        let requests = vec![x509(INSTANCE); count];
+        let refused = reason(bench.client.x509s(&SignX509s { requests }).await);
+        assert_eq!(refused.unwrap_err(), "requests", "{count}");
+    }
+}
+
+#[tokio::test]
+async fn dns_names_are_checked_for_each_of_those_that_are_signed_together() {
+    let bench = Bench::new(&[]).await;
+    let named = |id: &str, names: &[&str]| SignX509 {
+        dns_names: names.iter().map(|name| name.parse().unwrap()).collect(),
+        ..x509(id)
+    };
+    let requests = vec![
+        named(INSTANCE, &["a.example"]),
+        named("spiffe://example.org/service/gateway", &["a.example"]),
+        named(INSTANCE, &["b.example", "a.example"]),
+        named(INSTANCE, &["b.example"]),
+        x509(INSTANCE),
+    ];
+    let signed = bench.client.x509s(&SignX509s { requests }).await.unwrap();
+    let has = |leaf: &Leaf, name: &str| match leaf {
+        Leaf::Issued(leaf) => {
+            let leaf = base64url::decode(leaf).unwrap();
+            leaf.windows(name.len()).any(|part| part == name.as_bytes())
+        }
+        Leaf::Refused(problem) => panic!("{problem:?}"),
+    };
+    for (number, a, b) in [(0, true, false), (3, false, true), (4, false, false)] {
+        let leaf = &signed.leaves[number];
+        assert_eq!((has(leaf, "a.example"), has(leaf, "b.example")), (a, b));
+        assert!(has(leaf, INSTANCE));
+    }
+    for number in [1, 2] {
+        let Leaf::Refused(problem) = &signed.leaves[number] else {
+            panic!("{number}");
+        };
+        assert_eq!(problem.reason, "dns_names");
     }
 }
 

@@ -1,4 +1,4 @@
-use chancery_types::id::InstanceId;
+use chancery_types::id::{InstanceId, NodeId};
 use chancery_types::{Digest, Jwk, Timestamp};
 use serde_json::Value;
 use sqlx::Row as _;
@@ -28,7 +28,55 @@ pub struct InstanceRow {
     pub opened_at: Timestamp,
 }
 
+/// How many are asked for by one statement: its text is always the same, so that it is prepared once.
+const TOGETHER: usize = 16;
+
+const PLACED: &str = "SELECT instances.*, instance_nodes.node_id AS on_node, lineages.until
+    FROM instances
+    LEFT JOIN instance_nodes ON instance_nodes.instance_id = instances.instance_id
+    LEFT JOIN lineages ON lineages.instance_id = instances.instance_id
+    WHERE instances.instance_id = $1";
+
+const PLACED_TOGETHER: &str =
+    "SELECT instances.*, instance_nodes.node_id AS on_node, lineages.until
+    FROM instances
+    LEFT JOIN instance_nodes ON instance_nodes.instance_id = instances.instance_id
+    LEFT JOIN lineages ON lineages.instance_id = instances.instance_id
+    WHERE instances.instance_id IN
+    ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
+
+/// An instance, its time, and the node that it is on; none where that is the one on the server's own machine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlacedInstance {
+    /// The instance.
+    pub instance: InstanceRow,
+    /// Its node.
+    pub node: Option<NodeId>,
+    /// When it is to end in any case.
+    pub until: Option<Timestamp>,
+}
+
 impl Store {
+    /// Those of these instances that there are, each with its node, in no order.
+    pub async fn placed(&self, ids: &[InstanceId]) -> Result<Vec<PlacedInstance>, StoreError> {
+        let mut found = Vec::with_capacity(ids.len());
+        for some in ids.chunks(TOGETHER) {
+            let [first, ..] = some else { continue };
+            let rows = if some.len() == 1 {
+                sqlx::query(PLACED).bind(first.to_string())
+            } else {
+                let padded = some.iter().chain(std::iter::repeat(first)).take(TOGETHER);
+                padded.fold(sqlx::query(PLACED_TOGETHER), |query, id| {
+                    query.bind(id.to_string())
+                })
+            };
+            for row in &rows.fetch_all(&self.pool).await? {
+                found.push(placed(row)?);
+            }
+        }
+        Ok(found)
+    }
+
     /// Stores a new instance.
     pub async fn put_instance(&self, instance: &InstanceRow) -> Result<(), StoreError> {
         sqlx::query(
@@ -63,20 +111,22 @@ impl Store {
 
     /// Marks an instance as ended at that time; `false` says that it was not running.
     pub async fn end_instance(&self, id: InstanceId, at: Timestamp) -> Result<bool, StoreError> {
-        // First, so that no instance has ended at no time.
+        // Together, so that no instance has ended at no time.
+        let mut both = self.pool.begin().await?;
         sqlx::query(
             "INSERT INTO instance_ends (instance_id, ended_at) VALUES ($1, $2)
              ON CONFLICT (instance_id) DO NOTHING",
         )
         .bind(id.to_string())
         .bind(integer(at.as_micros()))
-        .execute(&self.pool)
+        .execute(&mut *both)
         .await?;
         let changed =
             sqlx::query("UPDATE instances SET running = 0 WHERE instance_id = $1 AND running = 1")
                 .bind(id.to_string())
-                .execute(&self.pool)
+                .execute(&mut *both)
                 .await?;
+        both.commit().await?;
         Ok(changed.rows_affected() == 1)
     }
 
@@ -137,6 +187,19 @@ impl Store {
             .map(instance)
             .collect()
     }
+}
+
+fn placed(row: &AnyRow) -> Result<PlacedInstance, StoreError> {
+    let node: Option<String> = row.try_get("on_node")?;
+    let node = node.map(|node| node.parse());
+    let until: Option<i64> = row.try_get("until")?;
+    Ok(PlacedInstance {
+        instance: instance(row)?,
+        node: node
+            .transpose()
+            .map_err(|error| StoreError::row("instance_nodes", error))?,
+        until: until.map(|until| Timestamp::from_micros(natural(until))),
+    })
 }
 
 pub(crate) fn instance(row: &AnyRow) -> Result<InstanceRow, StoreError> {

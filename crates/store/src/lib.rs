@@ -34,7 +34,7 @@ pub use consents::ConsentRow;
 pub use erasures::{ErasureRow, KeptOf};
 pub use federations::FederationRow;
 pub use fences::Fence;
-pub use instances::InstanceRow;
+pub use instances::{InstanceRow, PlacedInstance};
 pub use lineages::{LineageRow, RosterQuery, RosterRow};
 pub use migrations::SCHEMA_VERSION;
 pub use nodes::{NodeAuthorityRow, NodeRow, NodeTokenRow, NodeTpmRow};

@@ -168,18 +168,23 @@ impl Store {
         Ok(())
     }
 
-    /// Notes when the last X.509-SVID of an instance expires.
-    pub async fn note_svid(&self, id: InstanceId, expires_at: Timestamp) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT INTO instance_svids (instance_id, expires_at) VALUES ($1, $2)
-             ON CONFLICT (instance_id) DO UPDATE SET expires_at = excluded.expires_at
-             WHERE instance_svids.expires_at < excluded.expires_at",
-        )
-        .bind(id.to_string())
-        .bind(integer(expires_at.as_micros()))
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+    /// Notes when the last X.509-SVID of each instance expires: of all of them, or of none.
+    pub async fn note_svids(&self, svids: &[(InstanceId, Timestamp)]) -> Result<(), StoreError> {
+        match svids {
+            [] => Ok(()),
+            [(id, expires_at)] => note_svid(*id, *expires_at, &self.pool).await,
+            several => {
+                // In one order, so that no two wait for each other.
+                let mut several = several.to_vec();
+                several.sort();
+                let mut transaction = self.pool.begin().await?;
+                for (id, expires_at) in several {
+                    note_svid(id, expires_at, &mut *transaction).await?;
+                }
+                transaction.commit().await?;
+                Ok(())
+            }
+        }
     }
 
     /// What is looked for, newest first.
@@ -245,4 +250,21 @@ fn child(row: &AnyRow) -> Result<(InstanceRow, bool), StoreError> {
 
 fn time(micros: i64) -> Timestamp {
     Timestamp::from_micros(natural(micros))
+}
+
+async fn note_svid(
+    id: InstanceId,
+    expires_at: Timestamp,
+    on: impl sqlx::Executor<'_, Database = sqlx::Any>,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO instance_svids (instance_id, expires_at) VALUES ($1, $2)
+         ON CONFLICT (instance_id) DO UPDATE SET expires_at = excluded.expires_at
+         WHERE instance_svids.expires_at < excluded.expires_at",
+    )
+    .bind(id.to_string())
+    .bind(integer(expires_at.as_micros()))
+    .execute(on)
+    .await?;
+    Ok(())
 }

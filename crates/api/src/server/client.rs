@@ -10,13 +10,13 @@ use super::{
     AnswerApproval, Approval, Approvals, BrokerChanged, Brokers, DraftRoot, EndInstance,
     EnrolCheckpoint, EnrolRecord, Enrolled, ErasePerson, Erasures, EvictNode, FederationEnded,
     FederationView, Federations, ForeignBundles, InstanceEvidence, Instances, Introspect,
-    Introspection, IssueJwt, IssueService, IssueWit, IssueWitSvid, IssueX509, IssuedRoot,
-    IssuedX509, JudgedAgent, KeptOfPerson, LaunchedInstance, LiftRevocation, Manifest,
-    NewNodeToken, NodeAuthorityView, NodeEvicted, NodeToken, NodeTpmView, Nodes, OpenApproval,
-    OpenInstance, PersonAuthority, PersonErased, RaiseEpoch, RegisterAgent, RemoveBroker,
-    RetireAgent, RevocationDone, Revocations, Revoke, RootDraft, Roster, RosterFilter,
-    ServerStatus, StandingConsent, StandingConsents, SubmitConsent, SubmitRoot, TrustText,
-    UseConsent, WithdrawnIdentities,
+    Introspection, IssueJwt, IssueService, IssueWit, IssueWitSvid, IssueX509, IssueX509s,
+    IssuedRoot, IssuedX509, IssuedX509s, JudgedAgent, KeptOfPerson, LaunchedInstance,
+    LiftRevocation, Manifest, NewNodeToken, NodeAuthorityView, NodeEvicted, NodeToken, NodeTpmView,
+    Nodes, OpenApproval, OpenInstance, PersonAuthority, PersonErased, RaiseEpoch, RegisterAgent,
+    RemoveBroker, RetireAgent, RevocationDone, Revocations, Revoke, RootDraft, Roster,
+    RosterFilter, ServerStatus, StandingConsent, StandingConsents, SubmitConsent, SubmitRoot,
+    TrustText, UseConsent, WithdrawnIdentities,
 };
 use crate::authority::{
     AuthorityChanged, AuthorityList, CertifyAuthority, ChangeAuthority, PrepareAuthority,
@@ -197,6 +197,8 @@ impl ServerClient {
         open_instance(=> OpenInstance) -> LaunchedInstance = "/v1/instances";
         /// Issues an instance's X.509-SVID.
         issue_x509(=> IssueX509) -> IssuedX509 = "/v1/issue/x509";
+        /// Issues the X.509-SVIDs of several instances.
+        issue_x509s(=> IssueX509s) -> IssuedX509s = "/v1/issue/x509s";
         /// Issues the credential of an instance's agent key.
         issue_wit(=> IssueWit) -> SignedToken = "/v1/issue/wit";
         /// Issues a JWT-SVID of an instance.

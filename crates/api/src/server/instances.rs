@@ -5,6 +5,7 @@ use chancery_types::{Jwk, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::LaunchTerms;
+use crate::Problem;
 
 /// The node asks for an instance of an agent, with what it attested.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -70,6 +71,56 @@ pub struct IssuedX509 {
     pub bundle: Vec<String>,
     /// When it ends to be valid.
     pub not_after: Timestamp,
+}
+
+/// Most instances whose X.509-SVIDs are asked for together.
+pub const MAX_TOGETHER: usize = 64;
+
+/// Asks for the X.509-SVIDs of several instances, each of which is issued or refused by itself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssueX509s {
+    /// At least one, and [`MAX_TOGETHER`] at most.
+    pub requests: Vec<IssueX509>,
+}
+
+/// What became of each request.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssuedX509s {
+    /// One for each request, in their order.
+    pub leaves: Vec<Leaf>,
+    /// What stands above each leaf, root not among them: base64url DER.
+    pub intermediates: Vec<String>,
+}
+
+/// A leaf, or why there is none.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Leaf {
+    /// The certificate in base64url DER.
+    Issued(String),
+    /// Why there is none.
+    Refused(Problem),
+}
+
+impl From<Result<String, Problem>> for Leaf {
+    fn from(outcome: Result<String, Problem>) -> Self {
+        match outcome {
+            Ok(leaf) => Self::Issued(leaf),
+            Err(problem) => Self::Refused(problem),
+        }
+    }
+}
+
+impl Leaf {
+    /// The certificate, or why there is none.
+    pub fn into_result(self) -> Result<String, Problem> {
+        match self {
+            Self::Issued(leaf) => Ok(leaf),
+            Self::Refused(problem) => Err(problem),
+        }
+    }
 }
 
 /// Asks for the credential of the instance's agent key. The node has verified possession.

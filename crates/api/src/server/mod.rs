@@ -36,7 +36,8 @@ pub use federations::{
 };
 pub use instances::{
     EndInstance, Instance, InstanceEvidence, InstanceState, Instances, IssueJwt, IssueService,
-    IssueWit, IssueWitSvid, IssueX509, IssuedX509, LaunchedInstance, OpenInstance,
+    IssueWit, IssueWitSvid, IssueX509, IssueX509s, IssuedX509, IssuedX509s, LaunchedInstance, Leaf,
+    MAX_TOGETHER, OpenInstance,
 };
 pub use introspection::{Introspect, Introspection, LinkView, PersonAuthority, PersonRoot};
 pub use nodes::{

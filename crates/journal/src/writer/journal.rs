@@ -38,6 +38,11 @@ pub enum ReceiptError {
     Proof(#[source] JournalError),
 }
 
+/// An entry that has its place and is on its way to the disk.
+#[derive(Debug)]
+#[must_use = "an entry counts once it is durable"]
+pub struct Submitted(oneshot::Receiver<u64>);
+
 #[derive(Debug)]
 pub(super) struct Threads {
     pub(super) committer: JoinHandle<()>,
@@ -49,12 +54,18 @@ impl Journal {
     /// Appends an entry and returns its index once it is durable. If the future is dropped before
     /// that, the entry may be appended or not.
     pub async fn append(&self, entry: Vec<u8>) -> Result<u64, AppendError> {
+        self.submit(entry).await?.durable().await
+    }
+
+    /// Gives an entry its place: behind every one that was submitted before, and before every one that is
+    /// submitted later. It is not durable before [`Submitted::durable`] says so.
+    pub async fn submit(&self, entry: Vec<u8>) -> Result<Submitted, AppendError> {
         let (append, index) = prepare(entry)?;
         self.sender()?
             .send(append)
             .await
             .map_err(|_| AppendError::Closed)?;
-        index.await.map_err(|_| AppendError::Closed)
+        Ok(Submitted(index))
     }
 
     /// Appends several entries, all or none of which are too large. They are durable when their
@@ -193,6 +204,14 @@ impl Journal {
         self.commands
             .send(command)
             .map_err(|_| PublishError::Closed)
+    }
+}
+
+impl Submitted {
+    /// The entry's index, once it is durable. Where the future is dropped before that, the entry may be in
+    /// the log or not.
+    pub async fn durable(self) -> Result<u64, AppendError> {
+        self.0.await.map_err(|_| AppendError::Closed)
     }
 }
 

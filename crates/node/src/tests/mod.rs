@@ -4,6 +4,7 @@ mod agent_key;
 mod attackers;
 mod authorities;
 mod broker;
+mod crowds;
 mod foreign_bundles;
 mod foreign_clients;
 mod identities;

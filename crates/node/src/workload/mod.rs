@@ -151,8 +151,10 @@ async fn entitled(launches: &Launches, peer: &Peer) -> Result<Vec<Arc<Launch>>, 
 /// The launches that a process belongs to and is what was launched of, the default identity first.
 pub(crate) async fn vouching(launches: &Launches, process: &Process) -> Vec<Arc<Launch>> {
     let mut held = Vec::new();
-    for launch in launches.of_caller(process) {
-        if launch.vouches_for(process).await {
+    let launches = launches.of_caller(process);
+    let vouching = Launch::vouching(&launches, process).await;
+    for (launch, vouches) in launches.into_iter().zip(vouching) {
+        if vouches {
             held.push(launch);
         } else {
             let (pid, launch) = (process.pid(), launch.id());
@@ -192,8 +194,9 @@ async fn release(peer: &Peer, held: &[Arc<Launch>]) -> Result<(), Status> {
 }
 
 async fn vouched(peer: &Peer, held: &[Arc<Launch>]) -> Result<(), Status> {
-    for launch in held {
-        if !launch.vouches_for(peer.process()).await {
+    let vouching = Launch::vouching(held, peer.process()).await;
+    for (launch, vouches) in held.iter().zip(vouching) {
+        if !vouches {
             let (pid, launch) = (peer.process().pid(), launch.id());
             tracing::warn!(pid, %launch, "ended, or executes another program");
             return Err(Status::permission_denied(NO_IDENTITY));

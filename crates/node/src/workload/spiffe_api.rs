@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use chancery_identity::{AgentId, WitSvidBundle, X509Bundle};
 use chancery_types::{Digest, Timestamp};
+use futures_util::future::join_all;
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
@@ -172,8 +173,12 @@ impl Source for Svids {
         let issuer = self.launches.issuer();
         let (mut svids, mut identities, mut hints) = (vec![], vec![], vec![]);
         let (mut again, mut refused) = (None, None);
-        for launch in held {
-            let (identity, at) = match X509Source::current(launch, issuer, &known.own).await {
+        // Those that are due are asked for together.
+        let current = held
+            .iter()
+            .map(|launch| X509Source::current(launch, issuer, &known.own));
+        for (launch, current) in held.iter().zip(join_all(current).await) {
+            let (identity, at) = match current {
                 Ok(current) => current,
                 // The others are none the worse for it.
                 Err(error @ IssuerError::Refused { .. }) => {

@@ -15,7 +15,7 @@ use chancery_audit::{Disclosure, InstanceOpen};
 use chancery_crypto::random_id;
 use chancery_identity::{AgentId, RegistrationTerms};
 use chancery_journal::Subject;
-use chancery_store::{AgentRow, InstanceRow, LineageRow};
+use chancery_store::{AgentRow, InstanceRow, LineageRow, PlacedInstance};
 use chancery_types::Timestamp;
 use chancery_types::id::{InstanceId, NodeId};
 
@@ -231,26 +231,49 @@ pub(crate) async fn running(server: &Server, id: InstanceId) -> Result<InstanceR
     let row = server.store.instance(id).await.map_err(stored)?;
     let row = found(row, id)?;
     let until = server.store.until_of(id).await.map_err(stored)?;
-    match until {
-        Some(until) if until <= server.now()? => Err(Problem::conflict(
-            "instance_over",
-            format!("the time of instance {id} is over"),
-        )),
-        _ => Ok(row),
-    }
+    check_time(id, until, server.now()?)?;
+    Ok(row)
+}
+
+/// One that was looked for, where it runs and its time is not over.
+pub(super) fn placed_running(
+    id: InstanceId,
+    found: Option<&PlacedInstance>,
+    now: Timestamp,
+) -> Result<&PlacedInstance, Problem> {
+    let placed = found.ok_or_else(|| unknown(id))?;
+    check_running(&placed.instance)?;
+    check_time(id, placed.until, now)?;
+    Ok(placed)
 }
 
 fn found(row: Option<InstanceRow>, id: InstanceId) -> Result<InstanceRow, Problem> {
-    let row = row.ok_or_else(|| {
-        Problem::not_found("instance_unknown", format!("there is no instance {id}"))
-    })?;
-    if row.running {
-        Ok(row)
-    } else {
-        Err(Problem::conflict(
+    let row = row.ok_or_else(|| unknown(id))?;
+    check_running(&row)?;
+    Ok(row)
+}
+
+fn unknown(id: InstanceId) -> Problem {
+    Problem::not_found("instance_unknown", format!("there is no instance {id}"))
+}
+
+fn check_time(id: InstanceId, until: Option<Timestamp>, now: Timestamp) -> Result<(), Problem> {
+    match until {
+        Some(until) if until <= now => Err(Problem::conflict(
+            "instance_over",
+            format!("the time of instance {id} is over"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn check_running(row: &InstanceRow) -> Result<(), Problem> {
+    match row.running {
+        true => Ok(()),
+        false => Err(Problem::conflict(
             "instance_ended",
-            format!("instance {id} has ended"),
-        ))
+            format!("instance {} has ended", row.instance_id),
+        )),
     }
 }
 

@@ -1,12 +1,18 @@
 //! Credentials: enrolled first, signed second.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use chancery_api::authority::{Authorities, AuthorityKind};
-use chancery_api::server::{IssueJwt, IssueService, IssueWit, IssueWitSvid, IssueX509, IssuedX509};
-use chancery_api::signer::{SignAccess, SignJwt, SignWit, SignWitSvid, SignX509, SignedToken};
+use chancery_api::server::{
+    IssueJwt, IssueService, IssueWit, IssueWitSvid, IssueX509, IssueX509s, IssuedX509, IssuedX509s,
+    Leaf, MAX_TOGETHER,
+};
+use chancery_api::signer::{
+    SignAccess, SignJwt, SignWit, SignWitSvid, SignX509, SignX509s, SignedToken,
+};
 use chancery_api::{ClientError, Problem};
 use chancery_audit::{Credential, CredentialForm, IdentityIssue, Isolation};
 use chancery_crypto::{AwsLc, random_bytes, random_id};
@@ -14,13 +20,13 @@ use chancery_delegation::ChainReading;
 use chancery_identity::{
     Confirmation, InstanceSpiffeId, JwtSvidClaims, SpiffeId, WitClaims, WitSvidClaims,
 };
-use chancery_store::InstanceRow;
-use chancery_types::id::CredentialId;
+use chancery_store::{InstanceRow, PlacedInstance};
+use chancery_types::id::{CredentialId, InstanceId, NodeId};
 use chancery_types::{Digest, SignatureVerifier as _, Timestamp, base64url, to_canonical};
 use serde::Serialize;
 
 use super::agents::{isolation, labels};
-use super::instances::{evidence, running, terms};
+use super::instances::{evidence, placed_running, running, terms};
 use super::{Answer, label, random, stored};
 use crate::Server;
 use crate::authorities::{apart, brokered as brokered_name, workload};
@@ -36,16 +42,219 @@ pub(super) async fn x509(
     Json(request): Json<IssueX509>,
 ) -> Answer<IssuedX509> {
     let now = server.now()?;
-    let instance = running(&server, request.instance_id).await?;
-    server.check_instance(&instance.spiffe_id)?;
+    let issued = issue_together(&server, now, std::slice::from_ref(&request)).await?;
+    let Issued {
+        leaves,
+        intermediates,
+    } = issued;
+    let leaf = leaves.into_iter().next();
+    let leaf = leaf.ok_or_else(|| Problem::bad_request("requests", "nothing was asked for"))?;
+    let IssuedLeaf {
+        spiffe_id,
+        leaf,
+        not_after,
+    } = leaf?;
+    Ok(Json(IssuedX509 {
+        spiffe_id,
+        chain: std::iter::once(leaf).chain(intermediates).collect(),
+        bundle: server.trust().x509_authorities.clone(),
+        not_after,
+    }))
+}
+
+/// Issues the X.509-SVIDs of several instances: the entries of all of them are on the disk before one is
+/// signed, and whoever is refused is refused alone.
+pub(super) async fn x509s(
+    State(server): State<Arc<Server>>,
+    Json(request): Json<IssueX509s>,
+) -> Answer<IssuedX509s> {
+    several(&request)?;
+    let refusals = vec![None; request.requests.len()];
+    issue_several(&server, request, refusals).await.map(Json)
+}
+
+/// Refuses what is not from one to as many as are issued together.
+pub(super) fn several(request: &IssueX509s) -> Result<(), Problem> {
+    match (1..=MAX_TOGETHER).contains(&request.requests.len()) {
+        true => Ok(()),
+        false => Err(Problem::bad_request(
+            "requests",
+            format!("from one to {MAX_TOGETHER} are issued together"),
+        )),
+    }
+}
+
+/// The same for those that nobody refused before; one answer for each, in their order.
+pub(super) async fn issue_several(
+    server: &Server,
+    request: IssueX509s,
+    refusals: Vec<Option<Problem>>,
+) -> Result<IssuedX509s, Problem> {
+    let now = server.now()?;
+    let requests = request.requests.into_iter().zip(&refusals);
+    let admitted = requests.filter(|(_, refusal)| refusal.is_none());
+    let admitted: Vec<_> = admitted.map(|(request, _)| request).collect();
+    let issued = match admitted.is_empty() {
+        true => Issued::default(),
+        false => issue_together(server, now, &admitted).await?,
+    };
+    let mut leaves = issued.leaves.into_iter();
+    let outcome = |refusal: Option<Problem>| {
+        let leaf = match refusal {
+            Some(refusal) => Err(refusal),
+            None => leaves
+                .next()
+                .unwrap_or_else(|| Err(Problem::unavailable("signer", "an answer is missing"))),
+        };
+        Leaf::from(leaf.map(|issued| issued.leaf))
+    };
+    Ok(IssuedX509s {
+        leaves: refusals.into_iter().map(outcome).collect(),
+        intermediates: issued.intermediates,
+    })
+}
+
+/// The leaves of several instances, and what stands above them.
+#[derive(Default)]
+struct Issued {
+    leaves: Vec<Result<IssuedLeaf, Problem>>,
+    intermediates: Vec<String>,
+}
+
+struct IssuedLeaf {
+    spiffe_id: String,
+    leaf: String,
+    not_after: Timestamp,
+}
+
+/// What is to be enrolled and signed for an instance.
+struct Prepared {
+    instance: InstanceId,
+    event: IdentityIssue,
+    request: SignX509,
+    holder: String,
+}
+
+/// Whose a leaf is that is being signed.
+struct Whose {
+    instance: InstanceId,
+    spiffe_id: String,
+    holder: String,
+    not_after: Timestamp,
+}
+
+async fn issue_together(
+    server: &Server,
+    now: Timestamp,
+    requests: &[IssueX509],
+) -> Result<Issued, Problem> {
     let signing = server.signing().await?;
-    check_broker(&server, request.broker.as_ref(), &instance).await?;
-    // To the signature, so that nothing is issued once the agent is retired.
+    // To the signature, so that nothing is issued once an agent is retired.
+    // INVARIANT: once for all of them: whoever waits to be alone would have a second one wait as well.
     let _together = server.registering.read().await;
-    let terms = terms(&server, &instance).await?;
+    let ids: Vec<_> = requests.iter().map(|request| request.instance_id).collect();
+    let placed = server.store.placed(&ids).await.map_err(stored)?;
+    let placed: HashMap<_, _> = placed
+        .into_iter()
+        .map(|one| (one.instance.instance_id, one))
+        .collect();
+    let mut prepared = Vec::with_capacity(requests.len());
+    for request in requests {
+        let found = placed.get(&request.instance_id);
+        prepared.push(prepare(server, now, request, found).await);
+    }
+    let events = prepared
+        .iter()
+        .flatten()
+        .map(|one| one.event.clone().into());
+    let mut enrolled = server.enrol_all(events.collect()).await.into_iter();
+    // What was revoked while its entry was written is not signed either.
+    let mut outcomes = Vec::with_capacity(prepared.len());
+    let mut to_sign = Vec::new();
+    for prepared in prepared {
+        let admitted = prepared.and_then(|prepared| {
+            let missing = || Err(Problem::unavailable("log", "an entry is missing"));
+            enrolled.next().unwrap_or_else(missing)?;
+            server.check_instance(&prepared.request.spiffe_id)?;
+            Ok(prepared)
+        });
+        outcomes.push(admitted.map(|prepared| {
+            let Prepared {
+                instance,
+                holder,
+                request,
+                ..
+            } = prepared;
+            let whose = Whose {
+                instance,
+                spiffe_id: request.spiffe_id.clone(),
+                holder,
+                not_after: end(now, request.lifetime_seconds),
+            };
+            to_sign.push(request);
+            whose
+        }));
+    }
+    // What is not signed is unavailable to those who were to be signed for, and to nobody else.
+    let (leaves, intermediates, unsigned) = match to_sign.is_empty() {
+        true => Default::default(),
+        false => match sign_together(server, to_sign).await {
+            Ok(signed) => (signed.leaves, signed.intermediates, None),
+            Err(problem) => (Vec::new(), Vec::new(), Some(problem)),
+        },
+    };
+    let mut leaves = leaves.into_iter();
+    let signed = outcomes
+        .into_iter()
+        .map(|outcome| -> Result<(InstanceId, IssuedLeaf), Problem> {
+            let whose = outcome?;
+            if let Some(problem) = &unsigned {
+                return Err(problem.clone());
+            }
+            let missing = || Leaf::Refused(Problem::unavailable("signer", "an answer is missing"));
+            let leaf = leaves.next().unwrap_or_else(missing).into_result();
+            let leaf = leaf.map_err(|error| Problem::unavailable("signer", error.to_string()))?;
+            if let Some(authority) = signing.active(AuthorityKind::X509) {
+                server.holds(authority, &whose.holder, whose.not_after);
+            }
+            let leaf = IssuedLeaf {
+                spiffe_id: whose.spiffe_id,
+                leaf,
+                not_after: whose.not_after,
+            };
+            Ok((whose.instance, leaf))
+        });
+    let signed: Vec<_> = signed.collect();
+    let svids = signed.iter().flatten();
+    let svids: Vec<_> = svids.map(|(id, leaf)| (*id, leaf.not_after)).collect();
+    // What cannot be noted is handed to nobody.
+    let noted = server.store.note_svids(&svids).await.map_err(stored);
+    let leaves = signed.into_iter().map(|signed| {
+        let (_, leaf) = signed?;
+        noted.clone().map(|()| leaf)
+    });
+    Ok(Issued {
+        leaves: leaves.collect(),
+        intermediates,
+    })
+}
+
+/// What is enrolled and signed for a request, where its instance runs and may have it. Whoever asks holds
+/// `registering`.
+async fn prepare(
+    server: &Server,
+    now: Timestamp,
+    request: &IssueX509,
+    found: Option<&PlacedInstance>,
+) -> Result<Prepared, Problem> {
+    let placed = placed_running(request.instance_id, found, now)?;
+    let instance = &placed.instance;
+    server.check_instance(&instance.spiffe_id)?;
+    check_broker(server, request.broker.as_ref(), instance).await?;
+    let terms = terms(server, instance).await?;
     let serial = random_bytes::<16>().map_err(random)?;
     let lifetime_seconds = terms.x509_seconds(server.svid_lifetime.seconds());
-    let lifetime_seconds = within(&server, &instance, now, lifetime_seconds).await?;
+    let lifetime_seconds = until_over(placed.until, now, lifetime_seconds);
     let credential = Credential {
         form: CredentialForm::X509Svid,
         id: CredentialId::from_random(serial),
@@ -54,26 +263,47 @@ pub(super) async fn x509(
     };
     let event = IdentityIssue {
         dns_names: labels(&terms.dns_names)?,
-        ..issued(&server, &instance, credential).await?
+        ..issued_on(server, instance, placed.node, credential)?
     };
-    let event = brokered(event, request.broker.as_ref())?;
-    server.enrol(event).await?;
-    let broker = request.broker.as_ref().map(SpiffeId::as_str);
-    let holder = brokered_name(&instance.spiffe_id, broker);
-    let request = SignX509 {
-        spiffe_id: instance.spiffe_id,
-        dns_names: terms.dns_names.into_iter().collect(),
-        spki: request.spki,
-        now,
-        lifetime_seconds,
-        serial: base64url::encode(serial),
-    };
-    let issued = sign_x509(&server, &signing, request, &holder).await?;
-    let noted = server
-        .store
-        .note_svid(instance.instance_id, issued.not_after);
-    noted.await.map_err(stored)?;
-    Ok(Json(issued))
+    let broker = request.broker.as_ref();
+    Ok(Prepared {
+        instance: instance.instance_id,
+        event: brokered(event, broker)?,
+        holder: brokered_name(&instance.spiffe_id, broker.map(SpiffeId::as_str)),
+        request: SignX509 {
+            spiffe_id: instance.spiffe_id.clone(),
+            dns_names: terms.dns_names.into_iter().collect(),
+            spki: request.spki.clone(),
+            now,
+            lifetime_seconds,
+            serial: base64url::encode(serial),
+        },
+    })
+}
+
+/// Has what is enrolled signed: by one request, or, where there is one alone, as one.
+async fn sign_together(
+    server: &Server,
+    mut requests: Vec<SignX509>,
+) -> Result<IssuedX509s, Problem> {
+    let unavailable = |error: ClientError| Problem::unavailable("signer", error.to_string());
+    match requests.pop() {
+        Some(request) if requests.is_empty() => {
+            let signed = server.signer.x509(&request).await.map_err(unavailable)?;
+            let mut chain = signed.chain.into_iter();
+            let leaf = chain.next();
+            let leaf = leaf.ok_or_else(|| Problem::unavailable("signer", "an empty chain"));
+            Ok(IssuedX509s {
+                leaves: vec![leaf.into()],
+                intermediates: chain.collect(),
+            })
+        }
+        last => {
+            requests.extend(last);
+            let signed = server.signer.x509s(&SignX509s { requests }).await;
+            signed.map_err(unavailable)
+        }
+    }
 }
 
 /// Issues the SVID of one of Chancery's own services, which sit behind the owner's socket.
@@ -415,13 +645,17 @@ async fn within(
     seconds: u64,
 ) -> Result<u64, Problem> {
     let until = server.store.until_of(instance.instance_id).await;
-    Ok(match until.map_err(stored)? {
+    Ok(until_over(until.map_err(stored)?, now, seconds))
+}
+
+fn until_over(until: Option<Timestamp>, now: Timestamp, seconds: u64) -> u64 {
+    match until {
         Some(until) => {
             let left = until.as_seconds().saturating_sub(now.as_seconds());
             seconds.min(left.max(1))
         }
         None => seconds,
-    })
+    }
 }
 
 /// Whether who obtains it for the instance may.
@@ -449,12 +683,22 @@ async fn issued(
     instance: &InstanceRow,
     credential: Credential,
 ) -> Result<IdentityIssue, Problem> {
+    let node = server.store.node_of(instance.instance_id).await;
+    issued_on(server, instance, node.map_err(stored)?, credential)
+}
+
+/// The same, where it is known on which node the instance is.
+fn issued_on(
+    server: &Server,
+    instance: &InstanceRow,
+    node: Option<NodeId>,
+    credential: Credential,
+) -> Result<IdentityIssue, Problem> {
     let attested = evidence(instance)?;
     let digest = attested
         .digest()
         .map_err(|error| Problem::internal("evidence", &error))?;
-    let node = server.store.node_of(instance.instance_id).await;
-    let node = server.node_name(node.map_err(stored)?)?;
+    let node = server.node_name(node)?;
     Ok(IdentityIssue {
         agent: label(&instance.agent_id)?,
         instance: label(&instance.spiffe_id)?,

@@ -52,6 +52,7 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("GET", "/v1/instances/{id}/descendants"),
     ("GET", "/v1/roster"),
     ("POST", "/v1/issue/x509"),
+    ("POST", "/v1/issue/x509s"),
     ("POST", "/v1/issue/wit"),
     ("POST", "/v1/issue/jwt"),
     ("POST", "/v1/issue/wit-svid"),
@@ -121,6 +122,7 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/v1/instances/{id}/descendants", get(roster::descendants))
         .route("/v1/roster", get(roster::list))
         .route("/v1/issue/x509", post(issue::x509))
+        .route("/v1/issue/x509s", post(issue::x509s))
         .route("/v1/issue/wit", post(issue::wit))
         .route("/v1/issue/jwt", post(issue::jwt))
         .route("/v1/issue/wit-svid", post(issue::wit_svid))

@@ -8,8 +8,9 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use chancery_api::server::{
-    ChallengeTpm, EndInstance, IssueJwt, IssueWit, IssueX509, IssuedRoot, IssuedX509, JoinNode,
-    JoinedNode, LaunchedInstance, OpenInstance, RenewNode, Roster, TpmChallenge,
+    ChallengeTpm, EndInstance, IssueJwt, IssueWit, IssueX509, IssueX509s, IssuedRoot, IssuedX509,
+    IssuedX509s, JoinNode, JoinedNode, LaunchedInstance, OpenInstance, RenewNode, Roster,
+    TpmChallenge,
 };
 use chancery_api::signer::{Done, SignedToken};
 use chancery_api::{Problem, measured};
@@ -39,6 +40,7 @@ pub const NODE_ROUTES: &[(&str, &str)] = &[
     ("GET", "/v1/instances/{id}/root"),
     ("GET", "/v1/instances/{id}/descendants"),
     ("POST", "/v1/issue/x509"),
+    ("POST", "/v1/issue/x509s"),
     ("POST", "/v1/issue/wit"),
     ("POST", "/v1/issue/jwt"),
 ];
@@ -59,6 +61,7 @@ pub(crate) fn node_router(server: &Arc<Server>) -> Router {
         .route("/v1/instances/{id}/root", get(root))
         .route("/v1/instances/{id}/descendants", get(descendants))
         .route("/v1/issue/x509", post(x509))
+        .route("/v1/issue/x509s", post(x509s))
         .route("/v1/issue/wit", post(wit))
         .route("/v1/issue/jwt", post(jwt))
         .route_layer(from_fn_with_state(Arc::clone(server), authorise));
@@ -203,6 +206,27 @@ async fn x509(
     no_broker(body.broker.as_ref())?;
     server.nodes.issue(node)?;
     issue::x509(State(server), body).await
+}
+
+/// Several at once; what is not the node's own is refused alone, and each counts before it is looked for.
+async fn x509s(
+    State(server): State<Arc<Server>>,
+    Extension(node): Extension<NodeId>,
+    Json(request): Json<IssueX509s>,
+) -> Answer<IssuedX509s> {
+    issue::several(&request)?;
+    let mut refusals = Vec::with_capacity(request.requests.len());
+    for one in &request.requests {
+        let admitted = match server.nodes.issue(node) {
+            Ok(()) => own(&server, node, one.instance_id).await,
+            Err(too_many) => Err(too_many),
+        };
+        let admitted = admitted.and_then(|()| no_broker(one.broker.as_ref()));
+        refusals.push(admitted.err());
+    }
+    issue::issue_several(&server, request, refusals)
+        .await
+        .map(Json)
 }
 
 async fn wit(

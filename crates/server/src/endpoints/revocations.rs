@@ -41,8 +41,7 @@ pub(super) async fn withdrawn(
 ) -> Answer<WithdrawnIdentities> {
     let next = server
         .wait_for(known.wait_seconds, || async {
-            let now = server.withdrawn_identities()?;
-            Ok((now.state != known.state).then_some(now))
+            server.withdrawn_since(known.state)
         })
         .await?;
     match next {

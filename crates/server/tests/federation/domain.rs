@@ -18,7 +18,8 @@ use chancery_identity::{
     BundleDocument, BundleKeys, Incubating, JwtBundle, Relationship, SpiffeId, TrustDomain,
     WitSvidBundle, X509Bundle, spki_der,
 };
-use chancery_journal::{Config, Journal, Keyring, LocalSigner, Reader};
+use chancery_journal::{Config, Journal, Keyring, LocalDisk, LocalSigner, Reader, Storage};
+use chancery_policy::{Files, Index, SignedBundle, bundle_digest, schema_text};
 use chancery_server::{
     BundleEndpointConfig, BundleEndpoints, Clock, NodeHome, NodeListener, Server, ServerConfig,
     WebEndpoint,
@@ -32,6 +33,7 @@ use chancery_store::{FederationRow, Store};
 use chancery_types::{Algorithm, SvidKey, Timestamp, base64url};
 use tokio::task::JoinHandle;
 
+use crate::dam::{Dam, Watched};
 use crate::web::Web;
 
 pub(crate) const DAY: u64 = 86_400;
@@ -103,12 +105,19 @@ impl Authority {
     }
 }
 
+const POLICY_INDEX: &str = r#"{"name": "own", "version": 1, "tools": {
+  "fs/read": {"args": {"path": "string"}, "clear": ["path"]}
+}}"#;
+const POLICIES: &str =
+    r#"@id("read") permit (principal, action == Chancery::Action::"fs/read", resource);"#;
+
 /// A trust domain with a server.
 pub(crate) struct Domain {
     folder: tempfile::TempDir,
     pub(crate) authority: Authority,
     trust_root: SigningKey,
     pub(crate) manifests: SigningKey,
+    policy_key: SigningKey,
     pub(crate) web: Web,
     pub(crate) spiffe_at: SocketAddr,
     pub(crate) web_at: SocketAddr,
@@ -117,6 +126,10 @@ pub(crate) struct Domain {
     /// What it opted in to; in force from the next start.
     pub(crate) incubating: Incubating,
     serving: Vec<JoinHandle<()>>,
+    /// Where it finds its signer.
+    signer: PathBuf,
+    /// What its log is on; from the next start.
+    disk: Arc<dyn Storage>,
 }
 
 impl Domain {
@@ -126,6 +139,7 @@ impl Domain {
         let authority = Authority::new(name);
         let trust_root = SigningKey::generate(Algorithm::Ed25519).unwrap();
         let manifests = SigningKey::generate(Algorithm::Ed25519).unwrap();
+        let policy_key = SigningKey::generate(Algorithm::Ed25519).unwrap();
         std::fs::create_dir(data.join("signer")).unwrap();
         let keys = SignerKeys::create(&data.join("signer"), |key| {
             let certificate = authority.certificate.clone();
@@ -153,7 +167,7 @@ impl Domain {
                 key: *manifests.public(),
             }],
             people: vec![],
-            policy_signers: vec![],
+            policy_signers: vec![*policy_key.public()],
             snapshot_signers: vec![*keys.snapshot.public()],
             record_signers: vec![],
             witnesses: None,
@@ -172,6 +186,7 @@ impl Domain {
             authority,
             trust_root,
             manifests,
+            policy_key,
             web,
             spiffe_at: ([127, 0, 0, 1], 0).into(),
             web_at: ([127, 0, 0, 1], 0).into(),
@@ -179,6 +194,8 @@ impl Domain {
             trust,
             incubating: Incubating::NONE,
             serving: Vec::new(),
+            signer: folder.path().join("signer.sock"),
+            disk: Arc::new(LocalDisk),
             folder,
         };
         domain.serve().await;
@@ -189,15 +206,19 @@ impl Domain {
         self.folder.path().join(name)
     }
 
-    async fn serve(&mut self) {
+    async fn journal(&self) -> Journal {
         let name = self.authority.name.to_string();
         let (log, keys) = (self.at("log"), self.at("log-key"));
-        let journal = tokio::task::spawn_blocking(move || {
+        let disk = Arc::clone(&self.disk);
+        let opening = tokio::task::spawn_blocking(move || {
             let origin: chancery_tlog::Origin = format!("{name}/log/server").parse().unwrap();
             // One that was stopped lets go of its log a moment after the last who knew it.
             for _ in 0..500 {
                 let signer = LocalSigner::open_or_create(&keys, &origin).map(Arc::new);
-                let config = Config::new(log.clone(), origin.clone());
+                let config = Config {
+                    storage: Arc::clone(&disk),
+                    ..Config::new(log.clone(), origin.clone())
+                };
                 match signer.map(|signer| Journal::open(config, signer)) {
                     Ok(Ok(opened)) => return opened,
                     _ => std::thread::sleep(Duration::from_millis(20)),
@@ -205,12 +226,26 @@ impl Domain {
             }
             panic!("the log of the stopped server stays locked");
         });
+        opening.await.unwrap()
+    }
+
+    /// What its log holds, when nobody serves any more.
+    pub(crate) async fn entries(&mut self) -> Vec<Entry> {
+        self.stop().await;
+        let journal = self.journal().await;
+        let entries = journal.entries(0..journal.size());
+        let entries = entries.map(|read| Entry::parse(&read.unwrap().1).unwrap());
+        entries.collect()
+    }
+
+    async fn serve(&mut self) {
+        let journal = self.journal().await;
         let issuer = format!("https://localhost/{}", self.authority.name);
         let issuer: chancery_identity::jwt_svid::JwtIssuer = issuer.parse().unwrap();
         let config = ServerConfig {
             store: store(&self.folder).await,
-            journal: journal.await.unwrap(),
-            signer: SignerClient::new(self.at("signer.sock")),
+            journal,
+            signer: SignerClient::new(self.signer.clone()),
             trust: self.trust.clone(),
             trust_file: self.at("trust.json"),
             clock: Clock::new(Timestamp::from_micros(0)),
@@ -275,6 +310,35 @@ impl Domain {
     pub(crate) async fn restart(&mut self) {
         self.stop().await;
         self.serve().await;
+    }
+
+    /// Publishes a policy: before that there are no snapshots.
+    pub(crate) async fn publish_policy(&self) {
+        let text = |text: &str| text.as_bytes().to_vec();
+        let mut files = Files::from([
+            ("bundle.json".to_owned(), text(POLICY_INDEX)),
+            ("policies.cedar".to_owned(), text(POLICIES)),
+        ]);
+        let schema = schema_text(&Index::parse(&files).unwrap());
+        files.insert("schema.cedarschema".to_owned(), schema.into_bytes());
+        let statement = SignedBundle::statement(bundle_digest(&files).unwrap());
+        let files = files.into_iter();
+        let files = files.map(|(path, bytes)| (path, String::from_utf8(bytes).unwrap()));
+        let request = SignedBundle {
+            files: files.collect(),
+            kid: self.policy_key.public().kid(),
+            signature: base64url::encode(self.policy_key.sign(&statement).unwrap()),
+        };
+        self.client().publish_policy(&request).await.unwrap();
+    }
+
+    /// Has its disk and its signer watched from the next start on.
+    pub(crate) fn watch(&mut self) -> (Arc<Dam>, Arc<Watched>) {
+        let dam = Arc::<Dam>::default();
+        self.disk = Arc::clone(&dam) as Arc<dyn Storage>;
+        let watched = self.at("watched.sock");
+        let before = std::mem::replace(&mut self.signer, watched);
+        (dam, Watched::start(&self.signer, before))
     }
 
     pub(crate) fn client(&self) -> ServerClient {

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod authorities;
 #[cfg(test)]
+mod dam;
+#[cfg(test)]
 mod domain;
 #[cfg(test)]
 mod fetching;
@@ -14,9 +16,13 @@ mod registrations;
 #[cfg(test)]
 mod relations;
 #[cfg(test)]
+mod revoking;
+#[cfg(test)]
 mod serving;
 #[cfg(test)]
 mod spawning;
+#[cfg(test)]
+mod together;
 #[cfg(test)]
 mod trap;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use chancery_api::ClientError;
 use chancery_api::server::{
     Agent, AgentRetired, EndInstance, ExpectedRegistration, InstanceState, IssueJwt, IssueX509,
-    IssuedX509, LaunchedInstance, OpenInstance, RegisterAgent, RetireAgent,
+    IssueX509s, IssuedX509, LaunchedInstance, Leaf, OpenInstance, RegisterAgent, RetireAgent,
 };
 use chancery_attestation::{Evidence, LaunchEvidence, ProcessEvidence};
 use chancery_audit::{Entry, Event};
@@ -123,6 +123,28 @@ impl Domain {
             broker: None,
         };
         self.client().issue_x509(&request).await
+    }
+
+    /// The leaf of each, or why there is none.
+    async fn x509s(&self, instances: &[InstanceId]) -> Vec<Result<Vec<u8>, String>> {
+        let requests = instances.iter().map(|instance| IssueX509 {
+            instance_id: *instance,
+            spki: base64url::encode(spki_der(
+                SigningKey::generate(Algorithm::Es256).unwrap().public(),
+            )),
+            broker: None,
+        });
+        let request = IssueX509s {
+            requests: requests.collect(),
+        };
+        let issued = self.client().issue_x509s(&request).await.unwrap();
+        let leaves = issued.leaves.into_iter().map(Leaf::into_result);
+        leaves
+            .map(|leaf| match leaf {
+                Ok(leaf) => Ok(base64url::decode(&leaf).unwrap()),
+                Err(problem) => Err(problem.reason),
+            })
+            .collect()
     }
 
     async fn jwt(&self, instance_id: InstanceId) -> Result<String, ClientError> {
@@ -550,4 +572,77 @@ async fn a_retirement_that_broke_off_is_finished() {
     );
     let again = domain.retire().await.unwrap();
     assert_eq!(again.log_index, registered.log_index + 1);
+}
+
+/// Of those that are asked for together each is issued by its own registration, and refused alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_for_together_is_issued_by_the_registration_of_each() {
+    let domain = Domain::start("own.example").await;
+    domain.register(RegistrationTerms::default()).await;
+    let apart = domain.open(evidence(Isolation::Isolated)).await.unwrap();
+    let shared = domain.open(evidence(Isolation::Unisolated)).await.unwrap();
+    let probe = "spiffe://own.example/agent/probe";
+    let request = domain.signed(
+        named(&["probe.example"]),
+        (&domain.manifests, 30 * DAY, probe),
+    );
+    domain.client().register_agent(&request).await.unwrap();
+    let request = OpenInstance {
+        agent_id: probe.to_owned(),
+        evidence: evidence(Isolation::Unisolated),
+        parent: None,
+        terms: Default::default(),
+    };
+    let other = domain.client().open_instance(&request).await.unwrap();
+    let all = [&apart, &shared, &other].map(|one| one.instance_id);
+    let has = |leaf: &Result<Vec<u8>, String>, name: &str| {
+        let leaf = leaf.as_ref().unwrap();
+        leaf.windows(name.len()).any(|part| part == name.as_bytes())
+    };
+    let issued = domain.x509s(&all).await;
+    for (one, leaf) in [&apart, &shared, &other].into_iter().zip(&issued) {
+        assert!(has(leaf, &one.spiffe_id));
+    }
+    assert!(!has(&issued[0], "a.example") && has(&issued[2], "probe.example"));
+    let more = terms(|it| {
+        *it = named(&["a.example"]);
+        it.isolation = Some(Isolation::Isolated);
+    });
+    domain.register(more).await;
+    let issued = domain.x509s(&all).await;
+    assert!(has(&issued[0], "a.example") && !has(&issued[0], "probe.example"));
+    assert_eq!(issued[1], Err("isolation_required".to_owned()));
+    assert!(has(&issued[2], "probe.example") && !has(&issued[2], "a.example"));
+    domain.retire().await.unwrap();
+    let issued = domain.x509s(&all).await;
+    for gone in &issued[..2] {
+        assert_eq!(*gone, Err("instance_ended".to_owned()));
+    }
+    assert!(has(&issued[2], "probe.example"));
+}
+
+/// Whoever waits to register lets those that are issued together go on to their end.
+#[tokio::test(flavor = "multi_thread")]
+async fn issuing_together_and_registering_at_once_come_to_an_end() {
+    let domain = Domain::start("own.example").await;
+    domain.register(RegistrationTerms::default()).await;
+    let mut instances = Vec::new();
+    for _ in 0..3 {
+        let opened = domain.open(evidence(Isolation::Isolated)).await.unwrap();
+        instances.push(opened.instance_id);
+    }
+    let issuing = async || {
+        for _ in 0..10 {
+            let issued = domain.x509s(&instances).await;
+            assert!(issued.iter().all(Result::is_ok), "{issued:?}");
+        }
+    };
+    let registering = async {
+        for _ in 0..20 {
+            domain.register(RegistrationTerms::default()).await;
+        }
+    };
+    let together = async { tokio::join!(issuing(), issuing(), registering) };
+    let limit = std::time::Duration::from_secs(60);
+    tokio::time::timeout(limit, together).await.unwrap();
 }

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use chancery_api::ClientError;
 use chancery_api::server::{
-    EndInstance, InstanceState, IssueX509, IssuedX509, LaunchTerms, LaunchedInstance, MaySpawn,
-    OpenInstance, RegisterAgent, RetireAgent, Revoke, Roster, RosterEntry, RosterFilter,
+    EndInstance, InstanceState, IssueX509, IssueX509s, IssuedX509, LaunchTerms, LaunchedInstance,
+    Leaf, MaySpawn, OpenInstance, RegisterAgent, RetireAgent, Revoke, Roster, RosterEntry,
+    RosterFilter,
 };
 use chancery_attestation::Evidence;
 use chancery_audit::Event;
@@ -625,6 +626,44 @@ async fn the_shorter_of_two_times_counts() {
         assert!((most - 20..=most).contains(&lives), "{lives} of {most}");
         let noted = domain.of(opened.instance_id).await.svid_until;
         assert_eq!(noted, Some(svid.not_after));
+    }
+}
+
+/// The same for those that are asked for together; one whose time is over is refused alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_of_those_issued_together_has_its_own_time() {
+    let domain = Domain::start("own.example").await;
+    domain.registered("worker", None).await;
+    let mut instances = Vec::new();
+    for terms in [lasting(1), lasting(40), LaunchTerms::default()] {
+        let opened = domain.begin("worker", None, terms).await.unwrap();
+        instances.push(opened.instance_id);
+    }
+    while domain.svid(instances[0]).await.is_ok() {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let before = domain.of(instances[0]).await.svid_until;
+    let key = SigningKey::generate(Algorithm::Es256).unwrap();
+    let requests = instances.iter().map(|id| IssueX509 {
+        instance_id: *id,
+        spki: base64url::encode(spki_der(key.public())),
+        broker: None,
+    });
+    let request = IssueX509s {
+        requests: requests.collect(),
+    };
+    let issued = domain.client().issue_x509s(&request).await.unwrap();
+    let reasons = issued.leaves.into_iter().map(Leaf::into_result);
+    let reasons: Vec<_> = reasons.map(|leaf| leaf.map_err(|it| it.reason)).collect();
+    // It may have been found over and ended meanwhile.
+    let over = reasons[0].as_ref().unwrap_err().as_str();
+    assert!(matches!(over, "instance_over" | "instance_ended"), "{over}");
+    assert!(reasons[1..].iter().all(Result::is_ok), "{reasons:?}");
+    assert_eq!(domain.of(instances[0]).await.svid_until, before);
+    for (id, most) in [(instances[1], 40), (instances[2], 600)] {
+        let until = domain.of(id).await.svid_until.unwrap();
+        let lives = until.micros_since(now()) / 1_000_000;
+        assert!((most - 20..=most).contains(&lives), "{lives} of {most}");
     }
 }
 

@@ -3,10 +3,10 @@ use chancery_identity::{
     DnsName, ProfileError, SpiffeId, X509Bundle, X509SvidError, verify_x509_svid,
 };
 use chancery_types::Timestamp;
-use rcgen::{ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SanType};
+use rcgen::{ExtendedKeyUsagePurpose, IsCa, Issuer, KeyUsagePurpose, SanType};
 
 use super::params::common;
-use super::signer_key::subject_key;
+use super::signer_key::{SignerKey, subject_key};
 use super::{CaError, IssuingAuthority, SerialNumber, Validity};
 
 /// What a leaf is to say.
@@ -26,45 +26,80 @@ pub struct LeafRequest<'a> {
     pub serial: SerialNumber,
 }
 
+/// Issues leaves at one time: what they share is read once.
+pub(crate) struct LeafIssuer<'a> {
+    authority: &'a IssuingAuthority<'a>,
+    issuer: Issuer<'static, SignerKey<'a>>,
+    bundle: X509Bundle,
+    now: Timestamp,
+}
+
 /// Issues an X.509-SVID: exactly one URI SAN, critical, with the DNS names that were asked for behind it; key usage `digitalSignature`, critical;
 /// both extended key usages; `CA:FALSE` spelled out; key identifiers of subject and authority. DER.
 pub fn leaf_certificate(
     authority: &IssuingAuthority<'_>,
     request: LeafRequest<'_>,
 ) -> Result<Vec<u8>, CaError> {
-    let refused = |error| CaError::Refused(error);
+    check(authority, &request)?;
+    LeafIssuer::new(authority, request.now)?.leaf(&request)
+}
+
+impl<'a> LeafIssuer<'a> {
+    /// Of an authority that is valid at `now`.
+    pub(crate) fn new(
+        authority: &'a IssuingAuthority<'a>,
+        now: Timestamp,
+    ) -> Result<Self, CaError> {
+        let trusted = authority.certificate().der().to_vec();
+        let bundle = X509Bundle::new(authority.trust_domain().clone(), [trusted])
+            .map_err(|_| CaError::Refused(X509SvidError::Untrusted))?;
+        Ok(Self {
+            authority,
+            issuer: authority.issuer(now)?,
+            bundle,
+            now,
+        })
+    }
+
+    /// The same as [`leaf_certificate`], for a request of that time.
+    pub(crate) fn leaf(&self, request: &LeafRequest<'_>) -> Result<Vec<u8>, CaError> {
+        let validity = check(self.authority, request)?;
+        if request.now != self.now {
+            return Err(CaError::Validity);
+        }
+        let mut params = common(request.spiffe_id, validity, request.serial)?;
+        for name in request.dns_names {
+            let name = name.as_str().try_into().map_err(CaError::Encode)?;
+            params.subject_alt_names.push(SanType::DnsName(name));
+        }
+        params.is_ca = IsCa::ExplicitNoCa;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![
+            ExtendedKeyUsagePurpose::ServerAuth,
+            ExtendedKeyUsagePurpose::ClientAuth,
+        ];
+        params.use_authority_key_identifier_extension = true;
+        let leaf = params
+            .signed_by(&subject_key(request.spki_der)?, &self.issuer)
+            .map_err(CaError::Encode)?;
+        verify_x509_svid(&[leaf.der()], &self.bundle, self.now, SVID_ALGORITHMS)
+            .map_err(CaError::Refused)?;
+        Ok(leaf.der().to_vec())
+    }
+}
+
+/// The validity of what is asked for, where it can be issued at all.
+fn check(authority: &IssuingAuthority<'_>, request: &LeafRequest<'_>) -> Result<Validity, CaError> {
     if request.spiffe_id.trust_domain() != authority.trust_domain() {
-        return Err(refused(X509SvidError::WrongTrustDomain));
+        return Err(CaError::Refused(X509SvidError::WrongTrustDomain));
     }
     if request.spiffe_id.path().is_empty() {
-        return Err(refused(X509SvidError::Leaf(ProfileError::NoPath)));
+        return Err(CaError::Refused(X509SvidError::Leaf(ProfileError::NoPath)));
     }
     let validity = Validity::from_now(request.now, request.lifetime_seconds)
         .within(authority.certificate().not_after());
-    if validity.not_after() <= request.now {
-        return Err(CaError::Validity);
+    match validity.not_after() <= request.now {
+        true => Err(CaError::Validity),
+        false => Ok(validity),
     }
-    let mut params = common(request.spiffe_id, validity, request.serial)?;
-    for name in request.dns_names {
-        let name = name.as_str().try_into().map_err(CaError::Encode)?;
-        params.subject_alt_names.push(SanType::DnsName(name));
-    }
-    params.is_ca = IsCa::ExplicitNoCa;
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![
-        ExtendedKeyUsagePurpose::ServerAuth,
-        ExtendedKeyUsagePurpose::ClientAuth,
-    ];
-    params.use_authority_key_identifier_extension = true;
-    let leaf = params
-        .signed_by(
-            &subject_key(request.spki_der)?,
-            &authority.issuer(request.now)?,
-        )
-        .map_err(CaError::Encode)?;
-    let trusted = authority.certificate().der().to_vec();
-    let bundle = X509Bundle::new(authority.trust_domain().clone(), [trusted])
-        .map_err(|_| refused(X509SvidError::Untrusted))?;
-    verify_x509_svid(&[leaf.der()], &bundle, request.now, SVID_ALGORITHMS).map_err(refused)?;
-    Ok(leaf.der().to_vec())
 }

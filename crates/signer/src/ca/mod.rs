@@ -15,6 +15,7 @@ pub(crate) use authority::intermediate_request;
 pub use authority::{
     IssuingAuthority, certified_intermediate, intermediate_certificate, root_certificate,
 };
+pub(crate) use leaf::LeafIssuer;
 pub use leaf::{LeafRequest, leaf_certificate};
 pub use params::{BACKDATE_SECONDS, SerialNumber, Validity};
 

@@ -2,7 +2,8 @@
 //! with DNS names for an instance alone.
 
 use chancery_api::Problem;
-use chancery_api::signer::{SignX509, SignedX509};
+use chancery_api::server::{IssuedX509s, Leaf, MAX_TOGETHER};
+use chancery_api::signer::{SignX509, SignX509s, SignedX509};
 use chancery_identity::registration::MAX_DNS_NAMES;
 use chancery_identity::trust::VerifiedTrust;
 use chancery_identity::{InstanceSpiffeId, NodeSpiffeId, SpiffeId, TrustDomain};
@@ -11,17 +12,108 @@ use chancery_types::{Timestamp, base64url};
 use super::snapshot::Held;
 use super::{MAX_LIFETIME_SECONDS, check_instance, check_now};
 use crate::authorities::Authorities;
-use crate::ca::{IssuingAuthority, LeafRequest, SerialNumber, leaf_certificate};
+use crate::ca::{CaError, IssuingAuthority, LeafIssuer, LeafRequest, SerialNumber};
 
 const SERVICES: [&str; 2] = ["/service/node", "/service/server"];
 
+/// Signs one; the same as several.
 pub(crate) fn sign(
     authorities: &Authorities,
-    (trust_domain, trust): (&TrustDomain, &VerifiedTrust),
+    whose: (&TrustDomain, &VerifiedTrust),
     request: &SignX509,
     held: &Held,
     now: Timestamp,
 ) -> Result<SignedX509, Problem> {
+    let requests = std::slice::from_ref(request);
+    let signed = sign_each(authorities, whose, requests, held, now)?;
+    let leaf = signed.leaves.into_iter().next();
+    let leaf = leaf.ok_or_else(|| Problem::bad_request("requests", "nothing was asked for"))?;
+    let leaf = leaf.into_result()?;
+    Ok(SignedX509 {
+        chain: std::iter::once(leaf).chain(signed.intermediates).collect(),
+    })
+}
+
+/// Signs several by one authority. Whatever is wrong with one of them is refused alone.
+pub(crate) fn sign_all(
+    authorities: &Authorities,
+    whose: (&TrustDomain, &VerifiedTrust),
+    request: &SignX509s,
+    held: &Held,
+    now: Timestamp,
+) -> Result<IssuedX509s, Problem> {
+    if !(1..=MAX_TOGETHER).contains(&request.requests.len()) {
+        return Err(Problem::bad_request(
+            "requests",
+            format!("from one to {MAX_TOGETHER} are signed together"),
+        ));
+    }
+    sign_each(authorities, whose, &request.requests, held, now)
+}
+
+fn sign_each(
+    authorities: &Authorities,
+    (trust_domain, trust): (&TrustDomain, &VerifiedTrust),
+    requests: &[SignX509],
+    held: &Held,
+    now: Timestamp,
+) -> Result<IssuedX509s, Problem> {
+    // What is wrong with all that is asked for is said before anything about the authority.
+    let checked: Vec<_> = requests
+        .iter()
+        .map(|request| check(request, (trust_domain, trust), held, now))
+        .collect();
+    if let [Err(problem)] = checked.as_slice() {
+        return Err(problem.clone());
+    }
+    let (key, chain) = authorities.x509(trust)?;
+    let certificate = chain.first().cloned().unwrap_or_default();
+    let authority = IssuingAuthority::new(trust_domain, certificate, key)
+        .map_err(|error| Problem::internal("authority", &error))?;
+    // Those that are asked for together are of one time, as a rule.
+    let mut issuer: Option<(Timestamp, LeafIssuer<'_>)> = None;
+    let mut leaves = Vec::with_capacity(requests.len());
+    for (request, checked) in requests.iter().zip(checked) {
+        let leaf = checked.and_then(|checked| {
+            let refused = |error: CaError| Problem::bad_request("certificate", error.to_string());
+            let issuer = match issuer.take() {
+                Some((at, known)) if at == request.now => issuer.insert((at, known)),
+                _ => {
+                    let made = LeafIssuer::new(&authority, request.now).map_err(refused)?;
+                    issuer.insert((request.now, made))
+                }
+            };
+            let leaf = issuer.1.leaf(&LeafRequest {
+                spiffe_id: &checked.spiffe_id,
+                dns_names: &request.dns_names,
+                spki_der: &checked.spki,
+                now: request.now,
+                lifetime_seconds: request.lifetime_seconds,
+                serial: checked.serial,
+            });
+            leaf.map(base64url::encode).map_err(refused)
+        });
+        leaves.push(Leaf::from(leaf));
+    }
+    Ok(IssuedX509s {
+        leaves,
+        intermediates: chain.iter().map(base64url::encode).collect(),
+    })
+}
+
+/// What is asked for, where the rule admits it.
+struct Checked {
+    spiffe_id: SpiffeId,
+    spki: Vec<u8>,
+    serial: SerialNumber,
+}
+
+fn check(
+    request: &SignX509,
+    (trust_domain, trust): (&TrustDomain, &VerifiedTrust),
+    held: &Held,
+    now: Timestamp,
+) -> Result<Checked, Problem> {
     check_now(request.now, now)?;
     let spiffe_id: SpiffeId = request
         .spiffe_id
@@ -50,27 +142,10 @@ pub(crate) fn sign(
         .map_err(|_| Problem::bad_request("spki", "spki is not base64url"))?;
     let serial = base64url::decode_array(&request.serial)
         .map_err(|_| Problem::bad_request("serial", "serial is not 16 bytes of base64url"))?;
-    let (key, chain) = authorities.x509(trust)?;
-    let certificate = chain.first().cloned().unwrap_or_default();
-    let authority = IssuingAuthority::new(trust_domain, certificate, key)
-        .map_err(|error| Problem::internal("authority", &error))?;
-    let leaf = leaf_certificate(
-        &authority,
-        LeafRequest {
-            spiffe_id: &spiffe_id,
-            dns_names: &request.dns_names,
-            spki_der: &spki,
-            now: request.now,
-            lifetime_seconds: request.lifetime_seconds,
-            serial: SerialNumber::from_random(serial),
-        },
-    )
-    .map_err(|error| Problem::bad_request("certificate", error.to_string()))?;
-    Ok(SignedX509 {
-        chain: std::iter::once(&leaf)
-            .chain(chain)
-            .map(base64url::encode)
-            .collect(),
+    Ok(Checked {
+        spiffe_id,
+        spki,
+        serial: SerialNumber::from_random(serial),
     })
 }
 

@@ -50,6 +50,12 @@ pub(crate) async fn a_lineage_is_followed_down_and_up(world: World) {
         Some(Timestamp::from_seconds(9))
     );
     assert_eq!(store.until_of(id(2)).await.unwrap(), None);
+    for asked in [vec![id(4)], vec![id(1), id(2), id(4)]] {
+        for placed in store.placed(&asked).await.unwrap() {
+            let until = store.until_of(placed.instance.instance_id).await.unwrap();
+            assert_eq!(placed.until, until);
+        }
+    }
     let above = |number| RosterQuery {
         above: Some(id(number)),
         ..RosterQuery::default()
@@ -122,8 +128,23 @@ pub(crate) async fn who_may_not_outlive_a_parent_is_found(world: World) {
     );
     for expires in [30, 20] {
         let expires = Timestamp::from_seconds(expires);
-        store.note_svid(id(2), expires).await.unwrap();
+        store.note_svids(&[(id(2), expires)]).await.unwrap();
     }
+    // Of several at once, and of none.
+    let at = Timestamp::from_seconds;
+    let several = [(id(4), at(7)), (id(3), at(6))];
+    store.note_svids(&several).await.unwrap();
+    store.note_svids(&[]).await.unwrap();
+    let all = RosterQuery {
+        limit: 9,
+        ..RosterQuery::default()
+    };
+    let noted = store.roster(&all).await.unwrap();
+    let noted = noted.iter().map(|row| row.svid_until);
+    assert_eq!(
+        noted.collect::<Vec<_>>(),
+        [Some(at(7)), Some(at(6)), Some(at(30)), None]
+    );
     let children = RosterQuery {
         parent: Some(id(1)),
         limit: 9,

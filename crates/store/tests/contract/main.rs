@@ -119,7 +119,8 @@ macro_rules! contract {
 }
 
 contract! {
-    rows: an_agent_key_is_set_once an_instance_ends_once an_approval_is_answered_once
+    rows: an_agent_key_is_set_once instances_are_found_together_each_with_its_node
+        an_instance_ends_once an_approval_is_answered_once
         the_newest_of_each_is_in_force recording_twice_changes_nothing
         agents_keep_their_earlier_manifests a_revocation_is_kept_until_it_is_taken_out
         roots_are_listed_since_a_time a_consent_and_each_number_of_it_are_stored_once

@@ -9,7 +9,7 @@ use chancery_store::{
     AgentRow, AnswerRow, ApprovalRow, ConsentRow, FederationRow, InstanceRow, Kept, PolicyRow,
     RevocationRow, RootRow,
 };
-use chancery_types::id::{ApprovalId, ConsentId, InstanceId, SessionId};
+use chancery_types::id::{ApprovalId, ConsentId, InstanceId, NodeId, SessionId};
 use chancery_types::{Digest, Jwk, RevocationKind, Timestamp};
 use serde_json::json;
 
@@ -67,6 +67,35 @@ pub(crate) async fn an_agent_key_is_set_once(world: World) {
     );
     let read = store.instance(row.instance_id).await.unwrap().unwrap();
     assert_eq!(read.agent_key, Some(first));
+}
+
+pub(crate) async fn instances_are_found_together_each_with_its_node(world: World) {
+    let store = world.open().await;
+    let node = |number: u8| NodeId::from_random([number; 16]);
+    let rows: Vec<_> = (1..=40).map(instance).collect();
+    for (number, row) in (1..).zip(&rows) {
+        // Every third is on a node.
+        if number % 3 == 0 {
+            let noted = store.put_instance_node(row.instance_id, node(number));
+            noted.await.unwrap();
+        }
+        store.put_instance(row).await.unwrap();
+    }
+    for count in [0, 1, 2, 15, 16, 17, 40] {
+        // One that there is not is not found, and one that is named twice is found all the same.
+        let known = rows.iter().take(count).map(|row| row.instance_id);
+        let mut asked: Vec<_> = known.collect();
+        asked.push(InstanceId::from_random([200; 16]));
+        asked.extend(asked.first().copied());
+        let mut found = store.placed(&asked).await.unwrap();
+        found.sort_by_key(|one| one.instance.instance_id);
+        found.dedup();
+        assert_eq!(found.len(), count, "{count}");
+        for (number, (one, row)) in (1..).zip(found.iter().zip(&rows)) {
+            assert_eq!(one.instance, *row);
+            assert_eq!(one.node, (number % 3 == 0).then(|| node(number)));
+        }
+    }
 }
 
 pub(crate) async fn an_instance_ends_once(world: World) {
