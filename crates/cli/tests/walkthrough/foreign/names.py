@@ -25,6 +25,6 @@ said = {
     "dns": names.value.get_values_for_type(x509.DNSName),
     "others": len(names.value) - len(names.value.get_values_for_type(x509.DNSName)) - 1,
     "seconds": int(life.total_seconds()),
-    "hints": [one.hint for one in context.x509_svids],
+    "hints": [getattr(one, "hint", None) for one in context.x509_svids],
 }
 print(json.dumps(said), flush=True)
