@@ -36,8 +36,12 @@ impl Arithmetic {
         let message = [7; TO_BE_SIGNED];
         let signature = authority.sign(&message)?;
         Ok(Self {
-            key: each(|| Ok(drop(SigningKey::generate(Algorithm::Es256)?)))?,
-            signature: each(|| Ok(drop(authority.sign_der(&message)?)))?,
+            key: each(|| {
+                SigningKey::generate(Algorithm::Es256)
+                    .map(drop)
+                    .map_err(Into::into)
+            })?,
+            signature: each(|| authority.sign_der(&message).map(drop).map_err(Into::into))?,
             verification: each(|| {
                 anyhow::ensure!(AwsLc.verify(authority.public(), &message, &signature));
                 Ok(())
