@@ -76,10 +76,7 @@ impl Challenge {
         if !sized || !printed(&self.audience) {
             return Err(ChallengeError::Audience);
         }
-        let nonce = base64url::decode(&self.nonce).map_err(|_| ChallengeError::Nonce)?;
-        if nonce.len() != 32 {
-            return Err(ChallengeError::Nonce);
-        }
-        Ok(())
+        let nonce: Result<[u8; 32], _> = base64url::decode_array(&self.nonce);
+        nonce.map(drop).map_err(|_| ChallengeError::Nonce)
     }
 }
