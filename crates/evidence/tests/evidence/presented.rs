@@ -73,7 +73,7 @@ fn enrolled(log: &Log, wanted: impl Fn(&Event) -> bool) -> Enrolled {
 }
 
 fn enrolled_at(log: &Log, index: usize) -> Enrolled {
-    let tree: MemoryTree = log.entries.iter().map(|it| LeafHash::of(it)).collect();
+    let tree: MemoryTree = log.entries.iter().map(LeafHash::of).collect();
     let path = prove_inclusion(&tree, index as u64, tree.size()).unwrap();
     Enrolled {
         entry: base64url::encode(&log.entries[index]),
