@@ -93,7 +93,9 @@ impl Litewitness {
             .spawn()
             .unwrap();
         let agent = Running(agent);
-        until("the agent listens", || socket.exists());
+        until("the agent listens", || {
+            std::os::unix::net::UnixStream::connect(&socket).is_ok()
+        });
         run(Command::new("ssh-add")
             .arg("-q")
             .arg(&key)
