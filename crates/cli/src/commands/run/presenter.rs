@@ -7,6 +7,7 @@ use chancery_audit::{Entry, Event, Label};
 use chancery_evidence::presentation::{Challenge, Checkpoints, Enrolled, Parts, Presentation};
 use chancery_identity::InstanceSpiffeId;
 use chancery_journal::{JournalError, Reader};
+use chancery_types::id::{CredentialId, SessionId};
 use chancery_types::jws::Compact;
 use chancery_types::limits::MAX_ROOT_SECONDS;
 use chancery_types::{Timestamp, base64url};
@@ -44,9 +45,9 @@ pub(super) struct LogPresenter {
 #[derive(Debug, Clone)]
 struct Names {
     instance: Label,
-    token: String,
+    token: CredentialId,
     root: Label,
-    session: String,
+    session: SessionId,
     /// Nothing before is looked at: no root lives longer.
     since: Timestamp,
 }
@@ -166,16 +167,16 @@ impl Names {
         let root = held.chain().first()?;
         Some(Self {
             instance: Label::or_digest(credential.spiffe_id.as_str()),
-            token: claim(&credential.wit, "jti")?,
+            token: claim(&credential.wit, "jti")?.parse().ok()?,
             root: Label::or_digest(&claim(root, "jti")?),
-            session: held.session().to_string(),
+            session: held.session(),
             since: now().ok()?.minus_seconds(MAX_ROOT_SECONDS + MARGIN_SECONDS),
         })
     }
 
     fn is_issued(&self, event: &Event) -> bool {
         matches!(event, Event::IdentityIssue(issue) if issue.instance == self.instance
-            && issue.credentials.iter().any(|it| it.id.to_string() == self.token))
+            && issue.credentials.iter().any(|it| it.id == self.token))
     }
 
     fn is_rooted(&self, event: &Event) -> bool {
@@ -183,12 +184,12 @@ impl Names {
     }
 
     fn is_opened(&self, event: &Event) -> bool {
-        matches!(event, Event::SessionOpen(open) if open.session.to_string() == self.session)
+        matches!(event, Event::SessionOpen(open) if open.session == self.session)
     }
 
     fn is_joined(&self, event: &Event) -> bool {
         matches!(event, Event::SessionJoin(join) if join.instance == self.instance
-            && join.session.to_string() == self.session)
+            && join.session == self.session)
     }
 }
 
@@ -208,7 +209,11 @@ impl Hunt {
         let (mut newer, mut end) = ([None; 2], checkpoint.size);
         while end > self.seen && newer.contains(&None) {
             let start = (end.saturating_sub(1) / STEP * STEP).max(self.seen);
-            if self.look_through(&reader, start..end, names, &mut newer)? {
+            let (here, too_old) = self.look_through(&reader, start..end, names)?;
+            for (known, here) in newer.iter_mut().zip(here) {
+                *known = known.or(here);
+            }
+            if too_old {
                 break;
             }
             end = start;
@@ -232,17 +237,14 @@ impl Hunt {
         Ok(Some(Caught { entries, note }))
     }
 
-    /// Notes the last entries of a range that are wanted and not found yet; `true` where the range
-    /// begins before anything can be.
+    /// The last entries of a range that are wanted, and whether the range begins before anything can be.
     fn look_through(
         &self,
         reader: &Reader,
         range: std::ops::Range<u64>,
         names: &Names,
-        found: &mut [Option<u64>; 2],
-    ) -> Result<bool, JournalError> {
-        let start = range.start;
-        let mut too_old = false;
+    ) -> Result<([Option<u64>; 2], bool), JournalError> {
+        let (start, mut found, mut too_old) = (range.start, [None; 2], false);
         for entry in reader.entries(range)? {
             let (index, bytes) = entry?;
             // What a later version wrote is none of ours.
@@ -250,12 +252,86 @@ impl Hunt {
                 continue;
             };
             too_old |= index == start && entry.at < names.since;
-            for (wanted, found) in self.wanted.iter().zip(&mut *found) {
-                if wanted(names, &entry.event) && found.is_none_or(|at| at >= start) {
+            for (wanted, found) in self.wanted.iter().zip(&mut found) {
+                if wanted(names, &entry.event) {
                     *found = Some(index);
                 }
             }
         }
-        Ok(too_old)
+        Ok((found, too_old))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chancery_audit::IdentityEnd;
+    use chancery_journal::{CheckpointSigner, Config, Journal, LocalSigner};
+
+    use super::*;
+
+    const ORIGIN: &str = "td/log/gateway";
+
+    /// An entry whose reason is that word.
+    fn entry(word: &str) -> Vec<u8> {
+        let end = IdentityEnd {
+            instance: "spiffe://td/agent/a/instance/i".parse().unwrap(),
+            reason: word.parse().unwrap(),
+            credentials: Vec::new(),
+            launch: None,
+        };
+        let entry = Entry {
+            origin: ORIGIN.parse().unwrap(),
+            at: Timestamp::from_seconds(1),
+            event: end.into(),
+        };
+        entry.to_bytes().unwrap()
+    }
+
+    fn says(event: &Event, word: &str) -> bool {
+        matches!(event, Event::IdentityEnd(end) if end.reason == *word)
+    }
+
+    fn names() -> Names {
+        Names {
+            instance: "x".parse().unwrap(),
+            token: CredentialId::from_random([1; 16]),
+            root: "x".parse().unwrap(),
+            session: SessionId::from_random([1; 16]),
+            since: Timestamp::from_micros(0),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_last_of_each_is_found_wherever_the_other_one_stands() {
+        let folder = tempfile::tempdir().unwrap();
+        let (keys, log) = (folder.path().join("keys"), folder.path().join("log"));
+        let config = Config::new(&log, ORIGIN.parse().unwrap());
+        let journal = tokio::task::spawn_blocking(move || {
+            let signer = LocalSigner::open_or_create(&keys, &ORIGIN.parse().unwrap()).unwrap();
+            Journal::open(config, Arc::new(signer) as Arc<dyn CheckpointSigner>).unwrap()
+        });
+        let journal = journal.await.unwrap();
+        // What is looked for stands beyond a bundle, before it, and on both sides of its end.
+        let words = |index| match index {
+            10 => "one",
+            100 | 290 => "other",
+            _ => "none",
+        };
+        let entries = (0..300).map(|index| entry(words(index))).collect();
+        journal.append_all(entries).await.unwrap();
+        journal.publish().await.unwrap();
+        let mut hunt = Hunt {
+            folder: log,
+            wanted: [|_, it| says(it, "one"), |_, it| says(it, "other")],
+            found: [None; 2],
+            seen: 0,
+        };
+        let caught = hunt.look(&names()).unwrap().unwrap();
+        assert_eq!(caught.entries.map(|entry| entry.index), [10, 290]);
+        // What came since takes the place of what was found.
+        journal.append_all(vec![entry("one")]).await.unwrap();
+        journal.publish().await.unwrap();
+        let caught = hunt.look(&names()).unwrap().unwrap();
+        assert_eq!(caught.entries.map(|entry| entry.index), [300, 290]);
     }
 }
