@@ -255,7 +255,16 @@ async fn note(
     };
     let text = now.to_string();
     if store.set_meta_within(fence, NOTED, &text).await? {
-        replace_private_file(file, format!("{text}\n").as_bytes())?;
+        let at = file.to_owned();
+        // On a thread that may wait: a disk that stalls does not keep whoever renews from giving up.
+        let replacing = tokio::task::spawn_blocking(move || {
+            replace_private_file(&at, format!("{text}\n").as_bytes())
+        });
+        let replaced = replacing.await.map_err(|error| HoldingError::File {
+            file: file.to_owned(),
+            source: std::io::Error::other(error),
+        });
+        replaced??;
     }
     Ok(())
 }
@@ -388,6 +397,35 @@ mod tests {
         std::fs::remove_file(&noted).unwrap();
         let told = tokio::time::timeout(LEASE / 2, take()).await;
         told.unwrap().unwrap();
+    }
+
+    #[test]
+    fn noting_can_be_given_up_while_the_disk_stalls() {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.max_blocking_threads(1).enable_all().build();
+        runtime.unwrap().block_on(async {
+            let folder = tempfile::tempdir().unwrap();
+            let (store, file) = (tables(folder.path()).await, folder.path().join("place"));
+            let fence = store.take_fence("server", "one", LEASE).await;
+            let fence = fence.unwrap().unwrap();
+            // The one thread that may wait for the disk does.
+            let (goes_on, stalls) = std::sync::mpsc::channel::<()>();
+            let _stalled = tokio::task::spawn_blocking(move || stalls.recv());
+            let mut noting = std::pin::pin!(note(&store, &fence, 7, &file));
+            while store.meta(NOTED).await.unwrap().as_deref() != Some("place 1, renewal 7") {
+                let moment = tokio::time::timeout(RETRY / 50, &mut noting);
+                assert!(moment.await.is_err());
+            }
+            let moment = tokio::time::timeout(RETRY / 5, &mut noting);
+            assert!(moment.await.is_err());
+            assert!(!file.exists());
+            drop(goes_on);
+            noting.await.unwrap();
+            assert_eq!(
+                std::fs::read_to_string(&file).unwrap(),
+                "place 1, renewal 7\n"
+            );
+        });
     }
 
     #[test]
