@@ -4,6 +4,7 @@
     vectors/mutants/run.py python           needs cryptography; about two minutes
     vectors/mutants/run.py rust             needs cargo; builds the copy once, then about two minutes
     vectors/mutants/run.py attacks          the same for the tests that vectors/attacks.tsv names; a quarter of an hour
+    vectors/mutants/run.py places           only whether every check still stands where it is looked for; builds nothing
 
 Exit code 1 where a check is missed by every vector, or by the tests of its row. With ``--write`` the table
 beside this file is written anew; with ``--only PATTERN`` only checks in files whose path it matches run, of the
@@ -62,6 +63,19 @@ def run_python(only: str) -> Iterator[Caught]:
             else:
                 ids = [f"the program failed: {done.stderr.strip().splitlines()[-1]}"]
             yield name, file.removeprefix("chancery_verify/"), ids
+
+
+def check_places() -> int:
+    """How many edits there are; the end of the run at the first whose place is gone."""
+    for mutant in attack_run.MUTANTS:
+        for edit in mutant.edits:
+            attack_run.span((ROOT / edit.file).read_text(), edit)
+    for file, old, new, _ in rust.MUTANTS:
+        replaced((ROOT / file).read_text(), old, new, file)
+    for file, old, new, _ in python.MUTANTS:
+        replaced((ROOT / "sdk" / "python" / file).read_text(), old, new, file)
+    attacks = sum(len(mutant.edits) for mutant in attack_run.MUTANTS)
+    return attacks + len(rust.MUTANTS) + len(python.MUTANTS)
 
 
 def mutate_rust(copy: Path) -> list[tuple[str, str]]:
@@ -141,12 +155,15 @@ def table(language: str, found: list[Caught]) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("language", choices=["python", "rust", "attacks"])
+    parser.add_argument("language", choices=["python", "rust", "attacks", "places"])
     parser.add_argument("--write", action="store_true", help="write the table anew")
     parser.add_argument("--only", default="", metavar="PATTERN", help="only checks in these files, or these attacks")
     options = parser.parse_args()
     if options.write and options.only:
         parser.error("--write needs every check")
+    if options.language == "places":
+        print(f"{check_places()} checks stand where they are looked for")
+        return 0
     if options.language == "attacks":
         faults, page = attack_run.run(options.only)
         if options.write:

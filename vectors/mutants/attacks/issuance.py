@@ -64,7 +64,7 @@ MUTANTS: list[Mutant] = [
            instead(N + "workload/agent_api.rs", "bound.is_some_and(|bound| bound != *key.jwk())", "bound.is_some_and(|bound| !MUT && bound != *key.jwk())")),
     mutant("I03", "an instance of the agent that was asked for", never(N + "launches.rs", "*instance.agent() != facts.agent")),
     mutant("I02", "a launch that covers the caller",
-           instead(N + "launches.rs", ".retain(|launch| launch.covers(caller))", ".retain(|launch| MUT || launch.covers(caller))")),
+           instead(N + "launch.rs", "first.is_some_and(|launch| launch.has_caller(caller))", "first.is_some_and(|launch| MUT || launch.has_caller(caller))")),
     mutant("I04", "the owner's socket",
            always("crates/api/src/listener.rs", "peer.uid() == Uid::effective().as_raw()")),
     mutant("I06", "the length of an id",

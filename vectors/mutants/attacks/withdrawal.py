@@ -179,7 +179,7 @@ MUTANTS: list[Mutant] = [
            tests=PLANE + "only_the_root_keys_lift_a_revocation"),
     # The gateway.
     mutant("revocation gateway", "who signed a snapshot",
-           instead("crates/api/src/snapshot.rs", ".any(|key| key.kid() == self.kid && verifier.verify(key, &input, &signature));",
+           instead("crates/evidence/src/snapshot.rs", ".any(|key| key.kid() == self.kid && verifier.verify(key, &input, &signature));",
                    ".any(|key| MUT || key.kid() == self.kid && verifier.verify(key, &input, &signature));"),
            tests=ADOPTING + "only_a_later_snapshot_of_this_trust_document_is_adopted"),
     mutant("revocation gateway", "a snapshot that goes back",
