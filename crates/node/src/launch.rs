@@ -62,10 +62,6 @@ pub struct Launch {
     pub(crate) seen: LastSeen,
     /// The first agent key that was proven and certified; no other one ever is.
     pub(crate) agent_key: Mutex<Option<Jwk>>,
-    /// The instance that started this one: the nearest launch above the bridge.
-    pub(crate) parent: Option<InstanceSpiffeId>,
-    /// Whether it goes on when that one has ended.
-    pub(crate) outlive: bool,
     /// When it is to end in any case.
     pub(crate) until: Option<Timestamp>,
 }
@@ -184,27 +180,17 @@ impl Launch {
         self.namespace.map(PidNamespace::inode)
     }
 
-    /// Whether `caller` speaks as this instance: it is the bridge, the launched process itself, or,
-    /// where the launch is isolated, lives in its pid namespace. Never after the end.
-    pub fn covers(&self, caller: &Process) -> bool {
-        self.end_reason().is_none() && self.has_caller(caller)
-    }
-
-    /// Those of these launches that `caller` speaks as: what several have in common is looked at once.
-    pub(crate) fn covering(launches: Vec<Arc<Self>>, caller: &Process) -> Vec<Arc<Self>> {
-        let mut last: Option<(Arc<Self>, bool)> = None;
-        let covering = launches.into_iter().filter(|launch| {
-            let has_caller = match &last {
-                Some((seen, has_caller)) if seen.is_like(launch) => *has_caller,
-                _ => {
-                    let has_caller = launch.has_caller(caller);
-                    last = Some((Arc::clone(launch), has_caller));
-                    has_caller
-                }
-            };
-            has_caller && launch.end_reason().is_none()
+    /// Those of these launches that `caller` speaks as: it is the bridge, the launched process itself, or,
+    /// where the launch is isolated, lives in its pid namespace. Never after the end. What several have in
+    /// common is looked at once.
+    pub(crate) fn covering(launches: &[Arc<Self>], caller: &Process) -> Vec<Arc<Self>> {
+        let alike = launches.chunk_by(|one, other| one.is_like(other));
+        let covering = alike.filter(|alike| {
+            let first = alike.first();
+            first.is_some_and(|launch| launch.has_caller(caller))
         });
-        covering.collect()
+        let running = |launch: &&Arc<Self>| launch.end_reason().is_none();
+        covering.flatten().filter(running).cloned().collect()
     }
 
     /// Whether what is seen of the processes and the program of one is seen of the other: a process that
@@ -244,19 +230,14 @@ impl Launch {
     /// Which of these launches vouch for `caller`, in their order: what several have in common is looked
     /// at once.
     pub(crate) async fn vouching(launches: &[Arc<Self>], caller: &Process) -> Vec<bool> {
-        let mut last: Option<(&Self, bool)> = None;
         let mut vouching = Vec::with_capacity(launches.len());
-        for launch in launches {
-            let attests = match last {
-                _ if launch.is_over() => false,
-                Some((seen, attests)) if seen.is_like(launch) => attests,
-                _ => {
-                    let attests = launch.attests(caller).await;
-                    last = Some((launch, attests));
-                    attests
-                }
+        for alike in launches.chunk_by(|one, other| one.is_like(other)) {
+            // Of one that is over nothing is read.
+            let attests = match alike.iter().find(|launch| !launch.is_over()) {
+                Some(launch) => launch.attests(caller).await,
+                None => false,
             };
-            vouching.push(attests);
+            vouching.extend(alike.iter().map(|_| attests));
         }
         // A revocation may have come while a file was read.
         let vouching = launches.iter().zip(vouching);
@@ -303,9 +284,14 @@ impl Launch {
         self.init.as_ref().unwrap_or(&self.bridge)
     }
 
+    /// The process that holds the agent key, and the one that it launched, where that is another one.
+    fn processes(&self) -> impl Iterator<Item = &Process> {
+        std::iter::once(&self.bridge).chain(&self.init)
+    }
+
     /// Whether one of its processes runs.
     pub(crate) fn has_left_a_process(&self) -> bool {
-        self.bridge.is_alive() || self.init.as_ref().is_some_and(Process::is_alive)
+        self.processes().any(Process::is_alive)
     }
 
     /// Whether the instance is revoked, itself or with its agent.
@@ -315,14 +301,12 @@ impl Launch {
 
     /// The numbers of its processes.
     pub(crate) fn pids(&self) -> impl Iterator<Item = i32> {
-        let init = self.init.as_ref().map(Process::pid);
-        std::iter::once(self.bridge.pid()).chain(init)
+        self.processes().map(Process::pid)
     }
 
     /// Whether one of its processes has that number, and runs.
     pub(crate) fn has_process(&self, pid: i32) -> bool {
-        let mine = [Some(&self.bridge), self.init.as_ref()];
-        let mut mine = mine.into_iter().flatten();
+        let mut mine = self.processes();
         mine.any(|process| process.pid() == pid && process.is_alive())
     }
 
@@ -354,8 +338,8 @@ impl Launch {
             init: self.init.as_ref().map(Process::record),
             namespace: self.namespace,
             ended,
-            parent: self.parent.clone(),
-            outlive: self.outlive,
+            parent: self.facts.parent.clone(),
+            outlive: self.facts.terms.outlive,
             until: self.until,
         }
     }
@@ -383,7 +367,10 @@ impl Launch {
                 executable: record.executable.clone(),
                 uid: record.uid,
                 parent: record.parent.clone(),
-                terms: LaunchTerms::default(),
+                terms: LaunchTerms {
+                    outlive: record.outlive,
+                    ..LaunchTerms::default()
+                },
             },
             instance: record.instance.clone(),
             started: record.started,
@@ -399,14 +386,13 @@ impl Launch {
             withdrawn: AtomicBool::default(),
             seen: LastSeen::new(reads),
             agent_key: Mutex::default(),
-            parent: record.parent.clone(),
-            outlive: record.outlive,
             until: record.until,
         })
     }
 
+    /// Whether all of its processes run.
     pub(crate) fn is_running(&self) -> bool {
-        self.bridge.is_alive() && self.init.as_ref().is_none_or(Process::is_alive)
+        self.processes().all(Process::is_alive)
     }
 
     /// Whether this launch and one of these processes would be one and the same to a caller.
@@ -416,14 +402,12 @@ impl Launch {
         init: Option<&Process>,
         namespace: Option<PidNamespace>,
     ) -> bool {
-        let mine = [Some(&self.bridge), self.init.as_ref()];
         let theirs = [Some(bridge), init];
-        let shared = mine.into_iter().flatten().any(|mine| {
-            theirs
-                .into_iter()
-                .flatten()
-                .any(|theirs| mine.is_same(theirs))
-        });
+        let one_of_theirs = |mine: &Process| {
+            let mut theirs = theirs.into_iter().flatten();
+            theirs.any(|theirs| mine.is_same(theirs))
+        };
+        let shared = self.processes().any(one_of_theirs);
         shared || (namespace.is_some() && namespace == self.namespace)
     }
 
@@ -491,16 +475,13 @@ impl Launch {
 
     /// Whether it is to end with that instance.
     pub(crate) fn ends_with(&self, parent: &InstanceSpiffeId) -> bool {
-        !self.outlive && self.parent.as_ref() == Some(parent)
+        !self.facts.terms.outlive && self.facts.parent.as_ref() == Some(parent)
     }
 
     /// Kills its processes: the one that holds the agent key first, then what it launched, which in a pid
     /// namespace of its own takes all others along.
     pub(crate) fn kill(&self) {
-        for process in [Some(&self.bridge), self.init.as_ref()]
-            .into_iter()
-            .flatten()
-        {
+        for process in self.processes() {
             if let Err(error) = process.kill() {
                 tracing::error!(launch = %self.id(), pid = process.pid(), %error, "not killed");
             }

@@ -1,6 +1,6 @@
 //! The launches of this host.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,8 +34,6 @@ pub struct Launches {
     records: Arc<LaunchRecords>,
     running: Mutex<Running>,
     reads: Arc<Reads>,
-    /// Launches that have ended while their bridge runs still: whatever it starts has a parent that ended.
-    lingering: Mutex<Vec<Arc<Launch>>>,
     watchers: Mutex<JoinSet<()>>,
     /// One registration of a process at a time, so that no two claim it: by the process's number.
     registering: [tokio::sync::Mutex<()>; TURNS],
@@ -136,7 +134,6 @@ impl Launches {
             records: Arc::new(records),
             running: Mutex::default(),
             reads: Arc::default(),
-            lingering: Mutex::default(),
             watchers: Mutex::default(),
             registering: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             rostering: tokio::sync::Mutex::default(),
@@ -166,14 +163,12 @@ impl Launches {
                 Err(reason) => self.bury(record, reason),
             }
         }
-        let parents: Vec<_> = again
-            .iter()
-            .map(|launch| launch.instance().clone())
-            .collect();
+        let instances = again.iter().map(|launch| launch.instance().clone());
+        let parents: HashSet<_> = instances.collect();
         for launch in again {
             tracing::info!(launch = %launch.id(), instance = %launch.instance(), "taken up again");
             let alone = |parent| launch.ends_with(parent) && !parents.contains(parent);
-            if launch.parent.as_ref().is_some_and(alone) {
+            if launch.facts().parent().is_some_and(alone) {
                 launch.end(EndReason::ParentEnded);
             }
             // Its own end takes those along that it started.
@@ -193,8 +188,8 @@ impl Launches {
         let mut attested = attest(caller, &request)?;
         let mut siblings = Vec::new();
         let (bridge, init) = (&attested.bridge, attested.init.as_ref());
-        let processes = std::iter::once(bridge).chain(init);
-        let near = self.running().near(processes, attested.namespace);
+        let pids = std::iter::once(bridge).chain(init).map(Process::pid);
+        let near = self.running().near(pids, attested.namespace);
         for launch in near {
             if !launch.overlaps(bridge, init, attested.namespace) {
                 continue;
@@ -241,8 +236,6 @@ impl Launches {
             return Err(LaunchError::OtherAgent);
         }
         let launch = Arc::new(Launch {
-            parent: facts.parent.clone(),
-            outlive: facts.terms.outlive,
             until: opened.until,
             facts,
             instance,
@@ -270,7 +263,7 @@ impl Launches {
         self.begin(Arc::clone(&launch));
         // The parent may have ended since it was looked at: then its end did not find this one.
         if let Some(parent) = parent
-            && !launch.outlive
+            && !launch.facts().terms().outlive
             && (parent.is_withdrawn() || self.running().get(parent.id()).is_none())
         {
             launch.end(EndReason::ParentEnded);
@@ -311,9 +304,7 @@ impl Launches {
         said: Option<&InstanceSpiffeId>,
     ) -> Result<Option<Arc<Launch>>, LaunchError> {
         let above = process.ancestors().map_err(LaunchError::Caller)?;
-        // INVARIANT: those that run before those that have ended, so that one that ends meanwhile is seen.
-        let mut launches = self.running().with_pids(&above);
-        launches.extend(self.lingering());
+        let mut launches = self.running().above(&above);
         // Of several that are one process one that runs speaks for it.
         let ended = |launch: &Launch| launch.end_reason().is_some();
         launches.sort_by_key(|launch| (ended(launch), launch.started(), launch.id()));
@@ -345,13 +336,6 @@ impl Launches {
         Ok(Some(parent))
     }
 
-    /// Launches that have ended, as long as one of their processes runs.
-    fn lingering(&self) -> Vec<Arc<Launch>> {
-        let mut lingering = lock(&self.lingering);
-        lingering.retain(|launch| launch.has_left_a_process());
-        lingering.clone()
-    }
-
     /// Ends what an instance that has ended started, and may not outlive it.
     fn end_descendants(&self, parent: &InstanceSpiffeId) {
         for launch in self.list() {
@@ -366,8 +350,8 @@ impl Launches {
     pub fn of_caller(&self, caller: &Process) -> Vec<Arc<Launch>> {
         let spaced = self.running().have_namespaces();
         let namespace = spaced.then(|| caller.namespace().ok()).flatten();
-        let mut launches = self.running().near([caller], namespace);
-        launches = Launch::covering(launches, caller);
+        let near = self.running().near([caller.pid()], namespace);
+        let mut launches = Launch::covering(&near, caller);
         launches.sort_by_key(|launch| (launch.started(), launch.id()));
         launches
     }
@@ -379,10 +363,7 @@ impl Launches {
 
     /// Withdraws a launch: its streams end and nothing more is issued. The process goes on.
     pub fn withdraw(&self, id: LaunchId) -> Option<Arc<Launch>> {
-        let launch = self.running().get(id).cloned()?;
-        // Before it is off the list, as where one ends by itself.
-        lock(&self.lingering).push(Arc::clone(&launch));
-        self.running().remove(id)?;
+        let launch = self.running().remove(id)?;
         self.count();
         self.note_end(&launch, EndReason::Withdrawn);
         launch.end(EndReason::Withdrawn);
@@ -497,8 +478,6 @@ impl Launches {
             let Some(this) = this.upgrade() else {
                 return;
             };
-            // Before it is off the list, so that whatever its bridge starts meanwhile finds it.
-            lock(&this.lingering).push(Arc::clone(&launch));
             this.running().remove(launch.id());
             this.count();
             if reason.ends_descendants() {

@@ -1,15 +1,17 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chancery_identity::{AgentId, RegistrationTerms};
 
-/// What the instances of agents are issued, as far as it was said when those were registered.
+/// What the instances of agents are issued, as far as it was said when those were registered. A clone copies
+/// nothing of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Registrations(BTreeMap<String, RegistrationTerms>);
+pub struct Registrations(Arc<BTreeMap<String, RegistrationTerms>>);
 
 impl Registrations {
     /// What was said of each agent, by its SPIFFE ID.
-    pub const fn new(terms: BTreeMap<String, RegistrationTerms>) -> Self {
-        Self(terms)
+    pub fn new(terms: BTreeMap<String, RegistrationTerms>) -> Self {
+        Self(Arc::new(terms))
     }
 
     /// The hint that an agent was registered with.

@@ -4,17 +4,23 @@ use std::sync::Arc;
 use chancery_types::id::{InstanceId, LaunchId};
 
 use crate::launch::Launch;
-use crate::process::Process;
 use crate::procfs::PidNamespace;
 
 /// The launches that run, and what each of them is found by: among ten thousand nobody looks at all of them
 /// for one.
+///
+/// INVARIANT: a launch that has begun is on the list or lingers, never neither, as long as one of its processes
+/// runs, so that whatever that process starts finds it. And a child looks at its parent after it is on the list
+/// itself: of two that begin and end at once, either the child sees that end, or the end finds the child.
 #[derive(Debug, Default)]
 pub(crate) struct Running {
     launches: BTreeMap<LaunchId, Arc<Launch>>,
     of_process: HashMap<i32, BTreeSet<LaunchId>>,
     of_namespace: HashMap<PidNamespace, BTreeSet<LaunchId>>,
     of_instance: HashMap<InstanceId, LaunchId>,
+    /// Launches that are off the list while a process of theirs runs still: whatever it starts has a parent
+    /// that ended.
+    lingering: Vec<Arc<Launch>>,
 }
 
 impl Running {
@@ -30,6 +36,7 @@ impl Running {
         self.launches.insert(id, launch);
     }
 
+    /// Takes one off the list; it lingers where one of its processes runs still.
     pub(crate) fn remove(&mut self, id: LaunchId) -> Option<Arc<Launch>> {
         let launch = self.launches.remove(&id)?;
         for pid in launch.pids() {
@@ -39,6 +46,9 @@ impl Running {
             take_out(&mut self.of_namespace, namespace, id);
         }
         self.of_instance.remove(&launch.instance().instance());
+        if launch.has_left_a_process() {
+            self.lingering.push(Arc::clone(&launch));
+        }
         Some(launch)
     }
 
@@ -56,27 +66,28 @@ impl Running {
         self.launches.get(self.of_instance.get(&instance)?)
     }
 
-    /// Those that one of these processes or the namespace may belong to, by id: whether it does, each is to
-    /// be asked itself.
-    pub(crate) fn near<'p>(
+    /// Those that a process of one of these numbers or the namespace may belong to, by id: whether it does,
+    /// each is to be asked itself.
+    pub(crate) fn near(
         &self,
-        processes: impl IntoIterator<Item = &'p Process>,
+        pids: impl IntoIterator<Item = i32>,
         namespace: Option<PidNamespace>,
     ) -> Vec<Arc<Launch>> {
-        let processes = processes.into_iter();
-        let by_process = processes.filter_map(|process| self.of_process.get(&process.pid()));
+        let pids = pids.into_iter();
+        let by_process = pids.filter_map(|pid| self.of_process.get(&pid));
         let by_namespace = namespace.and_then(|namespace| self.of_namespace.get(&namespace));
         let ids: BTreeSet<_> = by_process.chain(by_namespace).flatten().collect();
         let found = ids.into_iter().filter_map(|id| self.launches.get(id));
         found.cloned().collect()
     }
 
-    /// Those that have a process of one of these numbers, whether it runs or not.
-    pub(crate) fn with_pids(&self, pids: &[i32]) -> Vec<Arc<Launch>> {
-        let ids = pids.iter().filter_map(|pid| self.of_process.get(pid));
-        let ids: BTreeSet<_> = ids.flatten().collect();
-        let found = ids.into_iter().filter_map(|id| self.launches.get(id));
-        found.cloned().collect()
+    /// Those that a process below processes of these numbers may have been started by: on the list, and those
+    /// that linger.
+    pub(crate) fn above(&mut self, pids: &[i32]) -> Vec<Arc<Launch>> {
+        self.lingering.retain(|launch| launch.has_left_a_process());
+        let mut above = self.near(pids.iter().copied(), None);
+        above.extend(self.lingering.iter().cloned());
+        above
     }
 
     pub(crate) fn get(&self, id: LaunchId) -> Option<&Arc<Launch>> {

@@ -389,18 +389,16 @@ async fn follow(
             () = senders.x509.closed() => return,
             asked = server.foreign_bundles(state, WAIT_SECONDS) => asked,
         };
-        let Ok(answer) = asked else {
+        let Ok(mut answer) = asked else {
             tokio::select! {
                 () = senders.x509.closed() => return,
                 () = tokio::time::sleep(RETRY) => continue,
             }
         };
         state = answer.state;
-        tell(&senders.tainted, answer.tainted.clone());
-        tell(
-            &senders.registrations,
-            Registrations::new(answer.terms.clone()),
-        );
+        tell(&senders.tainted, std::mem::take(&mut answer.tainted));
+        let terms = std::mem::take(&mut answer.terms);
+        tell(&senders.registrations, Registrations::new(terms));
         tell(&senders.foreign, read(answer, incubating));
     }
 }

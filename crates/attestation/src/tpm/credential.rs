@@ -1,6 +1,6 @@
-use chancery_types::{CredentialCrypto, Digest, EcdhShare, Secret};
+use chancery_types::{CredentialCrypto, Digest, EcdhShare, Secret, SvidKeyMaterial};
 
-use super::{AttestationKey, EndorsementKey, EndorsementKind};
+use super::{AttestationKey, EndorsementKey};
 
 /// Bytes of the secret in a credential, and of its seed: those of the digest of the endorsement key's
 /// name.
@@ -32,15 +32,15 @@ pub fn make_credential(
     seed: &[u8; SECRET_BYTES],
     crypto: &dyn CredentialCrypto,
 ) -> Result<Credential, CredentialError> {
-    let (seed, encrypted) = match endorsement.kind() {
-        EndorsementKind::Rsa(modulus) => {
-            let exponent = EndorsementKind::exponent();
-            let sealed = crypto.rsa_oaep_sha256(modulus, exponent, IDENTITY, seed);
+    let (seed, encrypted) = match endorsement.key().material() {
+        SvidKeyMaterial::Rsa { n, e } => {
+            let sealed = crypto.rsa_oaep_sha256(n, e, IDENTITY, seed);
             (Secret::new(seed.to_vec()), sealed.ok_or(CredentialError)?)
         }
-        EndorsementKind::P256(x, y) => {
-            let point = EndorsementKind::point(x, y);
-            let share = crypto.ecdh_p256(&point).ok_or(CredentialError)?;
+        SvidKeyMaterial::Ec { point, .. } => {
+            let share = crypto.ecdh_p256(point).ok_or(CredentialError)?;
+            // Behind the byte that says that the point is uncompressed.
+            let x = point.get(1..33).ok_or(CredentialError)?;
             let point = [sized(&share.x), sized(&share.y)].concat();
             (kdfe(&share, x), point)
         }
@@ -72,7 +72,7 @@ fn kdfa(
 }
 
 /// `KDFe` with SHA-256 (part 1, 11.4.10.3): of one block.
-fn kdfe(share: &EcdhShare, other: &[u8; 32]) -> Secret {
+fn kdfe(share: &EcdhShare, other: &[u8]) -> Secret {
     let counter = 1_u32.to_be_bytes();
     let parts: [&[u8]; 5] = [&counter, share.z.expose(), IDENTITY, &share.x, other];
     Secret::new(Digest::of_parts(parts).as_bytes().to_vec())

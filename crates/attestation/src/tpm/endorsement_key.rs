@@ -15,17 +15,7 @@ const EXPONENT: [u8; 3] = [1, 0, 1];
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndorsementKey {
     digest: Digest,
-    kind: EndorsementKind,
     key: SvidKey,
-}
-
-/// What an endorsement key is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EndorsementKind {
-    /// RSA of 2048 bits, exponent 65537: the modulus.
-    Rsa(Vec<u8>),
-    /// ECC over P-256: both coordinates.
-    P256([u8; 32], [u8; 32]),
 }
 
 impl EndorsementKey {
@@ -49,7 +39,7 @@ impl EndorsementKey {
         if public.auth_policy.as_ref() != Self::POLICY {
             return Err(TpmKeyError::Policy);
         }
-        let (kind, key) = match (&public.parameters, &public.unique) {
+        let key = match (&public.parameters, &public.unique) {
             (TpmuPublicParms::Rsa(parameters), TpmuPublicId::Rsa(modulus)) => {
                 let fits = is_aes_128_cfb(&parameters.symmetric)
                     && parameters.scheme.scheme == TpmAlgId::Null
@@ -60,8 +50,7 @@ impl EndorsementKey {
                 if !fits {
                     return Err(TpmKeyError::Algorithm);
                 }
-                let key = SvidKey::rsa(modulus, &EXPONENT);
-                (EndorsementKind::Rsa(modulus.to_vec()), key)
+                SvidKey::rsa(modulus, &EXPONENT)
             }
             (TpmuPublicParms::Ecc(parameters), TpmuPublicId::Ecc(point)) => {
                 let fits = is_aes_128_cfb(&parameters.symmetric)
@@ -69,21 +58,18 @@ impl EndorsementKey {
                     && matches!(parameters.scheme.details, TpmuAsymScheme::Null)
                     && parameters.curve_id == TpmEccCurve::NistP256
                     && parameters.kdf.scheme == TpmAlgId::Null
-                    && matches!(parameters.kdf.details, TpmuKdfScheme::Null);
-                let coordinates = (point.x.as_ref().try_into(), point.y.as_ref().try_into());
-                let (true, (Ok(x), Ok(y))) = (fits, coordinates) else {
+                    && matches!(parameters.kdf.details, TpmuKdfScheme::Null)
+                    && point.x.len() == 32
+                    && point.y.len() == 32;
+                if !fits {
                     return Err(TpmKeyError::Algorithm);
-                };
-                (
-                    EndorsementKind::P256(x, y),
-                    SvidKey::ec(SvidCurve::P256, &x, &y),
-                )
+                }
+                SvidKey::ec(SvidCurve::P256, &point.x, &point.y)
             }
             _ => return Err(TpmKeyError::Algorithm),
         };
         Ok(Self {
             digest,
-            kind,
             key: key.map_err(|_| TpmKeyError::Key)?,
         })
     }
@@ -94,25 +80,9 @@ impl EndorsementKey {
         self.digest
     }
 
-    /// What it is.
-    pub const fn kind(&self) -> &EndorsementKind {
-        &self.kind
-    }
-
-    /// The key alone, to be compared with the one of a certificate.
+    /// The key alone: RSA of 2048 bits with exponent 65537, or a point of P-256.
     pub const fn key(&self) -> &SvidKey {
         &self.key
-    }
-}
-
-impl EndorsementKind {
-    /// The point, uncompressed.
-    pub(super) fn point(x: &[u8; 32], y: &[u8; 32]) -> Vec<u8> {
-        [&[4], x.as_slice(), y].concat()
-    }
-
-    pub(super) const fn exponent() -> &'static [u8] {
-        &EXPONENT
     }
 }
 

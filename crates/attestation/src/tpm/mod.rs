@@ -14,7 +14,7 @@ mod quote;
 
 pub use attestation_key::AttestationKey;
 pub use credential::{Credential, CredentialError, SECRET_BYTES, make_credential};
-pub use endorsement_key::{EndorsementKey, EndorsementKind};
+pub use endorsement_key::EndorsementKey;
 pub use evidence::TpmEvidence;
 pub use pcrs::{PcrError, PcrSelection, PcrValues};
 pub use public_area::TpmKeyError;

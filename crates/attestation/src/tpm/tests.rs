@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chancery_crypto::{AwsLc, SigningKey};
 use chancery_identity::AttestationLevel;
-use chancery_types::{Algorithm, CredentialCrypto, Digest, EcdhShare, Secret};
+use chancery_types::{
+    Algorithm, CredentialCrypto, Digest, EcdhShare, Secret, SvidCurve, SvidKeyMaterial,
+};
 
 use super::*;
 
@@ -55,9 +57,15 @@ fn verify(quote: &SignedQuote) -> Result<VerifiedQuote, QuoteError> {
 #[test]
 fn reads_the_keys_of_a_tpm_and_names_them_as_it_does() {
     let rsa = EndorsementKey::parse(RSA).unwrap();
-    assert!(matches!(rsa.kind(), EndorsementKind::Rsa(modulus) if modulus.len() == 256));
+    assert!(matches!(rsa.key().material(), SvidKeyMaterial::Rsa { n, .. } if n.len() == 256));
     let ecc = EndorsementKey::parse(ECC).unwrap();
-    assert!(matches!(ecc.kind(), EndorsementKind::P256(..)));
+    assert!(matches!(
+        ecc.key().material(),
+        SvidKeyMaterial::Ec {
+            curve: SvidCurve::P256,
+            ..
+        }
+    ));
     assert_ne!(rsa.digest(), ecc.digest());
     let name = "000b0465eaa7df8d9a286fc37a9d817dd421b5f23780b8480936dc1ac223a036d657";
     let shown: String = ak()

@@ -96,7 +96,7 @@ fn spawned(
 ) -> Result<Arc<Launch>, Status> {
     let found = launches.list().into_iter().find(|launch| is(launch));
     let launch = found.ok_or_else(not_found)?;
-    let parent = launch.parent.as_ref();
+    let parent = launch.facts().parent();
     if parent.is_some_and(|parent| parent.to_spiffe_id() == broker.spiffe_id) {
         return Ok(launch);
     }

@@ -24,7 +24,7 @@ pub(super) struct BrokeredSvids {
     tainted: watch::Receiver<BTreeSet<Digest>>,
     registrations: watch::Receiver<Registrations>,
     kept: Kept<X509Identity>,
-    sent: Option<(Known, Vec<String>)>,
+    sent: Option<Known>,
 }
 
 impl BrokeredSvids {
@@ -51,7 +51,7 @@ impl Source for BrokeredSvids {
         let known = self.bundles.current(held)?;
         let tainted = self.tainted.borrow_and_update().clone();
         let registrations = self.registrations.borrow_and_update().clone();
-        let (mut svids, mut made, mut hints, mut refused) = (vec![], vec![], vec![], None);
+        let (mut svids, mut made, mut refused) = (vec![], vec![], None);
         for launch in held {
             let issue = async {
                 let issuer = &**self.launches.issuer();
@@ -66,7 +66,8 @@ impl Source for BrokeredSvids {
             let is_due = |identity: &X509Identity| {
                 !identity.above.is_disjoint(&tainted) || identity.terms != terms
             };
-            let current = match self.kept.current(launch, (is_valid, is_due), issue).await {
+            let wanted = (&**launch, hint(&registrations, held, launch));
+            let current = match self.kept.current(wanted, (is_valid, is_due), issue).await {
                 Ok(current) => current,
                 // The others are none the worse for it.
                 Err(error) if error.code() == Code::PermissionDenied => {
@@ -75,31 +76,28 @@ impl Source for BrokeredSvids {
                 }
                 Err(error) => return Err(error),
             };
-            let hint = hint(&registrations, held, launch);
             svids.push(X509svid {
                 spiffe_id: launch.instance().to_string(),
                 x509_svid: current.identity().chain_der.clone(),
                 x509_svid_key: current.identity().key.expose().to_vec(),
                 bundle: known.own.to_concatenated_der(),
-                hint: hint.clone(),
+                hint: current.hint(),
             });
-            hints.push(hint);
             made.push(current);
         }
         if let (Some(refused), true) = (refused, svids.is_empty()) {
             return Err(refused);
         }
         let (changed, again) = self.kept.replace(made);
-        let sending = (known, hints);
-        if !changed && self.sent.as_ref() == Some(&sending) {
+        if !changed && self.sent.as_ref() == Some(&known) {
             return Ok((None, again));
         }
         let message = X509svidResponse {
             svids,
             crl: Vec::new(),
-            federated_bundles: sending.0.foreign.iter().map(named).collect(),
+            federated_bundles: known.foreign.iter().map(named).collect(),
         };
-        self.sent = Some(sending);
+        self.sent = Some(known);
         Ok((Some(message), again))
     }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -289,6 +290,26 @@ async fn r_02_the_nodes_own_svid_is_another_one_once_its_authority_is_not_believ
         }
     };
     timeout(SOON, known).await.unwrap();
+}
+
+/// What is issued after a long wait is judged by the time of then.
+#[tokio::test]
+async fn r_02_the_nodes_own_svid_is_issued_once_at_a_renewal() {
+    let serving = Serving::start_with_brokers();
+    // Before the node has asked for its first one: half of that life is longer than the ten seconds by
+    // which a certificate is dated back.
+    *serving.issuer.lifetime_seconds.lock().unwrap() = 26;
+    let asked = || serving.issuer.own_asked.load(Ordering::SeqCst);
+    let asked_for = async |count| {
+        while asked() < count {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(SOON, asked_for(1)).await.unwrap();
+    *serving.issuer.lifetime_seconds.lock().unwrap() = 3_600;
+    timeout(3 * SOON, asked_for(2)).await.unwrap();
+    client(&serving, BROKER).await;
+    assert_eq!(asked(), 2);
 }
 
 #[tokio::test]

@@ -54,6 +54,8 @@ pub(super) struct TestIssuer {
     /// How many X.509-SVIDs were asked for, and how many of them it may answer now.
     pub(super) x509_asked: AtomicUsize,
     pub(super) x509_answers: Semaphore,
+    /// How many SVIDs of the node itself were asked for.
+    pub(super) own_asked: AtomicUsize,
     pub(super) ended: Mutex<Vec<(InstanceSpiffeId, EndReason)>>,
     pub(super) delegations: Mutex<Option<mpsc::UnboundedReceiver<Delegation>>>,
     pub(super) tainted: watch::Sender<BTreeSet<Digest>>,
@@ -125,6 +127,7 @@ impl TestIssuer {
             lifetime_seconds: Mutex::new(3_600),
             x509_asked: AtomicUsize::new(0),
             x509_answers: Semaphore::new(Semaphore::MAX_PERMITS),
+            own_asked: AtomicUsize::new(0),
             ended: Mutex::default(),
             delegations: Mutex::default(),
             tainted: watch::Sender::default(),
@@ -452,6 +455,7 @@ impl Issuer for TestIssuer {
         spki_der: &'a [u8],
     ) -> IssuerFuture<'a, Result<Vec<Vec<u8>>, IssuerError>> {
         Box::pin(async {
+            self.own_asked.fetch_add(1, Ordering::SeqCst);
             let id = format!("spiffe://{}/service/node", self.trust_domain);
             Ok(self.chain_of(&id.parse().unwrap(), spki_der))
         })

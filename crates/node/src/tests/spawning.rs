@@ -7,6 +7,7 @@ use std::time::Duration;
 use chancery_api::ClientError;
 use chancery_api::server::{LaunchTerms, Roster};
 use chancery_identity::{InstanceSpiffeId, Isolation};
+use tokio::time::timeout;
 
 use super::{AGENT, Serving, Sleeper};
 use crate::{
@@ -249,6 +250,25 @@ async fn a_parent_that_has_ended_starts_nothing() {
         );
     }
     assert_eq!(serving.issuer.opened.lock().unwrap().len(), 1);
+}
+
+/// Nothing of an ended launch stays in memory, its agent key least of all, where nobody needs it any more.
+#[tokio::test]
+async fn what_has_ended_with_all_of_its_processes_is_let_go_of() {
+    let serving = Serving::start();
+    let mut sleeper = Sleeper::plain();
+    let process = Process::open(sleeper.0.id().try_into().unwrap()).unwrap();
+    let nothing = (None, LaunchTerms::default());
+    let launch = serving.launched(&process, AGENT, nothing).await.unwrap();
+    let kept = Arc::downgrade(&launch);
+    drop(launch);
+    sleeper.end();
+    let gone = async {
+        while kept.strong_count() > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(Duration::from_secs(10), gone).await.unwrap();
 }
 
 #[tokio::test]

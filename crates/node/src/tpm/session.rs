@@ -91,22 +91,14 @@ impl OwnTpm {
             Some(kept) => kept,
             None => primary(&mut device, templates::endorsement(kind)?)?,
         };
-        let parsed = EndorsementKey::parse(&endorsement.public);
-        let attestation = match &parsed {
-            Ok(_) => primary(&mut device, templates::attestation()),
-            Err(error) => Err(TpmError::Answer((*error).into())),
-        };
-        let attestation = match attestation {
-            Ok(attestation) => attestation,
-            Err(error) => {
-                release(&mut device, &endorsement);
-                return Err(error);
-            }
-        };
+        let digest = EndorsementKey::parse(&endorsement.public).map(|key| key.digest());
+        let digest = digest.map_err(|error| TpmError::Answer(error.into()));
+        let attested =
+            digest.and_then(|digest| Ok((digest, primary(&mut device, templates::attestation())?)));
+        let (digest, attestation) = attested.inspect_err(|_| release(&mut device, &endorsement))?;
         let certificate = certificate_at(&mut device, certificate);
-        let digest = parsed.map(|key| key.digest());
         Ok(Self {
-            digest: digest.map_err(|error| TpmError::Answer(error.into()))?,
+            digest,
             device,
             endorsement,
             attestation,
@@ -146,14 +138,9 @@ impl OwnTpm {
         };
         let sessions = [no_password(), by_policy(session)];
         let opened = self.device.authorised(&command, &sessions);
-        let opened: TpmActivateCredentialResponse = match opened {
-            Ok(opened) => opened,
-            Err(error) => {
-                // A session ends with the command that it authorised, and with no other.
-                flush(&mut self.device, session);
-                return Err(error);
-            }
-        };
+        // A session ends with the command that it authorised, and with no other.
+        let opened: TpmActivateCredentialResponse =
+            opened.inspect_err(|_| flush(&mut self.device, session))?;
         Ok(Secret::new(opened.cert_info.to_vec()))
     }
 
@@ -234,14 +221,9 @@ impl OwnTpm {
             expiration: TpmInt32::new(0),
         };
         let fulfilled = self.device.authorised(&command, &[no_password()]);
-        let fulfilled: Result<TpmPolicySecretResponse, _> = fulfilled;
-        match fulfilled {
-            Ok(_) => Ok(session),
-            Err(error) => {
-                flush(&mut self.device, session);
-                Err(error)
-            }
-        }
+        let _: TpmPolicySecretResponse =
+            fulfilled.inspect_err(|_| flush(&mut self.device, session))?;
+        Ok(session)
     }
 }
 

@@ -27,7 +27,6 @@ pub(super) struct WitSvids {
     bundle: watch::Receiver<Option<WitSvidBundle>>,
     registrations: watch::Receiver<Registrations>,
     kept: Kept<WitIdentity>,
-    hints: Vec<String>,
 }
 
 impl WitSvids {
@@ -42,7 +41,6 @@ impl WitSvids {
             asked,
             bundle,
             kept: Kept::default(),
-            hints: Vec::new(),
         }
     }
 }
@@ -56,7 +54,7 @@ impl Source for WitSvids {
     ) -> Result<(Option<WitsvidResponse>, Option<Timestamp>), Status> {
         let bundle = known(&mut self.bundle)?;
         let registrations = self.registrations.borrow_and_update().clone();
-        let (mut svids, mut made, mut hints, mut refused) = (vec![], vec![], vec![], None);
+        let (mut svids, mut made, mut refused) = (vec![], vec![], None);
         for launch in held {
             let own = launch.instance().to_spiffe_id();
             if !self.asked.is(&own) {
@@ -70,7 +68,8 @@ impl Source for WitSvids {
             let is_valid = |identity: &WitIdentity| identity.is_valid(&bundle, now());
             let terms = registrations.issued(launch.instance().agent());
             let is_due = |identity: &WitIdentity| identity.terms != terms;
-            let current = match self.kept.current(launch, (is_valid, is_due), issue).await {
+            let wanted = (&**launch, hint(&registrations, held, launch));
+            let current = match self.kept.current(wanted, (is_valid, is_due), issue).await {
                 Ok(current) => current,
                 // The others are none the worse for it.
                 Err(error) if error.code() == tonic::Code::PermissionDenied => {
@@ -80,24 +79,20 @@ impl Source for WitSvids {
                 Err(error) => return Err(error),
             };
             let key = str::from_utf8(current.identity().key.expose());
-            let hint = hint(&registrations, held, launch);
             svids.push(Witsvid {
                 spiffe_id: own.to_string(),
                 wit_svid: current.identity().token.clone(),
                 wit_svid_key: key
                     .map_err(|_| Status::internal("wit-svid key"))?
                     .to_owned(),
-                hint: hint.clone(),
+                hint: current.hint(),
             });
-            hints.push(hint);
             made.push(current);
         }
         if svids.is_empty() {
             return Err(refused.unwrap_or_else(|| Status::permission_denied(NO_IDENTITY)));
         }
         let (changed, again) = self.kept.replace(made);
-        let changed = changed || self.hints != hints;
-        self.hints = hints;
         Ok((changed.then_some(WitsvidResponse { svids }), again))
     }
 

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use chancery_api::Problem;
 use chancery_api::server::{AdmitNodeTpm, ChallengeTpm, NodeTpmView, TpmChallenge, TpmProof};
 use chancery_attestation::tpm::{
-    AttestationKey, EndorsementKey, EndorsementKind, PcrSelection, PcrValues, SECRET_BYTES,
-    SignedQuote, make_credential, verify_quote,
+    AttestationKey, EndorsementKey, PcrSelection, PcrValues, SECRET_BYTES, SignedQuote,
+    make_credential, verify_quote,
 };
 use chancery_audit::{Label, NodeJoin, NodeProof};
 use chancery_crypto::{AwsLc, TPM_MAKER_ALGORITHMS, random_bytes};
@@ -17,7 +17,7 @@ use chancery_identity::{
 };
 use chancery_store::NodeTpmRow;
 use chancery_types::id::NodeId;
-use chancery_types::{Digest, Secret, Timestamp, base64url};
+use chancery_types::{Digest, Secret, SvidKeyMaterial, Timestamp, base64url};
 use http::StatusCode;
 
 use super::admission::Admitted;
@@ -255,7 +255,7 @@ impl Server {
         let certificate = certificate.ok_or_else(unknown)?;
         // Many TPMs hold a certificate over a key of either kind. By both, one host would be two nodes,
         // and come back as the other when the one was put out.
-        if !matches!(endorsement.kind(), EndorsementKind::Rsa(_)) {
+        if !matches!(endorsement.key().material(), SvidKeyMaterial::Rsa { .. }) {
             return Err(refused(&"a maker vouches for a tpm by its rsa key alone"));
         }
         let makers = self.node_authorities().await?.into_iter();

@@ -8,12 +8,12 @@ use chancery_api::BoundClient;
 use chancery_api::server::{AdmitNodeTpm, ChallengeTpm, NodeView, TpmChallenge, TpmProof};
 use chancery_attestation::AttestationLevel;
 use chancery_attestation::tpm::{
-    AttestationKey, EndorsementKey, EndorsementKind, PcrSelection, SignedQuote, make_credential,
-    verify_quote,
+    AttestationKey, EndorsementKey, PcrSelection, SignedQuote, make_credential, verify_quote,
 };
 use chancery_crypto::{AwsLc, TPM_MAKER_ALGORITHMS};
 use chancery_identity::{NodeAuthority, tpm_qualifying_data, verify_endorsement_certificate};
 use chancery_node::{OwnTpm, TpmAddress, TpmError, TpmKeyKind};
+use chancery_types::SvidKeyMaterial;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use tempfile::TempDir;
@@ -498,12 +498,12 @@ async fn what_is_not_of_this_tpm_this_connection_and_this_key_is_refused() {
 }
 
 /// What the maker in the TPM's folder says of another of its keys, or of the same one again.
-fn certified(tpm: &Swtpm, kind: &EndorsementKind, serial: &str) -> Vec<u8> {
+fn certified(tpm: &Swtpm, key: &EndorsementKey, serial: &str) -> Vec<u8> {
     let hex = |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };
-    let key = match kind {
-        EndorsementKind::Rsa(modulus) => format!("--modulus {} --exponent 65537", hex(modulus)),
-        EndorsementKind::P256(x, y) => {
-            let point = (hex(x), hex(y));
+    let key = match key.key().material() {
+        SvidKeyMaterial::Rsa { n, .. } => format!("--modulus {} --exponent 65537", hex(n)),
+        SvidKeyMaterial::Ec { point, .. } => {
+            let point = (hex(&point[1..33]), hex(&point[33..]));
             format!(
                 "--ecc-x {} --ecc-y {} --ecc-curveid secp256r1",
                 point.0, point.1
@@ -546,7 +546,7 @@ async fn a_tpm_that_was_put_out_comes_back_by_no_other_certificate() {
         );
         drop(own);
         let key = EndorsementKey::parse(&ek).unwrap();
-        let certificate = certified(&tpm, key.kind(), serial);
+        let certificate = certified(&tpm, &key, serial);
         // Each is a certificate of that maker over that key.
         let makers = [NodeAuthority::new(maker.to_vec()).unwrap()];
         let algorithms = TPM_MAKER_ALGORITHMS;
