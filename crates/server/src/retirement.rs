@@ -220,10 +220,8 @@ impl Server {
 
     /// Revokes and ends what runs still of agents that were retired when the server was killed.
     pub(crate) async fn finish_retirements(&self) -> Result<(), Problem> {
-        for agent_id in self.store.retired().await.map_err(stored)? {
-            let held = self.held_of(&agent_id).await?;
-            self.revoke_all(held, AFTERWARDS).await?;
-        }
-        Ok(())
+        let since = self.now()?.minus_seconds(HELD_SECONDS);
+        let held = self.store.recent_of_retired(since).await.map_err(stored)?;
+        self.revoke_all(held, AFTERWARDS).await.map(drop)
     }
 }

@@ -221,12 +221,13 @@ impl Server {
         terms: &LaunchTerms,
         node: Option<NodeId>,
     ) -> Result<InstanceRow, Problem> {
-        let row = self.store.instance(parent).await.map_err(stored)?;
-        let row = row.ok_or_else(|| {
+        let mut found = self.store.placed(&[parent]).await.map_err(stored)?;
+        let placed = found.pop().ok_or_else(|| {
             Problem::not_found("parent_unknown", format!("there is no instance {parent}"))
         })?;
+        let row = placed.instance;
         let refused = |reason: &str, text: String| Problem::forbidden(reason, text);
-        if self.store.node_of(parent).await.map_err(stored)? != node {
+        if placed.node != node {
             let text = format!("{parent} is not on the node that attests its child");
             return Err(refused("parent_elsewhere", text));
         }
@@ -234,9 +235,8 @@ impl Server {
             let text = format!("{} is revoked and starts nothing", row.spiffe_id);
             return Err(refused("parent_revoked", text));
         }
-        let until = self.store.until_of(parent).await.map_err(stored)?;
         let now = self.now()?;
-        if !row.running || until.is_some_and(|until| until <= now) {
+        if !row.running || placed.until.is_some_and(|until| until <= now) {
             let text = format!("{parent} has ended and starts nothing");
             return Err(refused("parent_ended", text));
         }
@@ -321,10 +321,10 @@ impl Server {
             noted.map_err(stored)?;
             let ended = self.store.end_instance(id, self.now()?).await;
             ended.map_err(stored)?;
-            let children = self.store.running_children(id).await.map_err(stored)?;
+            let children = self.store.children_to_end(id).await.map_err(stored)?;
             drop(turn);
-            let children = children.into_iter().filter(|(_, outlive)| !outlive);
-            ending.extend(children.map(|(child, _)| (child, PARENT_ENDED.to_owned())));
+            let children = children.into_iter();
+            ending.extend(children.map(|child| (child, PARENT_ENDED.to_owned())));
         }
         self.changed();
         Ok(())
@@ -334,14 +334,8 @@ impl Server {
     /// where a node is away.
     pub(crate) async fn end_overdue(&self) -> Result<(), Problem> {
         let now = self.now()?;
-        for (instance, _) in self.store.overdue(now).await.map_err(stored)? {
-            let id = instance.instance_id;
-            // An earlier one of these may have ended it along.
-            let row = self.store.instance(id).await.map_err(stored)?;
-            if !row.is_some_and(|row| row.running) {
-                continue;
-            }
-            let until = self.store.until_of(id).await.map_err(stored)?;
+        // One that an earlier one of these ended along is found ended.
+        for (instance, until) in self.store.overdue(now).await.map_err(stored)? {
             let reason = match until {
                 Some(until) if until <= now => LIFETIME_OVER,
                 _ => PARENT_ENDED,

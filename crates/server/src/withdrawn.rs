@@ -578,11 +578,9 @@ impl Server {
         what: &Revocable,
         at: Timestamp,
     ) -> Result<RevocationDone, Problem> {
-        let rows = self.store.revocations().await;
-        let rows = rows.map_err(|error| Problem::internal("store", &error))?;
-        let mut rows = rows.iter();
-        let row = rows.find(|row| row.kind == what.kind() && row.id == what.id());
-        let log_index = row.map_or(0, |row| row.log_index);
+        let known = self.store.revocation_index(what.kind(), what.id()).await;
+        let known = known.map_err(|error| Problem::internal("store", &error))?;
+        let log_index = known.unwrap_or(0);
         Ok(RevocationDone {
             before: true,
             ..done(withdrawn, log_index, at, None)

@@ -269,6 +269,14 @@ fn x509(spiffe_id: &str) -> SignX509 {
     }
 }
 
+fn named(spiffe_id: &str, dns_names: &[&str]) -> SignX509 {
+    let dns_names = dns_names.iter().map(|name| name.parse().unwrap());
+    SignX509 {
+        dns_names: dns_names.collect(),
+        ..x509(spiffe_id)
+    }
+}
+
 #[tokio::test]
 async fn an_svid_is_for_an_instance_or_a_service_of_the_own_domain() {
     let bench = Bench::new(&[]).await;
@@ -305,10 +313,6 @@ async fn an_svid_is_for_an_instance_or_a_service_of_the_own_domain() {
 #[tokio::test]
 async fn dns_names_are_an_instances_alone() {
     let bench = Bench::new(&[]).await;
-    let named = |id: &str, names: &[&str]| SignX509 {
-        dns_names: names.iter().map(|name| name.parse().unwrap()).collect(),
-        ..x509(id)
-    };
     let request = named(INSTANCE, &["a.example", "b.example"]);
     let signed = bench.client.x509(&request).await.unwrap();
     let leaf = base64url::decode(&signed.chain[0]).unwrap();
@@ -428,10 +432,6 @@ async fn of_several_each_is_signed_or_refused_by_itself() {
 #[tokio::test]
 async fn dns_names_are_checked_for_each_of_those_that_are_signed_together() {
     let bench = Bench::new(&[]).await;
-    let named = |id: &str, names: &[&str]| SignX509 {
-        dns_names: names.iter().map(|name| name.parse().unwrap()).collect(),
-        ..x509(id)
-    };
     let requests = vec![
         named(INSTANCE, &["a.example"]),
         named("spiffe://example.org/service/gateway", &["a.example"]),

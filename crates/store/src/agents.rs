@@ -137,70 +137,53 @@ impl Store {
         Ok(index.map(natural))
     }
 
-    /// The agents that are retired, in the order of their ids.
-    pub async fn retired(&self) -> Result<Vec<String>, StoreError> {
-        let retired = sqlx::query_scalar("SELECT agent_id FROM retirements ORDER BY agent_id");
-        Ok(retired.fetch_all(&self.pool).await?)
-    }
-
     /// The agent of that SPIFFE ID.
     pub async fn agent(&self, agent_id: &str) -> Result<Option<AgentRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM agents WHERE agent_id = $1").bind(agent_id);
+        let row = sqlx::query(
+            "SELECT agents.*, agent_spawning.document, registrations.terms, registrations.owner
+             FROM agents
+             LEFT JOIN agent_spawning ON agent_spawning.agent_id = agents.agent_id
+             LEFT JOIN registrations ON registrations.agent_id = agents.agent_id
+             WHERE agents.agent_id = $1",
+        );
+        let row = row.bind(agent_id);
         let Some(row) = row.fetch_optional(&self.pool).await? else {
             return Ok(None);
         };
-        let mut agent = agent(&row)?;
-        agent.federates_with = sqlx::query_scalar(
+        let federated = sqlx::query_scalar(
             "SELECT trust_domain FROM agent_federations WHERE agent_id = $1 ORDER BY trust_domain",
-        )
-        .bind(agent_id)
-        .fetch_all(&self.pool)
-        .await?;
-        let may_spawn: Option<String> =
-            sqlx::query_scalar("SELECT document FROM agent_spawning WHERE agent_id = $1")
-                .bind(agent_id)
-                .fetch_optional(&self.pool)
-                .await?;
-        agent.may_spawn = may_spawn.as_deref().map(document).transpose()?;
-        let registered = sqlx::query("SELECT terms, owner FROM registrations WHERE agent_id = $1")
-            .bind(agent_id)
-            .fetch_optional(&self.pool)
-            .await?;
-        if let Some(row) = registered {
-            (agent.terms, agent.owner) = registration(&row)?;
-        }
+        );
+        let federated = federated.bind(agent_id);
+        let mut agent = agent(&row)?;
+        agent.federates_with = federated.fetch_all(&self.pool).await?;
         Ok(Some(agent))
     }
 
     /// All agents, in the order of their ids.
     pub async fn agents(&self) -> Result<Vec<AgentRow>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM agents ORDER BY agent_id");
+        let rows = sqlx::query(
+            "SELECT agents.*, agent_spawning.document, registrations.terms, registrations.owner
+             FROM agents
+             LEFT JOIN agent_spawning ON agent_spawning.agent_id = agents.agent_id
+             LEFT JOIN registrations ON registrations.agent_id = agents.agent_id
+             ORDER BY agents.agent_id",
+        );
         let rows = rows.fetch_all(&self.pool).await?;
         let federated: Vec<(String, String)> = sqlx::query_as(
             "SELECT agent_id, trust_domain FROM agent_federations ORDER BY trust_domain",
         )
         .fetch_all(&self.pool)
         .await?;
-        let spawning: Vec<(String, String)> =
-            sqlx::query_as("SELECT agent_id, document FROM agent_spawning")
-                .fetch_all(&self.pool)
-                .await?;
-        let registered = sqlx::query("SELECT agent_id, terms, owner FROM registrations");
-        let mut registered = (registered.fetch_all(&self.pool).await?.iter())
-            .map(|row| Ok((row.try_get("agent_id")?, registration(row)?)))
-            .collect::<Result<BTreeMap<String, _>, StoreError>>()?;
-        let mut with = |row| {
+        let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (agent_id, name) in federated {
+            names.entry(agent_id).or_default().push(name);
+        }
+        let with = |row| {
             let mut agent = agent(row)?;
-            if let Some(known) = registered.remove(&agent.agent_id) {
-                (agent.terms, agent.owner) = known;
-            }
-            let own = federated.iter().filter(|(id, _)| *id == agent.agent_id);
-            agent.federates_with = own.map(|(_, name)| name.clone()).collect();
-            let own = spawning.iter().find(|(id, _)| *id == agent.agent_id);
-            agent.may_spawn = own.map(|(_, text)| document(text)).transpose()?;
+            agent.federates_with = names.remove(&agent.agent_id).unwrap_or_default();
             Ok(agent)
         };
-        rows.iter().map(&mut with).collect()
+        rows.iter().map(with).collect()
     }
 
     /// The envelope of the manifest with that payload digest.
@@ -213,34 +196,25 @@ impl Store {
     }
 }
 
-/// Terms and owner; what was registered before there were any has neither.
-fn registration(
-    row: &AnyRow,
-) -> Result<(RegistrationTerms, Option<RegistrationOwner>), StoreError> {
-    let terms: String = row.try_get("terms")?;
-    let owner: Option<String> = row.try_get("owner")?;
-    let owner = owner.map(|owner| owner.parse()).transpose();
-    Ok((
-        serde_json::from_str(&terms).map_err(|e| StoreError::row(TERMS, e))?,
-        owner.map_err(|e| StoreError::row(TERMS, e))?,
-    ))
-}
-
+/// An agent without those that it federates with. What was registered before there were terms and owners has
+/// neither.
 fn agent(row: &AnyRow) -> Result<AgentRow, StoreError> {
+    let text = |column: &str| row.try_get::<Option<String>, _>(column);
     let digest: String = row.try_get("manifest_digest")?;
+    let may_spawn = text("document")?.map(|text| serde_json::from_str(&text));
+    let terms = text("terms")?.map(|text| serde_json::from_str(&text));
+    let owner = text("owner")?.map(|owner| owner.parse());
     Ok(AgentRow {
         agent_id: row.try_get("agent_id")?,
         manifest_id: row.try_get("manifest_id")?,
         manifest_digest: digest.parse().map_err(|e| StoreError::row("agents", e))?,
         expires_at: Timestamp::from_micros(natural(row.try_get("expires_at")?)),
         federates_with: Vec::new(),
-        may_spawn: None,
-        terms: RegistrationTerms::default(),
-        owner: None,
+        may_spawn: (may_spawn.transpose()).map_err(|e| StoreError::row("agent_spawning", e))?,
+        terms: (terms.transpose())
+            .map_err(|e| StoreError::row(TERMS, e))?
+            .unwrap_or_default(),
+        owner: owner.transpose().map_err(|e| StoreError::row(TERMS, e))?,
         log_index: natural(row.try_get("log_index")?),
     })
-}
-
-fn document(text: &str) -> Result<Value, StoreError> {
-    serde_json::from_str(text).map_err(|error| StoreError::row("agent_spawning", error))
 }

@@ -178,6 +178,28 @@ impl Store {
         .collect()
     }
 
+    /// The same of all agents that are retired, one agent after the other.
+    pub async fn recent_of_retired(
+        &self,
+        since: Timestamp,
+    ) -> Result<Vec<InstanceRow>, StoreError> {
+        sqlx::query(
+            "SELECT instances.* FROM instances
+             JOIN retirements ON retirements.agent_id = instances.agent_id
+             LEFT JOIN instance_ends ON instance_ends.instance_id = instances.instance_id
+             WHERE instances.running = 1 OR instances.opened_at >= $1
+                 OR instance_ends.ended_at >= $2
+             ORDER BY instances.agent_id, instances.running, instances.instance_id",
+        )
+        .bind(integer(since.as_micros()))
+        .bind(integer(since.as_micros()))
+        .fetch_all(&self.pool)
+        .await?
+        .iter()
+        .map(instance)
+        .collect()
+    }
+
     /// All instances, newest first.
     pub async fn instances(&self) -> Result<Vec<InstanceRow>, StoreError> {
         let rows = sqlx::query("SELECT * FROM instances ORDER BY opened_at DESC, instance_id");

@@ -98,31 +98,21 @@ impl Store {
         parent.transpose().map_err(|e| StoreError::row(TABLE, e))
     }
 
-    /// When an instance is to end in any case.
-    pub async fn until_of(&self, id: InstanceId) -> Result<Option<Timestamp>, StoreError> {
-        let until: Option<Option<i64>> =
-            sqlx::query_scalar("SELECT until FROM lineages WHERE instance_id = $1")
-                .bind(id.to_string())
-                .fetch_optional(&self.pool)
-                .await?;
-        Ok(until.flatten().map(time))
-    }
-
-    /// The children of an instance that run, each with whether it may outlive it.
-    pub async fn running_children(
+    /// The children of an instance that run and may not outlive it.
+    pub async fn children_to_end(
         &self,
         parent: InstanceId,
-    ) -> Result<Vec<(InstanceRow, bool)>, StoreError> {
+    ) -> Result<Vec<InstanceRow>, StoreError> {
         let rows = sqlx::query(
-            "SELECT instances.*, lineages.outlive FROM instances
+            "SELECT instances.* FROM instances
              JOIN lineages ON lineages.instance_id = instances.instance_id
-             WHERE lineages.parent_id = $1 AND instances.running = 1
+             WHERE lineages.parent_id = $1 AND lineages.outlive = 0 AND instances.running = 1
              ORDER BY instances.instance_id",
         )
         .bind(parent.to_string())
         .fetch_all(&self.pool)
         .await?;
-        rows.iter().map(child).collect()
+        rows.iter().map(instance).collect()
     }
 
     /// How many children of an instance run.
@@ -139,10 +129,13 @@ impl Store {
     }
 
     /// The instances that run although the one that started them has ended and they may not outlive it,
-    /// or although their time is over.
-    pub async fn overdue(&self, now: Timestamp) -> Result<Vec<(InstanceRow, bool)>, StoreError> {
+    /// or although their time is over: each with that time.
+    pub async fn overdue(
+        &self,
+        now: Timestamp,
+    ) -> Result<Vec<(InstanceRow, Option<Timestamp>)>, StoreError> {
         let rows = sqlx::query(
-            "SELECT instances.*, lineages.outlive FROM instances
+            "SELECT instances.*, lineages.until FROM instances
              JOIN lineages ON lineages.instance_id = instances.instance_id
              LEFT JOIN instances parents ON parents.instance_id = lineages.parent_id
              WHERE instances.running = 1 AND (lineages.until <= $1
@@ -152,7 +145,11 @@ impl Store {
         .bind(integer(now.as_micros()))
         .fetch_all(&self.pool)
         .await?;
-        rows.iter().map(child).collect()
+        let timed = |row: &AnyRow| {
+            let until: Option<i64> = row.try_get("until")?;
+            Ok((instance(row)?, until.map(time)))
+        };
+        rows.iter().map(timed).collect()
     }
 
     /// Notes why an instance ended; the first reason stays.
@@ -242,10 +239,6 @@ impl Store {
             instance,
         })
     }
-}
-
-fn child(row: &AnyRow) -> Result<(InstanceRow, bool), StoreError> {
-    Ok((instance(row)?, row.try_get::<i64, _>("outlive")? != 0))
 }
 
 fn time(micros: i64) -> Timestamp {

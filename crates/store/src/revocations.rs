@@ -80,6 +80,21 @@ impl Store {
         Ok(changed.rows_affected() == 1)
     }
 
+    /// The entry that enrolled a revocation, where that is kept.
+    pub async fn revocation_index(
+        &self,
+        kind: RevocationKind,
+        id: &str,
+    ) -> Result<Option<u64>, StoreError> {
+        let index: Option<i64> =
+            sqlx::query_scalar("SELECT log_index FROM revocations WHERE kind = $1 AND id = $2")
+                .bind(kind.name())
+                .bind(id)
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok(index.map(natural))
+    }
+
     /// All revocations, in no order that means anything.
     pub async fn revocations(&self) -> Result<Vec<RevocationRow>, StoreError> {
         let rows = sqlx::query("SELECT * FROM revocations");

@@ -168,7 +168,7 @@ async fn make(server: &Server, id: ConsentId, request: UseConsent) -> Result<Iss
     let statement = &signed.statement;
     server.check_consent(id)?;
     let _held = server.hold_person(&statement.person.to_string()).await?;
-    let instance = running(server, request.instance_id).await?;
+    let instance = running(server, request.instance_id).await?.instance;
     let _turn = server.consents.lock().await;
     let now = server.now()?;
     let number = count(server, id).await?.saturating_add(1);

@@ -35,9 +35,7 @@ pub(super) async fn attested(
     Path(id): Path<InstanceId>,
 ) -> Answer<InstanceEvidence> {
     let row = server.store.instance(id).await.map_err(stored)?;
-    let row = row.ok_or_else(|| {
-        Problem::not_found("instance_unknown", format!("there is no instance {id}"))
-    })?;
+    let row = row.ok_or_else(|| unknown(id))?;
     Ok(Json(InstanceEvidence {
         evidence: evidence(&row)?,
     }))
@@ -206,7 +204,8 @@ pub(super) async fn end(
     label(&request.reason)?;
     to_the_end("instance", async move {
         let row = server.store.instance(id).await.map_err(stored)?;
-        let instance = found(row, id)?;
+        let instance = row.ok_or_else(|| unknown(id))?;
+        check_running(&instance)?;
         let ended = server.end_with_descendants(instance, &request.reason);
         ended.await.map(|()| Done {})
     })
@@ -227,12 +226,12 @@ impl Server {
 }
 
 /// The running instance of that id, whose time is not over.
-pub(crate) async fn running(server: &Server, id: InstanceId) -> Result<InstanceRow, Problem> {
-    let row = server.store.instance(id).await.map_err(stored)?;
-    let row = found(row, id)?;
-    let until = server.store.until_of(id).await.map_err(stored)?;
-    check_time(id, until, server.now()?)?;
-    Ok(row)
+pub(crate) async fn running(server: &Server, id: InstanceId) -> Result<PlacedInstance, Problem> {
+    let mut found = server.store.placed(&[id]).await.map_err(stored)?;
+    let placed = found.pop().ok_or_else(|| unknown(id))?;
+    check_running(&placed.instance)?;
+    check_time(&placed, server.now()?)?;
+    Ok(placed)
 }
 
 /// One that was looked for, where it runs and its time is not over.
@@ -243,25 +242,22 @@ pub(super) fn placed_running(
 ) -> Result<&PlacedInstance, Problem> {
     let placed = found.ok_or_else(|| unknown(id))?;
     check_running(&placed.instance)?;
-    check_time(id, placed.until, now)?;
+    check_time(placed, now)?;
     Ok(placed)
 }
 
-fn found(row: Option<InstanceRow>, id: InstanceId) -> Result<InstanceRow, Problem> {
-    let row = row.ok_or_else(|| unknown(id))?;
-    check_running(&row)?;
-    Ok(row)
-}
-
-fn unknown(id: InstanceId) -> Problem {
+pub(super) fn unknown(id: InstanceId) -> Problem {
     Problem::not_found("instance_unknown", format!("there is no instance {id}"))
 }
 
-fn check_time(id: InstanceId, until: Option<Timestamp>, now: Timestamp) -> Result<(), Problem> {
-    match until {
+fn check_time(placed: &PlacedInstance, now: Timestamp) -> Result<(), Problem> {
+    match placed.until {
         Some(until) if until <= now => Err(Problem::conflict(
             "instance_over",
-            format!("the time of instance {id} is over"),
+            format!(
+                "the time of instance {} is over",
+                placed.instance.instance_id
+            ),
         )),
         _ => Ok(()),
     }
@@ -289,17 +285,21 @@ pub(super) async fn terms(
     server: &Server,
     instance: &InstanceRow,
 ) -> Result<RegistrationTerms, Problem> {
-    let agent = server
-        .store
-        .agent(&instance.agent_id)
-        .await
-        .map_err(stored)?;
+    let agent = server.store.agent(&instance.agent_id).await;
+    terms_by(agent.map_err(stored)?.as_ref(), instance)
+}
+
+/// The same, by what is registered of its agent.
+pub(super) fn terms_by(
+    agent: Option<&AgentRow>,
+    instance: &InstanceRow,
+) -> Result<RegistrationTerms, Problem> {
     let agent = agent.ok_or_else(|| {
         let text = format!("{} is not registered any more", instance.agent_id);
         Problem::forbidden("agent_unknown", text)
     })?;
-    check_evidence(&agent, instance)?;
-    Ok(agent.terms)
+    check_evidence(agent, instance)?;
+    Ok(agent.terms.clone())
 }
 
 /// Refuses an instance that was attested with less than the registration of its agent requires by now.

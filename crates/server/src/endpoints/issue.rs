@@ -1,11 +1,12 @@
 //! Credentials: enrolled first, signed second.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use chancery_api::authority::{Authorities, AuthorityKind};
+use chancery_api::authority::AuthorityKind;
 use chancery_api::server::{
     IssueJwt, IssueService, IssueWit, IssueWitSvid, IssueX509, IssueX509s, IssuedX509, IssuedX509s,
     Leaf, MAX_TOGETHER,
@@ -20,13 +21,14 @@ use chancery_delegation::ChainReading;
 use chancery_identity::{
     Confirmation, InstanceSpiffeId, JwtSvidClaims, SpiffeId, WitClaims, WitSvidClaims,
 };
-use chancery_store::{InstanceRow, PlacedInstance};
+use chancery_store::{AgentRow, InstanceRow, PlacedInstance};
 use chancery_types::id::{CredentialId, InstanceId, NodeId};
 use chancery_types::{Digest, SignatureVerifier as _, Timestamp, base64url, to_canonical};
 use serde::Serialize;
 
 use super::agents::{isolation, labels};
-use super::instances::{evidence, placed_running, running, terms};
+use super::instances::{evidence, placed_running, running, terms, terms_by};
+use super::of_nodes::{no_broker, own_on};
 use super::{Answer, label, random, stored};
 use crate::Server;
 use crate::authorities::{apart, brokered as brokered_name, workload};
@@ -42,7 +44,7 @@ pub(super) async fn x509(
     Json(request): Json<IssueX509>,
 ) -> Answer<IssuedX509> {
     let now = server.now()?;
-    let issued = issue_together(&server, now, std::slice::from_ref(&request)).await?;
+    let issued = issue_together(&server, now, std::slice::from_ref(&request), None).await?;
     let Issued {
         leaves,
         intermediates,
@@ -70,7 +72,8 @@ pub(super) async fn x509s(
 ) -> Answer<IssuedX509s> {
     several(&request)?;
     let refusals = vec![None; request.requests.len()];
-    issue_several(&server, request, refusals).await.map(Json)
+    let issued = issue_several(&server, request, refusals, None);
+    issued.await.map(Json)
 }
 
 /// Refuses what is not from one to as many as are issued together.
@@ -84,11 +87,13 @@ pub(super) fn several(request: &IssueX509s) -> Result<(), Problem> {
     }
 }
 
-/// The same for those that nobody refused before; one answer for each, in their order.
+/// The same for those that nobody refused before; a node on another host is issued those of its own instances
+/// alone. One answer for each, in their order.
 pub(super) async fn issue_several(
     server: &Server,
     request: IssueX509s,
     refusals: Vec<Option<Problem>>,
+    node: Option<NodeId>,
 ) -> Result<IssuedX509s, Problem> {
     let now = server.now()?;
     let requests = request.requests.into_iter().zip(&refusals);
@@ -96,7 +101,7 @@ pub(super) async fn issue_several(
     let admitted: Vec<_> = admitted.map(|(request, _)| request).collect();
     let issued = match admitted.is_empty() {
         true => Issued::default(),
-        false => issue_together(server, now, &admitted).await?,
+        false => issue_together(server, now, &admitted, node).await?,
     };
     let mut leaves = issued.leaves.into_iter();
     let outcome = |refusal: Option<Problem>| {
@@ -135,22 +140,19 @@ struct Prepared {
     holder: String,
 }
 
-/// Whose a leaf is that is being signed.
-struct Whose {
-    instance: InstanceId,
-    spiffe_id: String,
-    holder: String,
-    not_after: Timestamp,
-}
+/// The agents of a batch, each as it is registered, or not.
+type Agents = HashMap<String, Option<AgentRow>>;
 
 async fn issue_together(
     server: &Server,
     now: Timestamp,
     requests: &[IssueX509],
+    node: Option<NodeId>,
 ) -> Result<Issued, Problem> {
-    let signing = server.signing().await?;
     // To the signature, so that nothing is issued once an agent is retired.
-    // INVARIANT: once for all of them: whoever waits to be alone would have a second one wait as well.
+    // INVARIANT: once for all of them: whoever waits to be alone would have a second one wait as well. And
+    // before `signing`, as for tokens: of two who take them in different orders each would wait for the
+    // other once somebody waits to be alone with either.
     let _together = server.registering.read().await;
     let ids: Vec<_> = requests.iter().map(|request| request.instance_id).collect();
     let placed = server.store.placed(&ids).await.map_err(stored)?;
@@ -158,10 +160,30 @@ async fn issue_together(
         .into_iter()
         .map(|one| (one.instance.instance_id, one))
         .collect();
-    let mut prepared = Vec::with_capacity(requests.len());
-    for request in requests {
+    let asked = requests.iter().map(|request| {
         let found = placed.get(&request.instance_id);
-        prepared.push(prepare(server, now, request, found).await);
+        if let Some(node) = node {
+            let on = found.and_then(|found| found.node);
+            own_on(node, request.instance_id, on)?;
+            no_broker(request.broker.as_ref())?;
+        }
+        Ok((request, found))
+    });
+    let asked: Vec<Result<_, Problem>> = asked.collect();
+    // Whoever may have none of them hears so also while the signer is away.
+    if asked.iter().all(Result::is_err) {
+        return Ok(Issued {
+            leaves: asked.into_iter().filter_map(Result::err).map(Err).collect(),
+            intermediates: Vec::new(),
+        });
+    }
+    let signing = server.signing().await?;
+    let (mut agents, mut prepared) = (Agents::new(), Vec::with_capacity(asked.len()));
+    for asked in asked {
+        prepared.push(match asked {
+            Ok((request, found)) => prepare(server, now, request, found, &mut agents).await,
+            Err(problem) => Err(problem),
+        });
     }
     let events = prepared
         .iter()
@@ -169,60 +191,47 @@ async fn issue_together(
         .map(|one| one.event.clone().into());
     let mut enrolled = server.enrol_all(events.collect()).await.into_iter();
     // What was revoked while its entry was written is not signed either.
-    let mut outcomes = Vec::with_capacity(prepared.len());
-    let mut to_sign = Vec::new();
-    for prepared in prepared {
-        let admitted = prepared.and_then(|prepared| {
-            let missing = || Err(Problem::unavailable("log", "an entry is missing"));
-            enrolled.next().unwrap_or_else(missing)?;
-            server.check_instance(&prepared.request.spiffe_id)?;
-            Ok(prepared)
-        });
-        outcomes.push(admitted.map(|prepared| {
-            let Prepared {
-                instance,
-                holder,
-                request,
-                ..
-            } = prepared;
-            let whose = Whose {
-                instance,
-                spiffe_id: request.spiffe_id.clone(),
-                holder,
-                not_after: end(now, request.lifetime_seconds),
-            };
-            to_sign.push(request);
-            whose
-        }));
-    }
+    let outcomes = prepared.into_iter().map(|prepared| {
+        let prepared = prepared?;
+        let missing = || Err(Problem::unavailable("log", "an entry is missing"));
+        enrolled.next().unwrap_or_else(missing)?;
+        server.check_instance(&prepared.request.spiffe_id)?;
+        Ok(prepared)
+    });
+    let outcomes: Vec<Result<Prepared, Problem>> = outcomes.collect();
+    let to_sign = outcomes.iter().flatten().map(|one| one.request.clone());
+    let requests: Vec<_> = to_sign.collect();
     // What is not signed is unavailable to those who were to be signed for, and to nobody else.
-    let (leaves, intermediates, unsigned) = match to_sign.is_empty() {
+    let unavailable =
+        |error: &dyn std::fmt::Display| Problem::unavailable("signer", error.to_string());
+    let (leaves, intermediates, unsigned) = match requests.is_empty() {
         true => Default::default(),
-        false => match sign_together(server, to_sign).await {
+        false => match server.signer.x509s(&SignX509s { requests }).await {
             Ok(signed) => (signed.leaves, signed.intermediates, None),
-            Err(problem) => (Vec::new(), Vec::new(), Some(problem)),
+            Err(error) => (Vec::new(), Vec::new(), Some(unavailable(&error))),
         },
     };
     let mut leaves = leaves.into_iter();
     let signed = outcomes
         .into_iter()
         .map(|outcome| -> Result<(InstanceId, IssuedLeaf), Problem> {
-            let whose = outcome?;
+            let prepared = outcome?;
             if let Some(problem) = &unsigned {
                 return Err(problem.clone());
             }
             let missing = || Leaf::Refused(Problem::unavailable("signer", "an answer is missing"));
             let leaf = leaves.next().unwrap_or_else(missing).into_result();
-            let leaf = leaf.map_err(|error| Problem::unavailable("signer", error.to_string()))?;
+            let leaf = leaf.map_err(|error| unavailable(&error))?;
+            let not_after = prepared.event.expires;
             if let Some(authority) = signing.active(AuthorityKind::X509) {
-                server.holds(authority, &whose.holder, whose.not_after);
+                server.holds(authority, &prepared.holder, not_after);
             }
             let leaf = IssuedLeaf {
-                spiffe_id: whose.spiffe_id,
+                spiffe_id: prepared.request.spiffe_id,
                 leaf,
-                not_after: whose.not_after,
+                not_after,
             };
-            Ok((whose.instance, leaf))
+            Ok((prepared.instance, leaf))
         });
     let signed: Vec<_> = signed.collect();
     let svids = signed.iter().flatten();
@@ -240,18 +249,26 @@ async fn issue_together(
 }
 
 /// What is enrolled and signed for a request, where its instance runs and may have it. Whoever asks holds
-/// `registering`.
+/// `registering`, so that what is known of an agent stays so.
 async fn prepare(
     server: &Server,
     now: Timestamp,
     request: &IssueX509,
     found: Option<&PlacedInstance>,
+    agents: &mut Agents,
 ) -> Result<Prepared, Problem> {
     let placed = placed_running(request.instance_id, found, now)?;
     let instance = &placed.instance;
     server.check_instance(&instance.spiffe_id)?;
     check_broker(server, request.broker.as_ref(), instance).await?;
-    let terms = terms(server, instance).await?;
+    let agent = match agents.entry(instance.agent_id.clone()) {
+        Entry::Occupied(known) => known.into_mut(),
+        Entry::Vacant(place) => {
+            let agent = server.store.agent(&instance.agent_id).await;
+            place.insert(agent.map_err(stored)?)
+        }
+    };
+    let terms = terms_by(agent.as_ref(), instance)?;
     let serial = random_bytes::<16>().map_err(random)?;
     let lifetime_seconds = terms.x509_seconds(server.svid_lifetime.seconds());
     let lifetime_seconds = until_over(placed.until, now, lifetime_seconds);
@@ -263,7 +280,7 @@ async fn prepare(
     };
     let event = IdentityIssue {
         dns_names: labels(&terms.dns_names)?,
-        ..issued_on(server, instance, placed.node, credential)?
+        ..issued(server, placed, credential)?
     };
     let broker = request.broker.as_ref();
     Ok(Prepared {
@@ -279,31 +296,6 @@ async fn prepare(
             serial: base64url::encode(serial),
         },
     })
-}
-
-/// Has what is enrolled signed: by one request, or, where there is one alone, as one.
-async fn sign_together(
-    server: &Server,
-    mut requests: Vec<SignX509>,
-) -> Result<IssuedX509s, Problem> {
-    let unavailable = |error: ClientError| Problem::unavailable("signer", error.to_string());
-    match requests.pop() {
-        Some(request) if requests.is_empty() => {
-            let signed = server.signer.x509(&request).await.map_err(unavailable)?;
-            let mut chain = signed.chain.into_iter();
-            let leaf = chain.next();
-            let leaf = leaf.ok_or_else(|| Problem::unavailable("signer", "an empty chain"));
-            Ok(IssuedX509s {
-                leaves: vec![leaf.into()],
-                intermediates: chain.collect(),
-            })
-        }
-        last => {
-            requests.extend(last);
-            let signed = server.signer.x509s(&SignX509s { requests }).await;
-            signed.map_err(unavailable)
-        }
-    }
 }
 
 /// Issues the SVID of one of Chancery's own services, which sit behind the owner's socket.
@@ -366,6 +358,7 @@ impl Server {
         let now = self.now()?;
         let trust = self.trust();
         let signing = self.signing().await?;
+        let not_after = end(now, lifetime_seconds);
         let serial = random_bytes::<16>().map_err(random)?;
         let event = IdentityIssue {
             agent: label(&spiffe_id)?,
@@ -374,7 +367,7 @@ impl Server {
                 form: CredentialForm::X509Svid,
                 id: CredentialId::from_random(serial),
                 key: key_digest(spki)?,
-                expires: end(now, lifetime_seconds),
+                expires: not_after,
             }],
             manifest: trust.digest(),
             attestation_level: label(level)?,
@@ -383,7 +376,7 @@ impl Server {
             executable: trust.digest(),
             node: label(&spiffe_id)?,
             renewal,
-            expires: end(now, lifetime_seconds),
+            expires: not_after,
             launch: None,
             operator: None,
             broker: None,
@@ -398,7 +391,18 @@ impl Server {
             lifetime_seconds,
             serial: base64url::encode(serial),
         };
-        sign_x509(self, &signing, request, holder).await
+        let trust = self.trust();
+        let signed = self.signer.x509(&request).await;
+        let signed = signed.map_err(|error| Problem::unavailable("signer", error.to_string()))?;
+        if let Some(authority) = signing.active(AuthorityKind::X509) {
+            self.holds(authority, holder, not_after);
+        }
+        Ok(IssuedX509 {
+            spiffe_id: request.spiffe_id,
+            chain: signed.chain,
+            bundle: trust.x509_authorities.clone(),
+            not_after,
+        })
     }
 }
 
@@ -407,11 +411,12 @@ pub(super) async fn wit(
     Json(request): Json<IssueWit>,
 ) -> Answer<SignedToken> {
     let now = server.now()?;
-    let instance = running(&server, request.instance_id).await?;
+    let placed = running(&server, request.instance_id).await?;
+    let instance = &placed.instance;
     server.check_instance(&instance.spiffe_id)?;
     // As for an X.509-SVID.
     let _together = server.registering.read().await;
-    terms(&server, &instance).await?;
+    terms(&server, instance).await?;
     server.check_key(&request.key)?;
     if !AwsLc.is_valid_key(&request.key) {
         return Err(Problem::bad_request("key", "the agent key is not a key"));
@@ -440,7 +445,7 @@ pub(super) async fn wit(
     }
     let signing = server.signing().await?;
     let id: CredentialId = random_id().map_err(random)?;
-    let seconds = within(&server, &instance, now, WIT_LIFETIME_SECONDS).await?;
+    let seconds = until_over(placed.until, now, WIT_LIFETIME_SECONDS);
     let expires = end(now, seconds);
     let credential = Credential {
         form: CredentialForm::Wit,
@@ -448,10 +453,8 @@ pub(super) async fn wit(
         key: request.key.thumbprint(),
         expires,
     };
-    server
-        .enrol(issued(&server, &instance, credential).await?)
-        .await?;
-    let attested = evidence(&instance)?;
+    server.enrol(issued(&server, &placed, credential)?).await?;
+    let attested = evidence(instance)?;
     let sub: SpiffeId = instance
         .spiffe_id
         .parse()
@@ -482,12 +485,13 @@ pub(super) async fn jwt(
     Json(request): Json<IssueJwt>,
 ) -> Answer<SignedToken> {
     let now = server.now()?;
-    let instance = running(&server, request.instance_id).await?;
+    let placed = running(&server, request.instance_id).await?;
+    let instance = &placed.instance;
     server.check_instance(&instance.spiffe_id)?;
-    check_broker(&server, request.broker.as_ref(), &instance).await?;
+    check_broker(&server, request.broker.as_ref(), instance).await?;
     // To the signature, so that nothing is issued once the agent is retired.
     let _together = server.registering.read().await;
-    let terms = terms(&server, &instance).await?;
+    let terms = terms(&server, instance).await?;
     let trust = server.trust();
     let signing = server.signing().await?;
     let authority = signing.active(AuthorityKind::Jwt);
@@ -502,7 +506,7 @@ pub(super) async fn jwt(
     let key = &authority.key;
     let id: CredentialId = random_id().map_err(random)?;
     let seconds = terms.jwt_seconds(server.svid_lifetime.jwt_seconds());
-    let seconds = within(&server, &instance, now, seconds).await?;
+    let seconds = until_over(placed.until, now, seconds);
     let expires = end(now, seconds);
     let claims = JwtSvidClaims {
         aud: request.audience,
@@ -524,10 +528,8 @@ pub(super) async fn jwt(
         key: key.thumbprint(),
         expires,
     };
-    let event = brokered(
-        issued(&server, &instance, credential).await?,
-        request.broker.as_ref(),
-    )?;
+    let event = issued(&server, &placed, credential)?;
+    let event = brokered(event, request.broker.as_ref())?;
     server.enrol(event).await?;
     let claims = spelt(&claims)?;
     let kid = key.kid();
@@ -551,11 +553,12 @@ pub(super) async fn wit_svid(
                 .with_remedy("start `chancery up` with --wit-svid"),
         );
     }
-    let instance = running(&server, request.instance_id).await?;
+    let placed = running(&server, request.instance_id).await?;
+    let instance = &placed.instance;
     server.check_instance(&instance.spiffe_id)?;
     // To the signature, so that nothing is issued once the agent is retired.
     let _together = server.registering.read().await;
-    let terms = terms(&server, &instance).await?;
+    let terms = terms(&server, instance).await?;
     server.check_key(&request.key)?;
     if !AwsLc.is_valid_key(&request.key) {
         return Err(Problem::bad_request("key", "the key is not a key"));
@@ -576,7 +579,7 @@ pub(super) async fn wit_svid(
     })?;
     let id: CredentialId = random_id().map_err(random)?;
     let seconds = terms.jwt_seconds(server.svid_lifetime.wit_seconds());
-    let seconds = within(&server, &instance, now, seconds).await?;
+    let seconds = until_over(placed.until, now, seconds);
     let expires = end(now, seconds);
     let claims = WitSvidClaims {
         cnf: Confirmation { jwk: request.key },
@@ -602,9 +605,7 @@ pub(super) async fn wit_svid(
         key: request.key.thumbprint(),
         expires,
     };
-    server
-        .enrol(issued(&server, &instance, credential).await?)
-        .await?;
+    server.enrol(issued(&server, &placed, credential)?).await?;
     let claims = spelt(&claims)?;
     let kid = authority.key.kid();
     let signed = server.signer.wit_svid(&SignWitSvid { claims, kid }).await;
@@ -638,16 +639,6 @@ pub(super) async fn access(
 
 /// How long a credential lives: no longer than its instance, where that has a time of its own. At least
 /// a second, which is what certificates and tokens count.
-async fn within(
-    server: &Server,
-    instance: &InstanceRow,
-    now: Timestamp,
-    seconds: u64,
-) -> Result<u64, Problem> {
-    let until = server.store.until_of(instance.instance_id).await;
-    Ok(until_over(until.map_err(stored)?, now, seconds))
-}
-
 fn until_over(until: Option<Timestamp>, now: Timestamp, seconds: u64) -> u64 {
     match until {
         Some(until) => {
@@ -678,27 +669,17 @@ fn brokered(event: IdentityIssue, broker: Option<&SpiffeId>) -> Result<IdentityI
     })
 }
 
-async fn issued(
+fn issued(
     server: &Server,
-    instance: &InstanceRow,
+    placed: &PlacedInstance,
     credential: Credential,
 ) -> Result<IdentityIssue, Problem> {
-    let node = server.store.node_of(instance.instance_id).await;
-    issued_on(server, instance, node.map_err(stored)?, credential)
-}
-
-/// The same, where it is known on which node the instance is.
-fn issued_on(
-    server: &Server,
-    instance: &InstanceRow,
-    node: Option<NodeId>,
-    credential: Credential,
-) -> Result<IdentityIssue, Problem> {
+    let instance = &placed.instance;
     let attested = evidence(instance)?;
     let digest = attested
         .digest()
         .map_err(|error| Problem::internal("evidence", &error))?;
-    let node = server.node_name(node)?;
+    let node = server.node_name(placed.node)?;
     Ok(IdentityIssue {
         agent: label(&instance.agent_id)?,
         instance: label(&instance.spiffe_id)?,
@@ -733,25 +714,4 @@ fn key_digest(spki: &str) -> Result<Digest, Problem> {
     let der = base64url::decode(spki)
         .map_err(|_| Problem::bad_request("spki", "spki is not base64url"))?;
     Ok(Digest::of(der))
-}
-
-async fn sign_x509(
-    server: &Server,
-    signing: &Authorities,
-    request: SignX509,
-    holder: &str,
-) -> Result<IssuedX509, Problem> {
-    let trust = server.trust();
-    let not_after = end(request.now, request.lifetime_seconds);
-    let signed = server.signer.x509(&request).await;
-    let signed = signed.map_err(|error| Problem::unavailable("signer", error.to_string()))?;
-    if let Some(authority) = signing.active(AuthorityKind::X509) {
-        server.holds(authority, holder, not_after);
-    }
-    Ok(IssuedX509 {
-        spiffe_id: request.spiffe_id,
-        chain: signed.chain,
-        bundle: trust.x509_authorities.clone(),
-        not_after,
-    })
 }

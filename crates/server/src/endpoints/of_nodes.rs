@@ -99,7 +99,13 @@ async fn authorise(
 
 /// Refuses what is about an instance that is not on the node, whether there is one or not.
 async fn own(server: &Server, node: NodeId, id: InstanceId) -> Result<(), Problem> {
-    match server.store.node_of(id).await.map_err(stored)? {
+    let on = server.store.node_of(id).await.map_err(stored)?;
+    own_on(node, id, on)
+}
+
+/// The same, where it is known on which node the instance is.
+pub(super) fn own_on(node: NodeId, id: InstanceId, on: Option<NodeId>) -> Result<(), Problem> {
+    match on {
         Some(on) if on == node => Ok(()),
         _ => Err(Problem::forbidden(
             "other_node",
@@ -110,7 +116,7 @@ async fn own(server: &Server, node: NodeId, id: InstanceId) -> Result<(), Proble
 
 /// Refuses an issuance through a broker: brokers are served by the server's own node alone, and what
 /// another host's node says of one nobody has attested.
-fn no_broker(broker: Option<&SpiffeId>) -> Result<(), Problem> {
+pub(super) fn no_broker(broker: Option<&SpiffeId>) -> Result<(), Problem> {
     match broker {
         None => Ok(()),
         Some(broker) => Err(Problem::forbidden(
@@ -208,23 +214,19 @@ async fn x509(
     issue::x509(State(server), body).await
 }
 
-/// Several at once; what is not the node's own is refused alone, and each counts before it is looked for.
+/// Several at once; what is not the node's own is refused alone, and each counts before one is looked for.
 async fn x509s(
     State(server): State<Arc<Server>>,
     Extension(node): Extension<NodeId>,
     Json(request): Json<IssueX509s>,
 ) -> Answer<IssuedX509s> {
     issue::several(&request)?;
-    let mut refusals = Vec::with_capacity(request.requests.len());
-    for one in &request.requests {
-        let admitted = match server.nodes.issue(node) {
-            Ok(()) => own(&server, node, one.instance_id).await,
-            Err(too_many) => Err(too_many),
-        };
-        let admitted = admitted.and_then(|()| no_broker(one.broker.as_ref()));
-        refusals.push(admitted.err());
-    }
-    issue::issue_several(&server, request, refusals)
+    let counted = request
+        .requests
+        .iter()
+        .map(|_| server.nodes.issue(node).err());
+    let refusals = counted.collect();
+    issue::issue_several(&server, request, refusals, Some(node))
         .await
         .map(Json)
 }

@@ -54,7 +54,7 @@ pub(super) async fn draft(
     Json(request): Json<DraftRoot>,
 ) -> Answer<Draft> {
     let now = server.now()?;
-    let instance = running(&server, request.instance_id).await?;
+    let instance = running(&server, request.instance_id).await?.instance;
     let rules = server.chain_rules();
     let lifetime = request.lifetime_seconds;
     let lifetime = lifetime.unwrap_or_else(|| rules.root().by_default(DEFAULT_LIFETIME_SECONDS));
@@ -212,7 +212,7 @@ pub(super) async fn submit(
         .parse::<chancery_identity::InstanceSpiffeId>()
         .map_err(|_| Problem::bad_request("sub", "sub is not an instance"))?
         .instance();
-    let instance = running(&server, instance_id).await?;
+    let instance = running(&server, instance_id).await?.instance;
     if instance.agent_key != Some(draft.terms.key) {
         return Err(Problem::forbidden(
             "agent_key",

@@ -10,6 +10,7 @@ use chancery_audit::Disclosure;
 use chancery_store::{Kept, RosterQuery, RosterRow};
 use chancery_types::id::InstanceId;
 
+use super::instances::unknown;
 use super::{Answer, stored};
 use crate::Server;
 use crate::spawning::{Behalf, Behalves};
@@ -48,8 +49,7 @@ pub(super) async fn descendants(
 ) -> Answer<Roster> {
     let known = server.store.instance(id).await.map_err(stored)?;
     if known.is_none() {
-        let text = format!("there is no instance {id}");
-        return Err(Problem::not_found("instance_unknown", text));
+        return Err(unknown(id));
     }
     let own = Behalves::default().of(&server, id).await?;
     let query = RosterQuery {

@@ -1,10 +1,10 @@
 //! What the server knows of the signer's authorities.
 
-use chancery_api::ClientError;
 use chancery_api::authority::{AuthorityKind, ChangeAuthority, PrepareAuthority};
 use chancery_api::signer::SignerClient;
 
 use super::domain::Domain;
+use super::instances::reason;
 
 /// A step whose answer was lost, or that failed halfway, leaves no wrong view behind.
 #[tokio::test]
@@ -23,11 +23,7 @@ async fn after_a_step_that_failed_the_signer_is_asked_anew() {
     // The signer went the step, and the server heard nothing of it.
     let made = signer.prepare_authority(&prepare).await.unwrap().id;
     let refused = client.prepare_authority(&prepare).await;
-    let reason = |error| match error {
-        ClientError::Refused(problem) => problem.reason,
-        other => panic!("{other}"),
-    };
-    assert_eq!(refused.map_err(reason).unwrap_err(), "authority_prepared");
+    assert_eq!(reason(refused.unwrap_err()), "authority_prepared");
     assert!(ids().await.contains(&made));
     let change = ChangeAuthority {
         id: made,
@@ -35,7 +31,7 @@ async fn after_a_step_that_failed_the_signer_is_asked_anew() {
     };
     signer.destroy_authority(&change).await.unwrap();
     let refused = client.revoke_authority(&change).await;
-    assert_eq!(refused.map_err(reason).unwrap_err(), "authority_unknown");
+    assert_eq!(reason(refused.unwrap_err()), "authority_unknown");
     assert!(!ids().await.contains(&made));
     client.prepare_authority(&prepare).await.unwrap();
 }

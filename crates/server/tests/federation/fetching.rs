@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use chancery_api::ClientError;
 use chancery_api::server::{AddFederation, FederationView};
 use chancery_identity::{BundleDocument, JwtBundle};
 use chancery_types::SvidKey;
 
 use crate::domain::{Authority, DAY, Domain, now, spiffe, web};
+use crate::instances::reason;
 use crate::trap::{Trap, svid};
 use crate::web::Web;
 
@@ -50,11 +50,8 @@ impl Partner {
 }
 
 async fn refresh(own: &Domain, authority: &Authority) -> Result<FederationView, String> {
-    match own.client().refresh_federation(&authority.name).await {
-        Ok(view) => Ok(view),
-        Err(ClientError::Refused(problem)) => Err(problem.reason),
-        Err(other) => panic!("{other}"),
-    }
+    let refreshed = own.client().refresh_federation(&authority.name).await;
+    refreshed.map_err(reason)
 }
 
 /// Why the last fetch took nothing.
@@ -486,10 +483,8 @@ async fn f_20_what_an_ended_relation_fetches_is_not_its_successors() {
         tokio::task::yield_now().await;
     }
     drop(held);
-    match fetching.await.unwrap() {
-        Err(ClientError::Refused(problem)) => assert_eq!(problem.reason, "federation_unknown"),
-        other => panic!("{other:?}"),
-    }
+    let fetched = fetching.await.unwrap();
+    assert_eq!(reason(fetched.unwrap_err()), "federation_unknown");
     let view = adding.await.unwrap().unwrap();
     assert_eq!(problem(&view), None);
     assert_eq!(view.bundle.unwrap().sequence, Some(5));
@@ -519,10 +514,8 @@ async fn all_bundles_together_fit_into_one_answer() {
     for count in 0..8 {
         own.client().add_federation(&adding(count)).await.unwrap();
     }
-    match own.client().add_federation(&adding(8)).await {
-        Err(ClientError::Refused(problem)) => assert_eq!(problem.reason, "bundles_full"),
-        other => panic!("{other:?}"),
-    }
+    let refused = own.client().add_federation(&adding(8)).await;
+    assert_eq!(reason(refused.unwrap_err()), "bundles_full");
     partner.trap.then_bundle(&long(&partner.authority, 6));
     assert_eq!(partner.refresh(&own).await.unwrap_err(), "bundles_full");
     let known = own.relation(&partner.authority.name).await.bundle.unwrap();

@@ -10,6 +10,8 @@ mod domain;
 #[cfg(test)]
 mod fetching;
 #[cfg(test)]
+mod instances;
+#[cfg(test)]
 mod nodes;
 #[cfg(test)]
 mod registrations;

@@ -3,33 +3,26 @@
 use std::time::Duration;
 
 use chancery_api::server::{
-    AdmitNodeAuthority, EndInstance, EvictNode, IssueX509, IssueX509s, IssuedX509s, JoinMeans,
-    JoinNode, JoinToken, JoinedNode, Leaf, MAX_TOGETHER, NewNodeToken, NodeEvicted, Revoke,
-    ServerClient,
+    AdmitNodeAuthority, EvictNode, JoinMeans, JoinNode, JoinToken, JoinedNode, NewNodeToken,
+    NodeEvicted,
 };
-use chancery_api::tls::{CertificateHolder, TlsIdentity, client_config, joining_config};
+use chancery_api::tls::{TlsIdentity, client_config, joining_config};
 use chancery_api::{ClientError, TlsClient};
 use chancery_attestation::tpm::PcrValues;
-use chancery_audit::{Entry, Event};
-use chancery_crypto::{SVID_ALGORITHMS, SigningKey};
-use chancery_delegation::Revocable;
-use chancery_identity::{
-    NodeChannel, NodeSpiffeId, SpiffeId, X509Bundle, certificate_message, node_key_signing_input,
-    verify_x509_svid,
-};
+use chancery_crypto::SigningKey;
+use chancery_identity::{NodeChannel, NodeSpiffeId, SpiffeId, X509Bundle, node_key_signing_input};
 use chancery_node::{Ended, Issuer as _, JoinError, Joined, Joining, Means, PinnedTrust};
 use chancery_server::NODE_ROUTES;
 use chancery_store::{AgentRow, InstanceRow};
 use chancery_types::id::{InstanceId, NodeId};
-use chancery_types::{Algorithm, Digest, RevocationKind, Secret, base64url, jws};
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose,
-};
+use chancery_types::{Algorithm, Digest, base64url, jws};
 use serde_json::{Value, json};
 
 use super::domain::{Domain, now};
+use super::instances::asking;
 
+mod admission;
+mod issuing;
 mod tpm;
 
 pub(crate) const AGENT: &str = "spiffe://own.example/agent/a";
@@ -265,9 +258,7 @@ async fn every_endpoint_answers_a_node_alone_and_about_its_own_alone() {
         }
     }
     // And its own node is answered.
-    let key = SigningKey::generate(Algorithm::Es256).unwrap();
-    let spki = base64url::encode(chancery_identity::spki_der(key.public()));
-    let asked = json!({"instance_id": on_one, "spki": spki});
+    let asked = asking(on_one);
     let issued: Value = as_one.post("/v1/issue/x509", &asked).await.unwrap();
     assert!(
         issued["spiffe_id"]
@@ -280,7 +271,7 @@ async fn every_endpoint_answers_a_node_alone_and_about_its_own_alone() {
     for (path, asked) in [
         (
             "/v1/issue/x509",
-            json!({"instance_id": on_one, "spki": spki, "broker": broker}),
+            json!({"instance_id": on_one, "spki": asked.spki, "broker": broker}),
         ),
         (
             "/v1/issue/jwt",
@@ -307,127 +298,6 @@ async fn every_endpoint_answers_a_node_alone_and_about_its_own_alone() {
     ] {
         let said = refusal(&as_one, "GET", path, &Value::Null).await;
         assert_eq!(said, "unreadable", "{path}");
-    }
-}
-
-/// How many identities the log says were issued to an instance.
-fn enrolled(entries: &[Entry], instance: InstanceId) -> usize {
-    let issued = entries.iter().filter(|entry| match &entry.event {
-        Event::IdentityIssue(issue) => issue.instance.as_str().ends_with(&instance.to_string()),
-        _ => false,
-    });
-    issued.count()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn of_several_instances_each_is_issued_or_refused_by_itself() {
-    let mut domain = Domain::start("own.example").await;
-    let id = domain.joined().await.spiffe_id().node();
-    let nodes = [Some(id), Some(id), Some(id), Some(id), None];
-    let instances = domain.with_instances(&nodes).await;
-    let [first, ended, revoked, last, local] = instances[..] else {
-        panic!("five instances");
-    };
-    let client = domain.client();
-    let end = EndInstance {
-        reason: "exited".to_owned(),
-    };
-    client.end_instance(ended, &end).await.unwrap();
-    let what = Revocable::new(
-        RevocationKind::Instance,
-        &format!("{AGENT}/instance/{revoked}"),
-    );
-    let revoke = Revoke {
-        what: what.unwrap(),
-        reason: "lost".to_owned(),
-    };
-    client.revoke(&revoke).await.unwrap();
-    let keys: Vec<_> = (0..6)
-        .map(|_| SigningKey::generate(Algorithm::Es256).unwrap())
-        .collect();
-    let unknown = InstanceId::from_random([99; 16]);
-    let asked = [first, ended, revoked, local, unknown, last];
-    let requests = asked.iter().zip(&keys).map(|(instance, key)| IssueX509 {
-        instance_id: *instance,
-        spki: base64url::encode(chancery_identity::spki_der(key.public())),
-        broker: None,
-    });
-    let mut requests: Vec<_> = requests.collect();
-    let malformed = IssueX509 {
-        spki: "!".to_owned(),
-        ..requests[0].clone()
-    };
-    requests.push(malformed);
-    let reasons = |issued: &IssuedX509s| {
-        let outcome = |leaf: &Leaf| match leaf {
-            Leaf::Issued(_) => "issued".to_owned(),
-            Leaf::Refused(problem) => problem.reason.clone(),
-        };
-        issued.leaves.iter().map(outcome).collect::<Vec<_>>()
-    };
-    let own = IssueX509s {
-        requests: requests.clone(),
-    };
-    let issued = client.issue_x509s(&own).await.unwrap();
-    assert_eq!(
-        reasons(&issued),
-        [
-            "issued",
-            "instance_ended",
-            "instance_ended",
-            "issued",
-            "instance_unknown",
-            "issued",
-            "spki"
-        ]
-    );
-    // Each is over the key that was asked for in its place, below what stands above all of them.
-    for ((leaf, key), instance) in issued.leaves.iter().zip(&keys).zip(asked) {
-        let Leaf::Issued(leaf) = leaf else { continue };
-        let chain = [leaf.clone()]
-            .into_iter()
-            .chain(issued.intermediates.clone());
-        let chain: Vec<_> = chain.map(|der| base64url::decode(&der).unwrap()).collect();
-        let svid = verify_x509_svid(&chain, &domain.authorities(), now(), SVID_ALGORITHMS);
-        let svid = svid.unwrap();
-        assert!(svid.spiffe_id().as_str().ends_with(&instance.to_string()));
-        assert_eq!(svid.spki_der(), chancery_identity::spki_der(key.public()));
-    }
-    // A node on another host has its own, and of others learns nothing.
-    let as_node = domain.with_svid(&format!("/service/node/{id}"), 0);
-    let issued: IssuedX509s = as_node.post("/v1/issue/x509s", &own).await.unwrap();
-    assert_eq!(
-        reasons(&issued),
-        [
-            "issued",
-            "instance_ended",
-            "instance_ended",
-            "other_node",
-            "other_node",
-            "issued",
-            "spki"
-        ]
-    );
-    for requests in [Vec::new(), vec![own.requests[0].clone(); MAX_TOGETHER + 1]] {
-        let asked = json!({"requests": requests});
-        let said = refusal(&as_node, "POST", "/v1/issue/x509s", &asked).await;
-        assert_eq!(said, "requests");
-        let refused = client.issue_x509s(&IssueX509s { requests }).await;
-        assert!(matches!(refused, Err(ClientError::Refused(one)) if one.reason == "requests"));
-    }
-    // One entry for each that was issued, in the order of their times, and none of who was refused.
-    let entries = domain.entries().await;
-    assert!(entries.is_sorted_by_key(|entry| entry.at));
-    let issued = [
-        (first, 2),
-        (ended, 0),
-        (revoked, 0),
-        (local, 1),
-        (unknown, 0),
-        (last, 2),
-    ];
-    for (instance, count) in issued {
-        assert_eq!(enrolled(&entries, instance), count, "{instance}");
     }
 }
 
@@ -629,192 +499,4 @@ async fn nobody_but_the_server_of_the_trust_document_is_believed() {
     // A folder that has seen one trust domain takes no other.
     let mixed = PinnedTrust::start(other.trust.clone(), own.file("pinned.json"));
     assert!(mixed.is_err());
-}
-
-/// An authority of hosts, and a host's certificate of it.
-struct Hosts(CertifiedIssuer<'static, KeyPair>);
-
-impl Hosts {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.distinguished_name.push(DnType::CommonName, "hosts");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
-    }
-
-    fn host(&self, change: impl FnOnce(&mut CertificateParams)) -> CertificateHolder {
-        let mut params = CertificateParams::new(vec!["host-1".to_owned()]).unwrap();
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        change(&mut params);
-        self.over(&KeyPair::generate().unwrap(), params)
-    }
-
-    fn over(&self, key: &KeyPair, params: CertificateParams) -> CertificateHolder {
-        let pem = params.signed_by(key, &self.0).unwrap().pem();
-        let secret = Secret::new(key.serialize_pem().into_bytes());
-        CertificateHolder::from_pem(pem.as_bytes(), &secret).unwrap()
-    }
-
-    async fn admit(&self, domain: &Domain) -> Digest {
-        let request = AdmitNodeAuthority {
-            certificate: base64url::encode(self.0.der()),
-            tpms: false,
-            pcrs: PcrValues::default(),
-        };
-        let admitted = domain.client().admit_node_authority(&request).await;
-        admitted.unwrap().fingerprint
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_certificate_of_an_admitted_authority_admits_its_host_and_names_it() {
-    let domain = Domain::start("own.example").await;
-    let hosts = Hosts::new();
-    let host = Means::X509(hosts.host(|_| {}));
-    let join = async |means: &Means| domain.join(means.clone()).await.map_err(reason);
-    assert_eq!(join(&host).await.unwrap_err(), "join_refused");
-    let fingerprint = hosts.admit(&domain).await;
-    let node = join(&host).await.unwrap();
-    let again = join(&host).await.unwrap();
-    assert_eq!(node.spiffe_id(), again.spiffe_id());
-    let listed = domain.client().nodes().await.unwrap();
-    assert_eq!(listed.nodes.len(), 1);
-    assert_eq!(listed.nodes[0].proof, "x509");
-    assert_eq!(listed.authorities[0].fingerprint, fingerprint);
-    for (what, other) in [
-        ("another authority's", Hosts::new().host(|_| {})),
-        (
-            "for servers",
-            hosts.host(|params| {
-                params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-            }),
-        ),
-        (
-            "for agreement",
-            hosts.host(|params| {
-                params.key_usages = vec![KeyUsagePurpose::KeyAgreement];
-            }),
-        ),
-        (
-            "expired",
-            hosts.host(|params| {
-                params.not_before = rcgen::date_time_ymd(2020, 1, 1);
-                params.not_after = rcgen::date_time_ymd(2021, 1, 1);
-            }),
-        ),
-    ] {
-        let refused = join(&Means::X509(other)).await.unwrap_err();
-        assert_eq!(refused, "join_refused", "{what}");
-    }
-    // Out is out, and under no other name; neither by another certificate over the same key.
-    domain.evict(node.spiffe_id().node()).await;
-    assert_eq!(join(&host).await.unwrap_err(), "node_evicted");
-    let key = KeyPair::generate().unwrap();
-    let issued = |name: &str| {
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        Means::X509(hosts.over(&key, params))
-    };
-    let reissued = join(&issued("host-2")).await.unwrap();
-    domain.evict(reissued.spiffe_id().node()).await;
-    assert_eq!(join(&issued("host-3")).await.unwrap_err(), "node_evicted");
-    domain
-        .client()
-        .remove_node_authority(fingerprint)
-        .await
-        .unwrap();
-    let another = Means::X509(hosts.host(|_| {}));
-    assert_eq!(join(&another).await.unwrap_err(), "join_refused");
-}
-
-/// What a join says, of which a part is of another connection or of another key.
-async fn forged(
-    domain: &Domain,
-    means: impl FnOnce(NodeChannel, &SigningKey) -> JoinMeans,
-    proof_of: Option<NodeChannel>,
-    proof_by: Option<&SigningKey>,
-) -> String {
-    let key = SigningKey::generate(Algorithm::Es256).unwrap();
-    let config = joining_config(domain.authorities(), domain.server_id()).unwrap();
-    let server = domain.nodes_at.to_string();
-    let asked =
-        TlsClient::post_bound::<_, JoinedNode>(&server, config, "/v1/node/join", |channel| {
-            let signer = proof_by.unwrap_or(&key);
-            let input = node_key_signing_input(key.public(), proof_of.unwrap_or(channel))?;
-            Ok(JoinNode {
-                key: *key.public(),
-                proof: jws::assemble(&input, &signer.sign(input.as_bytes())?),
-                means: means(channel, &key),
-            })
-        });
-    match asked.await {
-        Ok(joined) => joined.spiffe_id,
-        Err(ClientError::Refused(problem)) => problem.reason,
-        Err(error) => error.to_string(),
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn no_proof_is_good_on_another_connection_or_for_another_key() {
-    let domain = Domain::start("own.example").await;
-    let hosts = Hosts::new();
-    hosts.admit(&domain).await;
-    let host = hosts.host(|_| {});
-    let elsewhere = NodeChannel::new([7; 32]);
-    let other = SigningKey::generate(Algorithm::Es256).unwrap();
-    let shown = |channel: NodeChannel, key: &SigningKey, by: &CertificateHolder| {
-        let message = certificate_message(channel, key.public(), &host.chain()[0]);
-        JoinMeans::X509 {
-            chain: host.chain().iter().map(base64url::encode).collect(),
-            signature: base64url::encode(by.sign(&message).unwrap()),
-        }
-    };
-    let good = |channel, key: &SigningKey| shown(channel, key, &host);
-    let token = domain.token().await;
-    let by_token = |_, _: &SigningKey| JoinMeans::Token(token.clone());
-    assert_eq!(
-        forged(&domain, by_token, Some(elsewhere), None).await,
-        "node_proof"
-    );
-    assert_eq!(
-        forged(&domain, by_token, None, Some(&other)).await,
-        "node_proof"
-    );
-    assert_eq!(
-        forged(&domain, good, Some(elsewhere), None).await,
-        "node_proof"
-    );
-    let replayed = |_, key: &SigningKey| shown(elsewhere, key, &host);
-    assert_eq!(forged(&domain, replayed, None, None).await, "join_refused");
-    let lent = |channel, _: &SigningKey| shown(channel, &other, &host);
-    assert_eq!(forged(&domain, lent, None, None).await, "join_refused");
-    let thief = hosts.host(|_| {});
-    let stolen = |channel, key: &SigningKey| shown(channel, key, &thief);
-    assert_eq!(forged(&domain, stolen, None, None).await, "join_refused");
-    // A proof that failed has not used the token up.
-    assert!(
-        forged(&domain, by_token, None, None)
-            .await
-            .starts_with("spiffe://")
-    );
-    assert!(
-        forged(&domain, good, None, None)
-            .await
-            .starts_with("spiffe://")
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn who_asks_too_often_is_not_heard() {
-    let domain = Domain::start("own.example").await;
-    let mut said = Vec::new();
-    for _ in 0..22 {
-        let token = |_, _: &SigningKey| JoinMeans::Token(JoinToken::new("chj_guess".to_owned()));
-        said.push(forged(&domain, token, None, None).await);
-    }
-    assert_eq!(said[0], "join_refused");
-    assert_eq!(said[21], "join_rate");
-    let client = ServerClient::over(domain.stranger());
-    assert!(client.trust().await.is_err());
 }

@@ -2,29 +2,20 @@
 
 use chancery_api::ClientError;
 use chancery_api::server::{
-    Agent, AgentRetired, EndInstance, ExpectedRegistration, InstanceState, IssueJwt, IssueX509,
-    IssueX509s, IssuedX509, LaunchedInstance, Leaf, OpenInstance, RegisterAgent, RetireAgent,
+    Agent, AgentRetired, ExpectedRegistration, InstanceState, IssueJwt, IssuedX509,
+    LaunchedInstance, OpenInstance, RegisterAgent, RetireAgent,
 };
 use chancery_attestation::{Evidence, LaunchEvidence, ProcessEvidence};
 use chancery_audit::{Entry, Event};
 use chancery_crypto::SigningKey;
-use chancery_delegation::manifest::{CatalogTool, catalog_root, sign_manifest};
-use chancery_identity::{Isolation, RegistrationTerms, spki_der};
+use chancery_identity::{Isolation, RegistrationTerms};
 use chancery_types::id::{InstanceId, LaunchId};
-use chancery_types::{Algorithm, Digest, Timestamp, base64url};
-use serde_json::json;
+use chancery_types::{Algorithm, Digest, base64url};
 
 use crate::domain::{DAY, Domain, now};
+use crate::instances::{CODE, manifest, reason};
 
 const AGENT: &str = "spiffe://own.example/agent/clerk";
-const CODE: &str = "program";
-
-fn reason<T: std::fmt::Debug>(answer: Result<T, ClientError>) -> String {
-    match answer {
-        Err(ClientError::Refused(problem)) => problem.reason,
-        other => panic!("{other:?}"),
-    }
-}
 
 fn evidence(isolation: Isolation) -> Evidence {
     Evidence::Launch(LaunchEvidence {
@@ -48,53 +39,8 @@ fn named(names: &[&str]) -> RegistrationTerms {
 impl Domain {
     /// A registration of the clerk by a manifest that its issuer signed.
     fn clerk(&self, terms: RegistrationTerms) -> RegisterAgent {
-        self.signed(terms, (&self.manifests, 30 * DAY, AGENT))
-    }
-
-    fn signed(
-        &self,
-        terms: RegistrationTerms,
-        (key, seconds, agent): (&SigningKey, u64, &str),
-    ) -> RegisterAgent {
-        let tool = CatalogTool::of("spiffe://own.example/tool/a/b", &json!({}), "b").unwrap();
-        let catalog = catalog_root(std::slice::from_ref(&tool)).unwrap();
-        let hash = |text: &str| Digest::of(text).to_string();
-        let second = |at: Timestamp| at.to_string().replace(".000000Z", "Z");
-        let issued = Timestamp::from_seconds(now().as_seconds()).minus_seconds(DAY);
-        let bound_at = second(issued);
-        let document = json!({
-            "@context": "https://manifest.agentrust-io.com/v0.2/context.json",
-            "@type": "AgentManifest",
-            "manifest_id": "018f4a3b-2c1d-7e5f-a8b9-0d1e2f3a4b5c",
-            "agent_id": agent,
-            "version": "0.2",
-            "issued_at": bound_at,
-            "expires_at": second(issued.plus_seconds(seconds)),
-            "issuer": "spiffe://own.example/issuer/manifests",
-            "crypto_profile": "standard",
-            "profile": "composition-only",
-            "unbound_artifacts": ["model_identity", "system_prompt"],
-            "artifacts": {
-                "policy_bundle": {
-                    "hash": hash("policy"), "policy_language": "cedar", "version": "1",
-                    "enforcement_mode": "enforce", "bound_at": bound_at
-                },
-                "tool_manifest": {
-                    "catalog_hash": catalog.to_string(),
-                    "tools": [{
-                        "tool_id": tool.tool_id, "tool_name": "b", "endpoint_id": "a",
-                        "schema_hash": tool.schema_hash,
-                        "description_hash": tool.description_hash, "version": "1"
-                    }],
-                    "rug_pull_policy": "deny-and-alert", "bound_at": bound_at
-                },
-                "supply_chain": {"container_image_digest": hash(CODE), "bound_at": bound_at}
-            },
-            "intent": {"statement": "keeps the books"}
-        });
-        let envelope = sign_manifest(&document, key.public(), &|message| key.sign(message));
         RegisterAgent {
-            manifest: base64url::encode(envelope.unwrap()),
+            manifest: self.signed(AGENT),
             terms,
             ..RegisterAgent::default()
         }
@@ -113,38 +59,6 @@ impl Domain {
             terms: Default::default(),
         };
         self.client().open_instance(&request).await
-    }
-
-    async fn x509(&self, instance_id: InstanceId) -> Result<IssuedX509, ClientError> {
-        let key = SigningKey::generate(Algorithm::Es256).unwrap();
-        let request = IssueX509 {
-            instance_id,
-            spki: base64url::encode(spki_der(key.public())),
-            broker: None,
-        };
-        self.client().issue_x509(&request).await
-    }
-
-    /// The leaf of each, or why there is none.
-    async fn x509s(&self, instances: &[InstanceId]) -> Vec<Result<Vec<u8>, String>> {
-        let requests = instances.iter().map(|instance| IssueX509 {
-            instance_id: *instance,
-            spki: base64url::encode(spki_der(
-                SigningKey::generate(Algorithm::Es256).unwrap().public(),
-            )),
-            broker: None,
-        });
-        let request = IssueX509s {
-            requests: requests.collect(),
-        };
-        let issued = self.client().issue_x509s(&request).await.unwrap();
-        let leaves = issued.leaves.into_iter().map(Leaf::into_result);
-        leaves
-            .map(|leaf| match leaf {
-                Ok(leaf) => Ok(base64url::decode(&leaf).unwrap()),
-                Err(problem) => Err(problem.reason),
-            })
-            .collect()
     }
 
     async fn jwt(&self, instance_id: InstanceId) -> Result<String, ClientError> {
@@ -176,12 +90,12 @@ impl Domain {
     /// The index of an entry that is enrolled now: two that follow each other say that nothing else was.
     async fn probe(&self) -> u64 {
         let probe = "spiffe://own.example/agent/probe";
-        let request = self.signed(Default::default(), (&self.manifests, 30 * DAY, probe));
-        self.client()
-            .register_agent(&request)
-            .await
-            .unwrap()
-            .log_index
+        let request = RegisterAgent {
+            manifest: self.signed(probe),
+            ..RegisterAgent::default()
+        };
+        let registered = self.client().register_agent(&request).await;
+        registered.unwrap().log_index
     }
 
     /// The clerk, where it is registered.
@@ -241,34 +155,30 @@ async fn what_cannot_be_issued_is_not_registered() {
     let many: Vec<String> = (0..17).map(|number| format!("n{number}.example")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     let stranger = SigningKey::generate(Algorithm::Ed25519).unwrap();
-    let none = RegistrationTerms::default;
-    let own = &domain.manifests;
-    let elsewhere = "spiffe://other.example/agent/clerk";
+    let plain = |manifest: String| RegisterAgent {
+        manifest,
+        ..RegisterAgent::default()
+    };
+    let expired = manifest(&domain.manifests, AGENT, DAY / 2);
     let size = domain.probe().await;
     for (request, why) in [
         (domain.clerk(terms(longer)), "svid_lifetime"),
         (domain.clerk(terms(token)), "svid_lifetime"),
         (domain.clerk(named(&many)), "dns_names"),
+        (plain(manifest(&stranger, AGENT, 30 * DAY)), "manifest"),
+        (plain(expired), "manifest"),
         (
-            domain.signed(none(), (&stranger, 30 * DAY, AGENT)),
-            "manifest",
-        ),
-        (domain.signed(none(), (own, DAY / 2, AGENT)), "manifest"),
-        (
-            domain.signed(none(), (own, 30 * DAY, elsewhere)),
+            plain(domain.signed("spiffe://other.example/agent/clerk")),
             "trust_domain",
         ),
-        (
-            RegisterAgent {
-                manifest: "AAAA".to_owned(),
-                ..RegisterAgent::default()
-            },
-            "manifest",
-        ),
+        (plain("AAAA".to_owned()), "manifest"),
     ] {
         let client = domain.client();
-        assert_eq!(reason(client.judge_agent(&request).await), why);
-        assert_eq!(reason(client.register_agent(&request).await), why);
+        assert_eq!(reason(client.judge_agent(&request).await.unwrap_err()), why);
+        assert_eq!(
+            reason(client.register_agent(&request).await.unwrap_err()),
+            why
+        );
     }
     // Judged well is not registered.
     let good = domain.clerk(named(&["a.example"]));
@@ -307,7 +217,7 @@ async fn what_was_attested_with_less_is_refused_before_anything_is_issued() {
     ] {
         domain.register(terms).await;
         let before = domain.probe().await;
-        assert_eq!(reason(domain.open(evidence).await), why);
+        assert_eq!(reason(domain.open(evidence).await.unwrap_err()), why);
         assert_eq!(domain.probe().await, before + 1);
     }
     assert_eq!(domain.running().await, 0);
@@ -318,8 +228,11 @@ async fn what_was_attested_with_less_is_refused_before_anything_is_issued() {
     domain.x509(id).await.unwrap();
     domain.register(isolated).await;
     let before = domain.probe().await;
-    assert_eq!(reason(domain.x509(id).await), "isolation_required");
-    assert_eq!(reason(domain.jwt(id).await), "isolation_required");
+    assert_eq!(domain.x509(id).await.unwrap_err(), "isolation_required");
+    assert_eq!(
+        reason(domain.jwt(id).await.unwrap_err()),
+        "isolation_required"
+    );
     assert_eq!(domain.probe().await, before + 1);
     domain.register(RegistrationTerms::default()).await;
     domain.x509(id).await.unwrap();
@@ -341,7 +254,7 @@ async fn a_change_that_was_made_for_another_registration_changes_nothing() {
         expected,
     };
     let entry = client.register_agent(&change(Some(Entry(0)), None)).await;
-    assert_eq!(reason(entry), "registration_changed");
+    assert_eq!(reason(entry.unwrap_err()), "registration_changed");
     let first = client
         .register_agent(&change(Some(Absent), None))
         .await
@@ -350,15 +263,15 @@ async fn a_change_that_was_made_for_another_registration_changes_nothing() {
     for expected in [Absent, Entry(first.log_index + 1), Entry(0)] {
         let request = change(Some(expected), None);
         assert_eq!(
-            reason(client.register_agent(&request).await),
+            reason(client.register_agent(&request).await.unwrap_err()),
             "registration_changed"
         );
         assert_eq!(
-            reason(client.judge_agent(&request).await),
+            reason(client.judge_agent(&request).await.unwrap_err()),
             "registration_changed"
         );
         let retired = client.retire_agent(&retire(Some(expected))).await;
-        assert_eq!(reason(retired), "registration_changed");
+        assert_eq!(reason(retired.unwrap_err()), "registration_changed");
     }
     assert_eq!(domain.probe().await, size + 1);
     // Of two who change the same one, one does.
@@ -374,13 +287,13 @@ async fn a_change_that_was_made_for_another_registration_changes_nothing() {
     assert_eq!(done, 1, "{one:?} {other:?}");
     // Others' files change nothing of it; a person does, and then it is nobody's.
     let others = client.register_agent(&change(None, Some("team-b"))).await;
-    assert_eq!(reason(others), "registration_owner");
+    assert_eq!(reason(others.unwrap_err()), "registration_owner");
     let by_hand = client.register_agent(&change(None, None)).await.unwrap();
     assert_eq!(by_hand.owner, None);
     // Which no files take over that do not say so.
     let files = change(None, Some("team-b"));
     let refused = client.register_agent(&files).await;
-    assert_eq!(reason(refused), "registration_owner");
+    assert_eq!(reason(refused.unwrap_err()), "registration_owner");
     let adopting = RegisterAgent {
         adopt: true,
         ..files
@@ -392,13 +305,13 @@ async fn a_change_that_was_made_for_another_registration_changes_nothing() {
         ..change(None, Some("team-a"))
     };
     let refused = client.register_agent(&others).await;
-    assert_eq!(reason(refused), "registration_owner");
+    assert_eq!(reason(refused.unwrap_err()), "registration_owner");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retired_agent_is_ended_everywhere_and_may_be_registered_again() {
     let mut domain = Domain::start("own.example").await;
-    assert_eq!(reason(domain.retire().await), "agent_unknown");
+    assert_eq!(reason(domain.retire().await.unwrap_err()), "agent_unknown");
     domain.register(named(&["a.example"])).await;
     let mut opened = Vec::new();
     for _ in 0..2 {
@@ -427,11 +340,19 @@ async fn a_retired_agent_is_ended_everywhere_and_may_be_registered_again() {
             .all(|one| withdrawn.instances.contains(&one.spiffe_id))
     );
     assert_eq!(
-        reason(domain.open(evidence(Isolation::Isolated)).await),
+        reason(
+            domain
+                .open(evidence(Isolation::Isolated))
+                .await
+                .unwrap_err()
+        ),
         "agent_unknown"
     );
     for one in &opened {
-        assert_eq!(reason(domain.x509(one.instance_id).await), "instance_ended");
+        assert_eq!(
+            domain.x509(one.instance_id).await.unwrap_err(),
+            "instance_ended"
+        );
     }
     // Once more it changes nothing and says the same: what can hold something yet is revoked.
     let size = domain.probe().await;
@@ -452,7 +373,10 @@ async fn a_retired_agent_is_ended_everywhere_and_may_be_registered_again() {
     let fresh = domain.open(evidence(Isolation::Isolated)).await.unwrap();
     domain.x509(fresh.instance_id).await.unwrap();
     for one in &opened {
-        assert_eq!(reason(domain.x509(one.instance_id).await), "instance_ended");
+        assert_eq!(
+            domain.x509(one.instance_id).await.unwrap_err(),
+            "instance_ended"
+        );
     }
     assert_eq!(domain.running().await, 1);
 }
@@ -464,22 +388,18 @@ async fn what_ended_just_before_its_agent_was_retired_is_revoked_as_well() {
     domain.register(RegistrationTerms::default()).await;
     let opened = domain.open(evidence(Isolation::Isolated)).await.unwrap();
     domain.x509(opened.instance_id).await.unwrap();
-    let end = EndInstance {
-        reason: "process-exited".to_owned(),
-    };
-    let client = domain.client();
-    client.end_instance(opened.instance_id, &end).await.unwrap();
+    domain.end(opened.instance_id).await;
     assert_eq!(domain.running().await, 0);
     let retired = domain.retire().await.unwrap();
     assert_eq!(retired.instances, std::slice::from_ref(&opened.spiffe_id));
-    let known = client.withdrawn(Digest::of(""), 0).await.unwrap();
-    assert!(known.instances.contains(&opened.spiffe_id));
+    let known = domain.client().withdrawn(Digest::of(""), 0).await;
+    assert!(known.unwrap().instances.contains(&opened.spiffe_id));
 }
 
-/// However they fall together: what runs under the new registration was opened after it, and what was
-/// issued was issued before the retirement or after the registration.
+/// However they fall together: nothing of the retired agent goes on under the new registration, and what
+/// was issued to it was issued before the retirement.
 #[tokio::test(flavor = "multi_thread")]
-async fn retiring_registering_opening_and_issuing_at_once_leave_nothing_behind() {
+async fn retiring_registering_and_issuing_at_once_leave_nothing_behind() {
     let mut domain = Domain::start("own.example").await;
     domain.register(RegistrationTerms::default()).await;
     let mut before = Vec::new();
@@ -501,10 +421,7 @@ async fn retiring_registering_opening_and_issuing_at_once_leave_nothing_behind()
         loop {
             match client.register_agent(&again).await {
                 Ok(agent) => break agent,
-                Err(ClientError::Refused(problem)) => {
-                    assert_eq!(problem.reason, "retirement_unfinished");
-                }
-                Err(error) => panic!("{error}"),
+                Err(error) => assert_eq!(reason(error), "retirement_unfinished"),
             }
         }
     };
@@ -515,7 +432,10 @@ async fn retiring_registering_opening_and_issuing_at_once_leave_nothing_behind()
     assert_eq!(retired.instances.len(), 4);
     assert_eq!(domain.running().await, 0);
     for one in &before {
-        assert_eq!(reason(domain.x509(one.instance_id).await), "instance_ended");
+        assert_eq!(
+            domain.x509(one.instance_id).await.unwrap_err(),
+            "instance_ended"
+        );
     }
     // Of the log: nobody of the four is issued anything from the retirement on.
     domain.restart().await;
@@ -567,7 +487,7 @@ async fn a_retirement_that_broke_off_is_finished() {
     let revoked = domain.client().revocations().await.unwrap().revocations;
     assert_eq!(revoked.len(), 1);
     assert_eq!(
-        reason(domain.x509(opened.instance_id).await),
+        domain.x509(opened.instance_id).await.unwrap_err(),
         "instance_ended"
     );
     let again = domain.retire().await.unwrap();
@@ -582,10 +502,11 @@ async fn what_is_asked_for_together_is_issued_by_the_registration_of_each() {
     let apart = domain.open(evidence(Isolation::Isolated)).await.unwrap();
     let shared = domain.open(evidence(Isolation::Unisolated)).await.unwrap();
     let probe = "spiffe://own.example/agent/probe";
-    let request = domain.signed(
-        named(&["probe.example"]),
-        (&domain.manifests, 30 * DAY, probe),
-    );
+    let request = RegisterAgent {
+        manifest: domain.signed(probe),
+        terms: named(&["probe.example"]),
+        ..RegisterAgent::default()
+    };
     domain.client().register_agent(&request).await.unwrap();
     let request = OpenInstance {
         agent_id: probe.to_owned(),

@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use chancery_api::ClientError;
 use chancery_api::server::AddFederation;
 use chancery_identity::{BundleDocument, Incubating};
 use chancery_types::Digest;
@@ -11,12 +10,10 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::domain::{Authority, Domain, spiffe};
 use crate::fetching::problem;
+use crate::instances::reason;
 
 async fn refused(own: &Domain, adding: &AddFederation) -> String {
-    match own.client().add_federation(adding).await {
-        Err(ClientError::Refused(problem)) => problem.reason,
-        other => panic!("{other:?}"),
-    }
+    reason(own.client().add_federation(adding).await.unwrap_err())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,10 +102,7 @@ async fn f_16_an_endpoint_of_a_third_trust_domain_needs_that_one() {
         .unwrap();
     let refreshed = own.client().refresh_federation(&hosting.name).await;
     // The server is believed now; what it serves is another trust domain's bundle.
-    match refreshed {
-        Err(ClientError::Refused(problem)) => assert_eq!(problem.reason, "bundle_wrong_domain"),
-        other => panic!("{other:?}"),
-    }
+    assert_eq!(reason(refreshed.unwrap_err()), "bundle_wrong_domain");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,12 +142,7 @@ async fn f_20_the_end_takes_the_bundle_along_at_once() {
             own.client().remove_federation(name).await.map(drop),
             own.client().refresh_federation(name).await.map(drop),
         ] {
-            match ended {
-                Err(ClientError::Refused(problem)) => {
-                    assert_eq!(problem.reason, "federation_unknown")
-                }
-                other => panic!("{other:?}"),
-            }
+            assert_eq!(reason(ended.unwrap_err()), "federation_unknown");
         }
         own.restart().await;
         assert!(
@@ -208,10 +197,8 @@ async fn a_trust_document_whose_authorities_are_none_is_in_force_nowhere() {
     let before = own.client().federations().await.unwrap().own;
     let elses = Authority::new("else.example").certificate;
     for certificate in [b"none".to_vec(), elses] {
-        match own.trust_also(&certificate).await {
-            Err(ClientError::Refused(problem)) => assert_eq!(problem.reason, "trust"),
-            other => panic!("{other:?}"),
-        }
+        let refused = own.trust_also(&certificate).await;
+        assert_eq!(reason(refused.unwrap_err()), "trust");
     }
     assert_eq!(own.client().federations().await.unwrap().own, before);
     // The signer does not know them either: its next version is the second.

@@ -1,13 +1,18 @@
 //! Revocations that come at the same time.
 
-use chancery_api::server::Revoke;
+use std::sync::Arc;
+
+use chancery_api::server::{RevocationDone, ServerClient};
 use chancery_audit::Event;
-use chancery_delegation::Revocable;
 use chancery_types::id::InstanceId;
 use chancery_types::{Digest, RevocationKind};
 use tokio::task::JoinSet;
 
+use super::dam::{Dam, Watched};
 use super::domain::Domain;
+use super::instances::{meanwhile, revoke};
+
+const REVOKE: &str = "revocation.add";
 
 const MANY: u8 = 24;
 
@@ -19,30 +24,34 @@ fn instance(number: u8) -> String {
     format!("spiffe://own.example/agent/a/instance/{id}")
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_first_of_many_does_not_wait_for_all_of_them() {
+/// A domain that publishes snapshots, whose disk and signer are watched.
+async fn watched() -> (Domain, Arc<Dam>, Arc<Watched>) {
     let mut domain = Domain::start("own.example").await;
     let (dam, signer) = domain.watch();
     domain.restart().await;
     domain.publish_policy().await;
+    (domain, dam, signer)
+}
+
+async fn revoked(client: &ServerClient, number: u8) -> RevocationDone {
+    revoke(client, RevocationKind::Instance, &instance(number)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_of_many_does_not_wait_for_all_of_them() {
+    let (domain, dam, signer) = watched().await;
     let client = domain.client();
-    dam.hold("revocation.add");
+    dam.hold(REVOKE);
     let before = signer.snapshots();
     let mut asked = JoinSet::new();
     for number in 0..2 * MANY {
         let client = client.clone();
-        let what = Revocable::new(RevocationKind::Instance, &instance(number)).unwrap();
-        asked.spawn(async move {
-            let reason = "lost".to_owned();
-            client.revoke(&Revoke { what, reason }).await.unwrap()
-        });
+        asked.spawn(async move { revoked(&client, number).await });
     }
     // All of them stand behind the first one.
-    dam.holds("revocation.add").await;
-    for _ in 0..100 {
-        client.trust().await.unwrap();
-    }
-    dam.release("revocation.add");
+    dam.holds(REVOKE).await;
+    meanwhile(&client).await;
+    dam.release(REVOKE);
     let done = asked.join_all().await;
     assert!(done.iter().all(|done| done.sequence.is_some()));
     let snapshots = signer.snapshots() - before;
@@ -51,29 +60,22 @@ async fn the_first_of_many_does_not_wait_for_all_of_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_revokes_what_is_revoked_is_answered_once_the_signer_knows() {
-    let mut domain = Domain::start("own.example").await;
-    let (dam, signer) = domain.watch();
-    domain.restart().await;
-    domain.publish_policy().await;
+    let (domain, dam, signer) = watched().await;
     let client = domain.client();
-    dam.hold("revocation.add");
+    dam.hold(REVOKE);
     let mut asked = JoinSet::new();
     for _ in 0..2 {
         let client = client.clone();
-        let signer = std::sync::Arc::clone(&signer);
-        let what = Revocable::new(RevocationKind::Instance, &instance(1)).unwrap();
+        let signer = Arc::clone(&signer);
         let before = signer.snapshots();
         asked.spawn(async move {
-            let reason = "lost".to_owned();
-            let done = client.revoke(&Revoke { what, reason }).await.unwrap();
+            let done = revoked(&client, 1).await;
             (done.before, signer.snapshots() > before)
         });
     }
-    dam.holds("revocation.add").await;
-    for _ in 0..100 {
-        client.trust().await.unwrap();
-    }
-    dam.release("revocation.add");
+    dam.holds(REVOKE).await;
+    meanwhile(&client).await;
+    dam.release(REVOKE);
     let done = asked.join_all().await;
     assert!(done.iter().all(|(_, told)| *told));
     assert_eq!(done.iter().filter(|(before, _)| *before).count(), 1);
@@ -94,11 +96,7 @@ async fn what_is_revoked_at_once_is_each_enrolled_once_and_told_to_nodes() {
         // Each of them is revoked by two at once.
         for _ in 0..2 {
             let client = client.clone();
-            let what = Revocable::new(RevocationKind::Instance, &instance(number)).unwrap();
-            asked.spawn(async move {
-                let reason = "lost".to_owned();
-                client.revoke(&Revoke { what, reason }).await.unwrap()
-            });
+            asked.spawn(async move { revoked(&client, number).await });
         }
     }
     let done = asked.join_all().await;

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use chancery_api::server::{IssueX509, IssueX509s, IssuedX509s, Leaf, Revoke, ServerClient};
+use chancery_api::server::{IssuedX509s, Leaf};
 use chancery_audit::{Entry, Event};
-use chancery_crypto::SigningKey;
-use chancery_delegation::Revocable;
+use chancery_types::RevocationKind;
 use chancery_types::id::InstanceId;
-use chancery_types::{Algorithm, RevocationKind, base64url};
 
 use super::dam::{Dam, Watched};
 use super::domain::Domain;
+use super::instances::{asking_together, meanwhile, revoke};
 use super::nodes::AGENT;
 
 const ISSUE: &str = "identity.issue";
@@ -24,39 +23,12 @@ async fn watched(count: usize) -> (Domain, Arc<Dam>, Arc<Watched>, Vec<InstanceI
     (domain, dam, signer, instances)
 }
 
-fn asked(instances: &[InstanceId]) -> IssueX509s {
-    let requests = instances.iter().map(|instance| {
-        let key = SigningKey::generate(Algorithm::Es256).unwrap();
-        IssueX509 {
-            instance_id: *instance,
-            spki: base64url::encode(chancery_identity::spki_der(key.public())),
-            broker: None,
-        }
-    });
-    IssueX509s {
-        requests: requests.collect(),
-    }
-}
-
 fn reasons(issued: &IssuedX509s) -> Vec<String> {
     let outcome = |leaf: &Leaf| match leaf {
         Leaf::Issued(_) => "issued".to_owned(),
         Leaf::Refused(problem) => format!("{} {}", problem.status, problem.reason),
     };
     issued.leaves.iter().map(outcome).collect()
-}
-
-async fn revoke(client: &ServerClient, kind: RevocationKind, id: &str) {
-    let what = Revocable::new(kind, id).unwrap();
-    let reason = "lost".to_owned();
-    client.revoke(&Revoke { what, reason }).await.unwrap();
-}
-
-/// Lets the server do whatever it does meanwhile.
-async fn meanwhile(client: &ServerClient) {
-    for _ in 0..100 {
-        client.trust().await.unwrap();
-    }
 }
 
 fn enrolled(entries: &[Entry]) -> usize {
@@ -76,7 +48,7 @@ async fn nothing_is_signed_before_every_entry_is_on_the_disk() {
         dam.hold(ISSUE);
         let before = signer.x509();
         let issuing = {
-            let (client, request) = (client.clone(), asked(&instances));
+            let (client, request) = (client.clone(), asking_together(&instances));
             tokio::spawn(async move { client.issue_x509s(&request).await })
         };
         dam.holds(ISSUE).await;
@@ -96,7 +68,10 @@ async fn of_a_revoked_agent_nothing_is_enrolled_or_signed() {
     let client = domain.client();
     revoke(&client, RevocationKind::Agent, AGENT).await;
     let before = signer.x509();
-    let issued = client.issue_x509s(&asked(&instances)).await.unwrap();
+    let issued = client
+        .issue_x509s(&asking_together(&instances))
+        .await
+        .unwrap();
     assert_eq!(reasons(&issued), ["403 revoked", "403 revoked"]);
     assert_eq!(signer.x509(), before);
     assert_eq!(enrolled(&domain.entries().await), 0);
@@ -116,7 +91,7 @@ async fn what_is_revoked_while_its_entry_is_written_is_not_signed() {
     dam.holds(REVOKE).await;
     let before = signer.x509();
     let issuing = {
-        let (client, request) = (client.clone(), asked(&instances));
+        let (client, request) = (client.clone(), asking_together(&instances));
         tokio::spawn(async move { client.issue_x509s(&request).await })
     };
     meanwhile(&client).await;
@@ -139,13 +114,16 @@ async fn a_signer_that_fails_fails_those_alone_who_were_to_be_signed_for() {
     signer.breaks(true);
     // With one that is left to sign and with several.
     for count in [2, 3] {
-        let request = asked(&instances[..count]);
+        let request = asking_together(&instances[..count]);
         let issued = client.issue_x509s(&request).await.unwrap();
         let mut expected = vec!["409 instance_ended"];
         expected.resize(count, "503 signer");
         assert_eq!(reasons(&issued), expected);
     }
     signer.breaks(false);
-    let issued = client.issue_x509s(&asked(&instances)).await.unwrap();
+    let issued = client
+        .issue_x509s(&asking_together(&instances))
+        .await
+        .unwrap();
     assert_eq!(reasons(&issued), ["409 instance_ended", "issued", "issued"]);
 }

@@ -45,16 +45,16 @@ pub(crate) async fn a_lineage_is_followed_down_and_up(world: World) {
     assert_eq!(store.parent_of(id(3)).await.unwrap(), Some(id(2)));
     assert_eq!(store.parent_of(id(1)).await.unwrap(), None);
     assert_eq!(store.parent_of(id(4)).await.unwrap(), None);
-    assert_eq!(
-        store.until_of(id(4)).await.unwrap(),
-        Some(Timestamp::from_seconds(9))
-    );
-    assert_eq!(store.until_of(id(2)).await.unwrap(), None);
-    for asked in [vec![id(4)], vec![id(1), id(2), id(4)]] {
-        for placed in store.placed(&asked).await.unwrap() {
-            let until = store.until_of(placed.instance.instance_id).await.unwrap();
-            assert_eq!(placed.until, until);
-        }
+    for asked in [vec![4], vec![2], vec![1, 2, 4]] {
+        let ids: Vec<_> = asked.iter().copied().map(id).collect();
+        let mut placed = store.placed(&ids).await.unwrap();
+        placed.sort_by_key(|one| one.instance.instance_id);
+        let until = placed.iter().map(|one| one.until);
+        let expected = asked.iter().map(|number| match number {
+            4 => Some(Timestamp::from_seconds(9)),
+            _ => None,
+        });
+        assert_eq!(until.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
     }
     let above = |number| RosterQuery {
         above: Some(id(number)),
@@ -92,17 +92,16 @@ pub(crate) async fn who_may_not_outlive_a_parent_is_found(world: World) {
     put(&store, 2, Some(1), (false, None)).await;
     put(&store, 3, Some(1), (true, None)).await;
     put(&store, 4, Some(3), (false, Some(50))).await;
-    let children = store.running_children(id(1)).await.unwrap();
-    let children = children
-        .iter()
-        .map(|(row, outlive)| (row.instance_id, *outlive));
-    assert_eq!(
-        children.collect::<Vec<_>>(),
-        [(id(2), false), (id(3), true)]
-    );
+    let children = store.children_to_end(id(1)).await.unwrap();
+    let children = children.iter().map(|row| row.instance_id);
+    assert_eq!(children.collect::<Vec<_>>(), [id(2)]);
     assert_eq!(store.count_running_children(id(1)).await.unwrap(), 2);
     let overdue = async |now: u64| {
         let rows = store.overdue(Timestamp::from_seconds(now)).await.unwrap();
+        for (row, until) in &rows {
+            let timed = row.instance_id == id(4);
+            assert_eq!(*until, timed.then(|| Timestamp::from_seconds(50)));
+        }
         rows.iter()
             .map(|(row, _)| row.instance_id)
             .collect::<Vec<_>>()

@@ -80,14 +80,29 @@ pub(crate) async fn a_retired_agent_is_gone_and_what_it_was_stays(world: World) 
     for row in [&clerk, &other] {
         store.put_agent(row, b"one").await.unwrap();
     }
-    store.put_instance(&instance(1)).await.unwrap();
+    for number in [1, 2] {
+        store.put_instance(&instance(number)).await.unwrap();
+    }
+    let mut stranger = instance(3);
+    stranger.agent_id.clone_from(&other.agent_id);
+    store.put_instance(&stranger).await.unwrap();
+    let ended = store.end_instance(instance(2).instance_id, Timestamp::from_seconds(9));
+    assert!(ended.await.unwrap());
     for index in [7, 7, 8] {
         store.retire_agent(CLERK, index).await.unwrap();
         assert_eq!(store.retirement(CLERK).await.unwrap(), Some(index));
     }
     assert_eq!(store.agent(CLERK).await.unwrap(), None);
     assert_eq!(store.agents().await.unwrap(), std::slice::from_ref(&other));
-    assert_eq!(store.retired().await.unwrap(), [CLERK]);
+    let retired = async |since| {
+        let since = Timestamp::from_seconds(since);
+        let recent = store.recent_of_retired(since).await.unwrap();
+        recent.iter().map(|row| row.instance_id).collect::<Vec<_>>()
+    };
+    // Those that have ended come first, as long as that is not too long ago.
+    let ids = [2, 1].map(|number| instance(number).instance_id);
+    assert_eq!(retired(9).await, ids);
+    assert_eq!(retired(10).await, ids[1..]);
     assert_eq!(store.retirement(&other.agent_id).await.unwrap(), None);
     assert!(
         store
@@ -107,7 +122,7 @@ pub(crate) async fn a_retired_agent_is_gone_and_what_it_was_stays(world: World) 
     };
     store.put_agent(&again, b"one").await.unwrap();
     assert_eq!(store.retirement(CLERK).await.unwrap(), None);
-    assert!(store.retired().await.unwrap().is_empty());
+    assert!(retired(0).await.is_empty());
     assert_eq!(store.agents().await.unwrap(), [again, other]);
 }
 

@@ -253,6 +253,10 @@ pub(crate) async fn a_revocation_is_kept_until_it_is_taken_out(world: World) {
     known.sort_by(|one, next| one.id.cmp(&next.id));
     assert_eq!(known, [row("a", 3), row("b", 2)]);
     let kind = RevocationKind::Key;
+    let index = async |kind, id| again.revocation_index(kind, id).await.unwrap();
+    assert_eq!(index(kind, "a").await, Some(3));
+    assert_eq!(index(kind, "c").await, None);
+    assert_eq!(index(RevocationKind::Mission, "a").await, None);
     assert!(
         !store
             .drop_revocation(RevocationKind::Mission, "a")
@@ -261,6 +265,7 @@ pub(crate) async fn a_revocation_is_kept_until_it_is_taken_out(world: World) {
     );
     assert!(store.drop_revocation(kind, "a").await.unwrap());
     assert!(!store.drop_revocation(kind, "a").await.unwrap());
+    assert_eq!(index(kind, "a").await, None);
     assert_eq!(store.revocations().await.unwrap(), [row("b", 2)]);
 }
 
