@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chancery_api::OwnerListener;
 use chancery_api::server::{RegisterAgent, ServerClient};
@@ -101,6 +101,56 @@ impl Plane {
         sockets: &Path,
         gateways: &[GatewayName],
     ) -> anyhow::Result<Self> {
+        let Founded {
+            principal,
+            policy_key,
+            manifest_key,
+            keys,
+            trust,
+            log,
+        } = Founded::new(data, gateways)?;
+        let mut serving = JoinSet::new();
+        let signer = Signer::new(keys, trust.clone(), log, &data.join("signer"), now)?;
+        let signer_socket = sockets.join("signer.sock");
+        let listener = OwnerListener::bind(&signer_socket)?;
+        serving.spawn(async move {
+            let _ = signer.serve(listener).await;
+        });
+        let server = Server::new(server_config(data, signer_socket, trust).await?).await?;
+        let server_socket = sockets.join("server.sock");
+        let listener = OwnerListener::bind(&server_socket)?;
+        serving.spawn(async move {
+            let _ = server.serve(listener).await;
+        });
+        let client = ServerClient::new(server_socket);
+        let policy = publish(&client, &policy_key).await?;
+        let envelope = manifest::sign(&manifest_key, &tool_server::tools(), policy, now())?;
+        let request = RegisterAgent {
+            manifest: base64url::encode(envelope),
+            ..RegisterAgent::default()
+        };
+        client.register_agent(&request).await?;
+        Ok(Self {
+            client,
+            principal,
+            _serving: serving,
+        })
+    }
+}
+
+/// The keys and the trust document of a new data folder.
+pub(crate) struct Founded {
+    pub(crate) policy_key: SigningKey,
+    pub(crate) manifest_key: SigningKey,
+    principal: Principal,
+    keys: SignerKeys,
+    trust: VerifiedTrust,
+    log: LocalSigner,
+}
+
+impl Founded {
+    /// Makes them in `data`, with these gateways.
+    pub(crate) fn new(data: &Path, gateways: &[GatewayName]) -> anyhow::Result<Self> {
         for folder in ["signer", "server"] {
             std::fs::create_dir(data.join(folder))?;
         }
@@ -148,37 +198,26 @@ impl Plane {
             log_origins,
         })?;
         create_private_file(&data.join("trust.json"), &trust.signed().to_bytes()?)?;
-        let mut serving = JoinSet::new();
-        let signer = Signer::new(keys, trust.clone(), log, &data.join("signer"), now)?;
-        let signer_socket = sockets.join("signer.sock");
-        let listener = OwnerListener::bind(&signer_socket)?;
-        serving.spawn(async move {
-            let _ = signer.serve(listener).await;
-        });
-        let server = Server::new(server_config(data, signer_socket, trust).await?).await?;
-        let server_socket = sockets.join("server.sock");
-        let listener = OwnerListener::bind(&server_socket)?;
-        serving.spawn(async move {
-            let _ = server.serve(listener).await;
-        });
-        let client = ServerClient::new(server_socket);
-        let policy = publish(&client, &policy_key).await?;
-        let envelope = manifest::sign(&manifest_key, &tool_server::tools(), policy, now())?;
-        let request = RegisterAgent {
-            manifest: base64url::encode(envelope),
-            ..RegisterAgent::default()
-        };
-        client.register_agent(&request).await?;
         Ok(Self {
-            client,
+            policy_key,
+            manifest_key,
             principal,
-            _serving: serving,
+            keys,
+            trust,
+            log,
         })
     }
 }
 
+/// Waits until a server answers.
+pub(crate) async fn until_answered(client: &ServerClient) {
+    while client.trust().await.is_err() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 /// The root of the X.509 authority, and the signer's keys below it.
-pub(crate) fn authorities(data: &Path) -> anyhow::Result<(Vec<u8>, SignerKeys)> {
+fn authorities(data: &Path) -> anyhow::Result<(Vec<u8>, SignerKeys)> {
     let domain: TrustDomain = DOMAIN.parse()?;
     let root = SigningKey::generate(Algorithm::Es256)?;
     let serial = || random_bytes().map(SerialNumber::from_random);
@@ -228,7 +267,7 @@ pub(crate) fn origin(
     Ok((signer, known))
 }
 
-pub(crate) fn sign_trust(document: TrustDocument) -> anyhow::Result<VerifiedTrust> {
+fn sign_trust(document: TrustDocument) -> anyhow::Result<VerifiedTrust> {
     let root = SigningKey::generate(Algorithm::Ed25519)?;
     let trust = TrustDocument {
         roots: vec![*root.public()],

@@ -7,9 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use chancery_api::server::{RegisterAgent, ServerClient};
 use chancery_api::{ClientError, UnixClient};
-use chancery_crypto::{SigningKey, create_private_file};
-use chancery_identity::trust::{ManifestIssuer, TrustDocument, TrustFormat};
-use chancery_types::{Algorithm, Digest, base64url};
+use chancery_types::{Digest, base64url};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -17,7 +15,7 @@ use tokio::process::{Child, Command};
 use super::parts::{NODE, SERVER, SIGNER, operator_socket, server_socket};
 use super::{agent, usage};
 use crate::options::Options;
-use crate::plane::{DOMAIN, authorities, now, origin, publish, sign_trust};
+use crate::plane::{Founded, now, publish, until_answered};
 use crate::{manifest, tool_server};
 
 /// Signer, server and node; they end when it is dropped.
@@ -38,21 +36,23 @@ impl Deployment {
         lifetime_seconds: u64,
     ) -> anyhow::Result<Self> {
         let (data, sockets) = (tempfile::tempdir_in(&options.folder)?, tempfile::tempdir()?);
-        let (policy_key, manifest_key) = prepare(data.path())?;
+        let founded = Founded::new(data.path(), &[])?;
         let signer = start(SIGNER, data.path(), sockets.path(), &[])?;
         let lifetime = lifetime_seconds.to_string();
         let server = start(SERVER, data.path(), sockets.path(), &[&lifetime])?;
         let client = ServerClient::new(server_socket(sockets.path()));
-        while client.trust().await.is_err() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        let policy = publish(&client, &policy_key).await?;
+        until_answered(&client).await;
+        let policy = publish(&client, &founded.policy_key).await?;
         let code = Digest::of_reader(std::fs::File::open(std::env::current_exe()?)?)?;
         for number in 0..agents {
             let tools = tool_server::tools();
             let name = agent(number);
-            let envelope =
-                manifest::sign_for(&manifest_key, (&name, code), (&tools, policy), now())?;
+            let envelope = manifest::sign_for(
+                &founded.manifest_key,
+                (&name, code),
+                (&tools, policy),
+                now(),
+            )?;
             let request = RegisterAgent {
                 manifest: base64url::encode(envelope),
                 ..RegisterAgent::default()
@@ -84,9 +84,7 @@ impl Deployment {
         self.server.kill().await?;
         let lifetime = lifetime_seconds.to_string();
         self.server = start(SERVER, self.data.path(), self.sockets.path(), &[&lifetime])?;
-        while self.client.trust().await.is_err() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        until_answered(&self.client).await;
         Ok(())
     }
 
@@ -111,43 +109,6 @@ impl Deployment {
             ("node", of(&self.node)?),
         ])
     }
-}
-
-/// Keys and trust document of a new data folder; who signs policies and manifests.
-fn prepare(data: &Path) -> anyhow::Result<(SigningKey, SigningKey)> {
-    for folder in ["signer", "server"] {
-        std::fs::create_dir(data.join(folder))?;
-    }
-    let policy_key = SigningKey::generate(Algorithm::Ed25519)?;
-    let manifest_key = SigningKey::generate(Algorithm::Ed25519)?;
-    let (certificate, keys) = authorities(data)?;
-    let (_, server_origin) = origin(data, "signer/log-key", "server")?;
-    let trust = sign_trust(TrustDocument {
-        format: TrustFormat::V1,
-        version: 1,
-        trust_domain: DOMAIN.to_owned(),
-        issued_at: now(),
-        previous: None,
-        threshold: 1,
-        roots: Vec::new(),
-        x509_authorities: vec![base64url::encode(&certificate)],
-        token_authorities: vec![*keys.token.public()],
-        jwt_authorities: vec![],
-        delegation_authorities: vec![],
-        access_token_authorities: vec![],
-        manifest_issuers: vec![ManifestIssuer {
-            issuer: manifest::ISSUER.to_owned(),
-            key: *manifest_key.public(),
-        }],
-        people: vec![],
-        policy_signers: vec![*policy_key.public()],
-        snapshot_signers: vec![*keys.snapshot.public()],
-        record_signers: vec![],
-        witnesses: None,
-        log_origins: vec![server_origin],
-    })?;
-    create_private_file(&data.join("trust.json"), &trust.signed().to_bytes()?)?;
-    Ok((policy_key, manifest_key))
 }
 
 fn start(part: &str, data: &Path, sockets: &Path, more: &[&str]) -> anyhow::Result<Child> {

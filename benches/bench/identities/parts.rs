@@ -15,7 +15,7 @@ use chancery_server::{Clock, Server, SvidLifetime};
 use chancery_signer::{Signer, StandingKeys};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use crate::plane::{DOMAIN, now, origin, server_config};
+use crate::plane::{DOMAIN, now, origin, server_config, until_answered};
 
 pub(crate) const SIGNER: &str = "identities-signer";
 pub(crate) const SERVER: &str = "identities-server";
@@ -79,9 +79,7 @@ pub(crate) fn node(arguments: Vec<String>) -> anyhow::Result<()> {
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
     run(async move {
         let client = ServerClient::new(server_socket(&sockets));
-        while client.trust().await.is_err() {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
+        until_answered(&client).await;
         let home = Home {
             trust_domain: DOMAIN.parse()?,
             gateway_address: "127.0.0.1:1".parse()?,

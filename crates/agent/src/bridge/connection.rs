@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chancery_api::server::Roster;
 use chancery_evidence::presentation::Challenge;
 use serde::Serialize;
 use tokio::io::AsyncWriteExt as _;
@@ -10,7 +11,9 @@ use tokio::time::timeout;
 
 use super::fault::{Fault, code, line};
 use super::opening::{MOST_BYTES, MOST_FIRST_BYTES, Opening};
-use super::{Context, SpawnError, SpawnRequest, Spawner, mcp};
+use super::{
+    Context, SpawnEnd, SpawnEnds, SpawnError, SpawnMany, SpawnRequest, Spawned, Spawner, mcp,
+};
 use crate::exchange::{ExchangeError, ExchangeRequest};
 use crate::lines::{LineError, Lines};
 use crate::session::{Presented, SessionError};
@@ -51,23 +54,17 @@ pub(super) async fn serve(stream: UnixStream, context: Context) {
         Ok(Opening::End) => document("ended", instance.end_session().await),
         Ok(Opening::View) => document("view", instance.view_session().await),
         Ok(Opening::Spawn(request)) => tokio::select! {
-            answer = spawn(&context, request) => answer,
+            answer = spawn(&context, request) => said(answer),
             // Nothing is due any more: a line or the end says that the one who asked gave up.
             _ = lines.next(MOST_BYTES) => return,
         },
         // What was begun goes on: whoever asked finds it in the roster.
-        Ok(Opening::SpawnMany(request)) => match spawner(&context) {
-            Ok(spawner) => said(spawner.spawn_many(request).await),
-            Err(refused) => refused,
-        },
+        Ok(Opening::SpawnMany(request)) => said(spawn_many(&context, request).await),
         Ok(Opening::Ends(instances)) => tokio::select! {
-            answer = ends(&context, instances) => answer,
+            answer = ends(&context, instances) => said(answer),
             _ = lines.next(MOST_BYTES) => return,
         },
-        Ok(Opening::Roster) => match spawner(&context) {
-            Ok(spawner) => said(spawner.roster().await),
-            Err(refused) => refused,
-        },
+        Ok(Opening::Roster) => said(roster(&context).await),
         Ok(Opening::Exchange(request)) => tokio::select! {
             answer = exchange(&context, request) => answer,
             _ = lines.next(MOST_BYTES) => return,
@@ -85,24 +82,27 @@ pub(super) async fn serve(stream: UnixStream, context: Context) {
     say(&mut writer, answer).await;
 }
 
-async fn spawn(context: &Context, request: SpawnRequest) -> String {
-    match spawner(context) {
-        Ok(spawner) => said(spawner.spawn(request).await),
-        Err(refused) => refused,
-    }
+async fn spawn(context: &Context, request: SpawnRequest) -> Result<SpawnEnd, SpawnError> {
+    spawner(context)?.spawn(request).await
 }
 
-async fn ends(context: &Context, instances: Vec<String>) -> String {
-    match spawner(context) {
-        Ok(spawner) => said(spawner.ends(instances).await),
-        Err(refused) => refused,
-    }
+async fn spawn_many(context: &Context, request: SpawnMany) -> Result<Spawned, SpawnError> {
+    spawner(context)?.spawn_many(request).await
 }
 
-fn spawner(context: &Context) -> Result<&dyn Spawner, String> {
-    context.spawner.as_deref().ok_or_else(|| {
-        let text = "nothing can be started through this bridge";
-        Fault::new(code::DENIED, "no_spawner", text).to_line()
+async fn ends(context: &Context, instances: Vec<String>) -> Result<SpawnEnds, SpawnError> {
+    spawner(context)?.ends(instances).await
+}
+
+async fn roster(context: &Context) -> Result<Roster, SpawnError> {
+    spawner(context)?.roster().await
+}
+
+fn spawner(context: &Context) -> Result<&dyn Spawner, SpawnError> {
+    context.spawner.as_deref().ok_or_else(|| SpawnError {
+        reason: "no_spawner".to_owned(),
+        message: "nothing can be started through this bridge".to_owned(),
+        remedy: None,
     })
 }
 

@@ -90,17 +90,8 @@ impl Bridge {
         spawner: Option<Arc<dyn Spawner>>,
     ) -> io::Result<Self> {
         let socket = PrivateSocket::bind(&config.socket, config.owner)?;
-        let context = Context {
-            instance,
-            spawner,
-            presenter: None,
-            patience: config.patience,
-        };
-        Ok(Self {
-            socket,
-            context,
-            admit,
-        })
+        let patience = config.patience;
+        Ok(Self::over(socket, instance, (admit, spawner), patience))
     }
 
     /// As [`Bridge::bind`], on a socket that is bound already: a sandbox shows only sockets that were
@@ -113,17 +104,27 @@ impl Bridge {
         spawner: Option<Arc<dyn Spawner>>,
     ) -> io::Result<Self> {
         let socket = PrivateSocket::adopt(listener, &config.socket, config.owner)?;
+        let patience = config.patience;
+        Ok(Self::over(socket, instance, (admit, spawner), patience))
+    }
+
+    fn over(
+        socket: PrivateSocket,
+        instance: Arc<Instance>,
+        (admit, spawner): (Admit, Option<Arc<dyn Spawner>>),
+        patience: Patience,
+    ) -> Self {
         let context = Context {
             instance,
             spawner,
             presenter: None,
-            patience: config.patience,
+            patience,
         };
-        Ok(Self {
+        Self {
             socket,
             context,
             admit,
-        })
+        }
     }
 
     /// Answers the challenges of relying parties too; without this it does not.

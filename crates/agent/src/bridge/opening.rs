@@ -88,26 +88,27 @@ impl Opening {
             .map(serde_json::from_value)
             .transpose()
             .map_err(|_| OpeningError::Malformed)?;
-        match only(members) {
-            Some(("connect", Value::String(server))) if is_server_name(&server) => {
+        let (name, value) = only(members).ok_or(OpeningError::Malformed)?;
+        match (name.as_str(), value) {
+            ("connect", Value::String(server)) if is_server_name(&server) => {
                 Ok(Self::Connect(server, chain))
             }
-            Some(("connect", Value::String(_))) => Err(OpeningError::Server),
-            Some(("session", Value::String(ask))) if ask == "end" => Ok(Self::End),
-            Some(("session", Value::String(ask))) if ask == "view" => Ok(Self::View),
-            Some(("session", Value::String(ask))) if ask == "chain" => Ok(Self::Chain),
-            Some(("exchange", request)) => serde_json::from_value(request)
+            ("connect", Value::String(_)) => Err(OpeningError::Server),
+            ("session", Value::String(ask)) if ask == "end" => Ok(Self::End),
+            ("session", Value::String(ask)) if ask == "view" => Ok(Self::View),
+            ("session", Value::String(ask)) if ask == "chain" => Ok(Self::Chain),
+            ("exchange", request) => serde_json::from_value(request)
                 .map(Self::Exchange)
                 .map_err(|_| OpeningError::Malformed),
-            Some(("dpop", request)) => serde_json::from_value(request)
+            ("dpop", request) => serde_json::from_value(request)
                 .map(Self::Dpop)
                 .map_err(|_| OpeningError::Malformed),
-            Some(("present", challenge)) => to_canonical(&challenge)
+            ("present", challenge) => to_canonical(&challenge)
                 .ok()
                 .and_then(|challenge| Challenge::parse(&challenge).ok())
                 .map(Self::Present)
                 .ok_or(OpeningError::Malformed),
-            Some(("spawn", request)) => {
+            ("spawn", request) => {
                 let request: SpawnRequest =
                     serde_json::from_value(request).map_err(|_| OpeningError::Malformed)?;
                 if request.argv.first().is_none_or(String::is_empty) {
@@ -115,11 +116,11 @@ impl Opening {
                 }
                 Ok(Self::Spawn(request))
             }
-            Some(("spawn_many", request)) => many(request),
-            Some(("ends", instances)) => serde_json::from_value(instances)
+            ("spawn_many", request) => many(request),
+            ("ends", instances) => serde_json::from_value(instances)
                 .map(Self::Ends)
                 .map_err(|_| OpeningError::Malformed),
-            Some(("roster", Value::String(whose))) if whose == "own" => Ok(Self::Roster),
+            ("roster", Value::String(whose)) if whose == "own" => Ok(Self::Roster),
             _ => Err(OpeningError::Malformed),
         }
     }
@@ -142,24 +143,11 @@ fn many(request: Value) -> Result<Opening, OpeningError> {
     Ok(Opening::SpawnMany(request))
 }
 
-/// The one member, if its name is known and there is no other.
-fn only(members: Map<String, Value>) -> Option<(&'static str, Value)> {
+/// The one member, where there is no other.
+fn only(members: Map<String, Value>) -> Option<(String, Value)> {
     let mut members = members.into_iter();
-    let (name, value) = members.next()?;
-    let known = [
-        "connect",
-        "dpop",
-        "ends",
-        "exchange",
-        "present",
-        "roster",
-        "session",
-        "spawn",
-        "spawn_many",
-    ]
-    .into_iter()
-    .find(|known| *known == name)?;
-    members.next().is_none().then_some((known, value))
+    let one = members.next()?;
+    members.next().is_none().then_some(one)
 }
 
 /// A name that is one segment of a path and nothing else.

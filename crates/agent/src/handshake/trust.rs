@@ -5,7 +5,7 @@ use chancery_crypto::AwsLc;
 use chancery_delegation::{
     ChainContext, ConsentArtefact, RevocationSet, TrustAnchor, VerifiedChain, verify_consent,
 };
-use chancery_identity::trust::{Role, VerifiedTrust};
+use chancery_identity::trust::VerifiedTrust;
 use chancery_identity::{TrustDomain, WitBundle};
 use chancery_types::Timestamp;
 
@@ -88,14 +88,13 @@ impl Believed {
     /// document gives to that person.
     pub(super) fn is_consented(&self, chain: &VerifiedChain, consent: &ConsentArtefact) -> bool {
         let credential_id = &consent.assertion().credential_id;
-        let Some((person, credential)) = self.trust.credential(credential_id) else {
+        let subject = &chain.principal().subject;
+        let Some((_, credential)) = self.trust.principal_credential(credential_id, subject) else {
             return false;
         };
-        let is_principal = person.id.to_string() == chain.principal().subject
-            && person.roles.contains(&Role::Principal);
         let Ok(artefact) = consent.to_bytes() else {
             return false;
         };
-        is_principal && verify_consent(chain, &artefact, &credential.into(), &AwsLc).is_ok()
+        verify_consent(chain, &artefact, &credential.into(), &AwsLc).is_ok()
     }
 }

@@ -83,6 +83,15 @@ impl Spawner for Scripted {
     }
 }
 
+async fn scripted() -> (Serving, Arc<Scripted>) {
+    let spawner = Arc::new(Scripted::default());
+    let setup = Setup {
+        spawner: Some(Arc::clone(&spawner) as _),
+        ..Setup::default()
+    };
+    (Serving::with(setup, |_, _| ok()).await, spawner)
+}
+
 fn request(command: &str) -> SpawnRequest {
     SpawnRequest {
         agent: "worker".to_owned(),
@@ -171,13 +180,7 @@ async fn sessions_are_viewed_and_ended_through_the_bridge() {
 
 #[tokio::test]
 async fn children_are_started_through_the_bridge() {
-    let spawner = Arc::new(Scripted::default());
-    let dropped = Arc::clone(&spawner.dropped);
-    let setup = Setup {
-        spawner: Some(spawner),
-        ..Setup::default()
-    };
-    let serving = Serving::with(setup, |_, _| ok()).await;
+    let (serving, spawner) = scripted().await;
     let local = LocalClient::new(&serving.socket);
     let end = local.spawn(&request("work")).await.unwrap();
     assert_eq!(
@@ -193,7 +196,7 @@ async fn children_are_started_through_the_bridge() {
     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     asking.abort();
     for _ in 0..100 {
-        if dropped.load(Ordering::SeqCst) == 1 {
+        if spawner.dropped.load(Ordering::SeqCst) == 1 {
             return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
@@ -209,15 +212,6 @@ async fn without_a_spawner_nothing_is_started() {
         .await
         .unwrap_err();
     assert!(matches!(refusal, LocalError::Refused { reason, .. } if reason == "no_spawner"));
-}
-
-async fn scripted() -> (Serving, Arc<Scripted>) {
-    let spawner = Arc::new(Scripted::default());
-    let setup = Setup {
-        spawner: Some(Arc::clone(&spawner) as _),
-        ..Setup::default()
-    };
-    (Serving::with(setup, |_, _| ok()).await, spawner)
 }
 
 fn reason(error: LocalError) -> String {

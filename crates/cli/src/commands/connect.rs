@@ -81,6 +81,13 @@ pub(super) fn own_bridge() -> Option<PathBuf> {
         .or_else(|| fixed.exists().then_some(fixed))
 }
 
+/// A client of that bridge, for whoever needs one.
+pub(super) fn bridge() -> anyhow::Result<LocalClient> {
+    let socket = own_bridge();
+    let socket = socket.context("no bridge: this works inside of `chancery run`")?;
+    Ok(LocalClient::new(socket))
+}
+
 /// Copies both ways until the client or the bridge is done.
 async fn pipe(bridge: &Path, server: &str) -> anyhow::Result<()> {
     let client = LocalClient::new(bridge);

@@ -29,14 +29,8 @@ fn chain(file: &Path) -> anyhow::Result<String> {
     let most = MAX_CHAIN_BYTES as u64 + 4_096;
     let shown = || file.display().to_string();
     let mut text = String::new();
-    if file == Path::new("-") {
-        let stdin = std::io::stdin().lock();
-        stdin.take(most).read_to_string(&mut text)
-    } else {
-        let open = std::fs::File::open(file).with_context(shown)?;
-        open.take(most).read_to_string(&mut text)
-    }
-    .with_context(shown)?;
+    let read = super::open(file, most)?.read_to_string(&mut text);
+    read.with_context(shown)?;
     let text = text.trim();
     if text.starts_with('[') {
         let links: Vec<String> = serde_json::from_str(text)

@@ -31,7 +31,12 @@ pub(crate) mod verify;
 pub(crate) mod why;
 mod witness;
 
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 use std::process::ExitCode;
+
+use anyhow::Context as _;
 
 use crate::args::{Cli, Command, DataArgs};
 use crate::demo;
@@ -40,6 +45,15 @@ use crate::output;
 
 /// Wrong usage or bad input.
 const USAGE: u8 = 2;
+
+/// A file, or standard input where it is `-`, of which that many bytes are read at most.
+fn open(file: &Path, most: u64) -> anyhow::Result<Box<dyn Read>> {
+    if file == Path::new("-") {
+        return Ok(Box::new(std::io::stdin().take(most)));
+    }
+    let open = File::open(file).with_context(|| file.display().to_string())?;
+    Ok(Box::new(open.take(most)))
+}
 
 /// Runs a command.
 pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {

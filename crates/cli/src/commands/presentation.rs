@@ -5,7 +5,6 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
-use chancery_agent::LocalClient;
 use chancery_crypto::{AwsLc, random_bytes};
 use chancery_evidence::presentation::{
     Challenge, MAX_PRESENTATION_BYTES, Policy, PresentationContext, PresentationRefusal, Shown,
@@ -14,7 +13,7 @@ use chancery_evidence::presentation::{
 use chancery_types::to_canonical;
 use serde::Serialize;
 
-use super::connect::own_bridge;
+use super::connect::bridge;
 use crate::args::{
     ChallengeArgs, Format, MakePresentationArgs, PresentationCommand, VerifyPresentationArgs,
 };
@@ -61,8 +60,7 @@ async fn make(args: &MakePresentationArgs) -> anyhow::Result<ExitCode> {
         challenge.audience,
         args.audience
     );
-    let bridge = own_bridge().context("no bridge: this works inside of `chancery run`")?;
-    let made = LocalClient::new(bridge).present(&challenge).await?;
+    let made = bridge()?.present(&challenge).await?;
     // One spelling in every format: a presentation is its bytes.
     let text = String::from_utf8(made.to_bytes()?)?;
     output::result(Format::Text, &(), || text)?;
@@ -124,14 +122,9 @@ fn said(refusal: PresentationRefusal) -> String {
 /// The bytes of a small file or of standard input; one newline at the end is the writer's.
 fn read(path: &Path, most: usize) -> anyhow::Result<Vec<u8>> {
     let shown = || path.display().to_string();
-    let (mut bytes, limit) = (Vec::new(), most as u64 + 2);
-    if path == Path::new("-") {
-        std::io::stdin().lock().take(limit).read_to_end(&mut bytes)
-    } else {
-        let file = std::fs::File::open(path).with_context(shown)?;
-        file.take(limit).read_to_end(&mut bytes)
-    }
-    .with_context(shown)?;
+    let mut bytes = Vec::new();
+    let read = super::open(path, most as u64 + 2)?.read_to_end(&mut bytes);
+    read.with_context(shown)?;
     if bytes.last() == Some(&b'\n') {
         bytes.pop();
     }

@@ -54,15 +54,8 @@ pub(super) async fn run(format: Format, args: SpawnArgs) -> anyhow::Result<ExitC
 fn read(file: &Path) -> anyhow::Result<Vec<SpawnRequest>> {
     let shown = || file.display().to_string();
     let mut text = String::new();
-    let limit = MOST_BYTES.saturating_add(1);
-    if file == Path::new("-") {
-        std::io::stdin().take(limit).read_to_string(&mut text)?;
-    } else {
-        let open = std::fs::File::open(file).with_context(shown)?;
-        open.take(limit)
-            .read_to_string(&mut text)
-            .with_context(shown)?;
-    }
+    let read = super::open(file, MOST_BYTES.saturating_add(1))?.read_to_string(&mut text);
+    read.with_context(shown)?;
     let file = shown();
     ensure!(
         text.len() as u64 <= MOST_BYTES,

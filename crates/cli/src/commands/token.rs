@@ -5,12 +5,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use chancery_agent::{DpopRequest, ExchangeRequest, LocalClient};
+use chancery_agent::{DpopRequest, ExchangeRequest};
 use chancery_api::oauth::{jwks, metadata};
 use chancery_types::limits::MAX_JWS_BYTES;
 use serde_json::{Value, json};
 
-use super::connect::own_bridge;
+use super::connect::bridge;
 use super::delegate::grant;
 use crate::args::{ExchangeArgs, Format, KeysArgs, MetadataArgs, ProofArgs, TokenCommand};
 use crate::output;
@@ -23,12 +23,6 @@ pub(super) async fn run(format: Format, command: TokenCommand) -> anyhow::Result
         TokenCommand::Metadata(args) => show(format, &described(&args)?)?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn bridge() -> anyhow::Result<LocalClient> {
-    let socket = own_bridge();
-    let socket = socket.context("no bridge: this works inside of `chancery run`")?;
-    Ok(LocalClient::new(socket))
 }
 
 async fn exchange(format: Format, args: ExchangeArgs) -> anyhow::Result<()> {
@@ -60,13 +54,8 @@ async fn proof(format: Format, args: ProofArgs) -> anyhow::Result<()> {
 fn token(file: &Path) -> anyhow::Result<String> {
     let shown = || file.display().to_string();
     let (mut text, most) = (String::new(), MAX_JWS_BYTES as u64 + 2);
-    if file == Path::new("-") {
-        std::io::stdin().lock().take(most).read_to_string(&mut text)
-    } else {
-        let open = std::fs::File::open(file).with_context(shown)?;
-        open.take(most).read_to_string(&mut text)
-    }
-    .with_context(shown)?;
+    let read = super::open(file, most)?.read_to_string(&mut text);
+    read.with_context(shown)?;
     Ok(text.trim().to_owned())
 }
 

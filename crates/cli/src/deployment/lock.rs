@@ -1,6 +1,6 @@
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -32,7 +32,7 @@ impl DataLock {
     /// The lock, once nobody of before is at work in the folder any more. Another `up` is refused at
     /// once; the parts of one that was killed are waited for.
     pub(crate) async fn take(layout: &Layout) -> anyhow::Result<Self> {
-        let lock = Self(exclusive(layout, "lock")?.with_context(|| {
+        let lock = Self(exclusive(&layout.data().join("lock"))?.with_context(|| {
             format!(
                 "{}: another `chancery up` runs with this data folder; stop it, or choose another \
                  --data folder",
@@ -41,7 +41,7 @@ impl DataLock {
         })?);
         let deadline = Instant::now() + PARTS_END;
         let mut told = false;
-        while exclusive(layout, PARTS)?.is_none() {
+        while exclusive(&layout.data().join(PARTS))?.is_none() {
             if !told {
                 output::say("waiting until the processes of a killed `up` have ended");
                 told = true;
@@ -64,8 +64,8 @@ const PARTS: &str = "lock-parts";
 impl PartLock {
     /// Marks this process as a part at work.
     pub(crate) fn take(layout: &Layout) -> anyhow::Result<Self> {
-        let (path, file) = open(layout, PARTS)?;
-        let lock = Flock::lock(file, FlockArg::LockShared).map_err(|(_, error)| error);
+        let path = layout.data().join(PARTS);
+        let lock = Flock::lock(open(&path)?, FlockArg::LockShared).map_err(|(_, error)| error);
         Ok(Self(lock.with_context(|| path.display().to_string())?))
     }
 }
@@ -83,17 +83,9 @@ impl ServerLock {
     pub(crate) async fn wait(layout: &Layout) -> anyhow::Result<Self> {
         let path = layout.server_lock();
         let mut told = false;
-        loop {
-            let file = open_file(&path)?;
-            let of = file.metadata().context(path.display().to_string())?;
-            match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-                Ok(lock) => {
-                    let boot = std::fs::read_to_string(BOOT).context(BOOT)?;
-                    let mark = format!("boot {}, file {}:{}", boot.trim(), of.dev(), of.ino());
-                    return Ok(Self { mark, _lock: lock });
-                }
-                Err((_, Errno::EWOULDBLOCK)) => {}
-                Err((_, error)) => return Err(error).context(path.display().to_string()),
+        let lock = loop {
+            if let Some(lock) = exclusive(&path)? {
+                break lock;
             }
             if !told {
                 output::say(format_args!(
@@ -103,7 +95,11 @@ impl ServerLock {
                 told = true;
             }
             sleep(ANOTHER).await;
-        }
+        };
+        let of = lock.metadata().context(path.display().to_string())?;
+        let boot = std::fs::read_to_string(BOOT).context(BOOT)?;
+        let mark = format!("boot {}, file {}:{}", boot.trim(), of.dev(), of.ino());
+        Ok(Self { mark, _lock: lock })
     }
 
     /// Which file of which run of which machine it is: who names the same mark has held this very lock,
@@ -114,22 +110,15 @@ impl ServerLock {
 }
 
 /// The lock, unless somebody holds it.
-fn exclusive(layout: &Layout, name: &str) -> anyhow::Result<Option<Flock<File>>> {
-    let (path, file) = open(layout, name)?;
-    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+fn exclusive(path: &Path) -> anyhow::Result<Option<Flock<File>>> {
+    match Flock::lock(open(path)?, FlockArg::LockExclusiveNonblock) {
         Ok(lock) => Ok(Some(lock)),
         Err((_, Errno::EWOULDBLOCK)) => Ok(None),
         Err((_, error)) => Err(error).context(path.display().to_string()),
     }
 }
 
-fn open(layout: &Layout, name: &str) -> anyhow::Result<(PathBuf, File)> {
-    let path = layout.data().join(name);
-    let file = open_file(&path)?;
-    Ok((path, file))
-}
-
-fn open_file(path: &Path) -> anyhow::Result<File> {
+fn open(path: &Path) -> anyhow::Result<File> {
     let mut options = OpenOptions::new();
     let file = options.create(true).truncate(false).write(true).open(path);
     file.with_context(|| path.display().to_string())

@@ -1,14 +1,12 @@
 use std::fmt;
 
 use chancery_attestation::Evidence;
-use chancery_audit::{
-    CredentialForm, DelegationRoot, Entry, Event, IdentityIssue, Label, SessionJoin, SessionOpen,
-};
+use chancery_audit::{CredentialForm, Entry, Event, IdentityIssue, SessionJoin, SessionOpen};
 use chancery_delegation::{
     ChainContext, Consent, ConsentArtefact, IssuerKey, ManifestContext, TrustAnchor, VerifiedChain,
     VerifiedManifest, verify_chain, verify_consent, verify_manifest,
 };
-use chancery_identity::trust::{LogOrigin, Role, UnwitnessedRule, VerifiedTrust};
+use chancery_identity::trust::{LogOrigin, UnwitnessedRule, VerifiedTrust};
 use chancery_identity::{TrustDomain, VerifiedWit, WitBundle, verify_wit};
 use chancery_session::Member;
 use chancery_tlog::{LogPolicy, TreeHash, VerifiedCheckpoint, verify_checkpoint_cosigned};
@@ -20,6 +18,7 @@ use super::holder::verify_holder;
 use super::{Challenge, Part, PresentationRefusal};
 use crate::log::{log_keys, said, witness_policy};
 use crate::snapshot::VerifiedSnapshot;
+use crate::verify::{enrolment, is_token};
 
 /// How far the clocks of two writers may differ.
 const SKEW_SECONDS: u64 = 5;
@@ -220,12 +219,8 @@ impl<'a> Desk<'a> {
             return Err(PresentationRefusal::WrongEntry(part));
         };
         let claims = wit.claims();
-        let token = issued.credentials.iter().any(|credential| {
-            credential.form == CredentialForm::Wit
-                && credential.id == claims.jti
-                && credential.key == claims.cnf.jwk.thumbprint()
-                && credential.expires == wit.expires()
-        });
+        let mut credentials = issued.credentials.iter();
+        let token = credentials.any(|it| it.form == CredentialForm::Wit && is_token(it, wit));
         belongs(part, token, "enrols another token or key")?;
         let same = issued.instance == *claims.sub.as_str()
             && issued.manifest == claims.manifest_digest
@@ -384,21 +379,7 @@ impl<'a> Desk<'a> {
         let Event::DelegationRoot(enrolled) = entry.event else {
             return Err(PresentationRefusal::WrongEntry(part));
         };
-        let expected = DelegationRoot {
-            delegation: Label::or_digest(chain.root().jti()),
-            link: chain.root().token_digest(),
-            session: opened.session,
-            delegate: Label::or_digest(chain.root().subject().as_str()),
-            // Who the person is stands behind a salt of its own.
-            principal: enrolled.principal,
-            mission: chain.mission(),
-            assurance: opened.assurance,
-            consent: chain.principal().consent,
-            epoch: chain.epoch(),
-            expires: chain.root().expires_at(),
-            standing: chain.principal().standing.map(|used| used.consent),
-            standing_use: chain.principal().standing.map(|used| used.number),
-        };
+        let expected = enrolment(chain, opened.session, opened.assurance, enrolled.principal);
         belongs(part, enrolled == expected, "enrols another root")
     }
 
@@ -407,16 +388,10 @@ impl<'a> Desk<'a> {
         let artefact = decode(Part::Consent, &self.parts.consent)?;
         let read = ConsentArtefact::parse(&artefact)
             .map_err(|_| PresentationRefusal::PartMalformed(Part::Consent))?;
-        let known = self
-            .context
-            .trust
-            .credential(&read.assertion().credential_id);
-        let (_, known) = known
-            .filter(|(person, _)| {
-                person.roles.contains(&Role::Principal)
-                    && person.id.to_string() == chain.principal().subject
-            })
-            .ok_or(PresentationRefusal::NotPrincipal)?;
+        let credential_id = &read.assertion().credential_id;
+        let known =
+            (self.context.trust).principal_credential(credential_id, &chain.principal().subject);
+        let (_, known) = known.ok_or(PresentationRefusal::NotPrincipal)?;
         let consent = verify_consent(chain, &artefact, &known.into(), self.context.verifier)
             .map_err(PresentationRefusal::Consent)?;
         Ok((consent, known.hardware, known.stand_in))

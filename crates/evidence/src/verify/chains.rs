@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chancery_audit::{Assurance, DelegationEnrol, DelegationRoot, Disclosure, Event, Label};
+use chancery_audit::{
+    Assurance, Commitment, DelegationEnrol, DelegationRoot, Disclosure, Event, Label,
+};
 use chancery_delegation::{
     Consent, ConsentArtefact, ConsentError, Refusal, VerifiedChain, verify_chain, verify_consent,
 };
-use chancery_identity::trust::{PersonCredential, Role};
+use chancery_identity::trust::PersonCredential;
 use chancery_session::{PRINCIPAL, principal_text};
 use chancery_types::Digest;
+use chancery_types::id::SessionId;
 
 use super::case::{Case, Desk};
 use super::consents;
@@ -178,23 +181,11 @@ impl Chains {
                 .add(Axis::Authenticity, place, "root_not_enrolled", text);
             return;
         };
-        let expected = DelegationRoot {
-            delegation: Label::or_digest(root.jti()),
-            link: root.token_digest(),
-            session: case.session,
-            delegate: Label::or_digest(root.subject().as_str()),
-            principal: enrolled.principal,
-            mission: chain.mission(),
-            assurance: match chain.principal().standing {
-                Some(_) => Assurance::Standing,
-                None => Assurance::Consent,
-            },
-            consent: chain.principal().consent,
-            epoch: chain.epoch(),
-            expires: root.expires_at(),
-            standing: chain.principal().standing.map(|used| used.consent),
-            standing_use: chain.principal().standing.map(|used| used.number),
+        let assurance = match chain.principal().standing {
+            Some(_) => Assurance::Standing,
+            None => Assurance::Consent,
         };
+        let expected = enrolment(chain, case.session, assurance, enrolled.principal);
         let server = case.server.place(logged);
         let same = expected == *enrolled;
         let text = "differs from the root that was presented";
@@ -225,6 +216,30 @@ impl Chains {
         }
         self.consents.insert(root, consent.clone());
         consent
+    }
+}
+
+/// What the server's log has to say of the root of a chain; the person stands behind a salt of its own.
+pub(crate) fn enrolment(
+    chain: &VerifiedChain,
+    session: SessionId,
+    assurance: Assurance,
+    principal: Commitment,
+) -> DelegationRoot {
+    let (root, standing) = (chain.root(), chain.principal().standing);
+    DelegationRoot {
+        delegation: Label::or_digest(root.jti()),
+        link: root.token_digest(),
+        session,
+        delegate: Label::or_digest(root.subject().as_str()),
+        principal,
+        mission: chain.mission(),
+        assurance,
+        consent: chain.principal().consent,
+        epoch: chain.epoch(),
+        expires: root.expires_at(),
+        standing: standing.map(|used| used.consent),
+        standing_use: standing.map(|used| used.number),
     }
 }
 
@@ -262,11 +277,12 @@ fn verified_consent(
     };
     const REFUSED: &str = "consent_refused";
     let read = ConsentArtefact::parse(artefact).ok();
-    let known = read.and_then(|read| case.trust.credential(&read.assertion().credential_id));
-    let Some((person, known)) = known.filter(|(person, _)| {
-        person.roles.contains(&Role::Principal)
-            && person.id.to_string() == chain.principal().subject
-    }) else {
+    let subject = &chain.principal().subject;
+    let known = read.and_then(|read| {
+        let credential_id = &read.assertion().credential_id;
+        case.trust.principal_credential(credential_id, subject)
+    });
+    let Some((person, known)) = known else {
         let text = "the trust document gives the credential to no such principal";
         refuse(REFUSED, text.to_owned());
         return None;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chancery_audit::{CredentialForm, Event, Isolation, Label, SessionJoin};
+use chancery_audit::{Credential, CredentialForm, Event, Isolation, Label, SessionJoin};
 use chancery_delegation::{ManifestContext, VerifiedManifest, verify_manifest};
 use chancery_identity::{AttestationLevel, VerifiedWit, verify_wit};
 use chancery_session::Member;
@@ -157,6 +157,14 @@ impl Members {
     }
 }
 
+/// Whether what was issued is that token: its id, its key and its end.
+pub(crate) fn is_token(credential: &Credential, token: &VerifiedWit) -> bool {
+    let claims = token.claims();
+    credential.id == claims.jti
+        && credential.key == claims.cnf.jwk.thumbprint()
+        && credential.expires == token.expires()
+}
+
 /// The server's log has the token, the certificate and the manifest, before they were used.
 fn check_issued(
     case: &Case<'_>,
@@ -183,9 +191,7 @@ fn check_issued(
                     match credential.form {
                         CredentialForm::X509Svid => with_svid |= bound,
                         CredentialForm::Wit if credential.id == claims.jti => {
-                            let same = bound
-                                && credential.key == claims.cnf.jwk.thumbprint()
-                                && credential.expires == token.expires();
+                            let same = bound && is_token(credential, token);
                             with_token |= same;
                             let place = case.server.place(logged);
                             let text = "differs from the token that was presented";

@@ -33,8 +33,9 @@ use crate::{ERASED_PATH, Files, INDEX_PATH, ObjectKind, TRUST_RECORD_PATH};
 pub use decisions::Replay;
 
 pub(crate) use case::Case;
-pub(crate) use chains::enrolled_root;
+pub(crate) use chains::{enrolled_root, enrolment};
 pub(crate) use follower::Followed;
+pub(crate) use members::is_token;
 pub(crate) use objects::Objects;
 pub(crate) use revocations::up_to;
 pub(crate) use roll::{Logged, Roll};

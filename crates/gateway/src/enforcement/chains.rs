@@ -7,7 +7,7 @@ use chancery_delegation::{
     verify_consent,
 };
 use chancery_identity::SpiffeId;
-use chancery_identity::trust::{Role, VerifiedTrust};
+use chancery_identity::trust::VerifiedTrust;
 use chancery_journal::Subject;
 use chancery_types::{Digest, RevocationKind, Timestamp};
 
@@ -145,12 +145,9 @@ pub(crate) fn consent_to(
     const INVALID: &str = "consent_invalid";
     let read = ConsentArtefact::parse(artefact).map_err(|_| INVALID)?;
     let credential_id = &read.assertion().credential_id;
-    let (person, credential) = trust.credential(credential_id).ok_or(INVALID)?;
-    let is_principal = person.id.to_string() == chain.principal().subject
-        && person.roles.contains(&Role::Principal);
-    if !is_principal {
-        return Err(INVALID);
-    }
+    let subject = &chain.principal().subject;
+    let known = trust.principal_credential(credential_id, subject);
+    let (_, credential) = known.ok_or(INVALID)?;
     verify_consent(chain, artefact, &credential.into(), &AwsLc).map_err(|error| {
         tracing::info!(%error, "a consent was refused");
         match error {

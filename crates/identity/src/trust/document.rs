@@ -182,6 +182,18 @@ impl TrustDocument {
         })
     }
 
+    /// The credential with that id, where it is one of the principal with that identifier.
+    pub fn principal_credential(
+        &self,
+        credential_id: &str,
+        subject: &str,
+    ) -> Option<(&Person, &PersonCredential)> {
+        let known = self.credential(credential_id);
+        known.filter(|(person, _)| {
+            person.roles.contains(&Role::Principal) && person.id.to_string() == subject
+        })
+    }
+
     /// The log origin of that name.
     pub fn log_origin(&self, origin: &str) -> Option<&LogOrigin> {
         self.log_origins.iter().find(|known| known.origin == origin)

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use chancery_api::server::{InstanceState, ServerClient};
+use chancery_api::server::ServerClient;
 use chancery_crypto::create_private_file;
 use chancery_types::Digest;
 use serde::Serialize;
@@ -65,14 +65,10 @@ pub(super) async fn run(format: Format, args: AgentArgs) -> anyhow::Result<ExitC
             let instances = server.instances().await?;
             output::result(format, &instances, || {
                 let rows = instances.instances.iter().map(|instance| {
-                    let state = match instance.state {
-                        InstanceState::Running => "running",
-                        InstanceState::Ended => "ended",
-                    };
                     [
                         instance.instance_id.to_string(),
                         instance.agent_id.clone(),
-                        state.to_owned(),
+                        instance.state.as_str().to_owned(),
                         instance.isolation.clone(),
                     ]
                 });

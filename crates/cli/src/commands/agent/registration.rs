@@ -21,7 +21,7 @@ use crate::output;
 /// The longest name that a file is given.
 const MAX_NAME_BYTES: usize = 200;
 
-/// Registers an agent by the envelope in a file, and what `terms` says beside it.
+/// Registers an agent by the envelope in a file, and what `request` says beside it.
 pub(crate) async fn register(
     server: &ServerClient,
     manifest: &Path,
@@ -75,26 +75,17 @@ pub(super) async fn show(
     let Some(agent) = agent else {
         bail!("{agent_id} is not registered (agent_unknown); `chancery agent list` shows what is");
     };
-    let members = serde_json::to_value(&agent)?;
+    let mut members = serde_json::to_value(&agent)?;
+    let terms = members.as_object_mut().and_then(|it| it.remove("terms"));
     output::result(format, &agent, || {
         let mut text = String::new();
-        let members = members.as_object().into_iter().flatten();
-        for (name, value) in members.filter(|(name, _)| *name != "terms") {
+        // What the SVIDs of its instances say stands last.
+        let parts = [Some(&members), terms.as_ref()].into_iter().flatten();
+        for (name, value) in parts.filter_map(serde_json::Value::as_object).flatten() {
             line(&mut text, name, value);
         }
-        let terms = members_of(&agent.terms);
-        terms
-            .iter()
-            .for_each(|(name, value)| line(&mut text, name, value));
         text
     })
-}
-
-fn members_of(terms: &RegistrationTerms) -> serde_json::Map<String, serde_json::Value> {
-    match serde_json::to_value(terms) {
-        Ok(serde_json::Value::Object(members)) => members,
-        _ => serde_json::Map::new(),
-    }
 }
 
 fn line(text: &mut String, name: &str, value: &serde_json::Value) {
@@ -190,11 +181,7 @@ fn file_name(agent_id: &str) -> anyhow::Result<String> {
 }
 
 fn write_new(path: &Path, content: &[u8]) -> anyhow::Result<()> {
-    let opened = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(path);
-    opened
+    fs::File::create_new(path)
         .and_then(|mut file| file.write_all(content))
         .with_context(|| path.display().to_string())
 }

@@ -1,6 +1,5 @@
 //! The files of a folder, read before anything is done.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -8,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use chancery_api::Problem;
 use chancery_identity::registration::{MAX_FILE_BYTES, RegistrationFile};
-use chancery_identity::{MaySpawn, RegistrationTerms, TrustDomain};
 use nix::fcntl::OFlag;
 
 /// The most bytes of a signed manifest.
@@ -18,16 +16,9 @@ const MAX_MANIFEST_BYTES: usize = 1 << 20;
 pub(super) struct Found {
     /// The file, as it is named in messages.
     pub(super) file: String,
-    pub(super) registration: Read,
+    pub(super) registration: RegistrationFile,
+    pub(super) text: String,
     pub(super) envelope: Vec<u8>,
-}
-
-/// What a file says.
-pub(super) struct Read {
-    pub(super) federates_with: BTreeSet<TrustDomain>,
-    pub(super) may_spawn: Option<MaySpawn>,
-    pub(super) terms: RegistrationTerms,
-    text: String,
 }
 
 /// What is wrong with a file.
@@ -35,15 +26,6 @@ pub(super) struct Fault {
     /// File, line, member, and what is wrong.
     pub(super) said: String,
     pub(super) remedy: String,
-}
-
-impl Read {
-    /// The line that a member begins at.
-    fn line_of(&self, member: &str) -> usize {
-        let quoted = format!("\"{member}\"");
-        let line = self.text.lines().position(|line| line.contains(&quoted));
-        line.map_or(1, |before| before + 1)
-    }
 }
 
 impl Fault {
@@ -56,7 +38,7 @@ impl Fault {
     }
 
     /// What the server refuses about a file.
-    pub(super) fn of_server(file: &str, read: &Read, problem: &Problem) -> Self {
+    pub(super) fn of_server(file: &str, text: &str, problem: &Problem) -> Self {
         let Problem {
             reason, message, ..
         } = problem;
@@ -68,7 +50,7 @@ impl Fault {
             "svid_lifetime" => "x509_svid_seconds",
             _ => "manifest",
         };
-        let line = read.line_of(member);
+        let line = line_of(text, member);
         let remedy = problem.remedy.as_deref();
         Self::new(
             format!("{file}:{line}: {member}: {message} ({reason})"),
@@ -137,15 +119,10 @@ fn one(folder: &Path, path: &Path, file: &str) -> Result<Found, Fault> {
     })?;
     let registration = RegistrationFile::parse(&text)
         .map_err(|error| Fault::new(format!("{file}:{error}"), error.remedy))?;
-    let read = Read {
-        federates_with: registration.federates_with.clone(),
-        may_spawn: registration.may_spawn.clone(),
-        terms: registration.terms.clone(),
-        text: String::from_utf8_lossy(&text).into_owned(),
-    };
+    let text = String::from_utf8_lossy(&text).into_owned();
     let manifest = folder.join(registration.manifest());
     let envelope = inside(folder, &manifest, MAX_MANIFEST_BYTES).map_err(|why| {
-        let (line, name) = (read.line_of("manifest"), registration.manifest());
+        let (line, name) = (line_of(&text, "manifest"), registration.manifest());
         Fault::new(
             format!("{file}:{line}: manifest: {name}: {why}"),
             "put the signed manifest that the file names into its folder",
@@ -153,9 +130,17 @@ fn one(folder: &Path, path: &Path, file: &str) -> Result<Found, Fault> {
     })?;
     Ok(Found {
         file: file.to_owned(),
-        registration: read,
+        registration,
+        text,
         envelope,
     })
+}
+
+/// The line that a member begins at.
+fn line_of(text: &str, member: &str) -> usize {
+    let quoted = format!("\"{member}\"");
+    let line = text.lines().position(|line| line.contains(&quoted));
+    line.map_or(1, |before| before + 1)
 }
 
 fn plain(text: &str) -> String {

@@ -93,14 +93,15 @@ async fn judge(
     for Found {
         file,
         registration,
+        text,
         envelope,
     } in found
     {
         let request = RegisterAgent {
             manifest: base64url::encode(envelope),
-            federates_with: registration.federates_with.iter().cloned().collect(),
-            may_spawn: registration.may_spawn.clone(),
-            terms: registration.terms.clone(),
+            federates_with: registration.federates_with.into_iter().collect(),
+            may_spawn: registration.may_spawn,
+            terms: registration.terms,
             owner: Some(owner.clone()),
             adopt,
             expected: None,
@@ -108,7 +109,7 @@ async fn judge(
         let judged = match server.judge_agent(&request).await {
             Ok(judged) => judged,
             Err(ClientError::Refused(problem)) => {
-                faults.push(Fault::of_server(&file, &registration, &problem));
+                faults.push(Fault::of_server(&file, &text, &problem));
                 continue;
             }
             Err(error) => return Err(error.into()),

@@ -68,7 +68,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     // From here on nobody of this user may look into this process, which holds the agent key.
     set_dumpable(false).context("cannot protect the agent key")?;
     if let (Some(socket), Some(parent)) = (&args.parent, parent) {
-        member.take_from(socket, &parent).await?;
+        member.take_from(socket, &parent.to_spiffe_id()).await?;
     }
     let spawner = ChildSpawner::new(
         &layout,
@@ -161,14 +161,12 @@ async fn register(
     (code, isolated): (&Path, bool),
     origin: Origin,
 ) -> anyhow::Result<RegisteredLaunch> {
-    let parent = origin.parent.as_ref();
-    let parent = parent.map(|parent| parent.as_str().parse());
     let request = RegisterLaunch {
         agent_id: agent_id(layout, &args.agent)?,
         init_pid: Some(held.pid().try_into().context("pid")?),
         isolated,
         program: Some(code.to_owned()),
-        parent: parent.transpose().context("the parent's SPIFFE ID")?,
+        parent: origin.parent,
         terms: origin.terms,
     };
     Ok(UnixClient::new(layout.node_socket())

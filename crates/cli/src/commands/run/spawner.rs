@@ -12,7 +12,7 @@ use chancery_agent::{
 use chancery_api::server::{LaunchTerms, Roster};
 use chancery_api::{ClientError, Problem, UnixClient};
 use chancery_delegation::{ChainRules, DraftError, Entry};
-use chancery_identity::{AgentId, SpiffeId, TrustDomain, WitBundle};
+use chancery_identity::{AgentId, InstanceSpiffeId, SpiffeId, TrustDomain, WitBundle};
 use chancery_policy::DELEGATION_FILE;
 use futures_util::{StreamExt as _, stream};
 use tokio::process::{Child, Command};
@@ -78,7 +78,7 @@ enum Attended {
 /// What a parent says of the child that this process is.
 #[derive(Debug, Default)]
 pub(super) struct Origin {
-    pub(super) parent: Option<SpiffeId>,
+    pub(super) parent: Option<InstanceSpiffeId>,
     pub(super) terms: LaunchTerms,
 }
 
@@ -190,7 +190,7 @@ impl ChildSpawner {
             biased;
             given = listener.give(pid, &delegator, &grant, START) => given.map_err(anyhow::Error::from),
             ended = process.wait() => Err(match (refusal(&socket), ended) {
-                (Some(problem), _) => problem.into(),
+                (Some(problem), _) => ClientError::Refused(problem).into(),
                 (None, Ok(ended)) => {
                     anyhow::anyhow!("the child ended before it took its delegation: {ended}")
                 }
@@ -315,11 +315,7 @@ fn refusal(socket: &Path) -> Option<Problem> {
 
 /// One reason for each cause, as far as it is known here.
 fn failed(error: &anyhow::Error) -> SpawnError {
-    let problem = match error.downcast_ref::<ClientError>() {
-        Some(ClientError::Refused(problem)) => Some(problem),
-        _ => error.downcast_ref::<Problem>(),
-    };
-    if let Some(problem) = problem {
+    if let Some(ClientError::Refused(problem)) = error.downcast_ref() {
         return SpawnError {
             reason: problem.reason.clone(),
             message: problem.message.clone(),
