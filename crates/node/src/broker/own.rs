@@ -70,25 +70,27 @@ async fn renew(
     let mut tainted = issuer.tainted();
     let (mut watched, mut retry_at) = (true, None);
     loop {
-        let now = now();
-        let stands = is_good(&held, &bundle, &tainted.borrow_and_update(), now);
+        let stands = is_good(&held, &bundle, &tainted.borrow_and_update(), now());
         let due = match stands {
             true => held.renew_at,
-            false => now,
+            false => now(),
         };
         let due = retry_at.unwrap_or(due);
         tokio::select! {
             () = until(due) => {
-                match issue(&*issuer, &bundle).await {
+                let issued = issue(&*issuer, &bundle).await;
+                // Not the time before the wait: what is new would not be valid yet.
+                let now = now();
+                let again = now.plus_seconds(RETRY_SECONDS);
+                match issued {
                     Ok(next) => {
-                        let again = now.plus_seconds(RETRY_SECONDS);
                         let stands = is_good(&next, &bundle, &tainted.borrow(), now);
                         retry_at = (!stands).then_some(again);
                         held = next;
                     }
                     Err(error) => {
                         tracing::warn!(error = describe(&error), "the node keeps its x509-svid");
-                        retry_at = Some(crate::clock::now().plus_seconds(RETRY_SECONDS));
+                        retry_at = Some(again);
                         continue;
                     }
                 }
