@@ -317,9 +317,7 @@ impl Server {
                 launch: None,
             };
             self.enrol(event).await?;
-            let noted = self.store.put_end_reason(id, &reason).await;
-            noted.map_err(stored)?;
-            let ended = self.store.end_instance(id, self.now()?).await;
+            let ended = self.store.end_instance(id, self.now()?, &reason).await;
             ended.map_err(stored)?;
             let children = self.store.children_to_end(id).await.map_err(stored)?;
             drop(turn);

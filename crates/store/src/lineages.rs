@@ -152,19 +152,6 @@ impl Store {
         rows.iter().map(timed).collect()
     }
 
-    /// Notes why an instance ended; the first reason stays.
-    pub async fn put_end_reason(&self, id: InstanceId, reason: &str) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT INTO instance_end_reasons (instance_id, reason) VALUES ($1, $2)
-             ON CONFLICT (instance_id) DO NOTHING",
-        )
-        .bind(id.to_string())
-        .bind(reason)
-        .execute(&self.pool)
-        .await?;
-        Ok(())
-    }
-
     /// Notes when the last X.509-SVID of each instance expires: of all of them, or of none.
     pub async fn note_svids(&self, svids: &[(InstanceId, Timestamp)]) -> Result<(), StoreError> {
         match svids {
