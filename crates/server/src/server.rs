@@ -22,6 +22,7 @@ use crate::federation::{Federating, own};
 use crate::nodes::NodeRoll;
 use crate::revoking::Asked;
 use crate::snapshots::Snapshots;
+use crate::spawning::Turns;
 use crate::svid_lifetime::SvidLifetime;
 use crate::withdrawn::{Standing, Withdrawn};
 
@@ -63,8 +64,8 @@ pub struct Server {
     /// Which incubating specifications this deployment opted in to.
     pub(crate) incubating: Incubating,
     pub(crate) brokering: Brokering,
-    /// Held from the look at an instance that starts another one to that one's row, and while one ends.
-    pub(crate) spawning: tokio::sync::Mutex<()>,
+    /// An instance's is held from the look at it to the row of the one that it starts, and while it ends.
+    pub(crate) spawning: Turns,
 }
 
 /// What a server is made of.
@@ -176,7 +177,7 @@ impl Server {
             trust_file: config.trust_file,
             nodes,
             incubating: config.incubating,
-            spawning: tokio::sync::Mutex::default(),
+            spawning: Turns::default(),
         });
         // Who is revoked is refused in any case.
         if let Err(error) = server.end_revoked().await {

@@ -1,6 +1,7 @@
 //! Instances that others started: by whom, for what, until when, and how they end.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -196,8 +197,33 @@ pub(crate) fn until(terms: &LaunchTerms, now: Timestamp) -> Result<Option<Timest
     Ok(Some(now.plus_seconds(seconds)))
 }
 
+/// How many instances start others, or end, at a time.
+const TURNS: usize = 64;
+
+/// Whose turn it is to start another one, or to end: by the instance.
+#[derive(Debug)]
+pub(crate) struct Turns([tokio::sync::Mutex<()>; TURNS]);
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| tokio::sync::Mutex::default()))
+    }
+}
+
+impl Turns {
+    /// Waits until nobody else starts one in the name of that instance, or ends it. Whoever has one turn asks
+    /// for no second one, which may be the same.
+    pub(crate) async fn of(&self, id: InstanceId) -> tokio::sync::MutexGuard<'_, ()> {
+        let turn = BuildHasherDefault::<DefaultHasher>::default().hash_one(id) % TURNS as u64;
+        let turn = usize::try_from(turn).ok();
+        let [first, ..] = &self.0;
+        let turn = turn.and_then(|turn| self.0.get(turn)).unwrap_or(first);
+        turn.lock().await
+    }
+}
+
 impl Server {
-    /// Whether that instance may start one of that agent now. Asked while `spawning` is held, so that no
+    /// Whether that instance may start one of that agent now. Asked while it is its turn, so that no
     /// two are counted as one and none begins once its parent has ended.
     pub(crate) async fn check_parent(
         &self,
@@ -305,7 +331,7 @@ impl Server {
             let id = instance.instance_id;
             // INVARIANT: whoever opens a child holds this from the look at its parent on, and of two who end
             // the same one the second finds it ended.
-            let turn = self.spawning.lock().await;
+            let turn = self.spawning.of(id).await;
             let row = self.store.instance(id).await.map_err(stored)?;
             if !row.is_some_and(|row| row.running) {
                 continue;

@@ -90,7 +90,7 @@ pub(super) async fn open_on(
     let _together = server.registering.read().await;
     // INVARIANT: from the look at the parent to the row of the child, so that no child begins once its
     // parent has ended, and none is one too many.
-    let _turn = server.spawning.lock().await;
+    let _turn = server.spawning.of(parent).await;
     let terms = &request.terms;
     let parent = server.check_parent(parent, &agent_id, terms, node).await?;
     let opened = open_of(server, agent_id, &request, (Some(&parent), subject), node).await?;
