@@ -1,6 +1,5 @@
 //! Instances that others started: by whom, for what, until when, and how they end.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,56 +110,42 @@ pub(crate) struct Behalf {
     pub(crate) until: Option<Timestamp>,
 }
 
-/// The same of many instances, each looked up once.
-#[derive(Debug, Default)]
-pub(crate) struct Behalves(HashMap<InstanceId, Option<Behalf>>);
-
-impl Behalves {
+impl Behalf {
     /// On whose behalf that instance acts: by the nearest root at or above it.
-    pub(crate) async fn of(
-        &mut self,
-        server: &Server,
-        id: InstanceId,
-    ) -> Result<Option<Behalf>, Problem> {
-        let (mut path, mut next) = (Vec::new(), Some(id));
-        let found = loop {
-            let Some(at) = next else { break None };
-            if let Some(known) = self.0.get(&at) {
-                break known.clone();
-            }
-            path.push(at);
+    pub(crate) async fn of(server: &Server, id: InstanceId) -> Result<Option<Self>, Problem> {
+        let mut next = Some(id);
+        while let Some(at) = next {
             match server.store.root_kept_of(at).await.map_err(stored)? {
-                Some(kept) => break Some(read(at, kept)?),
+                Some(kept) => return Self::read(at, kept).map(Some),
                 // A parent was there before its child: this ends.
                 None => next = server.store.parent_of(at).await.map_err(stored)?,
             }
-        };
-        self.0
-            .extend(path.into_iter().map(|id| (id, found.clone())));
-        Ok(found)
+        }
+        Ok(None)
     }
-}
 
-fn read(held_by: InstanceId, kept: Kept) -> Result<Behalf, Problem> {
-    let Kept::Value(document) = kept else {
-        return Ok(Behalf {
+    /// What the root says that an instance holds.
+    pub(crate) fn read(held_by: InstanceId, kept: Kept) -> Result<Self, Problem> {
+        let Kept::Value(document) = kept else {
+            return Ok(Self {
+                held_by,
+                person: None,
+                until: None,
+            });
+        };
+        let issued: IssuedRoot =
+            serde_json::from_value(document).map_err(|error| Problem::internal("root", &error))?;
+        let reading = ChainReading::read(&[issued.root.as_str()]).ok();
+        let principal = reading.as_ref().map(|reading| reading.principal());
+        let root = reading
+            .as_ref()
+            .and_then(|reading| reading.grants().first());
+        Ok(Self {
             held_by,
-            person: None,
-            until: None,
-        });
-    };
-    let issued: IssuedRoot =
-        serde_json::from_value(document).map_err(|error| Problem::internal("root", &error))?;
-    let reading = ChainReading::read(&[issued.root.as_str()]).ok();
-    let principal = reading.as_ref().map(|reading| reading.principal());
-    let root = reading
-        .as_ref()
-        .and_then(|reading| reading.grants().first());
-    Ok(Behalf {
-        held_by,
-        person: principal.map(|principal| principal.subject.clone()),
-        until: root.map(|root| root.expires_at),
-    })
+            person: principal.map(|principal| principal.subject.clone()),
+            until: root.map(|root| root.expires_at),
+        })
+    }
 }
 
 /// What did not happen yet is shown as nothing.

@@ -1,6 +1,6 @@
 //! What is revoked, as the log says.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::os::unix::fs::MetadataExt as _;
 use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
@@ -326,12 +326,14 @@ impl Server {
         let standing = self.standing();
         let internal = |error: StoreError| Problem::internal("store", &error);
         let rows = self.store.revocations().await.map_err(internal)?;
+        let rows: HashMap<_, _> = rows
+            .iter()
+            .map(|row| ((row.kind, row.id.as_str()), row))
+            .collect();
         let now = self.now()?;
         let mut revocations = Vec::new();
         for revocation in standing.revoked.iter().filter(|one| one.matters(now)) {
-            let row = rows
-                .iter()
-                .find(|row| row.kind == revocation.what.kind() && row.id == revocation.what.id());
+            let row = rows.get(&(revocation.what.kind(), revocation.what.id()));
             let (document, erased) = match row.map(|row| &row.document) {
                 Some(Kept::Value(document)) => (Some(document.clone()), false),
                 Some(Kept::Erased { .. }) => (None, true),

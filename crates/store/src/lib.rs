@@ -35,7 +35,7 @@ pub use erasures::{ErasureRow, KeptOf};
 pub use federations::FederationRow;
 pub use fences::Fence;
 pub use instances::{InstanceRow, PlacedInstance};
-pub use lineages::{LineageRow, RosterQuery, RosterRow};
+pub use lineages::{Acting, LineageRow, RosterQuery, RosterRow};
 pub use migrations::SCHEMA_VERSION;
 pub use nodes::{NodeAuthorityRow, NodeRow, NodeTokenRow, NodeTpmRow};
 pub use open::{Store, StoreError};

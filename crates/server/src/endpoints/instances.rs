@@ -21,7 +21,7 @@ use chancery_types::id::{InstanceId, NodeId};
 
 use super::{Answer, label, random, stored, to_the_end};
 use crate::Server;
-use crate::spawning::{self, Behalves};
+use crate::spawning::{self, Behalf};
 
 pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Instances> {
     let rows = server.store.instances().await.map_err(stored)?;
@@ -79,7 +79,7 @@ pub(super) async fn open_on(
         )
         .await;
     };
-    let behalf = Behalves::default().of(server, parent).await?;
+    let behalf = Behalf::of(server, parent).await?;
     let person = behalf.and_then(|behalf| behalf.person);
     let _held = match &person {
         Some(person) => Some(server.hold_person(person).await?),
