@@ -134,6 +134,8 @@ pub const TARGETS: &[Target] = &[
     #[cfg(feature = "whole")]
     target("node_requests", node::requests, 20_000),
     #[cfg(feature = "whole")]
+    target("node_roster", node::roster, 20_000),
+    #[cfg(feature = "whole")]
     target("evidence_files", evidence::files, 60),
     #[cfg(feature = "whole")]
     target("evidence_erased", evidence::erased, 10_000),

@@ -1,5 +1,6 @@
 //! What workloads send to a node over the Workload API's socket, and how brokers name them.
 
+use chancery_api::server::RosterFilter;
 use chancery_identity::jwt_svid::MAX_JWT_AUDIENCES;
 use chancery_node::pb::broker::WorkloadReference;
 use chancery_node::pb::workload::{
@@ -129,4 +130,29 @@ fn read<M: Message + Default + PartialEq + std::fmt::Debug>(bytes: &[u8]) -> Opt
     let again = M::decode(message.encode_to_vec().as_slice());
     assert_eq!(again.as_ref().ok(), Some(&message));
     Some(message)
+}
+
+/// A filter of a roster, as an instance sends it through its bridge: what is taken of it makes one query with
+/// as many members, none of which says more than it says.
+pub(crate) fn roster(input: &[u8]) -> bool {
+    let Ok(filter) = serde_json::from_slice::<RosterFilter>(input) else {
+        return false;
+    };
+    let query = filter.query();
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._/:,_=&?".contains(&byte);
+    assert!(query.bytes().all(is_plain), "{query}");
+    let members = query.strip_prefix('?').unwrap_or_default().split('&');
+    let members: Vec<_> = members.filter(|member| !member.is_empty()).collect();
+    assert!(members.iter().all(|it| it.matches('=').count() == 1));
+    assert!(!query.get(1..).unwrap_or_default().contains('?'));
+    let written = serde_json::to_value(&filter).ok();
+    let count = written
+        .as_ref()
+        .and_then(|it| it.as_object())
+        .map(|it| it.len());
+    assert_eq!(count, Some(members.len()));
+    if let Some(place) = filter.after {
+        assert_eq!(place.to_string().parse(), Ok(place));
+    }
+    true
 }

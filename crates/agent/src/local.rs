@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use chancery_api::gateway::{EndedSession, SessionView};
 use chancery_api::oauth::IssuedToken;
-use chancery_api::server::Roster;
+use chancery_api::server::{Roster, RosterFilter};
 use chancery_evidence::presentation::{Challenge, Presentation};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -128,9 +128,10 @@ impl LocalClient {
         Ok(all)
     }
 
-    /// What this instance started, and what that started, and so on: living and dead.
-    pub async fn roster(&self) -> Result<Roster, LocalError> {
-        self.ask(&json!({"chancery": 1, "roster": "own"}), None)
+    /// What this instance started, and what that started, and so on, as far as it is asked for: living and
+    /// dead.
+    pub async fn roster(&self, filter: &RosterFilter) -> Result<Roster, LocalError> {
+        self.ask(&json!({"chancery": 1, "roster": filter}), None)
             .await
     }
 

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use chancery_api::server::Roster;
+use chancery_api::server::{Roster, RosterFilter};
 use chancery_identity::broker::BrokerRules;
 use chancery_identity::{
     InstanceSpiffeId, JwtAudience, JwtBundle, ProvenKey, SpiffeId, WitSvidBundle, X509Bundle,
@@ -46,8 +46,9 @@ pub trait Issuer: Send + Sync + 'static {
     fn descendants<'a>(
         &'a self,
         instance: &'a InstanceSpiffeId,
+        filter: &'a RosterFilter,
     ) -> IssuerFuture<'a, Result<Roster, IssuerError>> {
-        let _ = instance;
+        let _ = (instance, filter);
         Box::pin(async { Err(IssuerError::Unavailable("no roster is kept".into())) })
     }
 

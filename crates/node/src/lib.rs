@@ -49,7 +49,7 @@ pub use joined::{Ended, JoinError, Joined, Joining, Means};
 pub use launch::{EndReason, Launch, LaunchFacts};
 pub use launches::{LaunchError, LaunchRequest, Launches};
 pub use node::{Node, NodeConfig, NodeError};
-pub use operator::{LaunchList, LaunchView, RegisterLaunch, RegisteredLaunch};
+pub use operator::{LaunchList, LaunchView, OPERATOR_ROUTES, RegisterLaunch, RegisteredLaunch};
 pub use pinned_trust::{PinError, PinnedTrust};
 pub use process::{Process, ProcessError};
 pub use registrations::Registrations;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chancery_api::server::{
     EndInstance, IssueJwt, IssueService, IssueWit, IssueWitSvid, IssueX509, IssuedRoot,
-    OpenInstance, Roster, ServerClient,
+    OpenInstance, Roster, RosterFilter, ServerClient,
 };
 use chancery_api::{ClientError, Problem};
 use chancery_identity::broker::BrokerRules;
@@ -188,10 +188,11 @@ impl Issuer for ServerIssuer {
     fn descendants<'a>(
         &'a self,
         instance: &'a InstanceSpiffeId,
+        filter: &'a RosterFilter,
     ) -> IssuerFuture<'a, Result<Roster, IssuerError>> {
         Box::pin(async move {
-            let roster = self.server.descendants(instance.instance()).await;
-            roster.map_err(failed)
+            let roster = self.server.descendants(instance.instance(), filter);
+            roster.await.map_err(failed)
         })
     }
 

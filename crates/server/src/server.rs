@@ -20,6 +20,9 @@ use crate::authorities::Issuing;
 use crate::brokers::Brokering;
 use crate::federation::{Federating, own};
 use crate::nodes::NodeRoll;
+use crate::revoking::Asked;
+use crate::snapshots::Snapshots;
+use crate::spawning::Turns;
 use crate::svid_lifetime::SvidLifetime;
 use crate::withdrawn::{Standing, Withdrawn};
 
@@ -36,6 +39,9 @@ pub struct Server {
     trust: RwLock<VerifiedTrust>,
     policy: RwLock<Option<Arc<Rulebook>>>,
     pub(crate) withdrawn: tokio::sync::Mutex<Withdrawn>,
+    pub(crate) snapshots: tokio::sync::Mutex<Snapshots>,
+    /// Revocations that wait for their turn.
+    pub(crate) revoking: std::sync::Mutex<Vec<Asked>>,
     pub(crate) standing: RwLock<Standing>,
     /// Held from the count of a standing consent to the root that is one more use of it.
     pub(crate) consents: tokio::sync::Mutex<()>,
@@ -58,8 +64,8 @@ pub struct Server {
     /// Which incubating specifications this deployment opted in to.
     pub(crate) incubating: Incubating,
     pub(crate) brokering: Brokering,
-    /// Held from the look at an instance that starts another one to that one's row, and while one ends.
-    pub(crate) spawning: tokio::sync::Mutex<()>,
+    /// An instance's is held from the look at it to the row of the one that it starts, and while it ends.
+    pub(crate) spawning: Turns,
 }
 
 /// What a server is made of.
@@ -163,13 +169,15 @@ impl Server {
             federating,
             issuer: config.issuer,
             withdrawn: tokio::sync::Mutex::new(withdrawn),
+            snapshots: tokio::sync::Mutex::default(),
+            revoking: std::sync::Mutex::default(),
             changes: watch::Sender::new(0),
             stopped: watch::Sender::new(false),
             svid_lifetime: config.svid_lifetime,
             trust_file: config.trust_file,
             nodes,
             incubating: config.incubating,
-            spawning: tokio::sync::Mutex::default(),
+            spawning: Turns::default(),
         });
         // Who is revoked is refused in any case.
         if let Err(error) = server.end_revoked().await {
@@ -229,9 +237,12 @@ impl Server {
         durable(submitted?).await
     }
 
-    /// Writes several events into the log, one behind the other, by one sync of the disk; all are durable
-    /// when this returns, but those that it names an error for.
-    pub(crate) async fn enrol_all(&self, events: Vec<Event>) -> Vec<Result<u64, Problem>> {
+    /// Writes several events into the log, one behind the other, by one sync of the disk; says where and when.
+    /// All are durable when this returns, but those that it names an error for.
+    pub(crate) async fn enrol_all(
+        &self,
+        events: Vec<Event>,
+    ) -> Vec<Result<(u64, Timestamp), Problem>> {
         let mut submitted = Vec::with_capacity(events.len());
         let turn = self.enrolling.lock().await;
         for event in events {
@@ -241,7 +252,7 @@ impl Server {
         let mut enrolled = Vec::with_capacity(submitted.len());
         for one in submitted {
             enrolled.push(match one {
-                Ok(one) => durable(one).await.map(|(index, _)| index),
+                Ok(one) => durable(one).await,
                 Err(problem) => Err(problem),
             });
         }

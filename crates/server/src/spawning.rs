@@ -1,6 +1,6 @@
 //! Instances that others started: by whom, for what, until when, and how they end.
 
-use std::collections::HashMap;
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -110,56 +110,42 @@ pub(crate) struct Behalf {
     pub(crate) until: Option<Timestamp>,
 }
 
-/// The same of many instances, each looked up once.
-#[derive(Debug, Default)]
-pub(crate) struct Behalves(HashMap<InstanceId, Option<Behalf>>);
-
-impl Behalves {
+impl Behalf {
     /// On whose behalf that instance acts: by the nearest root at or above it.
-    pub(crate) async fn of(
-        &mut self,
-        server: &Server,
-        id: InstanceId,
-    ) -> Result<Option<Behalf>, Problem> {
-        let (mut path, mut next) = (Vec::new(), Some(id));
-        let found = loop {
-            let Some(at) = next else { break None };
-            if let Some(known) = self.0.get(&at) {
-                break known.clone();
-            }
-            path.push(at);
+    pub(crate) async fn of(server: &Server, id: InstanceId) -> Result<Option<Self>, Problem> {
+        let mut next = Some(id);
+        while let Some(at) = next {
             match server.store.root_kept_of(at).await.map_err(stored)? {
-                Some(kept) => break Some(read(at, kept)?),
+                Some(kept) => return Self::read(at, kept).map(Some),
                 // A parent was there before its child: this ends.
                 None => next = server.store.parent_of(at).await.map_err(stored)?,
             }
-        };
-        self.0
-            .extend(path.into_iter().map(|id| (id, found.clone())));
-        Ok(found)
+        }
+        Ok(None)
     }
-}
 
-fn read(held_by: InstanceId, kept: Kept) -> Result<Behalf, Problem> {
-    let Kept::Value(document) = kept else {
-        return Ok(Behalf {
+    /// What the root says that an instance holds.
+    pub(crate) fn read(held_by: InstanceId, kept: Kept) -> Result<Self, Problem> {
+        let Kept::Value(document) = kept else {
+            return Ok(Self {
+                held_by,
+                person: None,
+                until: None,
+            });
+        };
+        let issued: IssuedRoot =
+            serde_json::from_value(document).map_err(|error| Problem::internal("root", &error))?;
+        let reading = ChainReading::read(&[issued.root.as_str()]).ok();
+        let principal = reading.as_ref().map(|reading| reading.principal());
+        let root = reading
+            .as_ref()
+            .and_then(|reading| reading.grants().first());
+        Ok(Self {
             held_by,
-            person: None,
-            until: None,
-        });
-    };
-    let issued: IssuedRoot =
-        serde_json::from_value(document).map_err(|error| Problem::internal("root", &error))?;
-    let reading = ChainReading::read(&[issued.root.as_str()]).ok();
-    let principal = reading.as_ref().map(|reading| reading.principal());
-    let root = reading
-        .as_ref()
-        .and_then(|reading| reading.grants().first());
-    Ok(Behalf {
-        held_by,
-        person: principal.map(|principal| principal.subject.clone()),
-        until: root.map(|root| root.expires_at),
-    })
+            person: principal.map(|principal| principal.subject.clone()),
+            until: root.map(|root| root.expires_at),
+        })
+    }
 }
 
 /// What did not happen yet is shown as nothing.
@@ -196,8 +182,33 @@ pub(crate) fn until(terms: &LaunchTerms, now: Timestamp) -> Result<Option<Timest
     Ok(Some(now.plus_seconds(seconds)))
 }
 
+/// How many instances start others, or end, at a time.
+const TURNS: usize = 64;
+
+/// Whose turn it is to start another one, or to end: by the instance.
+#[derive(Debug)]
+pub(crate) struct Turns([tokio::sync::Mutex<()>; TURNS]);
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| tokio::sync::Mutex::default()))
+    }
+}
+
+impl Turns {
+    /// Waits until nobody else starts one in the name of that instance, or ends it. Whoever has one turn asks
+    /// for no second one, which may be the same.
+    pub(crate) async fn of(&self, id: InstanceId) -> tokio::sync::MutexGuard<'_, ()> {
+        let turn = BuildHasherDefault::<DefaultHasher>::default().hash_one(id) % TURNS as u64;
+        let turn = usize::try_from(turn).ok();
+        let [first, ..] = &self.0;
+        let turn = turn.and_then(|turn| self.0.get(turn)).unwrap_or(first);
+        turn.lock().await
+    }
+}
+
 impl Server {
-    /// Whether that instance may start one of that agent now. Asked while `spawning` is held, so that no
+    /// Whether that instance may start one of that agent now. Asked while it is its turn, so that no
     /// two are counted as one and none begins once its parent has ended.
     pub(crate) async fn check_parent(
         &self,
@@ -305,7 +316,7 @@ impl Server {
             let id = instance.instance_id;
             // INVARIANT: whoever opens a child holds this from the look at its parent on, and of two who end
             // the same one the second finds it ended.
-            let turn = self.spawning.lock().await;
+            let turn = self.spawning.of(id).await;
             let row = self.store.instance(id).await.map_err(stored)?;
             if !row.is_some_and(|row| row.running) {
                 continue;
@@ -317,9 +328,7 @@ impl Server {
                 launch: None,
             };
             self.enrol(event).await?;
-            let noted = self.store.put_end_reason(id, &reason).await;
-            noted.map_err(stored)?;
-            let ended = self.store.end_instance(id, self.now()?).await;
+            let ended = self.store.end_instance(id, self.now()?, &reason).await;
             ended.map_err(stored)?;
             let children = self.store.children_to_end(id).await.map_err(stored)?;
             drop(turn);

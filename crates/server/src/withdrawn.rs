@@ -1,6 +1,6 @@
-//! What is revoked, and the snapshots that say so.
+//! What is revoked, as the log says.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::os::unix::fs::MetadataExt as _;
 use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
@@ -8,14 +8,12 @@ use std::time::Duration;
 use chancery_api::Problem;
 use chancery_api::lift::SignedLift;
 use chancery_api::server::{KnownRevocation, RevocationDone, Revocations, WithdrawnIdentities};
-use chancery_api::signer::SignSnapshot;
-use chancery_api::snapshot::{SignedSnapshot, Snapshot};
-use chancery_audit::{Disclosure, Entry, EpochRaise, RevocationAdd, RevocationLift};
+use chancery_audit::{Disclosure, Entry, EpochRaise, RevocationLift};
 use chancery_crypto::{AwsLc, random_bytes};
-use chancery_delegation::{ChainReading, Revocable, Revocation, RevocationSet};
+use chancery_delegation::{ChainReading, Revocation, RevocationSet};
 use chancery_evidence::Withdrawn as Logged;
 use chancery_journal::{Journal, Subject};
-use chancery_store::{Kept, RevocationRow, StoreError};
+use chancery_store::{Kept, StoreError};
 use chancery_types::id::ConsentId;
 use chancery_types::{Digest, Jwk, RevocationKind, Timestamp, to_canonical};
 use serde::{Deserialize, Serialize};
@@ -23,22 +21,14 @@ use serde::{Deserialize, Serialize};
 use crate::{Server, ServerError};
 
 /// Under which names the log commits to who revoked and why.
-const BY: &str = "revoker";
-const REASON: &str = "revocation-reason";
+pub(crate) const BY: &str = "revoker";
+pub(crate) const REASON: &str = "revocation-reason";
 
 /// What is said in the place of what was erased.
 const ERASED: &str = "erased";
 
 /// Most bytes of a reason.
 const MAX_REASON_BYTES: usize = 1_000;
-
-/// How long several askers share one snapshot, unless something changes.
-const SHARED: Duration = Duration::from_millis(100);
-
-/// Of changes that come at the same time so many are told by one snapshot at most, and none later than so long
-/// after it took effect, but for the one that is being enrolled then.
-const MOST_UNTOLD: usize = 16;
-const LONGEST_UNTOLD: Duration = Duration::from_millis(200);
 
 /// Nobody is erased as long as this is there.
 pub(crate) type Held<'s> = tokio::sync::RwLockReadGuard<'s, ()>;
@@ -53,7 +43,7 @@ pub(crate) struct Standing {
 }
 
 impl Standing {
-    fn new(epoch: u64, revoked: RevocationSet) -> Self {
+    pub(crate) fn new(epoch: u64, revoked: RevocationSet) -> Self {
         Self {
             epoch,
             revoked: Arc::new(revoked),
@@ -98,19 +88,15 @@ impl Standing {
 /// its own time.
 #[derive(Debug)]
 pub(crate) struct Withdrawn {
-    standing: Standing,
-    /// The last snapshot that was signed.
-    last: Option<SignedSnapshot>,
-    /// When it was signed, as long as it may be shared.
-    shared: Option<tokio::time::Instant>,
+    pub(crate) standing: Standing,
+    /// The sequence and the time of the last snapshot that was taken, signed or not.
+    taken: Option<(u64, Timestamp)>,
     /// Snapshots up to this sequence differ from what is in force in more than their date.
     outdated: u64,
-    /// How many changes are in no snapshot yet, and since when the first of them.
-    untold: Option<(usize, tokio::time::Instant)>,
 }
 
 /// What opens the commitments of an entry to who asked for it and why.
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Opened {
     pub(crate) by: Disclosure,
@@ -132,10 +118,8 @@ impl Withdrawn {
         state.revoked.settle(now);
         Ok(Self {
             standing: Standing::new(state.epoch, state.revoked),
-            last: None,
-            shared: None,
+            taken: None,
             outdated: 0,
-            untold: None,
         })
     }
 
@@ -143,31 +127,25 @@ impl Withdrawn {
         self.standing.clone()
     }
 
-    fn last_sequence(&self) -> u64 {
-        self.last
-            .as_ref()
-            .map_or(0, |signed| signed.snapshot.sequence)
+    fn taken_sequence(&self) -> u64 {
+        self.taken.map_or(0, |(sequence, _)| sequence)
     }
 
     /// Whether a snapshot of that sequence is not what is in force, or not one that is known here.
-    fn is_outdated(&self, sequence: u64) -> bool {
-        sequence <= self.outdated || sequence > self.last_sequence()
+    pub(crate) fn is_outdated(&self, sequence: u64) -> bool {
+        sequence <= self.outdated || sequence > self.taken_sequence()
+    }
+
+    /// The sequence of a snapshot of that time, and what is in it. Sequences are times, each above the last.
+    pub(crate) fn take(&mut self, now: Timestamp) -> (u64, Standing) {
+        let next = self.taken_sequence().saturating_add(1);
+        let sequence = now.as_micros().max(next);
+        self.taken = Some((sequence, now));
+        (sequence, self.standing())
     }
 
     fn outdate(&mut self) {
-        self.outdated = self.last_sequence();
-        self.shared = None;
-        let (count, since) = self
-            .untold
-            .unwrap_or_else(|| (0, tokio::time::Instant::now()));
-        self.untold = Some((count.saturating_add(1), since));
-    }
-
-    /// Whether the next change has to wait until there is a snapshot with those before it.
-    fn is_to_be_told(&self) -> bool {
-        let untold = self.untold;
-        untold
-            .is_some_and(|(count, since)| count >= MOST_UNTOLD || since.elapsed() >= LONGEST_UNTOLD)
+        self.outdated = self.taken_sequence();
     }
 }
 
@@ -252,168 +230,6 @@ impl Server {
         self.changed();
     }
 
-    /// A snapshot; waits up to `wait_seconds` for one that differs from the one of sequence `after`
-    /// in more than its date.
-    pub(crate) async fn snapshot(
-        &self,
-        after: u64,
-        wait_seconds: u64,
-    ) -> Result<SignedSnapshot, Problem> {
-        self.wait_for(wait_seconds, || async {
-            let outdated = self.withdrawn.lock().await.is_outdated(after);
-            Ok(outdated.then_some(()))
-        })
-        .await?;
-        let mut withdrawn = self.withdrawn.lock().await;
-        let is_recent = withdrawn.shared.is_some_and(|made| made.elapsed() < SHARED);
-        if let Some(signed) = withdrawn.last.as_ref().filter(|_| is_recent) {
-            return Ok(signed.clone());
-        }
-        self.sign_snapshot(&mut withdrawn).await
-    }
-
-    /// Signs a snapshot of now. Its sequence is its time, and always above the last one's.
-    async fn sign_snapshot(&self, withdrawn: &mut Withdrawn) -> Result<SignedSnapshot, Problem> {
-        let now = self.now()?;
-        let trust = self.trust();
-        let mut revoked = RevocationSet::clone(&withdrawn.standing.revoked);
-        revoked.settle(now);
-        let snapshot = Snapshot {
-            sequence: now
-                .as_micros()
-                .max(withdrawn.last_sequence().saturating_add(1)),
-            issued_at: now,
-            trust_version: trust.version,
-            trust_digest: trust.digest(),
-            policy_digest: self.policy()?.digest(),
-            epoch: withdrawn.standing.epoch,
-            revoked,
-        };
-        let canonical = to_canonical(&snapshot).map_err(|e| Problem::internal("snapshot", &e))?;
-        let canonical =
-            String::from_utf8(canonical).map_err(|error| Problem::internal("snapshot", &error))?;
-        let request = SignSnapshot {
-            snapshot: canonical,
-        };
-        let signed = self.signer.snapshot(&request).await;
-        let signed = signed.map_err(|error| Problem::unavailable("signer", error.to_string()))?;
-        let signed = SignedSnapshot {
-            snapshot,
-            kid: signed.kid,
-            signature: signed.signature,
-        };
-        withdrawn.shared = Some(tokio::time::Instant::now());
-        withdrawn.last = Some(signed.clone());
-        withdrawn.untold = None;
-        Ok(signed)
-    }
-
-    /// Revokes: enrolled first, then in force here, then held by the signer, then sent to gateways.
-    /// What is revoked already is not revoked again.
-    pub(crate) async fn revoke(
-        &self,
-        what: Revocable,
-        reason: &str,
-    ) -> Result<RevocationDone, Problem> {
-        let opened = opened(reason, [BY, REASON])?;
-        let _held = self.erasing.read().await;
-        let whose = self.person_of(&what).await?;
-        let mut withdrawn = self.withdrawn.lock().await;
-        let mut revoked = RevocationSet::clone(&withdrawn.standing.revoked);
-        revoked.settle(self.now()?);
-        if let Some(at) = revoked.since(what.kind(), what.id()) {
-            // Whoever is told that it stands may rely on it.
-            self.tell_since(&mut withdrawn, at).await;
-            return self.done_before(&withdrawn, &what, at).await;
-        }
-        let at = self.now()?;
-        let probe = revoked.clone().revoke(&Revocation {
-            what: what.clone(),
-            at,
-        });
-        probe.map_err(|error| Problem::conflict("too_many_revocations", error.to_string()))?;
-        let event = RevocationAdd {
-            kind: what.kind(),
-            id: super::endpoints::label(what.id())?,
-            by: opened.by.commitment(),
-            reason: opened.reason.commitment(),
-        };
-        self.pass(&withdrawn).await?;
-        let (log_index, at) = self.enrol_at(event).await?;
-        let revocation = Revocation { what, at };
-        revoked
-            .revoke(&revocation)
-            .map_err(|error| Problem::internal("revocation", &error))?;
-        let epoch = withdrawn.standing.epoch;
-        self.put_standing(&mut withdrawn, Standing::new(epoch, revoked));
-        let document = serde_json::to_value(&opened)
-            .map_err(|error| Problem::internal("revocation", &error))?;
-        let row = RevocationRow {
-            kind: revocation.what.kind(),
-            id: revocation.what.id().to_owned(),
-            revoked_at: at,
-            log_index,
-            document: Kept::Value(document.clone()),
-        };
-        let kept = self.store.put_revocation(&row, whose.as_ref(), &document);
-        let kept = kept.await;
-        // Who revokes something else meanwhile comes first, and is in the same snapshot; but of many only
-        // so many, so that the first of them does not wait for all.
-        if !withdrawn.is_to_be_told() {
-            drop(withdrawn);
-            withdrawn = self.withdrawn.lock().await;
-        }
-        let sequence = self.tell_since(&mut withdrawn, at).await;
-        kept.map_err(|error| Problem::internal("store", &error))?;
-        Ok(done(&withdrawn, log_index, at, sequence))
-    }
-
-    /// The person whom a revocation is about, where that is known: who is revoked, who stands at the root
-    /// or signed the standing consent, whom alone a mission was drafted for.
-    async fn person_of(&self, what: &Revocable) -> Result<Option<Subject>, Problem> {
-        let stored = |error: StoreError| Problem::internal("store", &error);
-        let id = what.id();
-        let person = match what.kind() {
-            RevocationKind::Person => Some(id.to_owned()),
-            RevocationKind::Token => {
-                let root = self.store.root(id).await.map_err(stored)?;
-                root.as_ref().and_then(person_at)
-            }
-            RevocationKind::Session => {
-                let beginning = Timestamp::from_micros(0);
-                let roots = self.store.roots_since(beginning).await.map_err(stored)?;
-                let mut roots = roots
-                    .iter()
-                    .filter_map(|root| Some((reading_of(root)?, root)));
-                let found = roots.find(|(reading, _)| reading.sid() == id);
-                found.and_then(|(_, root)| person_at(root))
-            }
-            RevocationKind::Mission => match id.parse() {
-                Ok(mission) => {
-                    let people = self.store.people_of_mission(mission).await;
-                    let mut people = people.map_err(stored)?;
-                    people.pop().filter(|_| people.is_empty())
-                }
-                Err(_) => None,
-            },
-            RevocationKind::Consent => match id.parse::<ConsentId>() {
-                Ok(consent) => {
-                    let kept = self.store.consent(consent).await.map_err(stored)?;
-                    let document = kept.and_then(Kept::value);
-                    let person = document.as_ref().and_then(|document| {
-                        document.pointer("/signed/statement/person")?.as_str()
-                    });
-                    person.map(str::to_owned)
-                }
-                Err(_) => None,
-            },
-            RevocationKind::Agent | RevocationKind::Instance | RevocationKind::Key => None,
-        };
-        let person = person.map(Subject::person);
-        // Of who was erased nothing is kept: the reason stays with the thing.
-        Ok(person.filter(|person| self.store.keys().check(person).is_ok()))
-    }
-
     /// Raises the epoch: what was delegated before is dead.
     pub(crate) async fn raise_epoch(&self, reason: &str) -> Result<RevocationDone, Problem> {
         let opened = opened(reason, [BY, REASON])?;
@@ -431,9 +247,16 @@ impl Server {
         revoked.begin_epoch();
         self.put_standing(&mut withdrawn, Standing::new(epoch, revoked));
         let kept = self.forget(&over).await;
-        let sequence = self.tell(&mut withdrawn).await;
+        drop(withdrawn);
+        let sequence = self.tell_since(at).await;
         kept.map_err(|error| Problem::internal("store", &error))?;
-        Ok(done(&withdrawn, log_index, at, sequence))
+        Ok(RevocationDone {
+            log_index,
+            at,
+            before: false,
+            epoch,
+            sequence,
+        })
     }
 
     async fn forget(&self, over: &[Revocation]) -> Result<(), StoreError> {
@@ -457,6 +280,8 @@ impl Server {
             .collect();
         let verified = signed.clone().verify(&self.trust(), &AwsLc);
         let revocation = verified.map_err(|error| Problem::forbidden("lift", error.to_string()))?;
+        // None is on its way to the signer, which would hold again what it is to let go of.
+        let mut snapshots = self.snapshots.lock().await;
         let mut withdrawn = self.withdrawn.lock().await;
         let mut revoked = RevocationSet::clone(&withdrawn.standing.revoked);
         if !revoked.lift(&revocation) {
@@ -484,9 +309,16 @@ impl Server {
         self.put_standing(&mut withdrawn, Standing::new(epoch, revoked));
         let (kind, id) = (revocation.what.kind(), revocation.what.id());
         let kept = self.store.drop_revocation(kind, id).await;
-        let sequence = self.tell(&mut withdrawn).await;
+        drop(withdrawn);
+        let sequence = self.tell(&mut snapshots).await;
         kept.map_err(|error| Problem::internal("store", &error))?;
-        Ok(done(&withdrawn, log_index, at, sequence))
+        Ok(RevocationDone {
+            log_index,
+            at,
+            before: false,
+            epoch,
+            sequence,
+        })
     }
 
     /// What is revoked, with who did it and why.
@@ -494,12 +326,14 @@ impl Server {
         let standing = self.standing();
         let internal = |error: StoreError| Problem::internal("store", &error);
         let rows = self.store.revocations().await.map_err(internal)?;
+        let rows: HashMap<_, _> = rows
+            .iter()
+            .map(|row| ((row.kind, row.id.as_str()), row))
+            .collect();
         let now = self.now()?;
         let mut revocations = Vec::new();
         for revocation in standing.revoked.iter().filter(|one| one.matters(now)) {
-            let row = rows
-                .iter()
-                .find(|row| row.kind == revocation.what.kind() && row.id == revocation.what.id());
+            let row = rows.get(&(revocation.what.kind(), revocation.what.id()));
             let (document, erased) = match row.map(|row| &row.document) {
                 Some(Kept::Value(document)) => (Some(document.clone()), false),
                 Some(Kept::Erased { .. }) => (None, true),
@@ -528,9 +362,8 @@ impl Server {
 
     /// Waits until the clock stands behind the last snapshot, so that what is enrolled next is
     /// later than every snapshot without it.
-    async fn pass(&self, withdrawn: &Withdrawn) -> Result<(), Problem> {
-        let last = withdrawn.last.as_ref();
-        let last = last.map(|signed| signed.snapshot.issued_at);
+    pub(crate) async fn pass(&self, withdrawn: &Withdrawn) -> Result<(), Problem> {
+        let last = withdrawn.taken.map(|(_, at)| at);
         while last.is_some_and(|last| self.now().is_ok_and(|now| now <= last)) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -538,7 +371,7 @@ impl Server {
     }
 
     /// Puts in force what was enrolled, and tells the nodes at once: they wait for no snapshot.
-    fn put_standing(&self, withdrawn: &mut Withdrawn, standing: Standing) {
+    pub(crate) fn put_standing(&self, withdrawn: &mut Withdrawn, standing: Standing) {
         withdrawn.standing = standing;
         withdrawn.outdate();
         *self
@@ -547,69 +380,11 @@ impl Server {
             .unwrap_or_else(PoisonError::into_inner) = withdrawn.standing.clone();
         self.changed();
     }
-
-    /// Has a snapshot signed, so that the signer holds the change from now on, and wakes the
-    /// gateways. The change stands without it: what cannot be signed now is signed later.
-    async fn tell(&self, withdrawn: &mut Withdrawn) -> Option<u64> {
-        let signed = self.sign_snapshot(withdrawn).await;
-        self.changed();
-        match signed {
-            Ok(signed) => Some(signed.snapshot.sequence),
-            Err(problem) => {
-                tracing::error!(%problem, "a revocation is in no snapshot yet");
-                None
-            }
-        }
-    }
-
-    /// The same, unless there is a snapshot with what was enrolled at that time.
-    async fn tell_since(&self, withdrawn: &mut Withdrawn, at: Timestamp) -> Option<u64> {
-        // A snapshot holds what was enrolled up to its own time, and is later than each of it.
-        let last = withdrawn.last.as_ref().map(|signed| &signed.snapshot);
-        match last.filter(|snapshot| snapshot.issued_at > at) {
-            Some(snapshot) => Some(snapshot.sequence),
-            None => self.tell(withdrawn).await,
-        }
-    }
-
-    async fn done_before(
-        &self,
-        withdrawn: &Withdrawn,
-        what: &Revocable,
-        at: Timestamp,
-    ) -> Result<RevocationDone, Problem> {
-        let known = self.store.revocation_index(what.kind(), what.id()).await;
-        let known = known.map_err(|error| Problem::internal("store", &error))?;
-        let log_index = known.unwrap_or(0);
-        Ok(RevocationDone {
-            before: true,
-            ..done(withdrawn, log_index, at, None)
-        })
-    }
 }
 
 /// A root as the tables keep it.
 pub(crate) fn reading_of(root: &serde_json::Value) -> Option<ChainReading> {
     ChainReading::read(&[root.get("root")?.as_str()?]).ok()
-}
-
-fn person_at(root: &serde_json::Value) -> Option<String> {
-    Some(reading_of(root)?.principal().subject.clone())
-}
-
-fn done(
-    withdrawn: &Withdrawn,
-    log_index: u64,
-    at: Timestamp,
-    sequence: Option<u64>,
-) -> RevocationDone {
-    RevocationDone {
-        log_index,
-        at,
-        before: false,
-        epoch: withdrawn.standing.epoch,
-        sequence,
-    }
 }
 
 fn revoked(kind: RevocationKind, id: &str) -> Problem {

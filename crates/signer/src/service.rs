@@ -131,12 +131,11 @@ impl Signer {
     }
 
     /// What may not be taken back: nothing is signed for what is revoked.
-    fn held(&self) -> Held {
+    fn held(&self) -> Arc<Held> {
         self.snapshots
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .held()
-            .clone()
     }
 
     /// What signs SVIDs and tokens now.
@@ -387,16 +386,21 @@ async fn sign_checkpoint(
     }))
 }
 
+/// Signs a snapshot once it is held on the disk, which is asked on a thread of its own.
 async fn sign_snapshot(
     State(signer): State<Arc<Signer>>,
     Json(request): Json<SignSnapshot>,
 ) -> Answer<SignedSnapshot> {
-    let now = (signer.clock)();
-    let mut ratchet = signer
-        .snapshots
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    ratchet.sign(&signer.keys, &request, now).map(Json)
+    let sign = move || {
+        let now = (signer.clock)();
+        let snapshots = signer.snapshots.lock();
+        let mut ratchet = snapshots.unwrap_or_else(PoisonError::into_inner);
+        ratchet.sign(&signer.keys, &request, now)
+    };
+    let signed = tokio::task::spawn_blocking(sign).await;
+    signed
+        .map_err(|error| Problem::internal("sign", &error))?
+        .map(Json)
 }
 
 /// Lets go of a revocation: signed by the roots that are in force.

@@ -109,24 +109,38 @@ impl Store {
         Ok(changed.rows_affected() == 1)
     }
 
-    /// Marks an instance as ended at that time; `false` says that it was not running.
-    pub async fn end_instance(&self, id: InstanceId, at: Timestamp) -> Result<bool, StoreError> {
-        // Together, so that no instance has ended at no time.
-        let mut both = self.pool.begin().await?;
+    /// Marks an instance as ended at that time, and why; the first time and reason stay, and `false` says that
+    /// it was not running.
+    pub async fn end_instance(
+        &self,
+        id: InstanceId,
+        at: Timestamp,
+        reason: &str,
+    ) -> Result<bool, StoreError> {
+        // Together, so that no instance has ended at no time, or for no reason.
+        let mut all = self.pool.begin().await?;
+        sqlx::query(
+            "INSERT INTO instance_end_reasons (instance_id, reason) VALUES ($1, $2)
+             ON CONFLICT (instance_id) DO NOTHING",
+        )
+        .bind(id.to_string())
+        .bind(reason)
+        .execute(&mut *all)
+        .await?;
         sqlx::query(
             "INSERT INTO instance_ends (instance_id, ended_at) VALUES ($1, $2)
              ON CONFLICT (instance_id) DO NOTHING",
         )
         .bind(id.to_string())
         .bind(integer(at.as_micros()))
-        .execute(&mut *both)
+        .execute(&mut *all)
         .await?;
         let changed =
             sqlx::query("UPDATE instances SET running = 0 WHERE instance_id = $1 AND running = 1")
                 .bind(id.to_string())
-                .execute(&mut *both)
+                .execute(&mut *all)
                 .await?;
-        both.commit().await?;
+        all.commit().await?;
         Ok(changed.rows_affected() == 1)
     }
 

@@ -7,6 +7,7 @@ use sqlx::any::AnyRow;
 
 use crate::instances::instance;
 use crate::open::{integer, natural};
+use crate::sealed::range;
 use crate::{InstanceRow, Kept, Store, StoreError};
 
 const TABLE: &str = "lineages";
@@ -39,8 +40,23 @@ pub struct RosterQuery {
     pub above: Option<InstanceId>,
     /// Those that run, or those that do not.
     pub running: Option<bool>,
+    /// Those whose nearest root at or above them is of these.
+    pub acting: Option<Acting>,
+    /// Those that were opened then or later.
+    pub since: Option<Timestamp>,
+    /// Those behind the one that was opened then.
+    pub after: Option<(Timestamp, InstanceId)>,
     /// Most that are answered, the newest.
     pub limit: u64,
+}
+
+/// Roots that instances act by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Acting {
+    /// Those of that person.
+    For(Subject),
+    /// The newest one that this instance was given.
+    By(InstanceId),
 }
 
 /// An instance with where it comes from and how it ended.
@@ -64,7 +80,63 @@ pub struct RosterRow {
     pub end_reason: Option<String>,
     /// When the last of its X.509-SVIDs expires.
     pub svid_until: Option<Timestamp>,
+    /// The nearest root at or above it, and which instance was given that.
+    pub root: Option<(InstanceId, Kept)>,
 }
+
+/// Whose nearest root is one of those that are looked for is in `acting`; whatever leads from an instance of
+/// the page up to its nearest root is in `above`.
+const ROSTER: &str = "WITH RECURSIVE below(id) AS (
+        SELECT instance_id FROM lineages WHERE parent_id = $3
+        UNION
+        SELECT lineages.instance_id FROM lineages JOIN below ON lineages.parent_id = below.id
+    ), acting(id) AS (
+        SELECT roots.instance_id FROM roots
+        WHERE (roots.instance_id = $6 OR (roots.document >= $7 AND roots.document < $8))
+            AND roots.jti = (SELECT newest.jti FROM roots newest
+                WHERE newest.instance_id = roots.instance_id
+                ORDER BY newest.created_at DESC, newest.jti LIMIT 1)
+        UNION
+        SELECT lineages.instance_id FROM lineages JOIN acting ON lineages.parent_id = acting.id
+        WHERE NOT EXISTS (SELECT 1 FROM roots WHERE roots.instance_id = lineages.instance_id)
+    ), page AS (
+        SELECT instances.*, lineages.parent_id, lineages.outlive, lineages.until,
+            lineages.document, instance_nodes.node_id, instance_ends.ended_at,
+            instance_end_reasons.reason, instance_svids.expires_at
+        FROM instances
+        LEFT JOIN lineages ON lineages.instance_id = instances.instance_id
+        LEFT JOIN instance_nodes ON instance_nodes.instance_id = instances.instance_id
+        LEFT JOIN instance_ends ON instance_ends.instance_id = instances.instance_id
+        LEFT JOIN instance_end_reasons
+            ON instance_end_reasons.instance_id = instances.instance_id
+        LEFT JOIN instance_svids ON instance_svids.instance_id = instances.instance_id
+        WHERE ($1 = '' OR instances.agent_id = $1)
+            AND ($2 = '' OR lineages.parent_id = $2)
+            AND ($3 = '' OR instances.instance_id IN (SELECT id FROM below))
+            AND ($4 = -1 OR instances.running = $4)
+            AND ($9 = 0 OR instances.instance_id IN (SELECT id FROM acting))
+            AND instances.opened_at >= $10
+            AND (instances.opened_at < $11
+                OR (instances.opened_at = $11 AND instances.instance_id > $12))
+        ORDER BY instances.opened_at DESC, instances.instance_id LIMIT $5
+    ), above(id, at) AS (
+        SELECT page.instance_id, page.instance_id FROM page
+        UNION
+        SELECT above.id, lineages.parent_id
+        FROM above JOIN lineages ON lineages.instance_id = above.at
+        WHERE lineages.parent_id IS NOT NULL
+            AND NOT EXISTS (SELECT 1 FROM roots WHERE roots.instance_id = above.at)
+    ), held(id, at, jti) AS (
+        SELECT above.id, above.at, (SELECT newest.jti FROM roots newest
+            WHERE newest.instance_id = above.at
+            ORDER BY newest.created_at DESC, newest.jti LIMIT 1)
+        FROM above
+    )
+    SELECT page.*, held.at AS held_by, roots.jti AS root_jti, roots.document AS root_document
+    FROM page
+    LEFT JOIN held ON held.id = page.instance_id AND held.jti IS NOT NULL
+    LEFT JOIN roots ON roots.jti = held.jti
+    ORDER BY page.opened_at DESC, page.instance_id";
 
 impl Store {
     /// Stores where an instance comes from, before there is the instance.
@@ -152,19 +224,6 @@ impl Store {
         rows.iter().map(timed).collect()
     }
 
-    /// Notes why an instance ended; the first reason stays.
-    pub async fn put_end_reason(&self, id: InstanceId, reason: &str) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT INTO instance_end_reasons (instance_id, reason) VALUES ($1, $2)
-             ON CONFLICT (instance_id) DO NOTHING",
-        )
-        .bind(id.to_string())
-        .bind(reason)
-        .execute(&self.pool)
-        .await?;
-        Ok(())
-    }
-
     /// Notes when the last X.509-SVID of each instance expires: of all of them, or of none.
     pub async fn note_svids(&self, svids: &[(InstanceId, Timestamp)]) -> Result<(), StoreError> {
         match svids {
@@ -187,35 +246,34 @@ impl Store {
     /// What is looked for, newest first.
     pub async fn roster(&self, query: &RosterQuery) -> Result<Vec<RosterRow>, StoreError> {
         let id = |id: Option<InstanceId>| id.map(|id| id.to_string()).unwrap_or_default();
-        let rows = sqlx::query(
-            "WITH RECURSIVE below(id) AS (
-                 SELECT instance_id FROM lineages WHERE parent_id = $3
-                 UNION
-                 SELECT lineages.instance_id FROM lineages JOIN below ON lineages.parent_id = below.id
-             )
-             SELECT instances.*, lineages.parent_id, lineages.outlive, lineages.until,
-                 lineages.document, instance_nodes.node_id, instance_ends.ended_at,
-                 instance_end_reasons.reason, instance_svids.expires_at
-             FROM instances
-             LEFT JOIN lineages ON lineages.instance_id = instances.instance_id
-             LEFT JOIN instance_nodes ON instance_nodes.instance_id = instances.instance_id
-             LEFT JOIN instance_ends ON instance_ends.instance_id = instances.instance_id
-             LEFT JOIN instance_end_reasons
-                 ON instance_end_reasons.instance_id = instances.instance_id
-             LEFT JOIN instance_svids ON instance_svids.instance_id = instances.instance_id
-             WHERE ($1 = '' OR instances.agent_id = $1)
-                 AND ($2 = '' OR lineages.parent_id = $2)
-                 AND ($3 = '' OR instances.instance_id IN (SELECT id FROM below))
-                 AND ($4 = -1 OR instances.running = $4)
-             ORDER BY instances.opened_at DESC, instances.instance_id LIMIT $5",
-        )
-        .bind(query.agent.clone().unwrap_or_default())
-        .bind(id(query.parent))
-        .bind(id(query.above))
-        .bind(query.running.map_or(-1, i64::from))
-        .bind(integer(query.limit))
-        .fetch_all(&self.pool)
-        .await?;
+        let (holder, person) = match &query.acting {
+            None => (None, None),
+            Some(Acting::By(holder)) => (Some(*holder), None),
+            Some(Acting::For(person)) => (None, self.keys.key_of(person)),
+        };
+        // Nothing is sealed for whom there is no key.
+        let (from, to) = person.map(range).unwrap_or_default();
+        let since = query.since.unwrap_or(Timestamp::from_micros(0));
+        let latest = Timestamp::from_micros(u64::MAX);
+        let (until, behind) = match query.after {
+            Some((since, behind)) => (since, Some(behind)),
+            None => (latest, None),
+        };
+        let rows = sqlx::query(ROSTER)
+            .bind(query.agent.clone().unwrap_or_default())
+            .bind(id(query.parent))
+            .bind(id(query.above))
+            .bind(query.running.map_or(-1, i64::from))
+            .bind(integer(query.limit))
+            .bind(id(holder))
+            .bind(from)
+            .bind(to)
+            .bind(i64::from(query.acting.is_some()))
+            .bind(integer(since.as_micros()))
+            .bind(integer(until.as_micros()))
+            .bind(id(behind))
+            .fetch_all(&self.pool)
+            .await?;
         rows.iter().map(|row| self.roster_row(row)).collect()
     }
 
@@ -227,7 +285,15 @@ impl Store {
         let task = text("document")?.map(|text| self.unseal(TABLE, &id, &text));
         let parent = text("parent_id")?.map(|id| id.parse()).transpose();
         let node = text("node_id")?.map(|id| id.parse()).transpose();
+        let root = match (text("held_by")?, text("root_jti")?, text("root_document")?) {
+            (Some(held_by), Some(jti), Some(document)) => {
+                let held_by = held_by.parse().map_err(|e| StoreError::row("roots", e))?;
+                Some((held_by, self.unseal("roots", &jti, &document)?))
+            }
+            _ => None,
+        };
         Ok(RosterRow {
+            root,
             parent: parent.map_err(|e| StoreError::row(TABLE, e))?,
             outlive: number("outlive")?.unwrap_or(0) != 0,
             until: number("until")?.map(time),

@@ -21,14 +21,35 @@ pub struct RevocationRow {
     /// The index of the entry that enrolled it.
     pub log_index: u64,
     /// What opens the commitments of that entry; kept for the person whom it is about, otherwise for
-    /// the thing.
+    /// the thing, or for the operator.
     pub document: Kept,
 }
 
-/// For whom the reason of a revocation is kept by what it names alone.
+/// Something that was revoked and is not stored yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewRevocation {
+    /// What it is.
+    pub kind: RevocationKind,
+    /// Which one.
+    pub id: String,
+    /// When it was revoked.
+    pub revoked_at: Timestamp,
+    /// The index of the entry that enrolled it.
+    pub log_index: u64,
+    /// The person whom it is about, where one is known.
+    pub whose: Option<Subject>,
+    /// What opens the commitments of that entry.
+    pub document: Value,
+}
+
+/// For whom the reason of a revocation is kept by what it names alone. Of what concerns nobody it is the
+/// operator's: a key of its own for each of many instances would be a file for each.
 pub(crate) fn subject_of(kind: RevocationKind, id: &str) -> Subject {
     match kind {
         RevocationKind::Person => Subject::person(id),
+        RevocationKind::Agent | RevocationKind::Instance | RevocationKind::Key => {
+            Subject::operator()
+        }
         kind => Subject::thing(kind, id),
     }
 }
@@ -39,31 +60,37 @@ pub(crate) fn place_of(kind: RevocationKind, id: &str) -> String {
 }
 
 impl Store {
-    /// Stores a revocation in the place of an earlier one of the same thing, with what opens its
-    /// entry's commitments: sealed for `whose`, where a person is known whom it is about.
-    pub async fn put_revocation(
+    /// Stores revocations, each in the place of an earlier one of the same thing: all by one transaction, but
+    /// those that cannot be sealed, each of which is named an error for.
+    pub async fn put_revocations(
         &self,
-        row: &RevocationRow,
-        whose: Option<&Subject>,
-        document: &Value,
-    ) -> Result<(), StoreError> {
-        let place = place_of(row.kind, &row.id);
-        let thing = subject_of(row.kind, &row.id);
-        let document = self.seal(whose.unwrap_or(&thing), TABLE, &place, document)?;
-        sqlx::query(
-            "INSERT INTO revocations (kind, id, revoked_at, log_index, document)
-             VALUES ($1, $2, $3, $4, $5)
-             ON CONFLICT (kind, id) DO UPDATE SET revoked_at = excluded.revoked_at,
-                 log_index = excluded.log_index, document = excluded.document",
-        )
-        .bind(row.kind.name())
-        .bind(&row.id)
-        .bind(integer(row.revoked_at.as_micros()))
-        .bind(integer(row.log_index))
-        .bind(document)
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+        revocations: &[NewRevocation],
+    ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+        let sealed = revocations.iter().map(|one| {
+            let thing = subject_of(one.kind, &one.id);
+            let whose = one.whose.as_ref().unwrap_or(&thing);
+            self.seal(whose, TABLE, &place_of(one.kind, &one.id), &one.document)
+        });
+        let sealed: Vec<_> = sealed.collect();
+        let mut together = self.pool.begin().await?;
+        for (one, sealed) in revocations.iter().zip(&sealed) {
+            let Ok(document) = sealed else { continue };
+            sqlx::query(
+                "INSERT INTO revocations (kind, id, revoked_at, log_index, document)
+                 VALUES ($1, $2, $3, $4, $5)
+                 ON CONFLICT (kind, id) DO UPDATE SET revoked_at = excluded.revoked_at,
+                     log_index = excluded.log_index, document = excluded.document",
+            )
+            .bind(one.kind.name())
+            .bind(&one.id)
+            .bind(integer(one.revoked_at.as_micros()))
+            .bind(integer(one.log_index))
+            .bind(document)
+            .execute(&mut *together)
+            .await?;
+        }
+        together.commit().await?;
+        Ok(sealed.into_iter().map(|sealed| sealed.map(drop)).collect())
     }
 
     /// Takes a revocation out; `false` says that there was none.

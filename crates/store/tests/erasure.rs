@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use chancery_journal::{Keyring, Subject};
 use chancery_store::{
-    AnswerRow, ApprovalRow, ConsentRow, ErasureRow, Kept, RevocationRow, RootRow, Store,
+    AnswerRow, ApprovalRow, ConsentRow, ErasureRow, Kept, NewRevocation, RootRow, Store,
 };
 use chancery_types::id::{ApprovalId, ConsentId, InstanceId, PersonId};
 use chancery_types::{Digest, RevocationKind, Timestamp, base64url};
@@ -93,15 +93,16 @@ async fn fill(store: &Store) {
             document: json!({"arguments": format!("arguments-of-{name}")}),
         };
         assert!(store.put_approval(&approval).await.unwrap());
-        let row = RevocationRow {
+        let revocation = NewRevocation {
             kind: RevocationKind::Person,
             id: name.into(),
             revoked_at: Timestamp::from_seconds(1),
             log_index: 1,
-            document: Kept::Value(Value::Null),
+            whose: None,
+            document: json!({"reason": format!("reason-about-{name}")}),
         };
-        let reason = json!({"reason": format!("reason-about-{name}")});
-        store.put_revocation(&row, None, &reason).await.unwrap();
+        let kept = store.put_revocations(&[revocation]).await.unwrap();
+        assert!(kept.iter().all(Result::is_ok));
         let mission = format!("mission-of-{name}");
         let digest = Digest::of("m");
         store.put_mission(digest, name, &mission).await.unwrap();

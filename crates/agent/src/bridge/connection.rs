@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chancery_api::server::Roster;
+use chancery_api::server::{Roster, RosterFilter};
 use chancery_evidence::presentation::Challenge;
 use serde::Serialize;
 use tokio::io::AsyncWriteExt as _;
@@ -64,7 +64,7 @@ pub(super) async fn serve(stream: UnixStream, context: Context) {
             answer = ends(&context, instances) => said(answer),
             _ = lines.next(MOST_BYTES) => return,
         },
-        Ok(Opening::Roster) => said(roster(&context).await),
+        Ok(Opening::Roster(filter)) => said(roster(&context, filter).await),
         Ok(Opening::Exchange(request)) => tokio::select! {
             answer = exchange(&context, request) => answer,
             _ = lines.next(MOST_BYTES) => return,
@@ -94,8 +94,8 @@ async fn ends(context: &Context, instances: Vec<String>) -> Result<SpawnEnds, Sp
     spawner(context)?.ends(instances).await
 }
 
-async fn roster(context: &Context) -> Result<Roster, SpawnError> {
-    spawner(context)?.roster().await
+async fn roster(context: &Context, filter: RosterFilter) -> Result<Roster, SpawnError> {
+    spawner(context)?.roster(filter).await
 }
 
 fn spawner(context: &Context) -> Result<&dyn Spawner, SpawnError> {

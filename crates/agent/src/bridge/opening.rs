@@ -1,3 +1,4 @@
+use chancery_api::server::RosterFilter;
 use chancery_evidence::presentation::Challenge;
 use chancery_types::{parse_strict, to_canonical};
 use serde_json::{Map, Value};
@@ -25,8 +26,8 @@ pub(super) enum Opening {
     SpawnMany(SpawnMany),
     /// The ends of children are waited for.
     Ends(Vec<String>),
-    /// The own descendants are to be shown.
-    Roster,
+    /// The own descendants are to be shown, those of them that are asked for.
+    Roster(RosterFilter),
     /// The chain is to be exchanged for an access token.
     Exchange(ExchangeRequest),
     /// The agent key is to be proven to a relying party.
@@ -120,7 +121,12 @@ impl Opening {
             ("ends", instances) => serde_json::from_value(instances)
                 .map(Self::Ends)
                 .map_err(|_| OpeningError::Malformed),
-            ("roster", Value::String(whose)) if whose == "own" => Ok(Self::Roster),
+            ("roster", Value::String(whose)) if whose == "own" => {
+                Ok(Self::Roster(RosterFilter::default()))
+            }
+            ("roster", filter) => serde_json::from_value(filter)
+                .map(Self::Roster)
+                .map_err(|_| OpeningError::Malformed),
             _ => Err(OpeningError::Malformed),
         }
     }
@@ -219,7 +225,16 @@ mod tests {
         assert_eq!(many(MAX_CHILDREN + 1), Err(OpeningError::TooMany));
         assert_eq!(
             Opening::parse(r#"{"chancery":1,"roster":"own"}"#),
-            Ok(Opening::Roster)
+            Ok(Opening::Roster(RosterFilter::default()))
+        );
+        let filter = RosterFilter {
+            agent: Some("a".parse().unwrap()),
+            limit: Some(7),
+            ..RosterFilter::default()
+        };
+        assert_eq!(
+            Opening::parse(r#"{"chancery":1,"roster":{"agent":"a","limit":7}}"#),
+            Ok(Opening::Roster(filter))
         );
     }
 
@@ -335,6 +350,14 @@ mod tests {
             (r#"{"chancery":1,"roster":"all"}"#, OpeningError::Malformed),
             (
                 r#"{"chancery":1,"roster":{"instance":"ins"}}"#,
+                OpeningError::Malformed,
+            ),
+            (
+                r#"{"chancery":1,"roster":{"agent":"a&parent=b"}}"#,
+                OpeningError::Malformed,
+            ),
+            (
+                r#"{"chancery":1,"roster":{"after":"1"}}"#,
                 OpeningError::Malformed,
             ),
         ] {

@@ -1,4 +1,4 @@
-use chancery_api::server::{LaunchTerms, Roster, Task};
+use chancery_api::server::{LaunchTerms, Roster, RosterFilter, Task};
 use serde::{Deserialize, Serialize};
 
 use crate::identity::Answer;
@@ -27,8 +27,9 @@ pub trait Spawner: Send + Sync + 'static {
         Box::pin(async { Err(SpawnError::not_offered()) })
     }
 
-    /// The own descendants, living and dead. Not offered by default.
-    fn roster(&self) -> Answer<'_, Result<Roster, SpawnError>> {
+    /// Those of the own descendants that are asked for, living and dead. Not offered by default.
+    fn roster(&self, filter: RosterFilter) -> Answer<'_, Result<Roster, SpawnError>> {
+        let _ = filter;
         Box::pin(async { Err(SpawnError::not_offered()) })
     }
 }

@@ -5,6 +5,7 @@ use chancery_agent::{
     Answer, LocalClient, LocalError, MAX_CHILDREN, SpawnEnd, SpawnEnds, SpawnError, SpawnMany,
     SpawnRequest, Spawned, SpawnedChild, Spawner,
 };
+use chancery_api::server::RosterFilter;
 use chancery_types::id::SessionId;
 
 use crate::support::gateway::Say;
@@ -267,7 +268,10 @@ async fn who_waits_for_ends_may_leave_and_a_roster_is_not_everybodys_to_give() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     // This one offers none.
-    assert_eq!(reason(local.roster().await.unwrap_err()), "no_spawner");
+    assert_eq!(
+        reason(local.roster(&RosterFilter::default()).await.unwrap_err()),
+        "no_spawner"
+    );
 }
 
 #[tokio::test]
@@ -283,7 +287,10 @@ async fn without_a_spawner_there_are_neither_children_nor_a_roster() {
         "no_spawner"
     );
     assert_eq!(reason(local.ends(&[]).await.unwrap_err()), "no_spawner");
-    assert_eq!(reason(local.roster().await.unwrap_err()), "no_spawner");
+    assert_eq!(
+        reason(local.roster(&RosterFilter::default()).await.unwrap_err()),
+        "no_spawner"
+    );
 }
 
 #[tokio::test]

@@ -79,22 +79,18 @@ impl ServerClient {
 
     /// Instances, living and dead, with what they do, for whom and until when.
     pub async fn roster(&self, filter: &RosterFilter) -> Result<Roster, ClientError> {
-        let mut path = "/v1/roster?".to_owned();
-        let mut add = |name: &str, value: String| path.push_str(&format!("{name}={value}&"));
-        if let Some(agent) = &filter.agent {
-            // A SPIFFE ID has no character that means anything in a query (SPIFFE-ID section 2).
-            add("agent", agent.to_string());
-        }
-        if let Some(parent) = filter.parent {
-            add("parent", parent.to_string());
-        }
-        if let Some(state) = filter.state {
-            add("state", state.as_str().to_owned());
-        }
-        if let Some(limit) = filter.limit {
-            add("limit", limit.to_string());
-        }
-        self.0.get(path.trim_end_matches(['&', '?'])).await
+        self.0.get(&format!("/v1/roster{}", filter.query())).await
+    }
+
+    /// What an instance started, and what that started, and so on: living and dead.
+    pub async fn descendants(
+        &self,
+        instance: InstanceId,
+        filter: &RosterFilter,
+    ) -> Result<Roster, ClientError> {
+        let query = filter.query();
+        let path = format!("/v1/instances/{instance}/descendants{query}");
+        self.0.get(&path).await
     }
 
     /// Ends a relation to a foreign trust domain.
@@ -139,8 +135,6 @@ impl ServerClient {
         /// What was attested of an instance.
         instance_evidence(instance: InstanceId) -> InstanceEvidence =
             "/v1/instances/{instance}/evidence";
-        /// What an instance started, and what that started, and so on: living and dead.
-        descendants(instance: InstanceId) -> Roster = "/v1/instances/{instance}/descendants";
         /// The root that a person granted to an instance; waits up to `wait_seconds` for it.
         root_of(instance: InstanceId, wait_seconds: u64) -> Option<IssuedRoot> =
             "/v1/instances/{instance}/root?wait_seconds={wait_seconds}";

@@ -50,6 +50,8 @@ pub use revocations::{
     WithdrawnIdentities,
 };
 pub use roots::{DraftRoot, IssuedRoot, RootDraft, SubmitRoot};
-pub use roster::{Roster, RosterEntry, RosterFilter};
+pub use roster::{
+    AgentName, AgentNameError, Roster, RosterEntry, RosterFilter, RosterPlace, RosterPlaceError,
+};
 pub use state::{EnrolCheckpoint, EnrolRecord, Enrolled, ServerStatus, TrustText};
 pub use terms::{LaunchTerms, Task, TaskError};

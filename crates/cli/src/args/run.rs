@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
-use chancery_api::server::Task;
-use chancery_types::id::InstanceId;
+use chancery_api::server::{AgentName, RosterPlace, Task};
+use chancery_types::id::{InstanceId, PersonId};
 use clap::{Args, ValueEnum};
 
 use super::DataArgs;
@@ -107,7 +107,7 @@ pub(crate) struct RosterArgs {
     pub(crate) data: DataArgs,
     /// Instances of that agent alone: its name or its SPIFFE ID.
     #[arg(long, value_name = "AGENT")]
-    pub(crate) agent: Option<String>,
+    pub(crate) agent: Option<AgentName>,
     /// Those that this instance started, alone.
     #[arg(long, value_name = "INSTANCE")]
     pub(crate) parent: Option<InstanceId>,
@@ -117,6 +117,15 @@ pub(crate) struct RosterArgs {
     /// The dead alone.
     #[arg(long)]
     pub(crate) ended: bool,
+    /// Those that act on behalf of that person, alone.
+    #[arg(long, value_name = "PERSON")]
+    pub(crate) on_behalf_of: Option<PersonId>,
+    /// Those that were opened then or later, alone: in seconds since 1970.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) since: Option<u64>,
+    /// The next page: where the one before said that older ones follow.
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) after: Option<RosterPlace>,
     /// How many at most, the newest: 1 to 10000.
     #[arg(long, value_name = "COUNT", default_value_t = 1_000)]
     pub(crate) limit: u64,

@@ -173,6 +173,8 @@ fn an_orchestrator_sees_its_own_and_no_others_and_waits_for_ends() {
     let look = "#!/bin/bash\n\
         chancery --format json spawn --wait --children \"$1\" -- \"$2\" part; echo \"code $?\"\n\
         chancery --format json roster >roster.json; cat roster.json; echo \"code $?\"\n\
+        next=$(chancery roster --agent worker --ended --limit 2 | sed -n 's/^older ones follow: --after //p')\n\
+        chancery --format json roster --agent worker --after \"$next\" | grep -c spiffe_id\n\
         for chan in '{\"chancery\":1,\"roster\":\"all\"}' '{\"chancery\":1,\"ends\":[\"'\"$3\"'\"]}'; do\n\
         printf '%s\\n' \"$chan\" | timeout 20 perl -MIO::Socket::UNIX -e \
         '$s = IO::Socket::UNIX->new($ENV{CHANCERY_BRIDGE}) or die; print $s $_ while <STDIN>; $s->flush; print scalar <$s>'; done\n";
@@ -215,6 +217,8 @@ fn an_orchestrator_sees_its_own_and_no_others_and_waits_for_ends() {
         begun.iter().cloned().collect()
     );
     let mut answers = answers.lines();
+    // Two of the three stand on the page before.
+    assert_eq!(answers.next().unwrap(), "1");
     assert!(answers.next().unwrap().contains("malformed"));
     assert!(answers.next().unwrap().contains("child_unknown"));
     // The next one is told nothing of the first one's, not even by name.
@@ -227,8 +231,24 @@ fn an_orchestrator_sees_its_own_and_no_others_and_waits_for_ends() {
     assert_eq!(seen, instances(&told).into_iter().collect());
     assert!(!seen.contains(&begun[0]));
     assert!(answers.contains("child_unknown"));
-    // The operator sees all of them.
+    // The operator sees all of them, page by page as well.
     assert_eq!(deployment.roster(&["--agent", "worker"]).len(), 6);
+    let (mut after, mut seen) = (None, Vec::new());
+    loop {
+        let mut arguments = vec!["--format", "json", "roster", "--limit", "3"];
+        arguments.extend(after.iter().flat_map(|after: &String| ["--after", after]));
+        let page = place.chancery(&arguments).json();
+        seen.extend(page["instances"].as_array().unwrap().clone());
+        match page["next"].as_str() {
+            Some(next) => after = Some(next.to_owned()),
+            None => break,
+        }
+    }
+    assert_eq!(seen, deployment.roster(&[]));
+    assert_eq!(seen.len(), 8);
+    place
+        .chancery(&["roster", "--after", "1"])
+        .refused(2, &["--after"]);
 }
 
 /// Whoever says that it is somebody's child, and is not, is refused.

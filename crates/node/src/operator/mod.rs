@@ -8,12 +8,12 @@ use std::io;
 use std::sync::Arc;
 
 use axum::extract::connect_info::Connected;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{ConnectInfo, Path, State};
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::routing::{delete, get};
 use axum::serve::IncomingStream;
 use axum::{Json, Router};
-use chancery_api::server::Roster;
+use chancery_api::server::{Roster, RosterFilter};
 use chancery_api::{OwnerListener, Problem, measured};
 use chancery_types::id::LaunchId;
 
@@ -21,6 +21,14 @@ use crate::process::{Process, ProcessError};
 use crate::{IssuerError, Launches};
 
 pub use launch::{LaunchList, LaunchView, RegisterLaunch, RegisteredLaunch};
+
+/// Every endpoint of the operator's socket: method and path. All of them need the node's own user.
+pub const OPERATOR_ROUTES: &[(&str, &str)] = &[
+    ("GET", "/v1/launches"),
+    ("POST", "/v1/launches"),
+    ("DELETE", "/v1/launches/{id}"),
+    ("GET", "/v1/descendants"),
+];
 
 /// Who connected.
 #[derive(Debug, Clone)]
@@ -94,7 +102,10 @@ async fn register(
 async fn descendants(
     State(launches): State<Arc<Launches>>,
     ConnectInfo(Operator(caller)): ConnectInfo<Operator>,
+    filter: Result<Query<RosterFilter>, QueryRejection>,
 ) -> Result<Json<Roster>, Problem> {
+    let Query(filter) =
+        filter.map_err(|error| Problem::bad_request("bad_roster_filter", error.body_text()))?;
     let caller = match &*caller {
         Ok(caller) => caller,
         Err(error) => return Err(Problem::forbidden("caller_unknown", error.to_string())),
@@ -105,14 +116,14 @@ async fn descendants(
         return Err(Problem::forbidden("not_launched", text)
             .with_remedy("ask the server: chancery roster, outside of `chancery run`"));
     }
-    let mut all = Roster {
-        instances: Vec::new(),
-        more: false,
-    };
+    let mut all = Vec::with_capacity(own.len());
     // One at a time on a node, however many of its instances ask.
     let _turn = launches.roster_turn().await;
     for launch in own {
-        let roster = launches.issuer().descendants(launch.instance()).await;
+        let roster = launches
+            .issuer()
+            .descendants(launch.instance(), &filter)
+            .await;
         let roster = roster.map_err(|error| match error {
             IssuerError::Refused { reason } => Problem::forbidden(&reason, "refused by the server"),
             IssuerError::Unavailable(error) => {
@@ -120,10 +131,10 @@ async fn descendants(
                     .with_remedy("see that the server runs, then ask again")
             }
         })?;
-        all.instances.extend(roster.instances);
-        all.more |= roster.more;
+        all.push(roster);
     }
-    Ok(Json(all))
+    let limit = filter.limit.unwrap_or(RosterFilter::DEFAULT_LIMIT);
+    Ok(Json(Roster::merged(all, limit)))
 }
 
 async fn withdraw(

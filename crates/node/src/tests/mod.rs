@@ -10,6 +10,7 @@ mod foreign_clients;
 mod identities;
 mod issuer;
 mod jwt_api;
+mod operator_routes;
 mod registration;
 mod registrations;
 mod restart;

@@ -439,6 +439,12 @@ async fn a_roster_is_asked_for_by_an_instance_alone() {
         panic!("{asked:?}");
     };
     assert_eq!(problem.reason, "issuer_unavailable");
+    let limited = "/v1/descendants?limit=many";
+    let asked = serving.operator().get::<Roster>(limited).await;
+    let Err(ClientError::Refused(problem)) = asked else {
+        panic!("{asked:?}");
+    };
+    assert_eq!(problem.reason, "bad_roster_filter");
     let others = "/v1/descendants?instance=ins_7zzzzzzzzzzzzzzzzzzzzzzzzz";
     let asked = serving.operator().get::<Roster>(others).await;
     assert!(asked.is_err(), "{asked:?}");

@@ -21,7 +21,7 @@ use chancery_types::id::{InstanceId, NodeId};
 
 use super::{Answer, label, random, stored, to_the_end};
 use crate::Server;
-use crate::spawning::{self, Behalves};
+use crate::spawning::{self, Behalf};
 
 pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Instances> {
     let rows = server.store.instances().await.map_err(stored)?;
@@ -79,7 +79,7 @@ pub(super) async fn open_on(
         )
         .await;
     };
-    let behalf = Behalves::default().of(server, parent).await?;
+    let behalf = Behalf::of(server, parent).await?;
     let person = behalf.and_then(|behalf| behalf.person);
     let _held = match &person {
         Some(person) => Some(server.hold_person(person).await?),
@@ -90,7 +90,7 @@ pub(super) async fn open_on(
     let _together = server.registering.read().await;
     // INVARIANT: from the look at the parent to the row of the child, so that no child begins once its
     // parent has ended, and none is one too many.
-    let _turn = server.spawning.lock().await;
+    let _turn = server.spawning.of(parent).await;
     let terms = &request.terms;
     let parent = server.check_parent(parent, &agent_id, terms, node).await?;
     let opened = open_of(server, agent_id, &request, (Some(&parent), subject), node).await?;

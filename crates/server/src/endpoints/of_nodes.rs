@@ -10,7 +10,7 @@ use axum::{Extension, Json, Router};
 use chancery_api::server::{
     ChallengeTpm, EndInstance, IssueJwt, IssueWit, IssueX509, IssueX509s, IssuedRoot, IssuedX509,
     IssuedX509s, JoinNode, JoinedNode, LaunchedInstance, OpenInstance, RenewNode, Roster,
-    TpmChallenge,
+    RosterFilter, TpmChallenge,
 };
 use chancery_api::signer::{Done, SignedToken};
 use chancery_api::{Problem, measured};
@@ -198,9 +198,10 @@ async fn descendants(
     State(server): State<Arc<Server>>,
     Extension(node): Extension<NodeId>,
     Path(id): Path<InstanceId>,
+    filter: Query<RosterFilter>,
 ) -> Answer<Roster> {
     own(&server, node, id).await?;
-    roster::descendants(State(server), Path(id)).await
+    roster::descendants(State(server), Path(id), filter).await
 }
 
 async fn x509(

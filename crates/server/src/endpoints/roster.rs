@@ -1,5 +1,6 @@
 //! The roster: who is there and who was, for what, on whose behalf and until when.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -7,18 +8,18 @@ use axum::extract::{Path, Query, State};
 use chancery_api::Problem;
 use chancery_api::server::{InstanceState, Roster, RosterEntry, RosterFilter};
 use chancery_audit::Disclosure;
-use chancery_store::{Kept, RosterQuery, RosterRow};
+use chancery_journal::Subject;
+use chancery_store::{Acting, Kept, RosterQuery, RosterRow};
 use chancery_types::id::InstanceId;
 
 use super::instances::unknown;
 use super::{Answer, stored};
 use crate::Server;
-use crate::spawning::{Behalf, Behalves};
+use crate::spawning::Behalf;
 
-const DEFAULT_LIMIT: u64 = 1_000;
 const MAX_LIMIT: u64 = 10_000;
 
-/// Most that an instance is told: it may ask again and again.
+/// Most that an instance is told at a time: it may ask for the next page.
 const MAX_DESCENDANTS: u64 = 2_000;
 
 /// All instances that the operator asks for.
@@ -26,40 +27,73 @@ pub(super) async fn list(
     State(server): State<Arc<Server>>,
     Query(filter): Query<RosterFilter>,
 ) -> Answer<Roster> {
-    let limit = filter.limit.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        let text = format!("limit is 1 to {MAX_LIMIT}");
-        return Err(Problem::bad_request("limit", text));
-    }
+    let person = filter.on_behalf_of;
     let query = RosterQuery {
-        agent: filter.agent.map(|agent| agent.to_string()),
-        parent: filter.parent,
-        above: None,
-        running: filter.state.map(|state| state == InstanceState::Running),
-        limit,
+        acting: person.map(|person| Acting::For(Subject::person(person))),
+        ..asked(&server, filter)?
     };
     roster(&server, query, |_| true).await.map(Json)
 }
 
 /// What one instance started, and what that started, and so on. Persons of whom that instance was never
-/// told are left out: those of roots that its descendants were given themselves.
+/// told are left out, those of roots that its descendants were given themselves: nor does it find anything by
+/// naming one.
 pub(super) async fn descendants(
     State(server): State<Arc<Server>>,
     Path(id): Path<InstanceId>,
+    Query(filter): Query<RosterFilter>,
 ) -> Answer<Roster> {
     let known = server.store.instance(id).await.map_err(stored)?;
     if known.is_none() {
         return Err(unknown(id));
     }
-    let own = Behalves::default().of(&server, id).await?;
+    let own = Behalf::of(&server, id).await?;
+    let person = filter.on_behalf_of.map(|person| person.to_string());
     let query = RosterQuery {
         above: Some(id),
-        limit: MAX_DESCENDANTS,
-        ..RosterQuery::default()
+        ..asked(&server, filter)?
+    };
+    let acting = match (person, &own) {
+        (None, _) => None,
+        (Some(person), Some(own)) if own.person.as_ref() == Some(&person) => {
+            Some(Acting::By(own.held_by))
+        }
+        _ => {
+            return Ok(Json(Roster {
+                instances: Vec::new(),
+                next: None,
+            }));
+        }
+    };
+    let query = RosterQuery {
+        acting,
+        limit: query.limit.min(MAX_DESCENDANTS),
+        ..query
     };
     let own = own.map(|own| own.held_by);
     let told = |behalf: &Behalf| Some(behalf.held_by) == own;
     roster(&server, query, told).await.map(Json)
+}
+
+/// What is looked for, but for on whose behalf.
+fn asked(server: &Server, filter: RosterFilter) -> Result<RosterQuery, Problem> {
+    let limit = filter.limit.unwrap_or(RosterFilter::DEFAULT_LIMIT);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        let text = format!("limit is 1 to {MAX_LIMIT}");
+        return Err(Problem::bad_request("limit", text));
+    }
+    let own = server.trust().trust_domain.clone();
+    let agent = filter.agent.map(|agent| agent.of(&own)).transpose();
+    let agent = agent.map_err(|error| Problem::bad_request("agent_id", error.to_string()))?;
+    Ok(RosterQuery {
+        agent: agent.map(|agent| agent.to_string()),
+        parent: filter.parent,
+        running: filter.state.map(|state| state == InstanceState::Running),
+        since: filter.since,
+        after: filter.after.map(|place| (place.since, place.instance)),
+        limit,
+        ..RosterQuery::default()
+    })
 }
 
 async fn roster(
@@ -75,13 +109,27 @@ async fn roster(
     let mut rows = server.store.roster(&query).await.map_err(stored)?;
     let more = rows.len() as u64 > limit;
     rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    let mut behalves = Behalves::default();
+    // A root is read once for all who act by it.
+    let mut read = HashMap::new();
     let mut instances = Vec::with_capacity(rows.len());
-    for row in rows {
-        let behalf = behalves.of(server, row.instance.instance_id).await?;
+    for mut row in rows {
+        let behalf = match row.root.take() {
+            None => None,
+            Some((held_by, kept)) => Some(match read.get(&held_by) {
+                Some(known) => Behalf::clone(known),
+                None => {
+                    let behalf = Behalf::read(held_by, kept)?;
+                    read.insert(held_by, behalf.clone());
+                    behalf
+                }
+            }),
+        };
         instances.push(entry(row, behalf.filter(&told))?);
     }
-    Ok(Roster { instances, more })
+    Ok(Roster {
+        next: instances.last().filter(|_| more).map(RosterEntry::place),
+        instances,
+    })
 }
 
 fn entry(row: RosterRow, behalf: Option<Behalf>) -> Result<RosterEntry, Problem> {

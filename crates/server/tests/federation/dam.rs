@@ -26,6 +26,8 @@ struct State {
     kinds: BTreeSet<&'static str>,
     /// The kinds that somebody waits for to be synced.
     waiting: BTreeSet<&'static str>,
+    /// What each sync of the log made durable.
+    synced: Vec<Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -53,6 +55,13 @@ impl Dam {
         }
     }
 
+    /// How many syncs of the log made entries of that kind durable.
+    pub(crate) fn syncs(&self, kind: &str) -> usize {
+        let state = self.0.state.lock().unwrap();
+        let synced = state.synced.iter().filter(|bytes| has(bytes, kind));
+        synced.count()
+    }
+
     fn file(&self, path: &Path, file: Box<dyn StorageFile>) -> Box<dyn StorageFile> {
         let is_log = path.parent().is_some_and(|folder| folder.ends_with("wal"));
         Box::new(File {
@@ -61,6 +70,12 @@ impl Dam {
             unsynced: is_log.then(Mutex::default),
         })
     }
+}
+
+fn has(written: &[u8], kind: &str) -> bool {
+    written
+        .windows(kind.len())
+        .any(|part| part == kind.as_bytes())
 }
 
 impl StorageFile for File {
@@ -74,13 +89,13 @@ impl StorageFile for File {
     fn sync(&self) -> io::Result<()> {
         if let Some(unsynced) = &self.unsynced {
             let written = std::mem::take(&mut *unsynced.lock().unwrap());
-            let has = |kind: &str| written.windows(kind.len()).any(|it| it == kind.as_bytes());
             let mut state = self.held.state.lock().unwrap();
-            while let Some(kind) = state.kinds.iter().copied().find(|kind| has(kind)) {
+            while let Some(kind) = state.kinds.iter().copied().find(|kind| has(&written, kind)) {
                 state.waiting.insert(kind);
                 state = self.held.changed.wait(state).unwrap();
                 state.waiting.remove(kind);
             }
+            state.synced.push(written);
         }
         self.file.sync()
     }

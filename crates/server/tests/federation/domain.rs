@@ -8,7 +8,7 @@ use std::time::Duration;
 use chancery_api::server::{AddFederation, FederationView, ServerClient, TrustText};
 use chancery_api::signer::SignerClient;
 use chancery_api::{ClientError, OwnerListener};
-use chancery_audit::Entry;
+use chancery_audit::{Entry, Event};
 use chancery_crypto::{AwsLc, SigningKey, create_private_file, random_bytes};
 use chancery_identity::federation::EndpointProfile;
 use chancery_identity::trust::{
@@ -236,6 +236,25 @@ impl Domain {
         let entries = journal.entries(0..journal.size());
         let entries = entries.map(|read| Entry::parse(&read.unwrap().1).unwrap());
         entries.collect()
+    }
+
+    /// Writes entries of a second ago into its log, as a server does that is killed before its tables have
+    /// heard of them.
+    pub(crate) async fn enrolled(&mut self, events: Vec<Event>) {
+        self.stop().await;
+        let journal = self.journal().await;
+        let entries = events.into_iter().map(|event| {
+            let entry = Entry {
+                origin: journal.origin().as_str().parse().unwrap(),
+                at: now().minus_seconds(1),
+                event,
+            };
+            entry.to_bytes().unwrap()
+        });
+        journal.append_all(entries.collect()).await.unwrap();
+        tokio::task::spawn_blocking(move || drop(journal))
+            .await
+            .unwrap();
     }
 
     async fn serve(&mut self) {

@@ -1,6 +1,7 @@
 //! Snapshots: only forward, only of now, and never without a revocation that still matters.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chancery_api::Problem;
 use chancery_api::signer::{SignSnapshot, SignedSnapshot};
@@ -24,7 +25,7 @@ pub(crate) struct SnapshotRatchet {
     path: PathBuf,
     highest: u64,
     held_path: PathBuf,
-    held: Held,
+    held: Arc<Held>,
 }
 
 /// What may not be taken back.
@@ -53,13 +54,13 @@ impl SnapshotRatchet {
             path,
             highest,
             held_path,
-            held,
+            held: Arc::new(held),
         })
     }
 
     /// What may not be taken back.
-    pub(crate) const fn held(&self) -> &Held {
-        &self.held
+    pub(crate) fn held(&self) -> Arc<Held> {
+        Arc::clone(&self.held)
     }
 
     pub(crate) fn sign(
@@ -102,14 +103,14 @@ impl SnapshotRatchet {
 
     /// Lets go of a revocation that root keys lifted. One that is not held is let go already.
     pub(crate) fn lift(&mut self, revocation: &Revocation) -> Result<(), Problem> {
-        let mut next = self.held.clone();
+        let mut next = Held::clone(&self.held);
         next.revoked.lift(revocation);
         self.hold(next)
     }
 
     /// Keeps what is revoked on disk, whole and synced, before any signature rests on it.
     fn hold(&mut self, next: Held) -> Result<(), Problem> {
-        if next == self.held {
+        if next == *self.held {
             return Ok(());
         }
         let internal = |error: &(dyn std::error::Error + 'static)| {
@@ -117,7 +118,7 @@ impl SnapshotRatchet {
         };
         let bytes = to_canonical(&next).map_err(|error| internal(&error))?;
         replace_private_file(&self.held_path, &bytes).map_err(|error| internal(&error))?;
-        self.held = next;
+        self.held = Arc::new(next);
         Ok(())
     }
 

@@ -108,12 +108,12 @@ pub(crate) async fn who_may_not_outlive_a_parent_is_found(world: World) {
     };
     assert!(overdue(49).await.is_empty());
     let at = Timestamp::from_seconds(40);
-    store.put_end_reason(id(1), "process-exited").await.unwrap();
-    store.put_end_reason(id(1), "revoked").await.unwrap();
-    assert!(store.end_instance(id(1), at).await.unwrap());
+    let end = async |id, reason| store.end_instance(id, at, reason).await.unwrap();
+    assert!(end(id(1), "process-exited").await);
+    assert!(!end(id(1), "revoked").await);
     assert_eq!(overdue(49).await, [id(2)]);
     assert_eq!(overdue(50).await, [id(2), id(4)]);
-    assert!(store.end_instance(id(2), at).await.unwrap());
+    assert!(end(id(2), "parent-ended").await);
     assert_eq!(store.count_running_children(id(1)).await.unwrap(), 1);
     let dead = RosterQuery {
         running: Some(false),

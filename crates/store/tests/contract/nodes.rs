@@ -71,7 +71,7 @@ pub(crate) async fn a_node_that_is_out_stays_out(world: World) {
         assert_eq!(store.node_of(row.instance_id).await.unwrap(), on);
     }
     let at = Timestamp::from_seconds;
-    let ended = store.end_instance(instance(2).instance_id, at(50));
+    let ended = store.end_instance(instance(2).instance_id, at(50), "gone");
     ended.await.unwrap();
     let running = store.running_on(one).await.unwrap();
     assert_eq!(running, [instance(1).instance_id]);
@@ -82,7 +82,7 @@ pub(crate) async fn a_node_that_is_out_stays_out(world: World) {
     assert_eq!(recent(50).await, [first, second]);
     assert_eq!(recent(51).await, [first]);
     // It has ended once.
-    assert!(!store.end_instance(second, at(70)).await.unwrap());
+    assert!(!store.end_instance(second, at(70), "gone").await.unwrap());
     assert_eq!(recent(51).await, [first]);
     assert!(
         store

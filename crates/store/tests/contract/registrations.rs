@@ -86,7 +86,8 @@ pub(crate) async fn a_retired_agent_is_gone_and_what_it_was_stays(world: World) 
     let mut stranger = instance(3);
     stranger.agent_id.clone_from(&other.agent_id);
     store.put_instance(&stranger).await.unwrap();
-    let ended = store.end_instance(instance(2).instance_id, Timestamp::from_seconds(9));
+    let at = Timestamp::from_seconds(9);
+    let ended = store.end_instance(instance(2).instance_id, at, "gone");
     assert!(ended.await.unwrap());
     for index in [7, 7, 8] {
         store.retire_agent(CLERK, index).await.unwrap();
@@ -136,7 +137,7 @@ pub(crate) async fn running_instances_are_those_of_that_agent_alone(world: World
     store.put_instance(&stranger).await.unwrap();
     let at = Timestamp::from_seconds(9);
     store
-        .end_instance(instance(3).instance_id, at)
+        .end_instance(instance(3).instance_id, at, "gone")
         .await
         .unwrap();
     let running = store.running_of(CLERK).await.unwrap();

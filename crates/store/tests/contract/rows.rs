@@ -6,8 +6,8 @@ use chancery_identity::RegistrationTerms;
 use chancery_journal::Subject;
 use chancery_policy::SignedBundle;
 use chancery_store::{
-    AgentRow, AnswerRow, ApprovalRow, ConsentRow, FederationRow, InstanceRow, Kept, PolicyRow,
-    RevocationRow, RootRow,
+    AgentRow, AnswerRow, ApprovalRow, ConsentRow, FederationRow, InstanceRow, Kept, NewRevocation,
+    PolicyRow, RevocationRow, RootRow,
 };
 use chancery_types::id::{ApprovalId, ConsentId, InstanceId, NodeId, SessionId};
 use chancery_types::{Digest, Jwk, RevocationKind, Timestamp};
@@ -105,8 +105,8 @@ pub(crate) async fn an_instance_ends_once(world: World) {
     assert!(store.put_instance(&instance(2)).await.is_err());
     let id = instance(1).instance_id;
     let at = Timestamp::from_seconds(9);
-    assert!(store.end_instance(id, at).await.unwrap());
-    assert!(!store.end_instance(id, at).await.unwrap());
+    assert!(store.end_instance(id, at, "gone").await.unwrap());
+    assert!(!store.end_instance(id, at, "gone").await.unwrap());
     let listed = store.instances().await.unwrap();
     assert_eq!(
         listed.iter().map(|row| row.running).collect::<Vec<_>>(),
@@ -244,9 +244,18 @@ pub(crate) async fn a_revocation_is_kept_until_it_is_taken_out(world: World) {
         log_index: second,
         document: Kept::Value(json!({"reason": "lost"})),
     };
-    let lost = json!({"reason": "lost"});
-    for row in [row("a", 1), row("b", 2), row("a", 3)] {
-        store.put_revocation(&row, None, &lost).await.unwrap();
+    let new = |id: &str, second| NewRevocation {
+        kind: RevocationKind::Key,
+        id: id.into(),
+        revoked_at: Timestamp::from_seconds(second),
+        log_index: second,
+        whose: None,
+        document: json!({"reason": "lost"}),
+    };
+    for together in [vec![new("a", 1), new("b", 2)], vec![new("a", 3)], vec![]] {
+        let kept = store.put_revocations(&together).await.unwrap();
+        assert_eq!(kept.len(), together.len());
+        assert!(kept.iter().all(Result::is_ok));
     }
     let again = world.open().await;
     let mut known = again.revocations().await.unwrap();

@@ -62,7 +62,7 @@ pub(crate) async fn an_end_and_a_record_are_told_once(world: World) {
         stores[0].put_instance(&row).await.unwrap();
         let id: InstanceId = row.instance_id;
         let at = Timestamp::from_seconds(number.into());
-        let ends = [0, 1].map(|one: usize| stores[one].end_instance(id, at));
+        let ends = [0, 1].map(|one: usize| stores[one].end_instance(id, at, "gone"));
         let [one, two] = ends;
         let (one, two) = tokio::join!(one, two);
         assert!(one.unwrap() ^ two.unwrap(), "{number}");

@@ -9,7 +9,7 @@ use chancery_agent::{
     AgentKeyError, Answer, Credential, Held, Instance, SpawnEnd, SpawnEnds, SpawnError, SpawnMany,
     SpawnRequest, Spawned, SpawnedChild, Spawner,
 };
-use chancery_api::server::{LaunchTerms, Roster};
+use chancery_api::server::{LaunchTerms, Roster, RosterFilter};
 use chancery_api::{ClientError, Problem, UnixClient};
 use chancery_delegation::{ChainRules, DraftError, Entry};
 use chancery_identity::{AgentId, InstanceSpiffeId, SpiffeId, TrustDomain, WitBundle};
@@ -243,9 +243,10 @@ impl ChildSpawner {
         Ok(Spawned { children })
     }
 
-    async fn own_roster(&self) -> anyhow::Result<Roster> {
+    async fn own_roster(&self, filter: &RosterFilter) -> anyhow::Result<Roster> {
         let node = UnixClient::new(self.layout.node_socket());
-        Ok(node.get("/v1/descendants").await?)
+        let path = format!("/v1/descendants{}", filter.query());
+        Ok(node.get(&path).await?)
     }
 
     /// How long a link lives by the operator's rules in force; as long as its parent where they do not
@@ -352,7 +353,10 @@ impl Spawner for ChildSpawner {
         Box::pin(async move { self.children.ends(&instances).await })
     }
 
-    fn roster(&self) -> Answer<'_, Result<Roster, SpawnError>> {
-        Box::pin(async move { self.own_roster().await.map_err(|error| failed(&error)) })
+    fn roster(&self, filter: RosterFilter) -> Answer<'_, Result<Roster, SpawnError>> {
+        Box::pin(async move {
+            let roster = self.own_roster(&filter).await;
+            roster.map_err(|error| failed(&error))
+        })
     }
 }

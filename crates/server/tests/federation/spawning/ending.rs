@@ -118,11 +118,8 @@ async fn what_a_crash_left_running_is_ended() {
     let late = domain.opened("worker", None).await;
     let store = domain.tables().await;
     // The end of the parent is stored, and the server was killed before its child's.
-    store
-        .put_end_reason(parent, "process-exited")
-        .await
-        .unwrap();
-    assert!(store.end_instance(parent, now()).await.unwrap());
+    let ended = store.end_instance(parent, now(), "process-exited");
+    assert!(ended.await.unwrap());
     let row = LineageRow {
         instance_id: late,
         parent: None,

@@ -2,6 +2,12 @@
 
 use std::path::Path;
 
+use chancery_crypto::SigningKey;
+use chancery_journal::Subject;
+use chancery_store::RootRow;
+use chancery_types::id::PersonId;
+use chancery_types::{Algorithm, base64url};
+
 use super::*;
 use crate::domain::now;
 
@@ -73,11 +79,11 @@ async fn the_roster_tells_the_living_and_the_dead_and_no_log_tells_a_task() {
     let listed = async |filter: RosterFilter| {
         let roster = client.roster(&filter).await.unwrap();
         let ids = roster.instances.iter().map(|entry| entry.instance_id);
-        (ids.collect::<Vec<_>>(), roster.more)
+        (ids.collect::<Vec<_>>(), roster.next.is_some())
     };
     let nothing = RosterFilter::default;
     let by_agent = RosterFilter {
-        agent: Some(agent("orchestrator").parse().unwrap()),
+        agent: Some("orchestrator".parse().unwrap()),
         ..nothing()
     };
     assert_eq!(listed(by_agent).await, (vec![parent], false));
@@ -112,16 +118,18 @@ async fn an_instance_sees_what_it_started_and_nobody_elses() {
     domain.opened("worker", Some(other)).await;
     domain.end(grandchild).await;
     let ids = async |id: InstanceId| {
-        let roster = domain.client().descendants(id).await.unwrap();
+        let nothing = RosterFilter::default();
+        let roster = domain.client().descendants(id, &nothing).await.unwrap();
         let ids = roster.instances.iter().map(|entry| entry.instance_id);
         ids.collect::<Vec<_>>()
     };
     assert_eq!(ids(one).await, [grandchild, child]);
     assert_eq!(ids(child).await, [grandchild]);
     assert!(ids(grandchild).await.is_empty());
+    let nothing = RosterFilter::default();
     let unknown = domain
         .client()
-        .descendants(InstanceId::from_random([9; 16]))
+        .descendants(InstanceId::from_random([9; 16]), &nothing)
         .await;
     assert_eq!(
         unknown.map(drop).map_err(reason),
@@ -174,4 +182,152 @@ async fn each_of_those_issued_together_has_its_own_time() {
         let lives = until.micros_since(now()) / 1_000_000;
         assert!((most - 20..=most).contains(&lives), "{lives} of {most}");
     }
+}
+
+/// A root that says on whose behalf its holder acts. Who lists instances reads it and verifies nothing.
+fn root_of(person: PersonId, holder: InstanceId) -> RootRow {
+    let part = |value: &Value| base64url::encode(value.to_string());
+    let header = json!({"alg": "Ed25519", "typ": "adt+jwt", "kid": base64url::encode([1; 32])});
+    let key = SigningKey::generate(Algorithm::Ed25519).unwrap();
+    let claims = json!({
+        "iss": "https://authority.own.example",
+        "sub": format!("{}/instance/{holder}", agent("orchestrator")),
+        "iat": 1_800_000_000, "nbf": 1_800_000_000, "exp": 1_800_003_600,
+        "jti": format!("root-{holder}"), "del_depth": 0, "del_max_depth": 7,
+        "cnf": {"jwk": key.public()},
+        "authorization_details": [{"type": "mcp_tool", "server": "fs", "tool": "read"}],
+        "aud": ["spiffe://own.example/gateway/home"], "sid": "ses_01", "ep": 1,
+        "prn": {
+            "iss": "https://idp.own.example", "sub": person, "acr": "phr",
+            "auth_time": 1_800_000_000, "apr": base64url::encode([2; 32]),
+        },
+        "mission_s256": base64url::encode([3; 32]),
+    });
+    let signature = base64url::encode([0; 64]);
+    let jws = format!("{}.{}.{signature}", part(&header), part(&claims));
+    let consent = json!({
+        "credential_id": "AQ", "authenticator_data": "AQ", "client_data_json": "AQ",
+        "signature": "AQ",
+    });
+    RootRow {
+        jti: format!("root-{holder}"),
+        subject: Subject::person(person),
+        instance_id: holder,
+        document: json!({
+            "root": jws, "consent": consent, "mission": "AQ", "manifest": "AQ", "log_index": 0,
+            "principal": {"name": "principal", "salt": base64url::encode([4; 32]), "value": "x"},
+        }),
+        created_at: now(),
+        standing: None,
+    }
+}
+
+/// Of two persons whose roots stand below one another each instance is told of its own alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_acts_for_whom_is_told_to_those_above_whom_it_stands() {
+    let mut domain = peopled(may(&["worker"]), Some(may(&["worker"]))).await;
+    let top = domain.opened("orchestrator", None).await;
+    let side = domain.opened("worker", Some(top)).await;
+    let middle = domain.opened("worker", Some(top)).await;
+    let low = domain.opened("worker", Some(middle)).await;
+    let alone = domain.opened("orchestrator", None).await;
+    let [one, two, nobody] = [1, 2, 3].map(|number| PersonId::from_random([number; 16]));
+    let store = domain.tables().await;
+    store.put_root(&root_of(one, top)).await.unwrap();
+    store.put_root(&root_of(two, middle)).await.unwrap();
+    drop(store);
+    domain.restart().await;
+    let client = domain.client();
+    let shown = |roster: Roster| {
+        let entries = roster.instances.into_iter();
+        let entries = entries.map(|entry| (entry.instance_id, entry.on_behalf_of));
+        entries.collect::<Vec<_>>()
+    };
+    let acting = |person: PersonId| RosterFilter {
+        on_behalf_of: Some(person),
+        ..RosterFilter::default()
+    };
+    let of = |person: PersonId| Some(person.to_string());
+    let all = RosterFilter::default();
+    let operator = async |filter| shown(client.roster(&filter).await.unwrap());
+    let below = async |id, filter| shown(client.descendants(id, &filter).await.unwrap());
+    let everyone = [
+        (alone, None),
+        (low, of(two)),
+        (middle, of(two)),
+        (side, of(one)),
+        (top, of(one)),
+    ];
+    assert_eq!(operator(all.clone()).await, everyone);
+    assert_eq!(operator(acting(one)).await, everyone[3..]);
+    assert_eq!(operator(acting(two)).await, everyone[1..3]);
+    assert_eq!(operator(acting(nobody)).await, []);
+    // The one above is not told who is below, and finds nothing by a name.
+    let seen = [(low, None), (middle, None), (side, of(one))];
+    assert_eq!(below(top, all.clone()).await, seen);
+    assert_eq!(below(top, acting(one)).await, seen[2..]);
+    for person in [two, nobody] {
+        assert_eq!(below(top, acting(person)).await, []);
+    }
+    // Neither is the one below told who is above.
+    assert_eq!(below(middle, all.clone()).await, [(low, of(two))]);
+    assert_eq!(below(middle, acting(two)).await, [(low, of(two))]);
+    for (id, person) in [(middle, one), (low, two), (alone, one)] {
+        assert_eq!(below(id, acting(person)).await, []);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_hold_each_instance_once_also_while_others_begin() {
+    let many = MaySpawn {
+        at_once: 100,
+        ..may(&["worker"])
+    };
+    let domain = peopled(many, None).await;
+    let parent = domain.opened("orchestrator", None).await;
+    let mut children = Vec::new();
+    for _ in 0..7 {
+        children.insert(0, domain.opened("worker", Some(parent)).await);
+    }
+    let client = domain.client();
+    let (mut filter, mut seen) = (RosterFilter::default(), Vec::new());
+    filter.limit = Some(3);
+    filter.agent = Some("worker".parse().unwrap());
+    loop {
+        let page = client.descendants(parent, &filter).await.unwrap();
+        assert!(page.instances.len() <= 3);
+        seen.extend(page.instances.iter().map(|entry| entry.instance_id));
+        // Newer than whatever follows: in no page from here on.
+        domain.opened("worker", Some(parent)).await;
+        match page.next {
+            Some(next) => filter.after = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(seen, children);
+    // The same for the operator; from a time on.
+    let since = domain.of(children[3]).await.since;
+    filter = RosterFilter {
+        since: Some(since),
+        after: Some(domain.of(children[0]).await.place()),
+        ..RosterFilter::default()
+    };
+    let page = client.roster(&filter).await.unwrap();
+    let ids: Vec<_> = page.instances.iter().map(|it| it.instance_id).collect();
+    assert_eq!(ids, children[1..4]);
+    assert_eq!(page.next, None);
+    // Nothing is behind the last one, and another's place tells nothing of it.
+    filter = RosterFilter {
+        after: Some(domain.of(parent).await.place()),
+        ..RosterFilter::default()
+    };
+    assert!(client.roster(&filter).await.unwrap().instances.is_empty());
+    assert!(
+        client
+            .descendants(children[0], &filter)
+            .await
+            .unwrap()
+            .instances
+            .is_empty()
+    );
 }

@@ -1,0 +1,4 @@
+//! `node_roster` of the library, driven by libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| chancery_fuzz::run("node_roster", input));
