@@ -297,7 +297,7 @@ fn parts(config: GatewayConfig) -> Result<Parts, GatewayError> {
         trust_domain,
         name: config.name,
         own,
-        log: Log::new(journal, label),
+        log: Log::new(journal, label, restored.commons),
         indexed: restored.indexed,
         objects,
         dossiers,

@@ -6,7 +6,7 @@ use chancery_audit::{
     Disclosure, Event as Enrolled, InstanceChains, LeafRef, OutcomeStatus, SessionJoin, SessionOpen,
 };
 use chancery_delegation::{Mission, VerifiedChain};
-use chancery_session::{Budgets, Event, Joining, Opening, PRINCIPAL, Session};
+use chancery_session::{Budgets, Commons, Event, Joining, Opening, PRINCIPAL, Session};
 use chancery_types::{parse_strict, to_canonical};
 
 use super::answers::Answers;
@@ -39,6 +39,8 @@ pub(crate) struct Follower<'c, 'a> {
     pub(super) catalog: Option<Catalog>,
     pub(super) principal: Option<Disclosure>,
     pub(super) mission: Option<Mission>,
+    /// What the sessions of the gateway shared before the entry.
+    pub(super) commons: Commons,
     disclosures: Vec<Disclosure>,
     taken: Vec<(LeafRef, usize)>,
     faults: usize,
@@ -67,6 +69,7 @@ pub(crate) fn follow<'a>(case: &Case<'a>, desk: &mut Desk<'a>) -> Followed {
         if logged.entry.event.session() == Some(case.session) {
             follower.entry(at, logged);
         }
+        follower.commons.take(&logged.entry.event);
     }
     follower.chains.check_enrolled(case, follower.desk);
     let disclosures = &follower.disclosures;
@@ -93,6 +96,7 @@ impl<'c, 'a> Follower<'c, 'a> {
             catalog: None,
             principal: None,
             mission: None,
+            commons: Commons::default(),
             disclosures: Vec::new(),
             taken: Vec::new(),
             faults: 0,
