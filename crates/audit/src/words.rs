@@ -141,6 +141,8 @@ words! {
         Abandoned = "abandoned",
         /// A part of its log is missing: another log goes on from what is left.
         Interrupted = "interrupted",
+        /// A person stopped it for ever.
+        Killed = "killed",
     }
 }
 

@@ -83,6 +83,11 @@ impl Commons {
         self.tainted.iter()
     }
 
+    /// How hard the brake is that is on this by name, if there is one.
+    pub fn brake(&self, on: BrakeOn, name: &Label) -> Option<BrakeMode> {
+        self.brakes.get(&(on, name.clone())).copied()
+    }
+
     /// The brakes in force.
     pub fn brakes(&self) -> impl Iterator<Item = (BrakeOn, &Label, BrakeMode)> {
         self.brakes
@@ -90,8 +95,24 @@ impl Commons {
             .map(|((on, name), mode)| (*on, name, *mode))
     }
 
+    /// Whether a brake ends the whole session.
+    pub fn kills(&self, what: &Braked<'_>) -> bool {
+        let ends = [BrakeOn::Everywhere, BrakeOn::Person, BrakeOn::Session];
+        let mut keys = self.keys(what).into_iter();
+        keys.any(|key| ends.contains(&key.0) && self.brakes.get(&key) == Some(&BrakeMode::Kill))
+    }
+
     /// The brakes that stop this, as a log names them; empty where none does.
     pub fn stopping(&self, what: &Braked<'_>) -> Vec<Label> {
+        self.keys(what)
+            .into_iter()
+            .filter(|key| self.brakes.contains_key(key))
+            .map(|(on, name)| Label::or_digest(&format!("brake:{}:{name}", on.name())))
+            .collect()
+    }
+
+    /// The brakes that could be on this; none where there is no brake at all.
+    fn keys(&self, what: &Braked<'_>) -> Vec<(BrakeOn, Label)> {
         if self.brakes.is_empty() {
             return Vec::new();
         }
@@ -107,8 +128,6 @@ impl Commons {
         ];
         keys.into_iter()
             .filter_map(|(on, name)| Some((on, Label::or_digest(name?))))
-            .filter(|key| self.brakes.contains_key(key))
-            .map(|(on, name)| Label::or_digest(&format!("brake:{}:{name}", on.name())))
             .collect()
     }
 }

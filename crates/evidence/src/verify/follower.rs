@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use chancery_audit::{
-    Disclosure, Event as Enrolled, InstanceChains, LeafRef, OutcomeStatus, SessionJoin, SessionOpen,
+    Disclosure, EndReason, Event as Enrolled, InstanceChains, LeafRef, OutcomeStatus, SessionJoin,
+    SessionOpen,
 };
 use chancery_delegation::{Mission, VerifiedChain};
-use chancery_session::{Budgets, Commons, Event, Joining, Opening, PRINCIPAL, Session};
+use chancery_session::{Braked, Budgets, Commons, Event, Joining, Opening, PRINCIPAL, Session};
 use chancery_types::{parse_strict, to_canonical};
 
 use super::answers::Answers;
@@ -197,6 +198,9 @@ impl Follower<'_, '_> {
                 self.replays.insert(logged.leaf.index, replay);
                 self.answers.decided(decision);
             }
+            Enrolled::SessionEnd(end) if end.reason == EndReason::Killed => {
+                self.check_killed(logged);
+            }
             Enrolled::ApprovalRequest(request) => self.replay_request(logged, request),
             Enrolled::ApprovalGrant(grant) => self.replay_grant(logged, grant),
             Enrolled::GapDisclose(gap) => {
@@ -212,6 +216,30 @@ impl Follower<'_, '_> {
             _ => {}
         }
         self.fold(at, logged);
+    }
+
+    /// A session that was killed has a brake before its end that ends it.
+    fn check_killed(&mut self, logged: &Logged) {
+        let Some((_, opened)) = self.case.opened() else {
+            return;
+        };
+        let chain = self.chains.known(opened.chain);
+        let person = chain.map_or("", |chain| chain.principal().subject.as_str());
+        let killed = self.commons.kills(&Braked {
+            person,
+            session: self.case.session,
+            agent: opened.agent.as_str(),
+            instance: opened.instance.as_str(),
+            call: None,
+        });
+        // What was erased no longer says whose the session was.
+        let known = killed || chain.is_none() && self.desk.objects.has_erased();
+        let place = self.case.place(logged);
+        let text = "the session ended as killed, and no brake of this log ends it";
+        let axis = Axis::Completeness;
+        self.desk
+            .found
+            .require(known, axis, &place, "killed_without_brake", text);
     }
 
     /// Takes the entry into the state, where it follows from it.
