@@ -180,6 +180,7 @@ pub(crate) async fn start_gateway(
         record_key: folder.join("record.key"),
         trust_file: data.join("trust.json"),
         server_socket: sockets.join("server.sock"),
+        operator_socket: sockets.join(format!("{}.sock", name.service().replace('/', "-"))),
         listen: ([127, 0, 0, 1], 0).into(),
         servers: BTreeMap::from([(SERVER.parse()?, upstream)]),
         audiences: BTreeMap::new(),

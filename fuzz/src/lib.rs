@@ -27,6 +27,8 @@ mod policy;
 #[cfg(feature = "whole")]
 mod sections;
 #[cfg(feature = "whole")]
+mod session;
+#[cfg(feature = "whole")]
 mod tlog;
 mod types;
 mod world;
@@ -119,6 +121,8 @@ pub const TARGETS: &[Target] = &[
     target("policy_index", policy::index, 10_000),
     #[cfg(feature = "whole")]
     target("policy_bundle", policy::bundle, 200),
+    #[cfg(feature = "whole")]
+    target("session_rules", session::rules, 10_000),
     #[cfg(feature = "whole")]
     target("gateway_client", gateway::client, 20_000),
     #[cfg(feature = "whole")]

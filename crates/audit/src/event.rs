@@ -90,7 +90,7 @@ registry! {
     FederationBundle,
     FederationRemove,
     AuthorityChange, NodeToken, NodeAuthority, NodeTpm, NodeJoin, NodeEvict, BrokerAllow, BrokerRemove,
-    AgentRetire, InstanceOpen,
+    AgentRetire, InstanceOpen, BrakeSet, BrakeRelease,
 }
 
 impl Event {
@@ -138,7 +138,9 @@ impl Event {
             | Self::BrokerAllow(_)
             | Self::BrokerRemove(_)
             | Self::AgentRetire(_)
-            | Self::InstanceOpen(_) => None,
+            | Self::InstanceOpen(_)
+            | Self::BrakeSet(_)
+            | Self::BrakeRelease(_) => None,
         }
     }
 
@@ -186,7 +188,9 @@ impl Event {
             | Self::BrokerAllow(_)
             | Self::BrokerRemove(_)
             | Self::AgentRetire(_)
-            | Self::InstanceOpen(_) => None,
+            | Self::InstanceOpen(_)
+            | Self::BrakeSet(_)
+            | Self::BrakeRelease(_) => None,
         }
     }
 }

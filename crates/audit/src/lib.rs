@@ -24,19 +24,19 @@ pub use documentation::{documentation, json_schema, markdown};
 pub use entry::{Entry, EntryError, leaf_hash};
 pub use event::Event;
 pub use events::{
-    AgentRetire, ApprovalAnswer, ApprovalGrant, ApprovalRequest, AuthorityChange, BrokerAllow,
-    BrokerRemove, CheckpointEnrol, ConsentStanding, Decision, DelegationEnrol, DelegationRoot,
-    EpochRaise, Erasure, ErasureDone, FederationAdd, FederationBundle, FederationRemove,
-    GapDisclose, IdentityEnd, IdentityIssue, IndexRoot, InstanceOpen, LogSucceed, ManifestRegister,
-    NodeAuthority, NodeEvict, NodeJoin, NodeToken, NodeTpm, Outcome, PolicyPublish, RecordEnrol,
-    RevocationAdd, RevocationLift, SessionEnd, SessionJoin, SessionLeave, SessionOpen,
-    SessionRefuse, SnapshotAdopt, TrustChange,
+    AgentRetire, ApprovalAnswer, ApprovalGrant, ApprovalRequest, AuthorityChange, BrakeRelease,
+    BrakeSet, BrokerAllow, BrokerRemove, CheckpointEnrol, ConsentStanding, Decision,
+    DelegationEnrol, DelegationRoot, EpochRaise, Erasure, ErasureDone, FederationAdd,
+    FederationBundle, FederationRemove, GapDisclose, IdentityEnd, IdentityIssue, IndexRoot,
+    InstanceOpen, LogSucceed, ManifestRegister, NodeAuthority, NodeEvict, NodeJoin, NodeToken,
+    NodeTpm, Outcome, PolicyPublish, RecordEnrol, RevocationAdd, RevocationLift, SessionEnd,
+    SessionJoin, SessionLeave, SessionOpen, SessionRefuse, SnapshotAdopt, TrustChange,
 };
 pub use export::{LoggedEntry, OCSF_VERSION, SEMANTIC_CONVENTIONS, ocsf, otlp};
 pub use instance_chain::{ChainError, InstanceChains, InstanceLink, LeafRef};
 pub use label::{Label, LabelError};
 pub use words::{
-    Assurance, AuthorityKind, AuthorityStep, CallKind, CallRecord, Charge, ClearValue, Counts,
-    Credential, CredentialForm, EndReason, EndpointProfile, Isolation, LeaveReason, NodeProof,
-    OutcomeStatus, Ruling, Verdict,
+    Assurance, AuthorityKind, AuthorityStep, BrakeMode, BrakeOn, CallFacts, CallKind, CallRecord,
+    Charge, ClearValue, Counts, Credential, CredentialForm, EndReason, EndpointProfile, Isolation,
+    LeaveReason, NodeProof, OutcomeStatus, Ruling, Verdict,
 };

@@ -141,6 +141,36 @@ words! {
         Abandoned = "abandoned",
         /// A part of its log is missing: another log goes on from what is left.
         Interrupted = "interrupted",
+        /// A person stopped it for ever.
+        Killed = "killed",
+    }
+}
+
+words! {
+    /// What a brake is on.
+    pub enum BrakeOn {
+        /// Every call of every session.
+        Everywhere = "everywhere",
+        /// What is done on behalf of one person.
+        Person = "person",
+        /// One session.
+        Session = "session",
+        /// The instances of one agent.
+        Agent = "agent",
+        /// One instance.
+        Instance = "instance",
+        /// One tool, as `server/tool`.
+        Tool = "tool",
+    }
+}
+
+words! {
+    /// How hard a brake is.
+    pub enum BrakeMode {
+        /// Until it is released.
+        Pause = "pause",
+        /// For ever.
+        Kill = "kill",
     }
 }
 
@@ -223,6 +253,28 @@ part! {
         delegation: Label,
         /// Which of its entries.
         entry: u64,
+    }
+}
+
+part! {
+    /// What the rules for sessions made of a call.
+    pub struct CallFacts {
+        /// The instance's trust when it called.
+        trust: u64,
+        /// The digest of the formula that trust is computed by.
+        formula: Digest,
+        /// The digest of the resource that the call is about.
+        resource: Digest,
+        /// How many rows it asks for.
+        rows: u64,
+        /// The untrusted sources whose content the session has with this call.
+        taint: Vec<Label>,
+        [optional]
+        /// The store that the call may write such content to: whoever reads it later is tainted.
+        taints: Label,
+        /// For how many seconds a person's approval holds for the same tool and resource; without it,
+        /// for this one action once.
+        grant_seconds: u64,
     }
 }
 

@@ -35,6 +35,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         record_key: folder.join("record.key"),
         trust_file: data.join("trust.json"),
         server_socket: data.join("server.sock"),
+        operator_socket: data.join("gateway.sock"),
         listen: ([127, 0, 0, 1], 0).into(),
         servers: BTreeMap::from([("fs".parse()?, Upstream::new(server, [log]))]),
         audiences: BTreeMap::new(),

@@ -2,6 +2,7 @@
 
 mod admission;
 mod approvals;
+mod brakes;
 mod calls;
 mod catalog;
 mod chains;

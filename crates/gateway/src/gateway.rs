@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use chancery_api::OwnerListener;
 use chancery_api::tls::{TlsError, server_config};
 use chancery_crypto::{KeyError, KeyFileError, SigningKey, read_private_file};
 use chancery_delegation::access_token::{Audience, EXCHANGE_SERVER};
@@ -24,6 +25,7 @@ use crate::enforcement::{
 };
 use crate::front::{Front, Hosts};
 use crate::limits::Limits;
+use crate::operator;
 use crate::server_name::ServerName;
 use crate::upstream::{Upstream, Upstreams};
 use crate::witnesses::witnesses;
@@ -58,6 +60,8 @@ pub struct GatewayConfig {
     pub trust_file: PathBuf,
     /// The server's socket.
     pub server_socket: PathBuf,
+    /// The operator's socket. Its folder exists already.
+    pub operator_socket: PathBuf,
     /// Where it listens.
     pub listen: SocketAddr,
     /// The tool servers.
@@ -147,6 +151,15 @@ pub enum GatewayError {
         #[source]
         source: std::io::Error,
     },
+    /// The operator's socket.
+    #[error("{}: cannot listen for the operator", socket.display())]
+    Operator {
+        /// The socket.
+        socket: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
     /// The address.
     #[error("{address}: cannot listen; choose another address")]
     Listen {
@@ -171,6 +184,7 @@ pub struct Gateway {
     enforcement: Arc<Enforcement>,
     upstreams: Arc<Upstreams>,
     listener: TcpListener,
+    operator: OwnerListener,
     address: SocketAddr,
     hosts: Hosts,
     limits: Limits,
@@ -197,6 +211,9 @@ impl Gateway {
         let listen = |source| GatewayError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
+        let socket = config.operator_socket.clone();
+        let operator = OwnerListener::bind(&socket)
+            .map_err(|source| GatewayError::Operator { socket, source })?;
         let (hosts, limits) = (config.hosts.clone(), config.limits.clone());
         let parts = tokio::task::spawn_blocking(move || parts(config)).await??;
         let upstreams = Arc::clone(&parts.upstreams);
@@ -205,6 +222,7 @@ impl Gateway {
             enforcement,
             upstreams,
             listener,
+            operator,
             address,
             hosts,
             limits,
@@ -240,6 +258,16 @@ impl Gateway {
             self.limits,
         );
         let mut tasks = self.enforcement.spawn_tasks();
+        let operator = operator::serve(
+            self.operator,
+            Arc::clone(&self.enforcement),
+            std::future::pending(),
+        );
+        tasks.spawn(async move {
+            if let Err(error) = operator.await {
+                tracing::error!(%error, "the operator's socket failed");
+            }
+        });
         tracing::info!(address = %self.address, id = %self.enforcement.own(), "gateway ready");
         front.serve(self.listener, stop).await;
         tasks.shutdown().await;
@@ -297,7 +325,7 @@ fn parts(config: GatewayConfig) -> Result<Parts, GatewayError> {
         trust_domain,
         name: config.name,
         own,
-        log: Log::new(journal, label),
+        log: Log::new(journal, label, restored.commons),
         indexed: restored.indexed,
         objects,
         dossiers,

@@ -38,6 +38,7 @@ mod kept;
 mod limits;
 mod listing;
 mod method;
+mod operator;
 mod peer;
 mod reply;
 mod request_id;

@@ -40,6 +40,7 @@ pub(crate) fn check(files: &Files) -> Result<(), BundleError> {
             crate::BUNDLE_FILE,
             crate::SCHEMA_FILE,
             crate::DELEGATION_FILE,
+            crate::SESSION_FILE,
         ];
         if !known.contains(&path.as_str()) && !is_policy(path) {
             return Err(BundleError::UnknownFile(Place::file(path)));

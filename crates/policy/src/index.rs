@@ -18,6 +18,9 @@ pub const SCHEMA_FILE: &str = "schema.cedarschema";
 /// is read by those who know of delegations.
 pub const DELEGATION_FILE: &str = "delegation.json";
 
+/// The file of the rules for sessions, which travels in the bundle in the same way.
+pub const SESSION_FILE: &str = "session.json";
+
 /// The content of `bundle.json`:
 ///
 /// ```json

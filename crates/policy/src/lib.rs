@@ -2,8 +2,8 @@
 //!
 //! A [`Bundle`] is a directory of files: `bundle.json` names the tools and which of their
 //! arguments policy may see, `schema.cedarschema` types them, `*.cedar` holds the policies;
-//! `delegation.json`, where it is there, holds rules for delegations and is not looked at here. It is
-//! checked whole when it is loaded and named by one digest. Pure: time is an argument, nothing
+//! `delegation.json` and `session.json`, where they are there, hold rules for delegations and for
+//! sessions and are not looked at here. It is checked whole when it is loaded and named by one digest. Pure: time is an argument, nothing
 //! here reads a file. Nothing here knows of delegations either; the session translates.
 //!
 //! # Vocabulary
@@ -24,7 +24,8 @@
 //! name holds no slash, so the three never meet.
 //!
 //! The context is `args` (what `bundle.json` declares for the tool), `session` (`calls`,
-//! `cost_micros`, `denied`, `escalated`, `minutes`: Long) and `now` (datetime).
+//! `cost_micros`, `denied`, `escalated`, `minutes`, `rows`, `resources`, `trust`: Long; `tainted`:
+//! Bool) and `now` (datetime).
 //! [`schema_text`] writes the schema that belongs to a `bundle.json`; an operator may add action
 //! groups to it.
 //!
@@ -54,7 +55,7 @@ pub use cmcp::{CmcpError, cmcp_digest};
 pub use decision::{Cause, Decision, Outcome};
 pub use error::BundleError;
 pub use files::{Files, MAX_BUNDLE_BYTES, MAX_BUNDLE_FILES, bundle_digest};
-pub use index::{BUNDLE_FILE, DELEGATION_FILE, Index, SCHEMA_FILE};
+pub use index::{BUNDLE_FILE, DELEGATION_FILE, Index, SCHEMA_FILE, SESSION_FILE};
 pub use place::Place;
 pub use policies::MAX_POLICIES;
 pub use request::{Annotations, Kind, Principal, Request, SessionFacts, Target};

@@ -165,6 +165,13 @@ fn session(facts: &SessionFacts) -> Result<RestrictedExpression, Unfit> {
         ("denied".to_owned(), long(facts.denied)),
         ("escalated".to_owned(), long(facts.escalated)),
         ("minutes".to_owned(), long(facts.minutes)),
+        ("rows".to_owned(), long(facts.rows)),
+        ("resources".to_owned(), long(facts.resources)),
+        ("trust".to_owned(), long(facts.trust)),
+        (
+            "tainted".to_owned(),
+            RestrictedExpression::new_bool(facts.tainted),
+        ),
     ])?)
 }
 

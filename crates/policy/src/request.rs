@@ -73,6 +73,14 @@ pub struct SessionFacts {
     pub escalated: u64,
     /// Whole minutes since the session was opened.
     pub minutes: u64,
+    /// Rows that the allowed calls asked for.
+    pub rows: u64,
+    /// Distinct resources that the allowed calls reached.
+    pub resources: u64,
+    /// What the calling instance's conduct in this session has earned; a new one has the base.
+    pub trust: u64,
+    /// Whether content of an untrusted source reached the session.
+    pub tainted: bool,
 }
 
 /// One question to a bundle.

@@ -24,7 +24,8 @@ const ENTITIES: &str = "  entity Agent;
   entity Resource in [Server] { server: String, uri: String };
   entity Prompt in [Server] { server: String, name: String };
   type Session = {
-    calls: Long, cost_micros: Long, denied: Long, escalated: Long, minutes: Long
+    calls: Long, cost_micros: Long, denied: Long, escalated: Long, minutes: Long,
+    rows: Long, resources: Long, trust: Long, tainted: Bool
   };
 ";
 

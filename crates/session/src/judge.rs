@@ -4,22 +4,28 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chancery_audit::{CallRecord, Charge, ClearValue, DelegationEnrol, Disclosure, Label, Ruling};
 use chancery_delegation::{
-    Call, Consent, Mission, Progress, Restriction, Scope, Standing, Unserved, VerifiedChain,
-    VerifiedProof, authorise,
+    Call, Consent, Mission, Progress, Restriction, Scope, Standing, Target, Unserved,
+    VerifiedChain, VerifiedProof, authorise,
 };
-use chancery_policy::{Annotations, Cause, Outcome, Request};
+use chancery_policy::{Annotations, Cause, Decision, Outcome, Request};
 use chancery_types::id::{ApprovalId, ExecutionId, SessionId};
 use chancery_types::{Digest, to_jcs};
 use serde_json::Value;
 
 use crate::action::call_kind;
 use crate::event::assurance;
+use crate::facts::Facts;
 use crate::judgement::Found;
 use crate::limits::{self, MAX_DECISIONS};
 use crate::opinion::{OPINION_ASK, Opinion, OpinionVerdict};
-use crate::state::{Instance, Open};
-use crate::translate::{Translated, facts, target};
-use crate::{Judgement, PRINCIPAL, Reason, Rulebook, admission, chain_ask, principal_text};
+use crate::state::{Instance, Open, Reach};
+use crate::translate::{Translated, session_facts, target};
+use crate::{
+    Braked, Commons, Judgement, PRINCIPAL, Reason, Rulebook, admission, chain_ask, principal_text,
+};
+
+/// How a log names the question about what cannot be undone.
+const IRREVERSIBLE: &str = "irreversible";
 
 /// What the pinned catalog says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +61,8 @@ pub struct CallInput<'a> {
     pub policy: &'a Rulebook,
     /// The catalog in force.
     pub catalog: CatalogFacts,
+    /// What the sessions of the gateway share when it decides.
+    pub commons: &'a Commons,
 }
 
 /// A denial and what determined it.
@@ -67,15 +75,22 @@ pub(crate) fn judge(open: &Open, input: &CallInput<'_>) -> Judgement {
     let arguments = Value::Object(input.call.args.clone());
     let cost = input.policy.cost_micros(&target(&input.call), &arguments);
     judgement.cost_micros = cost.unwrap_or_default();
+    let instance = open.joined(input.chain.leaf_subject().as_str());
+    let facts = instance.as_ref().ok().map(|instance| {
+        let (rules, now) = (input.policy.sessions(), input.standing.now);
+        Facts::of(open, instance, rules, input.commons, &input.call, now)
+    });
+    judgement.facts = facts.as_ref().map(Facts::to_record);
     let found = check_session(open, input)
         .and_then(|instance| {
             judgement.new_links = new_links(open, input.chain)?;
-            Ok(instance)
+            Ok((instance, facts.as_ref().ok_or(Reason::NotJoined)?))
         })
         .map_err(|reason| (reason, Vec::new()))
-        .and_then(|instance| {
+        .and_then(|(instance, facts)| {
+            check_brakes(open, instance, input)?;
             let cost = cost.map_err(|_| (Reason::CostUnknown, Vec::new()))?;
-            check_call(open, instance, input, &judgement, &arguments, cost)
+            check_call(open, (instance, facts), input, &judgement, &arguments, cost)
         });
     judgement.found = found.unwrap_or_else(|(reason, by)| Found::denied(reason, by));
     judgement
@@ -116,6 +131,7 @@ fn draft(session: SessionId, input: &CallInput<'_>) -> Judgement {
         step: input.proof.step().map(Label::or_digest),
         opinion: input.opinion.map(Opinion::digest),
         cost_micros: 0,
+        facts: None,
         new_links: Vec::new(),
         found: Found::denied(Reason::NotOpen, Vec::new()),
     }
@@ -180,6 +196,21 @@ fn check_session<'a>(open: &'a Open, input: &CallInput<'_>) -> Result<&'a Instan
     Ok(instance)
 }
 
+/// Whether a person stopped this, whatever permits it.
+fn check_brakes(open: &Open, instance: &Instance, input: &CallInput<'_>) -> Result<(), Denied> {
+    let stopping = input.commons.stopping(&Braked {
+        person: &input.chain.principal().subject,
+        session: open.id(),
+        agent: instance.agent.as_str(),
+        instance: input.chain.leaf_subject().as_str(),
+        call: Some((input.call.server, input.call.target.name())),
+    });
+    match stopping.is_empty() {
+        true => Ok(()),
+        false => Err((Reason::Paused, stopping)),
+    }
+}
+
 /// Whether a chain is for this session, this mission and this person.
 pub(crate) fn check_chain(
     open: &Open,
@@ -235,7 +266,7 @@ pub(crate) fn new_links(
 /// The call: catalog, chain, policy, limits; what asks is looked at last.
 fn check_call(
     open: &Open,
-    instance: &Instance,
+    (instance, facts): (&Instance, &Facts),
     input: &CallInput<'_>,
     judgement: &Judgement,
     arguments: &Value,
@@ -263,14 +294,16 @@ fn check_call(
         .action()
         .digest()
         .map_err(|_| bare(Reason::BadArguments))?;
-    let (approvals, grants) = grants(open, action, input);
+    let resource = facts.resource().map_err(bare)?;
+    let rows = facts.rows().map_err(bare)?;
+    let (approvals, grants) = grants(open, (action, &reach_of(judgement, resource)), input);
     let translated = Translated::new(input.chain, assurance(input.consent));
     let decision = input.policy.decide(&Request {
         principal: translated.principal(input.chain, instance),
         target: target(&input.call),
         annotations,
         arguments,
-        session: facts(open, input.standing.now),
+        session: session_facts(open, facts, input.standing.now),
         now: input.standing.now,
         grants: &grants,
     });
@@ -278,7 +311,14 @@ fn check_call(
         return Err((denial(decision.cause), labels(decision.determining)));
     }
     limits::check(open, input.chain, &input.call, covered, cost_micros).map_err(bare)?;
-    let asked = asked(input, &scope).map_err(bare)?;
+    let rules = input.policy.sessions();
+    limits::check_breadth(open, rules, resource).map_err(bare)?;
+    let mut asked = asked(input, &scope).map_err(bare)?;
+    let sums = (resource, rows, cost_micros);
+    let exceeded = limits::exceeded(open, rules, sums, input.standing.now);
+    asked.extend(exceeded.into_iter().map(str::to_owned));
+    asked.extend(facts.asks());
+    asked.extend(irreversible(input, &decision));
     let mut open_asks: BTreeSet<String> = asked.difference(&grants).cloned().collect();
     if decision.outcome == Outcome::Escalate {
         open_asks.extend(decision.determining.iter().cloned());
@@ -331,6 +371,28 @@ fn asked(input: &CallInput<'_>, scope: &Scope) -> Result<BTreeSet<String>, Reaso
     Ok(asked)
 }
 
+/// What cannot be undone asks, unless a permit that the operator named for it determines the decision.
+fn irreversible(input: &CallInput<'_>, decision: &Decision) -> Option<String> {
+    let Target::Tool(name) = input.call.target else {
+        return None;
+    };
+    let rules = input.policy.sessions().tool(input.call.server, name)?;
+    let unless = rules.irreversible()?;
+    let named = decision.cause == Cause::Permit
+        && decision.determining.iter().any(|one| unless.contains(one));
+    (!named).then(|| IRREVERSIBLE.to_owned())
+}
+
+fn reach_of(judgement: &Judgement, resource: Digest) -> Reach {
+    Reach {
+        instance: judgement.instance.clone(),
+        server: judgement.request.server.clone(),
+        kind: judgement.request.kind,
+        name: judgement.request.name.clone(),
+        resource,
+    }
+}
+
 /// Whether the mission has come to one of its stop conditions.
 fn check_progress(open: &Open, input: &CallInput<'_>) -> Result<(), Denied> {
     let counts = open.counts();
@@ -358,10 +420,11 @@ fn check_catalog(open: &Open, input: &CallInput<'_>) -> Result<Annotations, Reas
 }
 
 /// The approvals that hold for this action now, and whose asks they answer. Who was revoked has
-/// approved nothing that is not used yet.
+/// approved nothing that is not used yet. What stands for a tool and a resource answers the policy's
+/// asks alone: sums, taint, the mission and what a chain asks for are looked at call by call.
 fn grants(
     open: &Open,
-    action: Digest,
+    action: (Digest, &Reach),
     input: &CallInput<'_>,
 ) -> (Vec<ApprovalId>, BTreeSet<String>) {
     let mut approvals = Vec::new();
@@ -371,7 +434,9 @@ fn grants(
     let holding = open.approvals.holding(action, policy, now);
     for (id, grant) in holding.filter(|(_, one)| !revoked.has_person(&one.approver.to_string())) {
         approvals.push(id);
-        granted.extend(grant.asks.iter().map(Label::to_string));
+        let exact = grant.is_for(action.0);
+        let asks = grant.asks.iter().map(Label::to_string);
+        granted.extend(asks.filter(|ask| exact || input.policy.is_ask(ask)));
     }
     (approvals, granted)
 }

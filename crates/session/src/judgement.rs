@@ -1,6 +1,8 @@
 //! A judged call.
 
-use chancery_audit::{CallRecord, Charge, Decision, DelegationEnrol, InstanceLink, Label, Ruling};
+use chancery_audit::{
+    CallFacts, CallRecord, Charge, Decision, DelegationEnrol, InstanceLink, Label, Ruling,
+};
 use chancery_types::Digest;
 use chancery_types::id::{ApprovalId, ExecutionId, SessionId};
 
@@ -23,6 +25,8 @@ pub struct Judgement {
     pub(crate) step: Option<Label>,
     pub(crate) opinion: Option<Digest>,
     pub(crate) cost_micros: u64,
+    /// None for who is not in the session.
+    pub(crate) facts: Option<CallFacts>,
     pub(crate) new_links: Vec<DelegationEnrol>,
     pub(crate) found: Found,
 }
@@ -61,7 +65,8 @@ impl Judgement {
     }
 
     /// The policies that determined it, sorted; `chain:` and a jti where the chain did, `mission:` and
-    /// what of it where the mission did, `opinion:` where an opinion asked.
+    /// what of it where the mission did, `opinion:` where an opinion asked; `budget:`, `taint:` and
+    /// `irreversible` where the rules for sessions did, `brake:` where a brake stopped it.
     pub fn determining(&self) -> &[Label] {
         &self.found.determining
     }
@@ -69,6 +74,11 @@ impl Judgement {
     /// What the call costs, in millionths.
     pub const fn cost_micros(&self) -> u64 {
         self.cost_micros
+    }
+
+    /// What the rules for sessions made of it; none for who is not in the session.
+    pub const fn facts(&self) -> Option<&CallFacts> {
+        self.facts.as_ref()
     }
 
     /// The step of the mission that the caller cites.
@@ -124,6 +134,7 @@ impl Judgement {
             step: self.step.clone(),
             revoked: None,
             opinion: self.opinion,
+            facts: self.facts.clone(),
         }
     }
 }

@@ -9,14 +9,19 @@
 //! that a decision is durable does a [`Permit`] to forward come back. The state is a fold over the
 //! enrolled entries, so [`Session::replay`] gives what live stepping gave.
 //!
-//! Effective right = chain, and mission, and policy, and the session's limits. This crate alone translates a
+//! Effective right = chain, and mission, and policy, and the session's limits. What an instance holds at a
+//! time are [`Permission`]s, each made in time for one tool and one resource; at the start there is none.
+//! Trust, taint and budgets are folds over the same entries; what all sessions of a gateway share stands in
+//! [`Commons`]. This crate alone translates a
 //! verified chain into the principal that policy sees.
 
 mod action;
 mod admission;
 mod approval;
+mod commons;
 mod effect;
 mod event;
+mod facts;
 mod judge;
 mod judgement;
 mod limits;
@@ -27,10 +32,13 @@ mod refused;
 mod replay;
 mod rulebook;
 mod session;
+mod session_rules;
 mod state;
 mod translate;
+mod trust;
 
 pub use action::{Action, PRINCIPAL, chain_ask, principal_text};
+pub use commons::{Braked, Commons, EVERYWHERE};
 pub use effect::{Effect, Permit};
 pub use event::{
     Answered, ApprovalQuestion, Budgets, Ending, Event, ExecutionEnd, Joining, Leaving, Opening,
@@ -44,7 +52,8 @@ pub use refused::{Fault, Refused};
 pub use replay::ReplayError;
 pub use rulebook::{Rulebook, RulebookError};
 pub use session::Session;
-pub use state::{Ended, Grant, Open, Opened, Pending};
+pub use session_rules::{Ceilings, SESSION_RULES_FORM, SessionRules, SessionRulesError, ToolRules};
+pub use state::{Basis, Ended, Grant, Open, Opened, Pending, Permission, Reach};
 
 #[cfg(test)]
 mod tests;

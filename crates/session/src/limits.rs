@@ -3,9 +3,12 @@
 use chancery_audit::Label;
 use chancery_delegation::{Call, Coverage, Limits, VerifiedChain};
 
-use crate::Reason;
+use chancery_types::{Digest, Timestamp};
+
 use crate::action::call_kind;
 use crate::state::{Open, Spent};
+use crate::translate::minutes;
+use crate::{Reason, SessionRules};
 
 /// Most calls that one session decides, whatever its budgets: what it must remember is bounded.
 pub(crate) const MAX_DECISIONS: usize = 1_000_000;
@@ -52,6 +55,55 @@ fn fits(spent: Spent, limits: Limits, cost_micros: u64) -> Result<(), Reason> {
         return Err(Reason::CostLimit);
     }
     Ok(())
+}
+
+/// Whether the session may reach this resource: all that it reached before, and so many others.
+pub(crate) fn check_breadth(
+    open: &Open,
+    rules: &SessionRules,
+    resource: Digest,
+) -> Result<(), Reason> {
+    let most = rules.suspend_beyond_resources();
+    let reached = open.spending.resources();
+    match most.is_some_and(|most| reached >= most) && !open.spending.is_known(resource) {
+        true => Err(Reason::BreadthLimit),
+        false => Ok(()),
+    }
+}
+
+/// The sums of the session that the call would take beyond what the operator lets pass without a person.
+pub(crate) fn exceeded(
+    open: &Open,
+    rules: &SessionRules,
+    (resource, rows, cost_micros): (Digest, u64, u64),
+    now: Timestamp,
+) -> Vec<&'static str> {
+    let (most, counts, spending) = (rules.ask_beyond(), open.counts(), &open.spending);
+    let fresh = u64::from(!spending.is_known(resource));
+    [
+        ("budget:calls", most.calls, counts.allowed.saturating_add(1)),
+        (
+            "budget:cost",
+            most.cost_micros,
+            counts.cost_micros.saturating_add(cost_micros),
+        ),
+        (
+            "budget:rows",
+            most.rows,
+            spending.rows().saturating_add(rows),
+        ),
+        // What was reached before is no breadth.
+        (
+            "budget:resources",
+            most.resources.filter(|_| fresh > 0),
+            spending.resources().saturating_add(fresh),
+        ),
+        ("budget:minutes", most.minutes, minutes(open, now)),
+    ]
+    .into_iter()
+    .filter(|(_, most, sum)| most.is_some_and(|most| *sum > most))
+    .map(|(name, _, _)| name)
+    .collect()
 }
 
 /// What the root grants for the target in all of its entries together; without a limit as soon as

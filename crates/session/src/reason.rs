@@ -69,7 +69,16 @@ pub enum Reason {
     SessionCallLimit,
     /// The session's cost is used up.
     SessionCostLimit,
-    /// A policy, a link of the chain, the mission or an opinion asks for a person's approval.
+    /// The call names no resource where the rules for sessions say that it does.
+    ResourceUnknown,
+    /// The call does not say how many rows it asks for.
+    RowsUnknown,
+    /// One more resource than the session may reach: it is suspended.
+    BreadthLimit,
+    /// A brake is on.
+    Paused,
+    /// A policy, a link of the chain, the mission, the rules for sessions or an opinion asks for a
+    /// person's approval.
     Ask,
     /// A policy permits the call.
     Permit,
@@ -79,7 +88,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason but those of the chain, which [`delegation::Reason::ALL`] holds.
-    pub const OWN: [Self; 32] = [
+    pub const OWN: [Self; 36] = [
         Self::NotOpen,
         Self::Ended,
         Self::ClockSteppedBack,
@@ -109,6 +118,10 @@ impl Reason {
         Self::CostLimit,
         Self::SessionCallLimit,
         Self::SessionCostLimit,
+        Self::ResourceUnknown,
+        Self::RowsUnknown,
+        Self::BreadthLimit,
+        Self::Paused,
         Self::Ask,
         Self::Permit,
         Self::Approved,
@@ -148,6 +161,10 @@ impl Reason {
             Self::CostLimit => "cost_limit",
             Self::SessionCallLimit => "session_call_limit",
             Self::SessionCostLimit => "session_cost_limit",
+            Self::ResourceUnknown => "resource_unknown",
+            Self::RowsUnknown => "rows_unknown",
+            Self::BreadthLimit => crate::commons::BREADTH_LIMIT,
+            Self::Paused => "paused",
             Self::Ask => "ask",
             Self::Permit => "permit",
             Self::Approved => "approved",
@@ -200,6 +217,12 @@ impl Reason {
             Self::CostLimit => "the delegation's cost is used up",
             Self::SessionCallLimit => "the session's number of calls is used up",
             Self::SessionCostLimit => "the session's cost is used up",
+            Self::ResourceUnknown => "the call does not name the resource that it is about",
+            Self::RowsUnknown => "the call does not say how many rows it asks for",
+            Self::BreadthLimit => {
+                "the session has reached as many resources as it may and is suspended; an operator can release it"
+            }
+            Self::Paused => "an operator has stopped this; ask them",
             Self::Ask => "a person must approve this call first",
             Self::Permit => "a policy permits the call",
             Self::Approved => "a person approved the call",

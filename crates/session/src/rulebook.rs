@@ -3,14 +3,17 @@
 use std::ops::Deref;
 
 use chancery_delegation::{ChainRules, ChainRulesError};
-use chancery_policy::{Bundle, BundleError, DELEGATION_FILE, Files};
+use chancery_policy::{ArgType, Bundle, BundleError, DELEGATION_FILE, Files, SESSION_FILE};
 
-/// A policy bundle with the rules for chains that travel in it. Both come from the same files, so
-/// that one signature, one digest and one version stand for both.
+use crate::{SessionRules, SessionRulesError};
+
+/// A policy bundle with the rules for chains and for sessions that travel in it. All come from the
+/// same files, so that one signature, one digest and one version stand for them.
 #[derive(Debug, Clone)]
 pub struct Rulebook {
     bundle: Bundle,
     chains: ChainRules,
+    sessions: SessionRules,
 }
 
 /// Why files are no rulebook.
@@ -23,17 +26,38 @@ pub enum RulebookError {
     /// The rules for chains are refused.
     #[error("{DELEGATION_FILE}: {0}")]
     Chains(#[from] ChainRulesError),
+    /// The rules for sessions are refused.
+    #[error("{SESSION_FILE}: {0}")]
+    Sessions(#[from] SessionRulesError),
+    /// The rules for sessions speak of what the bundle does not have.
+    #[error("{SESSION_FILE}: tools.{tool}: {problem}")]
+    Tool {
+        /// The tool.
+        tool: String,
+        /// What is wrong.
+        problem: String,
+    },
 }
 
 impl Rulebook {
-    /// Reads and checks both. A bundle without `delegation.json` has no rules for chains.
+    /// Reads and checks all. A bundle without `delegation.json` has no rules for chains, one without
+    /// `session.json` none for sessions.
     pub fn load(files: &Files) -> Result<Self, RulebookError> {
         let chains = match files.get(DELEGATION_FILE) {
             Some(bytes) => ChainRules::parse(bytes)?,
             None => ChainRules::default(),
         };
+        let sessions = match files.get(SESSION_FILE) {
+            Some(bytes) => SessionRules::parse(bytes)?,
+            None => SessionRules::default(),
+        };
         let bundle = Bundle::load(files)?;
-        Ok(Self { bundle, chains })
+        check_tools(&sessions, &bundle)?;
+        Ok(Self {
+            bundle,
+            chains,
+            sessions,
+        })
     }
 
     /// What decides calls.
@@ -45,6 +69,50 @@ impl Rulebook {
     pub const fn chains(&self) -> &ChainRules {
         &self.chains
     }
+
+    /// What sessions are held to.
+    pub const fn sessions(&self) -> &SessionRules {
+        &self.sessions
+    }
+}
+
+/// A name that is spelled wrong would be a rule about nothing.
+fn check_tools(rules: &SessionRules, bundle: &Bundle) -> Result<(), RulebookError> {
+    for (name, rules) in rules.tools() {
+        let refused = |problem: String| RulebookError::Tool {
+            tool: name.clone(),
+            problem,
+        };
+        let known = bundle.index().tools().get(name);
+        let known = known.ok_or_else(|| refused("bundle.json does not declare it".to_owned()))?;
+        let declared = |argument: &str, kinds: &[ArgType]| {
+            known
+                .args()
+                .get(argument)
+                .is_some_and(|it| kinds.contains(&it.kind()))
+        };
+        if let Some(argument) = rules.resource_arg()
+            && !declared(argument, &[ArgType::String, ArgType::Long])
+        {
+            let problem = format!("resource_arg: {argument:?} is no string or long of its args");
+            return Err(refused(problem));
+        }
+        if let Some(argument) = rules.rows_arg()
+            && !declared(argument, &[ArgType::Long])
+        {
+            return Err(refused(format!(
+                "rows_arg: {argument:?} is no long of its args"
+            )));
+        }
+        let mut unless = rules.irreversible().into_iter().flatten();
+        if let Some(policy) = unless.find(|policy| {
+            bundle.is_ask(policy) || !bundle.policy_ids().any(|id| id == policy.as_str())
+        }) {
+            let problem = format!("irreversible_unless: there is no permit {policy:?}");
+            return Err(refused(problem));
+        }
+    }
+    Ok(())
 }
 
 impl Deref for Rulebook {

@@ -6,6 +6,7 @@ use chancery_identity::AttestationLevel;
 use chancery_policy::{Kind, Principal, SessionFacts, Target as PolicyTarget};
 use chancery_types::Timestamp;
 
+use crate::facts::Facts;
 use crate::state::{Instance, Open};
 
 /// The principal of a call, with the texts that it borrows kept beside it.
@@ -64,13 +65,22 @@ pub(crate) const fn target<'a>(call: &Call<'a>) -> PolicyTarget<'a> {
     }
 }
 
-pub(crate) const fn facts(open: &Open, now: Timestamp) -> SessionFacts {
+pub(crate) fn session_facts(open: &Open, facts: &Facts, now: Timestamp) -> SessionFacts {
     let counts = open.counts();
     SessionFacts {
         calls: counts.allowed,
         cost_micros: counts.cost_micros,
         denied: counts.denied,
         escalated: counts.escalated,
-        minutes: now.micros_since(open.opened.at) / 60_000_000,
+        minutes: minutes(open, now),
+        rows: open.rows(),
+        resources: open.resources(),
+        trust: facts.trust(),
+        tainted: facts.is_tainted(),
     }
+}
+
+/// Whole minutes since the session was opened.
+pub(crate) const fn minutes(open: &Open, now: Timestamp) -> u64 {
+    now.micros_since(open.opened.at) / 60_000_000
 }

@@ -27,6 +27,14 @@ pub struct ApprovalSubject {
     pub policies: Vec<String>,
     /// What this session has done so far.
     pub session_calls: u64,
+    /// What the instance's conduct in this session has earned.
+    pub trust: u64,
+    /// The untrusted sources whose content reached the session.
+    pub taint: Vec<String>,
+    /// For how many seconds an approval holds for this tool and resource; without it, for this action
+    /// once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant_seconds: Option<u64>,
 }
 
 /// The gateway opens a request for approval.

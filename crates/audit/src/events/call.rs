@@ -3,7 +3,7 @@
 use chancery_types::id::{ApprovalId, ExecutionId, SessionId};
 use chancery_types::{Digest, RevocationKind};
 
-use crate::{CallRecord, Charge, InstanceLink, Label, OutcomeStatus, Ruling};
+use crate::{CallFacts, CallRecord, Charge, InstanceLink, Label, OutcomeStatus, Ruling};
 
 body! {
     /// A call was decided. Written before the call is forwarded.
@@ -45,6 +45,8 @@ body! {
         revoked: RevocationKind,
         /// The digest of the opinion that came with the call.
         opinion: Digest,
+        /// What the rules for sessions made of it, where it was judged.
+        facts: CallFacts,
     }
 }
 

@@ -3,6 +3,7 @@
 mod approval;
 mod authority;
 mod authority_change;
+mod brake;
 mod broker;
 mod call;
 mod enrolment;
@@ -17,6 +18,7 @@ mod session;
 pub use approval::{ApprovalAnswer, ApprovalGrant, ApprovalRequest};
 pub use authority::{ConsentStanding, DelegationEnrol, DelegationRoot, PolicyPublish, TrustChange};
 pub use authority_change::AuthorityChange;
+pub use brake::{BrakeRelease, BrakeSet};
 pub use broker::{BrokerAllow, BrokerRemove};
 pub use call::{Decision, GapDisclose, Outcome};
 pub use enrolment::{CheckpointEnrol, LogSucceed, RecordEnrol};

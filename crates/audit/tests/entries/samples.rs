@@ -111,6 +111,15 @@ pub(crate) fn decision() -> Decision {
         step: Some(label("step-1")),
         revoked: None,
         opinion: Some(digest("opinion")),
+        facts: Some(CallFacts {
+            trust: 110,
+            formula: digest("formula"),
+            resource: digest("resource"),
+            rows: 10,
+            taint: vec![label("server:web")],
+            taints: Some(label("notes")),
+            grant_seconds: Some(60),
+        }),
     }
 }
 
@@ -467,6 +476,15 @@ pub(crate) fn samples() -> Vec<Entry> {
             task: Some(commit("instance-task", &[7; 32], b"count the books")),
             until: Some(expires),
             launch: Some(id(9)),
+        }),
+        entry(BrakeSet {
+            on: BrakeOn::Tool,
+            name: label("fs/pay"),
+            mode: BrakeMode::Kill,
+        }),
+        entry(BrakeRelease {
+            on: BrakeOn::Everywhere,
+            name: label("everywhere"),
         }),
         entry(AgentRetire {
             agent,

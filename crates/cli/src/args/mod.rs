@@ -3,6 +3,7 @@
 mod agent;
 mod apply;
 mod authority;
+mod brake;
 mod broker;
 mod connect;
 mod consent;
@@ -22,6 +23,7 @@ mod policy;
 mod presentation;
 mod revoke;
 mod run;
+mod session;
 mod token;
 mod trust;
 mod up;
@@ -30,6 +32,7 @@ mod witness;
 pub(crate) use agent::{AgentArgs, AgentCommand, ManifestArgs, RegisterArgs};
 pub(crate) use apply::ApplyArgs;
 pub(crate) use authority::{AuthorityArgs, AuthorityCommand, Kind, PrepareArgs};
+pub(crate) use brake::{BrakeArgs, BrakeCommand, BrakeTarget, BrakeWhat};
 pub(crate) use broker::{BrokerArgs, BrokerCommand};
 pub(crate) use connect::ConnectArgs;
 pub(crate) use consent::{ConsentArgs, ConsentCommand, NewConsentArgs, UseConsentArgs};
@@ -55,6 +58,7 @@ pub(crate) use presentation::{
 };
 pub(crate) use revoke::{DepartArgs, RevokeArgs, RevokeCommand};
 pub(crate) use run::{IsolationMode, NetworkMode, RosterArgs, RunArgs, SpawnArgs};
+pub(crate) use session::{SessionArgs, SessionCommand};
 pub(crate) use token::{ExchangeArgs, KeysArgs, MetadataArgs, ProofArgs, TokenArgs, TokenCommand};
 pub(crate) use trust::{EnrolArgs, TrustArgs, TrustChangeArgs, TrustCommand, TrustWitnessArgs};
 pub(crate) use up::{BundleArgs, UpArgs, X509Root};
@@ -170,6 +174,10 @@ pub(crate) enum Command {
     Delegation(DelegationArgs),
     /// Withdraws authority before its time, everywhere at once.
     Revoke(RevokeArgs),
+    /// Stops what runs, at the gateway and at once: a tool, a session, an agent, a person's, or all.
+    Brake(BrakeArgs),
+    /// Open sessions: what they used up, what they have read, and all that is permitted now.
+    Session(SessionArgs),
     /// Erases everything that is kept of a person, for good; every proof stays valid.
     Erase(EraseArgs),
     /// Starts a command as an isolated agent instance.

@@ -61,6 +61,14 @@ const fn state(approval: &Approval) -> &'static str {
 /// What a person sees before they sign.
 pub(crate) fn shown(approval: &Approval) -> String {
     let (request, subject) = (&approval.request, &approval.request.subject);
+    let taint = match subject.taint.as_slice() {
+        [] => "nothing untrusted".to_owned(),
+        sources => sources.join(", "),
+    };
+    let holds = match subject.grant_seconds {
+        None => "for this action, once".to_owned(),
+        Some(seconds) => format!("for this tool and resource, {seconds} s"),
+    };
     let rows = [
         ["request", &request.approval_id.to_string()],
         ["state", state(approval)],
@@ -72,6 +80,9 @@ pub(crate) fn shown(approval: &Approval) -> String {
         ["mission step", &subject.step],
         ["asked for by", &subject.policies.join(", ")],
         ["calls so far", &subject.session_calls.to_string()],
+        ["trust", &subject.trust.to_string()],
+        ["has read", &taint],
+        ["approval holds", &holds],
         ["session", &request.session_id.to_string()],
         ["action", &request.action_digest.to_string()],
         ["policy", &request.policy_digest.to_string()],

@@ -4,6 +4,7 @@ pub(crate) mod agent;
 mod apply;
 pub(crate) mod approvals;
 pub(crate) mod authority;
+mod brake;
 mod broker;
 mod connect;
 mod consent;
@@ -23,6 +24,7 @@ mod reference;
 mod revoke;
 mod roster;
 pub(crate) mod run;
+mod session;
 mod spawn;
 mod token;
 pub(crate) mod trust;
@@ -76,6 +78,8 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Consent(args) => consent::run(format, args).await,
         Command::Delegation(args) => delegation::run(format, args).await,
         Command::Revoke(args) => revoke::run(format, args).await,
+        Command::Brake(args) => brake::run(format, args).await,
+        Command::Session(args) => session::run(format, args).await,
         Command::Erase(args) => erase::run(format, args).await,
         Command::Run(args) => run::run(args).await,
         Command::Connect(args) => connect::run(args).await,

@@ -9,7 +9,8 @@ use anyhow::Context as _;
 use chancery_audit::{Entry, Event};
 use chancery_journal::Reader;
 use chancery_policy::{
-    BUNDLE_FILE, Bundle, DELEGATION_FILE, Files, Index, SCHEMA_FILE, SignedBundle, schema_text,
+    BUNDLE_FILE, Bundle, DELEGATION_FILE, Files, Index, SCHEMA_FILE, SESSION_FILE, SignedBundle,
+    schema_text,
 };
 use chancery_session::Rulebook;
 use chancery_types::{Digest, base64url};
@@ -178,6 +179,7 @@ fn read(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
         let known = name == BUNDLE_FILE
             || name == SCHEMA_FILE
             || name == DELEGATION_FILE
+            || name == SESSION_FILE
             || path
                 .extension()
                 .is_some_and(|extension| extension == "cedar");

@@ -207,6 +207,11 @@ impl Layout {
         self.run().join("server.sock")
     }
 
+    /// Where the operator speaks to the gateway.
+    pub(crate) fn gateway_socket(&self) -> PathBuf {
+        self.run().join("gateway.sock")
+    }
+
     pub(crate) fn node_socket(&self) -> PathBuf {
         self.run().join("node.sock")
     }

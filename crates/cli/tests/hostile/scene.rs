@@ -128,6 +128,9 @@ impl Scene {
                 step: String::new(),
                 policies: Vec::new(),
                 session_calls: 0,
+                trust: 100,
+                taint: Vec::new(),
+                grant_seconds: None,
             },
         };
         let opened = self.server();

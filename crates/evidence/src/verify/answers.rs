@@ -39,6 +39,10 @@ struct Display {
     step: String,
     policies: Vec<String>,
     session_calls: u64,
+    trust: u64,
+    taint: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    grant_seconds: Option<u64>,
 }
 
 /// A person's answer, as the server relays it.
@@ -113,6 +117,7 @@ impl Follower<'_, '_> {
 
     fn expected_display(&mut self, request: &ApprovalRequest) -> Option<Display> {
         let decision = self.answers.decisions.get(&request.execution)?;
+        let facts = decision.facts.as_ref()?;
         let chain = self.chains.known(decision.chain)?;
         let arguments = self
             .desk
@@ -132,6 +137,9 @@ impl Follower<'_, '_> {
                 .unwrap_or_default(),
             policies: request.asks.iter().map(Label::to_string).collect(),
             session_calls: self.session.as_open()?.counts().allowed,
+            trust: facts.trust,
+            taint: facts.taint.iter().map(Label::to_string).collect(),
+            grant_seconds: facts.grant_seconds,
         })
     }
 

@@ -236,6 +236,7 @@ impl<'a> Follower<'_, 'a> {
             opinion: opinion.as_ref(),
             policy,
             catalog,
+            commons: &self.commons,
         })))
     }
 
@@ -335,6 +336,7 @@ fn is_bare(decision: &Decision) -> bool {
         && decision.cost_micros == 0
         && decision.step.is_none()
         && decision.opinion.is_none()
+        && decision.facts.is_none()
         && decision.request.clear.is_empty()
 }
 

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use chancery_audit::{
-    Disclosure, Event as Enrolled, InstanceChains, LeafRef, OutcomeStatus, SessionJoin, SessionOpen,
+    Disclosure, EndReason, Event as Enrolled, InstanceChains, LeafRef, OutcomeStatus, SessionJoin,
+    SessionOpen,
 };
 use chancery_delegation::{Mission, VerifiedChain};
-use chancery_session::{Budgets, Event, Joining, Opening, PRINCIPAL, Session};
+use chancery_session::{Braked, Budgets, Commons, Event, Joining, Opening, PRINCIPAL, Session};
 use chancery_types::{parse_strict, to_canonical};
 
 use super::answers::Answers;
@@ -39,6 +40,8 @@ pub(crate) struct Follower<'c, 'a> {
     pub(super) catalog: Option<Catalog>,
     pub(super) principal: Option<Disclosure>,
     pub(super) mission: Option<Mission>,
+    /// What the sessions of the gateway shared before the entry.
+    pub(super) commons: Commons,
     disclosures: Vec<Disclosure>,
     taken: Vec<(LeafRef, usize)>,
     faults: usize,
@@ -67,6 +70,7 @@ pub(crate) fn follow<'a>(case: &Case<'a>, desk: &mut Desk<'a>) -> Followed {
         if logged.entry.event.session() == Some(case.session) {
             follower.entry(at, logged);
         }
+        follower.commons.take(&logged.entry.event);
     }
     follower.chains.check_enrolled(case, follower.desk);
     let disclosures = &follower.disclosures;
@@ -93,6 +97,7 @@ impl<'c, 'a> Follower<'c, 'a> {
             catalog: None,
             principal: None,
             mission: None,
+            commons: Commons::default(),
             disclosures: Vec::new(),
             taken: Vec::new(),
             faults: 0,
@@ -193,6 +198,9 @@ impl Follower<'_, '_> {
                 self.replays.insert(logged.leaf.index, replay);
                 self.answers.decided(decision);
             }
+            Enrolled::SessionEnd(end) if end.reason == EndReason::Killed => {
+                self.check_killed(logged);
+            }
             Enrolled::ApprovalRequest(request) => self.replay_request(logged, request),
             Enrolled::ApprovalGrant(grant) => self.replay_grant(logged, grant),
             Enrolled::GapDisclose(gap) => {
@@ -208,6 +216,30 @@ impl Follower<'_, '_> {
             _ => {}
         }
         self.fold(at, logged);
+    }
+
+    /// A session that was killed has a brake before its end that ends it.
+    fn check_killed(&mut self, logged: &Logged) {
+        let Some((_, opened)) = self.case.opened() else {
+            return;
+        };
+        let chain = self.chains.known(opened.chain);
+        let person = chain.map_or("", |chain| chain.principal().subject.as_str());
+        let killed = self.commons.kills(&Braked {
+            person,
+            session: self.case.session,
+            agent: opened.agent.as_str(),
+            instance: opened.instance.as_str(),
+            call: None,
+        });
+        // What was erased no longer says whose the session was.
+        let known = killed || chain.is_none() && self.desk.objects.has_erased();
+        let place = self.case.place(logged);
+        let text = "the session ended as killed, and no brake of this log ends it";
+        let axis = Axis::Completeness;
+        self.desk
+            .found
+            .require(known, axis, &place, "killed_without_brake", text);
     }
 
     /// Takes the entry into the state, where it follows from it.

@@ -16,7 +16,7 @@ pub(super) const APPROVAL_EXPIRED: &str = "approval_expired";
 pub(super) const DELEGATION_MISSING: &str = "delegation_missing";
 
 /// What only the session machine finds: it would have come out again.
-const JUDGED: [Reason; 31] = [
+const JUDGED: [Reason; 35] = [
     Reason::NotOpen,
     Reason::Ended,
     Reason::SessionExpired,
@@ -45,6 +45,10 @@ const JUDGED: [Reason; 31] = [
     Reason::CostLimit,
     Reason::SessionCallLimit,
     Reason::SessionCostLimit,
+    Reason::ResourceUnknown,
+    Reason::RowsUnknown,
+    Reason::BreadthLimit,
+    Reason::Paused,
     Reason::Ask,
     Reason::Permit,
     Reason::Approved,

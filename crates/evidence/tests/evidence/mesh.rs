@@ -340,6 +340,7 @@ impl Mesh {
             step: None,
             revoked: None,
             opinion: None,
+            facts: None,
         };
         self.linked(holder, decision.into());
         if outcome == Ruling::Allow {

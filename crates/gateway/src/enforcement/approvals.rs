@@ -3,6 +3,7 @@ use std::time::Duration;
 use chancery_api::server::{
     AnswerApproval, Approval, ApprovalState, ApprovalSubject, OpenApproval,
 };
+use chancery_audit::CallFacts;
 use chancery_crypto::{AwsLc, random_id};
 use chancery_delegation::{Answer, ApprovalStatement, verify_approval};
 use chancery_identity::trust::Role;
@@ -62,6 +63,7 @@ impl Enforcement {
         material: &Material,
         step: Option<String>,
         policies: Vec<String>,
+        facts: Option<CallFacts>,
     ) -> ApprovalSubject {
         let counts = live.open().map(|open| open.counts().allowed);
         ApprovalSubject {
@@ -74,6 +76,13 @@ impl Enforcement {
             step: step.unwrap_or_default(),
             policies,
             session_calls: counts.unwrap_or_default(),
+            trust: facts.as_ref().map_or(0, |facts| facts.trust),
+            grant_seconds: facts.as_ref().and_then(|facts| facts.grant_seconds),
+            taint: facts
+                .into_iter()
+                .flat_map(|facts| facts.taint)
+                .map(|source| source.to_string())
+                .collect(),
         }
     }
 

@@ -387,6 +387,7 @@ impl Enforcement {
         let (turn, now) = self.turn().await?;
         let current = self.check_in_force(examined, now)?;
         let judgement = current.standing(now, |standing| {
+            let commons = self.log.commons();
             live.session().judge(&CallInput {
                 execution,
                 standing,
@@ -402,6 +403,7 @@ impl Enforcement {
                     digest: examined.catalog.digest,
                     annotations: examined.annotations,
                 },
+                commons: &commons,
             })
         });
         let reason = judgement.reason().code();
@@ -411,6 +413,7 @@ impl Enforcement {
             .map(ToString::to_string)
             .collect();
         let step = judgement.step().map(ToString::to_string);
+        let facts = judgement.facts().cloned();
         let effects = live
             .step(&self.log, turn, now, Event::Decide(Box::new(judgement)))
             .await;
@@ -425,7 +428,8 @@ impl Enforcement {
                 }
                 Effect::Refuse(execution) => return Ok(denied(reason, Some(execution))),
                 Effect::Escalate(execution) => {
-                    let subject = self.subject(live, &examined.chain, material, step, determining);
+                    let subject =
+                        self.subject(live, &examined.chain, material, step, determining, facts);
                     let asked = self.ask(live, execution, &subject).await;
                     return Ok(match asked {
                         Ok(question) => pending(&question),

@@ -274,6 +274,7 @@ impl Live {
             step: None,
             revoked: denied.revoked,
             opinion: None,
+            facts: None,
         };
         let sent = match log.send(&turn, now, decision.into()).await {
             Ok(sent) => sent,

@@ -1,9 +1,11 @@
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::task::Poll;
 
 use chancery_audit::{Entry, EntryError, Event, Label, LeafRef, leaf_hash};
 use chancery_journal::{AppendError, Journal};
+use chancery_session::Commons;
 use chancery_types::{Digest, Timestamp};
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -15,6 +17,8 @@ pub(crate) struct Log {
     journal: Journal,
     origin: Label,
     turn: Mutex<()>,
+    /// What the sessions share, by all entries that were sent.
+    commons: RwLock<Commons>,
 }
 
 /// The leave to write next. Whoever holds it reads the clock and sends entries; it is let go before
@@ -42,12 +46,18 @@ pub(crate) enum LogError {
 }
 
 impl Log {
-    pub(crate) fn new(journal: Journal, origin: Label) -> Self {
+    pub(crate) fn new(journal: Journal, origin: Label, commons: Commons) -> Self {
         Self {
             journal,
             origin,
             turn: Mutex::new(()),
+            commons: RwLock::new(commons),
         }
+    }
+
+    /// What the sessions share. Whoever holds the turn sees what every entry before the next one left.
+    pub(crate) fn commons(&self) -> RwLockReadGuard<'_, Commons> {
+        self.commons.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) const fn journal(&self) -> &Journal {
@@ -82,6 +92,10 @@ impl Log {
             })
         })
         .await;
+        self.commons
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take(&entry.event);
         Ok(Sent {
             entry,
             hash,

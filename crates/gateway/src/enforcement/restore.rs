@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chancery_audit::{Entry, EntryError, Event, LeafRef, leaf_hash};
 use chancery_evidence::ObjectKind;
 use chancery_journal::{ContentError, Journal, JournalError};
-use chancery_session::{Fault, Session};
+use chancery_session::{Commons, Fault, Session};
 use chancery_types::id::SessionId;
 use chancery_types::{Digest, Timestamp};
 
@@ -71,6 +71,8 @@ pub(crate) struct Restored {
     pub(crate) legacy: Vec<Legacy>,
     /// The completeness index over the log.
     pub(crate) indexed: Indexed,
+    /// What the sessions share.
+    pub(crate) commons: Commons,
 }
 
 /// What a gateway that sealed nothing kept of a session.
@@ -147,6 +149,7 @@ pub(crate) fn restore(
     let mut latest = Timestamp::from_micros(0);
     let mut adopted = 0;
     let mut indexed = Indexed::default();
+    let mut commons = Commons::default();
     for read in journal.entries(0..journal.size()) {
         let (index, bytes) = read?;
         let entry = Entry::parse(&bytes).map_err(|source| RestoreError::Entry { index, source })?;
@@ -156,6 +159,7 @@ pub(crate) fn restore(
             hash: leaf_hash(&bytes),
         };
         indexed.take(&leaf, &entry.event);
+        commons.take(&entry.event);
         if let Event::SnapshotAdopt(adopt) = &entry.event {
             adopted = adopt.sequence;
         }
@@ -208,5 +212,6 @@ pub(crate) fn restore(
         latest,
         adopted,
         indexed,
+        commons,
     })
 }

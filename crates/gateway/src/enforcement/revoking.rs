@@ -58,7 +58,7 @@ impl Enforcement {
     }
 
     /// A chain that was verified when the session took it.
-    fn reading(&self, live: &mut Live, chain: Digest) -> Option<Arc<ChainReading>> {
+    pub(super) fn reading(&self, live: &mut Live, chain: Digest) -> Option<Arc<ChainReading>> {
         if let Some(known) = live.memory.readings.get(&chain) {
             return Some(Arc::clone(known));
         }

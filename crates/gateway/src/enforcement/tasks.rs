@@ -254,6 +254,8 @@ impl Enforcement {
         let touched = in_force.and_then(|in_force| self.touched(&mut live, &in_force));
         if let Some(touched) = touched {
             Some(Due::Revoked(touched))
+        } else if self.is_killed(&mut live) {
+            Some(Due::End(EndReason::Killed))
         } else if live.is_interrupted() {
             Some(Due::End(EndReason::Interrupted))
         } else if now >= expires {

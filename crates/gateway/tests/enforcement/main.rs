@@ -7,6 +7,8 @@ mod agent;
 #[cfg(test)]
 mod approvals;
 #[cfg(test)]
+mod brakes;
+#[cfg(test)]
 mod brokers;
 #[cfg(test)]
 mod calls;
@@ -46,6 +48,8 @@ mod revoking;
 mod rules;
 #[cfg(test)]
 mod said;
+#[cfg(test)]
+mod session_rules;
 #[cfg(test)]
 mod standing;
 #[cfg(test)]

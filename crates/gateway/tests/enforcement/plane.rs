@@ -298,6 +298,28 @@ impl Plane {
         policies: &str,
         rules: Option<Value>,
     ) -> Digest {
+        let rules = rules.map(|rules| ("delegation.json", rules));
+        self.publish_signed(version, policies, rules).await
+    }
+
+    /// A bundle with rules for sessions.
+    pub(crate) async fn publish_sessions(
+        &self,
+        version: u64,
+        policies: &str,
+        mut members: Value,
+    ) -> Digest {
+        members["rules"] = json!("chancery/session-rules/v1");
+        self.publish_signed(version, policies, Some(("session.json", members)))
+            .await
+    }
+
+    async fn publish_signed(
+        &self,
+        version: u64,
+        policies: &str,
+        rules: Option<(&str, Value)>,
+    ) -> Digest {
         let signed = self.bundle_with(version, policies, rules);
         self.client().publish_policy(&signed).await.unwrap();
         chancery_policy::bundle_digest(&signed.to_files()).unwrap()
@@ -308,7 +330,12 @@ impl Plane {
         self.bundle_with(version, policies, None)
     }
 
-    fn bundle_with(&self, version: u64, policies: &str, rules: Option<Value>) -> SignedBundle {
+    fn bundle_with(
+        &self,
+        version: u64,
+        policies: &str,
+        rules: Option<(&str, Value)>,
+    ) -> SignedBundle {
         let index = INDEX.replace("VERSION", &version.to_string());
         let mut files = BTreeMap::from([
             ("bundle.json".to_owned(), index.into_bytes()),
@@ -316,9 +343,8 @@ impl Plane {
         ]);
         let schema = schema_text(&Index::parse(&files).unwrap());
         files.insert("schema.cedarschema".to_owned(), schema.into_bytes());
-        if let Some(rules) = rules {
-            let rules = rules.to_string().into_bytes();
-            files.insert("delegation.json".to_owned(), rules);
+        if let Some((name, rules)) = rules {
+            files.insert(name.to_owned(), rules.to_string().into_bytes());
         }
         let digest = chancery_policy::bundle_digest(&files).unwrap();
         let statement = SignedBundle::statement(digest);

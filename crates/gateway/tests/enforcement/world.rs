@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use chancery_api::gateway::GatewayClient;
 use chancery_api::server::{Approval, IssuedRoot};
 use chancery_audit::{Entry, Event};
 use chancery_crypto::AwsLc;
@@ -179,6 +180,7 @@ impl World {
             record_key: folder.join("record.key"),
             trust_file: data.join("trust.json"),
             server_socket: data.join("server.sock"),
+            operator_socket: data.join("gateway.sock"),
             listen: ([127, 0, 0, 1], 0).into(),
             servers: BTreeMap::from([("fs".parse().unwrap(), server)]),
             audiences: BTreeMap::new(),
@@ -190,6 +192,21 @@ impl World {
             clock: now,
             folder,
         }
+    }
+
+    /// A gateway under these policies and rules for sessions.
+    pub(crate) async fn ruled(policies: &str, rules: Value) -> Self {
+        let mut world = Self::plane().await;
+        world.plane.publish_sessions(2, policies, rules).await;
+        let manifest = world.plane.manifest(|_| {}).await;
+        world.plane.register(&manifest).await;
+        world.start_gateway(|_| {}).await;
+        world
+    }
+
+    /// The operator's side of the gateway.
+    pub(crate) fn operator(&self) -> GatewayClient {
+        GatewayClient::new(self.folder.path().join("gateway.sock"))
     }
 
     /// Stops the gateway as an operator does.

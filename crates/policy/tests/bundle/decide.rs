@@ -351,6 +351,74 @@ fn principal_session_and_time_are_seen() {
 }
 
 #[test]
+fn trust_taint_rows_and_resources_are_seen() {
+    let bundle = load(
+        "@id(\"p\") permit (principal, action, resource);
+         @id(\"untrusted\") @effect(\"ask\") permit (principal, action, resource)
+           when { context.session.trust < 100 || context.session.tainted };
+         @id(\"wide\") forbid (principal, action, resource)
+           when { context.session.rows > 9 || context.session.resources > 9 };",
+    )
+    .unwrap();
+    let with = |session| {
+        let grants = BTreeSet::new();
+        let request = Request {
+            principal: principal(),
+            target: Target {
+                kind: Kind::Tool,
+                server: "bank",
+                name: "list",
+            },
+            annotations: Annotations::default(),
+            arguments: &Value::Null,
+            session,
+            now: Timestamp::from_seconds(1_800_000_000),
+            grants: &grants,
+        };
+        bundle.decide(&request).cause
+    };
+    let trusted = SessionFacts {
+        trust: 100,
+        rows: 9,
+        resources: 9,
+        ..SessionFacts::default()
+    };
+    assert_eq!(with(trusted), Cause::Permit);
+    for (session, cause) in [
+        (
+            SessionFacts {
+                trust: 99,
+                ..trusted
+            },
+            Cause::Ask,
+        ),
+        (
+            SessionFacts {
+                tainted: true,
+                ..trusted
+            },
+            Cause::Ask,
+        ),
+        (
+            SessionFacts {
+                rows: 10,
+                ..trusted
+            },
+            Cause::Forbid,
+        ),
+        (
+            SessionFacts {
+                resources: 10,
+                ..trusted
+            },
+            Cause::Forbid,
+        ),
+    ] {
+        assert_eq!(with(session), cause, "{session:?}");
+    }
+}
+
+#[test]
 fn action_groups_of_the_operator_are_followed() {
     let mut files = files(
         "@id(\"g\") permit (principal, action in Chancery::Action::\"reads\", resource);

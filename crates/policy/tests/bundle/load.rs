@@ -130,17 +130,22 @@ fn a_bundle_holds_its_files_and_no_others() {
         let error = Bundle::load(&files).unwrap_err();
         assert!(matches!(error, BundleError::Missing(_)), "{error}");
     }
-    // Rules for delegations travel in a bundle, change its digest, and are nothing to policies.
-    let mut with = files(PERMIT);
-    with.insert("delegation.json".to_owned(), b"{}".to_vec());
-    let (with, without) = (
-        Bundle::load(&with).unwrap(),
-        Bundle::load(&files(PERMIT)).unwrap(),
-    );
-    assert_ne!(with.digest(), without.digest());
+    // Rules for delegations and sessions travel in a bundle, change its digest, and are nothing to
+    // policies.
+    let without = Bundle::load(&files(PERMIT)).unwrap();
+    for rules in ["delegation.json", "session.json"] {
+        let mut with = files(PERMIT);
+        with.insert(rules.to_owned(), b"{}".to_vec());
+        assert_ne!(
+            Bundle::load(&with).unwrap().digest(),
+            without.digest(),
+            "{rules}"
+        );
+    }
     for path in [
         "README.md",
         "a/delegation.json",
+        "a/session.json",
         "a/bundle.json",
         "policies.cedar.bak",
         "cedar",

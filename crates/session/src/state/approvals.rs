@@ -6,6 +6,8 @@ use chancery_audit::{ApprovalGrant, ApprovalRequest, Decision, Label, Verdict};
 use chancery_types::id::{ApprovalId, PersonId};
 use chancery_types::{Digest, Timestamp};
 
+use super::Reach;
+use super::executions::Escalated;
 use crate::Fault;
 
 /// The approvals of a session. Each id is asked once, answered once and used once.
@@ -33,9 +35,14 @@ pub struct Pending {
     pub expires: Timestamp,
     /// The person who wants it, who may not answer.
     pub requester: Option<PersonId>,
+    /// The tool and the resource.
+    pub reach: Reach,
+    /// For how long an approval holds for them; without it, for the action once.
+    pub grant_seconds: Option<u64>,
 }
 
-/// What a person approved and nobody used yet: one execution of one action.
+/// What a person approved: one execution of one action, and where the operator's rules say so, the same
+/// tool on the same resource until it lapses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
     /// The SPIFFE ID of the instance that may.
@@ -50,6 +57,19 @@ pub struct Grant {
     pub approver: PersonId,
     /// When it lapses.
     pub expires: Timestamp,
+    /// The tool and the resource.
+    pub reach: Reach,
+    /// Whether it holds for them until it lapses.
+    pub standing: bool,
+    /// Whether the exact action that was asked for was done.
+    pub used: bool,
+}
+
+impl Grant {
+    /// Whether it answers all that was asked about this action.
+    pub(crate) fn is_for(&self, action: Digest) -> bool {
+        self.action == action && !self.used
+    }
 }
 
 impl Approvals {
@@ -62,16 +82,17 @@ impl Approvals {
     }
 
     /// The grants that hold for an action under a policy at a time.
-    pub(crate) fn holding(
-        &self,
-        action: Digest,
+    pub(crate) fn holding<'a>(
+        &'a self,
+        (action, reach): (Digest, &'a Reach),
         policy: Digest,
         now: Timestamp,
-    ) -> impl Iterator<Item = (ApprovalId, &Grant)> {
+    ) -> impl Iterator<Item = (ApprovalId, &'a Grant)> {
         self.granted
             .iter()
             .filter(move |(_, grant)| {
-                grant.action == action && grant.policy == policy && now < grant.expires
+                let applies = grant.is_for(action) || grant.standing && grant.reach == *reach;
+                applies && grant.policy == policy && now < grant.expires
             })
             .map(|(id, grant)| (*id, grant))
     }
@@ -90,7 +111,7 @@ impl Approvals {
         Ok(())
     }
 
-    pub(super) fn ask(&mut self, request: &ApprovalRequest) {
+    pub(super) fn ask(&mut self, request: &ApprovalRequest, escalated: Escalated) {
         self.known.insert(request.approval);
         let pending = Pending {
             instance: request.instance.clone(),
@@ -100,6 +121,8 @@ impl Approvals {
             asks: request.asks.clone(),
             expires: request.expires,
             requester: request.requester,
+            reach: escalated.reach,
+            grant_seconds: escalated.grant_seconds,
         };
         self.pending.insert(request.approval, pending);
     }
@@ -121,16 +144,21 @@ impl Approvals {
         Ok(())
     }
 
-    pub(super) fn answer(&mut self, grant: &ApprovalGrant) {
+    pub(super) fn answer(&mut self, at: Timestamp, grant: &ApprovalGrant) {
         let pending = self.pending.remove(&grant.approval);
         if let Some(pending) = pending.filter(|_| grant.verdict == Verdict::Approve) {
+            // A signature never holds for longer than it says itself.
+            let standing = pending.grant_seconds.map(|it| at.plus_seconds(it));
             let granted = Grant {
                 instance: pending.instance,
                 action: pending.action,
                 policy: pending.policy,
                 asks: pending.asks,
                 approver: grant.approver,
-                expires: grant.expires,
+                expires: standing.map_or(grant.expires, |until| until.min(grant.expires)),
+                reach: pending.reach,
+                standing: standing.is_some(),
+                used: false,
             };
             self.granted.insert(grant.approval, granted);
         }
@@ -142,9 +170,11 @@ impl Approvals {
         decision: &Decision,
         action: Digest,
     ) -> Result<(), Fault> {
+        let reach = Reach::of(decision);
         for approval in &decision.approvals {
             let grant = self.granted.get(approval).ok_or(Fault::ApprovalUnknown)?;
-            if grant.action != action || grant.policy != decision.policy {
+            let applies = grant.is_for(action) || grant.standing && grant.reach == reach;
+            if !applies || grant.policy != decision.policy {
                 return Err(Fault::ApprovalMismatch);
             }
             if at >= grant.expires {
@@ -155,9 +185,14 @@ impl Approvals {
     }
 
     /// Uses up what an allowed decision rests on.
-    pub(super) fn consume(&mut self, approvals: &[ApprovalId]) {
+    pub(super) fn consume(&mut self, approvals: &[ApprovalId], action: Digest) {
         for approval in approvals {
-            self.granted.remove(approval);
+            match self.granted.get_mut(approval) {
+                Some(grant) if grant.standing => grant.used |= grant.action == action,
+                _ => {
+                    self.granted.remove(approval);
+                }
+            }
         }
     }
 

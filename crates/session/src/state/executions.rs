@@ -8,6 +8,7 @@ use chancery_audit::{
 use chancery_types::Digest;
 use chancery_types::id::ExecutionId;
 
+use super::Reach;
 use crate::{Action, Fault};
 
 /// The executions of a session.
@@ -26,6 +27,9 @@ struct Running {
     decision: Option<u64>,
     /// Whether a former run left it: then nothing is ever known of it.
     is_left: bool,
+    reach: Reach,
+    /// Whether the call named the step that it serves.
+    is_relevant: bool,
 }
 
 /// An escalated call that was not put before a person yet.
@@ -35,6 +39,8 @@ pub(crate) struct Escalated {
     pub(crate) action: Digest,
     pub(crate) policy: Digest,
     pub(crate) asks: Vec<Label>,
+    pub(crate) reach: Reach,
+    pub(crate) grant_seconds: Option<u64>,
 }
 
 /// A decision that became durable.
@@ -91,6 +97,8 @@ impl Executions {
                     instance,
                     decision: None,
                     is_left: false,
+                    reach: Reach::of(decision),
+                    is_relevant: decision.step.is_some(),
                 };
                 self.running.insert(decision.execution, running);
             }
@@ -100,6 +108,8 @@ impl Executions {
                     action,
                     policy: decision.policy,
                     asks: decision.determining.clone(),
+                    reach: Reach::of(decision),
+                    grant_seconds: decision.facts.as_ref().and_then(|it| it.grant_seconds),
                 };
                 self.escalated.insert(decision.execution, escalated);
             }
@@ -146,8 +156,17 @@ impl Executions {
         }
     }
 
-    pub(super) fn end(&mut self, execution: ExecutionId) {
-        self.running.remove(&execution);
+    /// Whether the call named the step that it serves.
+    pub(super) fn end(&mut self, execution: ExecutionId) -> bool {
+        let ended = self.running.remove(&execution);
+        ended.is_some_and(|running| running.is_relevant)
+    }
+
+    /// What the running executions are about.
+    pub(super) fn reaches(&self) -> impl Iterator<Item = (ExecutionId, &Reach)> {
+        self.running
+            .iter()
+            .map(|(execution, running)| (*execution, &running.reach))
     }
 
     pub(super) fn check_asked(&self, request: &ApprovalRequest) -> Result<(), Fault> {
@@ -166,8 +185,8 @@ impl Executions {
         }
     }
 
-    pub(super) fn asked(&mut self, execution: ExecutionId) {
-        self.escalated.remove(&execution);
+    pub(super) fn asked(&mut self, execution: ExecutionId) -> Option<Escalated> {
+        self.escalated.remove(&execution)
     }
 
     /// Forgets what an instance that left could still have asked.

@@ -38,7 +38,7 @@ impl Open {
             return Err(Fault::ClockSteppedBack);
         }
         match event {
-            Event::SessionJoin(join) => self.join(join)?,
+            Event::SessionJoin(join) => self.join(at, join)?,
             Event::SessionLeave(leave) => self.leave(leave)?,
             Event::DelegationEnrol(enrol) => {
                 if self.links.contains_key(&enrol.delegation) {
@@ -47,7 +47,7 @@ impl Open {
                 self.links.insert(enrol.delegation.clone(), enrol.link);
             }
             Event::Decision(decision) => self.decide(at, decision)?,
-            Event::Outcome(outcome) => self.outcome(outcome)?,
+            Event::Outcome(outcome) => self.outcome(at, outcome)?,
             Event::GapDisclose(gap) => self.executions.disclose(gap)?,
             Event::ApprovalRequest(request) => self.ask(at, request)?,
             Event::ApprovalGrant(grant) => self.answer(at, grant)?,
@@ -77,6 +77,8 @@ impl Open {
             | Event::BrokerAllow(_)
             | Event::BrokerRemove(_)
             | Event::InstanceOpen(_)
+            | Event::BrakeSet(_)
+            | Event::BrakeRelease(_)
             | Event::AgentRetire(_)
             | Event::ApprovalAnswer(_)
             | Event::CheckpointEnrol(_)
@@ -122,14 +124,14 @@ impl Open {
         Ok(())
     }
 
-    fn join(&mut self, join: &SessionJoin) -> Result<(), Fault> {
+    fn join(&mut self, at: Timestamp, join: &SessionJoin) -> Result<(), Fault> {
         if !self.links.contains_key(&join.leaf) {
             return Err(Fault::DelegationUnknown);
         }
         if self.instances.contains_key(&join.instance) {
             return Err(Fault::AlreadyJoined);
         }
-        let instance = Instance::joined(join)?;
+        let instance = Instance::joined(at, join)?;
         self.instances.insert(join.instance.clone(), instance);
         Ok(())
     }
@@ -166,6 +168,7 @@ impl Open {
         let instance = self.joined_mut(&decision.instance)?;
         instance.check_next(&decision.link)?;
         instance.advance();
+        instance.trust.decided(at, decision);
         counts::decided(&mut instance.counts, decision);
         counts::decided(&mut self.counts, decision);
         self.denials_in_a_row = match decision.outcome {
@@ -174,22 +177,25 @@ impl Open {
             Ruling::Escalate => self.denials_in_a_row,
         };
         self.executions.decide(decision, action);
-        self.approvals.consume(&decision.approvals);
         if allowed {
-            self.spending
-                .charge(&decision.request, &decision.charges, decision.cost_micros);
+            self.approvals.consume(&decision.approvals, action);
+            self.spending.charge(decision);
+            let taint = decision.facts.iter().flat_map(|facts| &facts.taint);
+            self.taint.extend(taint.cloned());
         }
         Ok(())
     }
 
-    fn outcome(&mut self, outcome: &Outcome) -> Result<(), Fault> {
+    fn outcome(&mut self, at: Timestamp, outcome: &Outcome) -> Result<(), Fault> {
         self.executions.check_end(outcome)?;
         let instance = self.joined_mut(&outcome.instance)?;
         instance.check_next(&outcome.link)?;
         instance.advance();
         counts::ended(&mut instance.counts);
         counts::ended(&mut self.counts);
-        self.executions.end(outcome.execution);
+        let relevant = self.executions.end(outcome.execution);
+        let instance = self.joined_mut(&outcome.instance)?;
+        instance.trust.ended(at, outcome.status, relevant);
         Ok(())
     }
 
@@ -199,8 +205,9 @@ impl Open {
         let instance = self.joined_mut(&request.instance)?;
         instance.check_next(&request.link)?;
         instance.advance();
-        self.executions.asked(request.execution);
-        self.approvals.ask(request);
+        let escalated = self.executions.asked(request.execution);
+        let escalated = escalated.ok_or(Fault::ExecutionUnknown)?;
+        self.approvals.ask(request, escalated);
         Ok(())
     }
 
@@ -213,7 +220,8 @@ impl Open {
         let instance = self.joined_mut(&grant.instance)?;
         instance.check_next(&grant.link)?;
         instance.advance();
-        self.approvals.answer(grant);
+        instance.trust.answered(at, grant);
+        self.approvals.answer(at, grant);
         Ok(())
     }
 

@@ -2,11 +2,12 @@
 
 use chancery_audit::{Counts, InstanceLink, Isolation, Label, LeafRef, SessionJoin};
 use chancery_identity::AttestationLevel;
-use chancery_types::Digest;
+use chancery_types::{Digest, Timestamp};
 use serde_json::Value;
 
 use super::counts;
 use crate::Fault;
+use crate::trust::Trust;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Instance {
@@ -15,6 +16,7 @@ pub(crate) struct Instance {
     pub(crate) agent_key: Digest,
     pub(crate) level: AttestationLevel,
     pub(crate) isolation: Isolation,
+    pub(crate) trust: Trust,
     pub(super) counts: Counts,
     pub(super) left: bool,
     entries: u64,
@@ -29,7 +31,7 @@ enum Place {
 }
 
 impl Instance {
-    pub(super) fn joined(join: &SessionJoin) -> Result<Self, Fault> {
+    pub(super) fn joined(at: Timestamp, join: &SessionJoin) -> Result<Self, Fault> {
         if join.link.seq != 0 || join.link.prev.is_some() {
             return Err(Fault::WrongPlace);
         }
@@ -40,6 +42,7 @@ impl Instance {
             agent_key: join.agent_key,
             level: serde_json::from_value(level).map_err(|_| Fault::BadName)?,
             isolation: join.isolation,
+            trust: Trust::new(at),
             counts: counts::none(),
             left: false,
             entries: 1,

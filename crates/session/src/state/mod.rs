@@ -6,10 +6,12 @@ mod executions;
 mod fold;
 mod instance;
 mod open;
+mod permission;
 mod spending;
 
 pub use approvals::{Grant, Pending};
 pub use open::{Ended, Open, Opened};
+pub use permission::{Basis, Permission, Reach};
 
 pub(crate) use executions::Durable;
 pub(crate) use instance::Instance;

@@ -1,6 +1,6 @@
 //! The states of a session, and what can be seen of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chancery_audit::{Counts, Label, SessionEnd, SessionOpen};
 use chancery_types::id::{ApprovalId, ExecutionId, SessionId};
@@ -33,6 +33,8 @@ pub struct Open {
     pub(crate) executions: Executions,
     pub(crate) approvals: Approvals,
     pub(crate) counts: Counts,
+    /// The untrusted sources whose content reached it.
+    pub(crate) taint: BTreeSet<Label>,
     /// Calls denied since one was allowed.
     pub(crate) denials_in_a_row: u64,
     pub(crate) revision: u64,
@@ -63,6 +65,7 @@ impl Open {
             executions: Executions::default(),
             approvals: Approvals::default(),
             counts: counts::none(),
+            taint: BTreeSet::new(),
             denials_in_a_row: 0,
             revision: 0,
         })
@@ -117,7 +120,30 @@ impl Open {
             .map(|(id, _)| id)
     }
 
-    /// What people approved and nobody used yet.
+    /// The untrusted sources whose content reached it.
+    pub fn taint(&self) -> impl Iterator<Item = &Label> {
+        self.taint.iter()
+    }
+
+    /// The trust of each instance that is in it, at a time.
+    pub fn trust(&self, now: Timestamp) -> impl Iterator<Item = (&Label, u64)> {
+        self.instances
+            .iter()
+            .filter(|(_, instance)| !instance.left)
+            .map(move |(name, instance)| (name, instance.trust.at(now)))
+    }
+
+    /// Rows that the allowed calls asked for.
+    pub const fn rows(&self) -> u64 {
+        self.spending.rows()
+    }
+
+    /// Distinct resources that the allowed calls reached.
+    pub fn resources(&self) -> u64 {
+        self.spending.resources()
+    }
+
+    /// What people approved and is not used up.
     pub fn grants(&self) -> impl Iterator<Item = (ApprovalId, &Grant)> {
         self.approvals
             .granted()

@@ -1,8 +1,9 @@
 //! What was used up, by delegation and by target.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use chancery_audit::{CallKind, CallRecord, Charge, Label};
+use chancery_audit::{CallKind, Decision, Label};
+use chancery_types::Digest;
 
 /// Calls and cost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -23,6 +24,8 @@ impl Spent {
 pub(crate) struct Spending {
     entries: BTreeMap<(Label, u64), Spent>,
     targets: BTreeMap<(CallKind, Label, Label), Spent>,
+    rows: u64,
+    resources: BTreeSet<Digest>,
 }
 
 impl Spending {
@@ -38,8 +41,25 @@ impl Spending {
         self.targets.get(&key).copied().unwrap_or_default()
     }
 
-    pub(super) fn charge(&mut self, request: &CallRecord, charges: &[Charge], cost_micros: u64) {
-        for charge in charges {
+    /// Rows that were asked for.
+    pub(crate) const fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Distinct resources that were reached.
+    pub(crate) fn resources(&self) -> u64 {
+        self.resources.len() as u64
+    }
+
+    /// Whether a resource was reached before.
+    pub(crate) fn is_known(&self, resource: Digest) -> bool {
+        self.resources.contains(&resource)
+    }
+
+    /// Counts an allowed call.
+    pub(super) fn charge(&mut self, decision: &Decision) {
+        let (request, cost_micros) = (&decision.request, decision.cost_micros);
+        for charge in &decision.charges {
             self.entries
                 .entry((charge.delegation.clone(), charge.entry))
                 .or_default()
@@ -49,5 +69,9 @@ impl Spending {
             .entry((request.kind, request.server.clone(), request.name.clone()))
             .or_default()
             .add(cost_micros);
+        if let Some(facts) = &decision.facts {
+            self.rows = self.rows.saturating_add(facts.rows);
+            self.resources.insert(facts.resource);
+        }
     }
 }

@@ -1,9 +1,15 @@
 mod approvals;
+mod brakes;
+mod budgets;
 mod calls;
+mod grants;
 mod lifecycle;
 mod limits;
 mod missions;
 mod opening;
 mod properties;
 mod rules;
+mod taint;
+mod trust;
+mod truth_table;
 mod world;

@@ -4,8 +4,18 @@ use chancery_types::Timestamp;
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::world::{Live, START, Terms3, World, everything, tool};
+use super::world::{Live, START, Terms3, World, everything, tool, with_rules};
 use crate::{Ending, Event, Leaving, Session};
+
+/// Everything that a session counts: sums that ask, breadth, an untrusted source, what stands for a while.
+const COUNTED: &str = r#"{
+  "ask_beyond": {"calls": 3, "cost_micros": 200000, "resources": 2},
+  "suspend_beyond": {"resources": 3},
+  "tools": {
+    "bank/list": {"untrusted": true, "reads_only": true},
+    "bank/pay": {"resource_arg": "amount", "grant_seconds": 60}
+  }
+}"#;
 
 /// What a test does next; everything may come at any time.
 #[derive(Debug, Clone, Copy)]
@@ -158,5 +168,36 @@ proptest! {
             _ => false,
         });
         prop_assert!(paid.count() <= 4, "fan-out multiplied a limit");
+    }
+
+    /// Of every prefix of the log that one step left, replay gives the state that stood then, with its
+    /// trust, taint and sums; of the others it gives one, whichever way the entries are folded.
+    #[test]
+    fn z6_any_prefix_of_a_log_replays_to_the_state_that_stood_then(
+        ops in prop::collection::vec(op(), 1..60),
+    ) {
+        let mut scene = scene();
+        let rules = serde_json::from_str(COUNTED).unwrap();
+        scene.world.policy = with_rules(super::world::POLICIES, rules);
+        let session = scene.world.session;
+        let mut live = Live::new(session);
+        let mut stood = Vec::new();
+        for op in [Op::Open, Op::Join(0), Op::Join(1)].into_iter().chain(ops) {
+            run(&scene, &mut live, op);
+            stood.push((live.log.len(), live.session.clone()));
+        }
+        let mut folded = Session::new(session);
+        for length in 0..=live.log.len() {
+            if let Some(last) = length.checked_sub(1) {
+                let (leaf, entry) = &live.log[last];
+                folded = folded.fold(leaf, entry).unwrap();
+            }
+            let prefix = live.log[..length].iter().map(|(leaf, entry)| (leaf, entry));
+            prop_assert_eq!(&Session::replay(session, prefix).unwrap(), &folded);
+            let then = stood.iter().filter(|(known, _)| *known == length);
+            for (_, state) in then {
+                prop_assert_eq!(state.as_ref(), Some(&folded));
+            }
+        }
     }
 }

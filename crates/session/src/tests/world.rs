@@ -18,9 +18,9 @@ use chancery_types::{Algorithm, Digest, Timestamp};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Answered, ApprovalQuestion, Budgets, CallInput, CatalogFacts, Effect, Event, ExecutionEnd,
-    Fault, Joining, Judgement, Member, Opening, Opinion, PRINCIPAL, Permit, Rulebook, Session,
-    principal_text,
+    Answered, ApprovalQuestion, Budgets, CallInput, CatalogFacts, Commons, Effect, Event,
+    ExecutionEnd, Fault, Joining, Judgement, Member, Opening, Opinion, PRINCIPAL, Permit, Rulebook,
+    Session, principal_text,
 };
 
 pub(super) const GATEWAY: &str = "spiffe://example.org/service/gateway";
@@ -53,6 +53,8 @@ pub(super) struct World {
 pub(super) struct Live {
     pub(super) session: Option<Session>,
     pub(super) log: Vec<(LeafRef, Entry)>,
+    /// What the sessions of the gateway share.
+    pub(super) commons: Commons,
     pub(super) now: Timestamp,
 }
 
@@ -71,12 +73,26 @@ pub(super) fn bundle(policies: &str) -> Rulebook {
 
 /// A bundle with rules for chains.
 pub(super) fn rulebook(policies: &str, chains: Option<Value>) -> Rulebook {
+    Rulebook::load(&files(policies, chains, None)).unwrap()
+}
+
+/// A bundle with rules for sessions.
+pub(super) fn with_rules(policies: &str, members: Value) -> Rulebook {
+    let mut rules = members;
+    rules["rules"] = json!(crate::SESSION_RULES_FORM);
+    Rulebook::load(&files(policies, None, Some(rules))).unwrap()
+}
+
+pub(super) fn files(policies: &str, chains: Option<Value>, sessions: Option<Value>) -> Files {
     let index = json!({"name": "p", "version": 1, "tools": {
         "bank/pay": {
             "args": {"amount": "long"}, "clear": ["amount"],
             "cost_arg": "amount", "cost_unit": "cents"
         },
-        "bank/list": {},
+        "bank/list": {"args": {"account": "string?", "rows": "long?"}},
+        "bank/fetch": {"args": {"url": "string?"}},
+        "bank/note": {},
+        "bank/notes": {},
     }});
     let mut files = Files::from([
         ("bundle.json".to_owned(), index.to_string().into_bytes()),
@@ -88,12 +104,16 @@ pub(super) fn rulebook(policies: &str, chains: Option<Value>) -> Rulebook {
         let chains = chains.to_string().into_bytes();
         files.insert("delegation.json".to_owned(), chains);
     }
-    Rulebook::load(&files).unwrap()
+    if let Some(sessions) = sessions {
+        let sessions = sessions.to_string().into_bytes();
+        files.insert("session.json".to_owned(), sessions);
+    }
+    files
 }
 
 /// A mission whose one step may use everything that a test calls.
 pub(super) fn mission_document() -> Value {
-    let means = ["pay", "list", "none"]
+    let means = ["pay", "list", "fetch", "note", "notes", "none"]
         .map(|tool| json!({"type": "mcp_tool", "server": "bank", "tool": tool}));
     json!({
         "mission": "chancery/mission/v1",
@@ -124,6 +144,16 @@ pub(super) struct Terms3 {
 pub(super) fn everything() -> Terms3 {
     Terms3 {
         entries: vec![tool("pay", json!({})), tool("list", json!({}))],
+        ..Terms3::default()
+    }
+}
+
+/// All tools of the bank.
+pub(super) fn all_tools() -> Terms3 {
+    Terms3 {
+        entries: ["pay", "list", "fetch", "note", "notes"]
+            .map(|name| tool(name, json!({})))
+            .to_vec(),
         ..Terms3::default()
     }
 }
@@ -431,7 +461,7 @@ impl World {
 
     pub(super) fn input<'a>(
         &'a self,
-        live: &Live,
+        live: &'a Live,
         execution: u8,
         chain: &'a VerifiedChain,
         call: Call<'a>,
@@ -457,6 +487,7 @@ impl World {
                 digest: Digest::of("catalog"),
                 annotations: Some(Annotations::default()),
             },
+            commons: &live.commons,
         }
     }
 
@@ -540,6 +571,7 @@ impl Live {
         Self {
             session: Some(Session::new(session)),
             log: Vec::new(),
+            commons: Commons::default(),
             now: Timestamp::from_seconds(START),
         }
     }
@@ -558,6 +590,7 @@ impl Live {
                 hash,
             };
             let linked = entry.event.instance_link().map(|(_, name, _)| name.clone());
+            self.commons.take(&entry.event);
             self.log.push((leaf.clone(), entry));
             if let Some(instance) = linked
                 && matches!(self.session, Some(Session::Open(_)))

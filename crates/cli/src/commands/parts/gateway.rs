@@ -38,6 +38,7 @@ pub(in crate::commands) async fn gateway(layout: &Layout) -> anyhow::Result<Exit
         record_key: layout.record_key_file(),
         trust_file: layout.trust_file(),
         server_socket: layout.server_socket(),
+        operator_socket: layout.gateway_socket(),
         listen: file.listen(),
         servers,
         audiences: file.audiences()?,

@@ -11,7 +11,8 @@ use chancery_delegation::{
 use chancery_evidence::ObjectKind;
 use chancery_policy::Annotations;
 use chancery_session::{
-    Answered, ApprovalQuestion, CallInput, CatalogFacts, Event as Step, ExecutionEnd, Opinion,
+    Answered, ApprovalQuestion, CallInput, CatalogFacts, Commons, Event as Step, ExecutionEnd,
+    Opinion,
 };
 use chancery_types::id::{ApprovalId, ExecutionId};
 use chancery_types::{Digest, to_canonical, to_jcs};
@@ -98,6 +99,7 @@ impl Builder {
                     destructive: true,
                 }),
             },
+            commons: &Commons::default(),
         });
         let ruling = judgement.ruling();
         self.step(Step::Decide(Box::new(judgement)));
@@ -141,6 +143,7 @@ impl Builder {
             step: None,
             revoked: None,
             opinion: None,
+            facts: None,
         };
         let entry = Entry {
             origin: self.gateway.origin.clone(),
@@ -181,6 +184,11 @@ impl Builder {
 
     pub(super) fn ask(&mut self, execution: u8, chain: &VerifiedChain, args: &Value) {
         let open = self.session.as_ref().unwrap().as_open().unwrap();
+        let first = self.label(0);
+        let (_, trust) = open
+            .trust(self.now)
+            .find(|(name, _)| **name == first)
+            .unwrap();
         let display = json!({
             "instance": self.holders[0].name.as_str(),
             "principal": chain.principal().subject,
@@ -191,6 +199,8 @@ impl Builder {
             "step": "step-1",
             "policies": ["large"],
             "session_calls": open.counts().allowed,
+            "trust": trust,
+            "taint": [],
         });
         let displayed = self.keep(ObjectKind::Display, to_canonical(&display).unwrap());
         self.step(Step::Ask(ApprovalQuestion {

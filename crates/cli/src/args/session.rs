@@ -1,0 +1,24 @@
+use chancery_types::id::SessionId;
+use clap::{Args, Subcommand};
+
+use super::DataArgs;
+
+#[derive(Debug, Args)]
+pub(crate) struct SessionArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    #[command(subcommand)]
+    pub(crate) command: SessionCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SessionCommand {
+    /// Lists the open sessions.
+    List,
+    /// Shows an open session: who is in it, what it used up, what it has read, and all that is
+    /// permitted now.
+    View {
+        /// The session.
+        session: SessionId,
+    },
+}
