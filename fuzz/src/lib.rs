@@ -120,6 +120,8 @@ pub const TARGETS: &[Target] = &[
     #[cfg(feature = "whole")]
     target("policy_bundle", policy::bundle, 200),
     #[cfg(feature = "whole")]
+    target("policy_table", policy::table, 10_000),
+    #[cfg(feature = "whole")]
     target("gateway_client", gateway::client, 20_000),
     #[cfg(feature = "whole")]
     target("gateway_server", gateway::server, 20_000),

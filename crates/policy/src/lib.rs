@@ -2,7 +2,8 @@
 //!
 //! A [`Bundle`] is a directory of files: `bundle.json` names the tools and which of their
 //! arguments policy may see, `schema.cedarschema` types them, `*.cedar` holds the policies;
-//! `delegation.json`, where it is there, holds rules for delegations and is not looked at here. It is
+//! `delegation.json`, where it is there, holds rules for delegations and is not looked at here;
+//! `tests/*.json` are [`Table`]s of calls and what is to be decided of them, run by who asks for it. It is
 //! checked whole when it is loaded and named by one digest. Pure: time is an argument, nothing
 //! here reads a file. Nothing here knows of delegations either; the session translates.
 //!
@@ -42,10 +43,12 @@ mod index;
 mod place;
 mod policies;
 mod projection;
+mod question;
 mod request;
 mod schema;
 mod signed;
 mod slices;
+mod table;
 mod tool;
 mod vocabulary;
 
@@ -53,11 +56,13 @@ pub use bundle::Bundle;
 pub use cmcp::{CmcpError, cmcp_digest};
 pub use decision::{Cause, Decision, Outcome};
 pub use error::BundleError;
-pub use files::{Files, MAX_BUNDLE_BYTES, MAX_BUNDLE_FILES, bundle_digest};
+pub use files::{Files, MAX_BUNDLE_BYTES, MAX_BUNDLE_FILES, TESTS_FOLDER, bundle_digest};
 pub use index::{BUNDLE_FILE, DELEGATION_FILE, Index, SCHEMA_FILE};
 pub use place::Place;
 pub use policies::MAX_POLICIES;
+pub use question::{Question, QuestionError};
 pub use request::{Annotations, Kind, Principal, Request, SessionFacts, Target};
 pub use schema::schema_text;
 pub use signed::SignedBundle;
+pub use table::{Expected, Row, Table};
 pub use tool::{ArgType, Argument, CostError, CostUnit, Tool};

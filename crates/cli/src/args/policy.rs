@@ -16,9 +16,12 @@ pub(crate) struct PolicyArgs {
 pub(crate) enum PolicyCommand {
     /// Checks a whole bundle; needs no deployment.
     Check(BundleArgs),
+    /// Runs the tables of tests in a bundle, `tests/*.json`; needs no deployment. The exit code is 0
+    /// where every row is decided as it says, and 1 where one is not or there is none.
+    Test(BundleArgs),
     /// Writes the Cedar schema that belongs to a bundle's `bundle.json`; needs no deployment.
     Schema(BundleArgs),
-    /// Signs a bundle and publishes it in the running deployment.
+    /// Signs a bundle and publishes it in the running deployment, unless one of its own tests fails.
     Publish(BundleArgs),
 }
 

@@ -1,5 +1,7 @@
 //! `chancery policy`.
 
+mod test;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
@@ -9,7 +11,8 @@ use anyhow::Context as _;
 use chancery_audit::{Entry, Event};
 use chancery_journal::Reader;
 use chancery_policy::{
-    BUNDLE_FILE, Bundle, DELEGATION_FILE, Files, Index, SCHEMA_FILE, SignedBundle, schema_text,
+    BUNDLE_FILE, Bundle, DELEGATION_FILE, Files, Index, SCHEMA_FILE, SignedBundle, TESTS_FOLDER,
+    schema_text,
 };
 use chancery_session::Rulebook;
 use chancery_types::{Digest, base64url};
@@ -31,6 +34,7 @@ pub(super) async fn run(format: Format, args: PolicyArgs) -> anyhow::Result<Exit
                 format!("{}: {checked}", bundle.folder.display())
             })?;
         }
+        PolicyCommand::Test(bundle) => return test::run(format, &bundle.folder),
         PolicyCommand::Schema(bundle) => {
             let folder = &bundle.folder;
             let index = Index::parse(&to_files(read(folder)?));
@@ -40,6 +44,7 @@ pub(super) async fn run(format: Format, args: PolicyArgs) -> anyhow::Result<Exit
         PolicyCommand::Publish(bundle) => {
             let layout = super::layout(&args.data)?;
             let checked = load(&bundle.folder)?;
+            test::require(&bundle.folder)?;
             let Published { digest, log_index } = publish(&layout, &bundle.folder).await?;
             let in_force = in_force(&layout, digest).await?;
             if !in_force {
@@ -166,31 +171,38 @@ fn to_files(files: BTreeMap<String, String>) -> Files {
 }
 
 fn read(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
-    let shown = || folder.display().to_string();
-    let mut files = BTreeMap::new();
-    for entry in std::fs::read_dir(folder).with_context(shown)? {
-        let path = entry.with_context(shown)?.path();
-        let name = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .unwrap_or_default()
-            .to_owned();
-        let known = name == BUNDLE_FILE
-            || name == SCHEMA_FILE
-            || name == DELEGATION_FILE
-            || path
-                .extension()
-                .is_some_and(|extension| extension == "cedar");
-        if known {
-            let text =
-                std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-            files.insert(name, text);
-        }
-    }
+    let mut files = texts(folder, "", |name| {
+        [BUNDLE_FILE, SCHEMA_FILE, DELEGATION_FILE].contains(&name) || name.ends_with(".cedar")
+    })?;
     anyhow::ensure!(
         !files.is_empty(),
         "{}: no policy bundle here",
         folder.display()
     );
+    let tests = folder.join(TESTS_FOLDER);
+    if tests.is_dir() {
+        let prefix = format!("{TESTS_FOLDER}/");
+        files.extend(texts(&tests, &prefix, |name| name.ends_with(".json"))?);
+    }
+    Ok(files)
+}
+
+/// The files of a folder that are wanted by their name, each by its path in the bundle.
+fn texts(
+    folder: &Path,
+    prefix: &str,
+    wanted: impl Fn(&str) -> bool,
+) -> anyhow::Result<BTreeMap<String, String>> {
+    let shown = || folder.display().to_string();
+    let mut files = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).with_context(shown)? {
+        let path = entry.with_context(shown)?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        if let Some(name) = name.filter(|name| wanted(name)) {
+            let text =
+                std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+            files.insert(format!("{prefix}{name}"), text);
+        }
+    }
     Ok(files)
 }

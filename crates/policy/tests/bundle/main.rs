@@ -8,3 +8,5 @@ mod load;
 mod properties;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod table;
