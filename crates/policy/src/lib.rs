@@ -34,11 +34,15 @@
 //! `@id` is required and unique. `@effect("ask")` turns a permit into an ask. `@reason` is shown to
 //! people. Any other annotation is refused.
 
+mod analysis;
 mod bundle;
 mod cmcp;
+mod conditions;
 mod decision;
 mod error;
+mod explain;
 mod files;
+mod formula;
 mod index;
 mod place;
 mod policies;
@@ -52,10 +56,12 @@ mod table;
 mod tool;
 mod vocabulary;
 
+pub use analysis::{Finding, Proven};
 pub use bundle::Bundle;
 pub use cmcp::{CmcpError, cmcp_digest};
 pub use decision::{Cause, Decision, Outcome};
 pub use error::BundleError;
+pub use explain::{Account, Effect, Explanation, Said};
 pub use files::{Files, MAX_BUNDLE_BYTES, MAX_BUNDLE_FILES, TESTS_FOLDER, bundle_digest};
 pub use index::{BUNDLE_FILE, DELEGATION_FILE, Index, SCHEMA_FILE};
 pub use place::Place;

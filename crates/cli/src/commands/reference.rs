@@ -31,7 +31,10 @@ const VARIABLES: [(&str, &str); 4] = [
 
 /// What commands end with.
 const EXIT_CODES: [(&str, &str); 6] = [
-    ("0", "done; of `verify` and `why`: everything holds; of `policy test`: every row is decided as it says"),
+    (
+        "0",
+        "done; of `verify` and `why`: everything holds; of `policy test`: every row is decided as it says",
+    ),
     (
         "1",
         "refused, failed or not verified; the last line on standard error says why, and what helps",

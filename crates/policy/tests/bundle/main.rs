@@ -1,7 +1,11 @@
 //! Bundles: what is refused, what is decided, and what always holds.
 
 #[cfg(test)]
+mod analysis;
+#[cfg(test)]
 mod decide;
+#[cfg(test)]
+mod explain;
 #[cfg(test)]
 mod load;
 #[cfg(test)]
