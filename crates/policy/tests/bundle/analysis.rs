@@ -218,8 +218,7 @@ fn what_covers_a_part_alone_covers_nothing() {
 
 fn condition() -> impl Strategy<Value = String> {
     let number = -2_i64..3;
-    let atom =
-        prop_oneof![
+    let atom = prop_oneof![
             ("(<|<=|>|>=|==|!=)", number.clone())
                 .prop_map(|(op, number)| format!("context.args.amount {op} {number}")),
             ("(<|<=|>|>=)", number)
