@@ -7,7 +7,7 @@ use chancery_delegation::{
     Call, Consent, Mission, Progress, Restriction, Scope, Standing, Unserved, VerifiedChain,
     VerifiedProof, authorise,
 };
-use chancery_policy::{Annotations, Cause, Outcome, Request};
+use chancery_policy::{Annotations, Cause, Outcome, Question, Request};
 use chancery_types::id::{ApprovalId, ExecutionId, SessionId};
 use chancery_types::{Digest, to_jcs};
 use serde_json::Value;
@@ -242,38 +242,19 @@ fn check_call(
     cost_micros: u64,
 ) -> Result<Found, Denied> {
     let bare = |reason| (reason, Vec::new());
-    check_progress(open, input)?;
-    let annotations = check_catalog(open, input).map_err(bare)?;
-    to_jcs(arguments).map_err(|_| bare(Reason::BadArguments))?;
-    let forbidden = input.mission.forbids(&input.call);
-    if !forbidden.is_empty() {
-        let names = forbidden
-            .iter()
-            .map(|place| format!("mission:forbid:{place}"));
-        return Err((Reason::MissionForbid, labels(names)));
-    }
-    let scope = authorise(input.chain, &input.call);
-    if !scope.forbidden().is_empty() {
-        return Err((Reason::ChainForbid, labels(asks_of(scope.forbidden()))));
-    }
+    let reached = reach_policy(open, input, judgement, arguments)?;
+    let decision = input
+        .policy
+        .decide(&reached.request(open, instance, input, arguments));
+    let Reached {
+        scope,
+        approvals,
+        grants,
+        ..
+    } = reached;
     let covered = scope
         .covered()
         .map_err(|reason| bare(Reason::Chain(reason)))?;
-    let action = judgement
-        .action()
-        .digest()
-        .map_err(|_| bare(Reason::BadArguments))?;
-    let (approvals, grants) = grants(open, action, input);
-    let translated = Translated::new(input.chain, assurance(input.consent));
-    let decision = input.policy.decide(&Request {
-        principal: translated.principal(input.chain, instance),
-        target: target(&input.call),
-        annotations,
-        arguments,
-        session: facts(open, input.standing.now),
-        now: input.standing.now,
-        grants: &grants,
-    });
     if decision.outcome == Outcome::Deny {
         return Err((denial(decision.cause), labels(decision.determining)));
     }
@@ -311,6 +292,89 @@ fn check_call(
             })
             .collect(),
     })
+}
+
+/// A call that nothing denied before policy is asked.
+struct Reached {
+    annotations: Annotations,
+    scope: Scope,
+    approvals: Vec<ApprovalId>,
+    grants: BTreeSet<String>,
+    translated: Translated,
+}
+
+impl Reached {
+    /// What policy is asked.
+    fn request<'a>(
+        &'a self,
+        open: &Open,
+        instance: &'a Instance,
+        input: &'a CallInput<'_>,
+        arguments: &'a Value,
+    ) -> Request<'a> {
+        Request {
+            principal: self.translated.principal(input.chain, instance),
+            target: target(&input.call),
+            annotations: self.annotations,
+            arguments,
+            session: facts(open, input.standing.now),
+            now: input.standing.now,
+            grants: &self.grants,
+        }
+    }
+}
+
+/// All that is looked at before policy: the mission's progress, the catalog, what the mission and the
+/// chain forbid, what the chain covers.
+fn reach_policy(
+    open: &Open,
+    input: &CallInput<'_>,
+    judgement: &Judgement,
+    arguments: &Value,
+) -> Result<Reached, Denied> {
+    let bare = |reason| (reason, Vec::new());
+    check_progress(open, input)?;
+    let annotations = check_catalog(open, input).map_err(bare)?;
+    to_jcs(arguments).map_err(|_| bare(Reason::BadArguments))?;
+    let forbidden = input.mission.forbids(&input.call);
+    if !forbidden.is_empty() {
+        let names = forbidden
+            .iter()
+            .map(|place| format!("mission:forbid:{place}"));
+        return Err((Reason::MissionForbid, labels(names)));
+    }
+    let scope = authorise(input.chain, &input.call);
+    if !scope.forbidden().is_empty() {
+        return Err((Reason::ChainForbid, labels(asks_of(scope.forbidden()))));
+    }
+    scope
+        .covered()
+        .map_err(|reason| bare(Reason::Chain(reason)))?;
+    let action = judgement
+        .action()
+        .digest()
+        .map_err(|_| bare(Reason::BadArguments))?;
+    let (approvals, grants) = grants(open, action, input);
+    Ok(Reached {
+        annotations,
+        scope,
+        approvals,
+        grants,
+        translated: Translated::new(input.chain, assurance(input.consent)),
+    })
+}
+
+/// What policy is asked about a call; none where something else denies it before.
+pub(crate) fn question(open: &Open, input: &CallInput<'_>) -> Option<Question> {
+    let judgement = draft(open.id(), input);
+    let arguments = Value::Object(input.call.args.clone());
+    let instance = check_session(open, input).ok()?;
+    new_links(open, input.chain).ok()?;
+    let cost = input.policy.cost_micros(&target(&input.call), &arguments);
+    cost.ok()?;
+    let reached = reach_policy(open, input, &judgement, &arguments).ok()?;
+    let request = reached.request(open, instance, input, &arguments);
+    Some(Question::from(&request))
 }
 
 /// What asks for a person beside policy: links of the chain, the mission about a step that the call

@@ -1,6 +1,8 @@
 //! `chancery policy`.
 
+mod diff;
 mod test;
+mod why;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,15 +11,20 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use chancery_audit::{Entry, Event};
+use chancery_crypto::AwsLc;
+use chancery_evidence::{Recorded, asked};
+use chancery_identity::trust::VerifiedTrust;
 use chancery_journal::Reader;
 use chancery_policy::{
-    BUNDLE_FILE, Bundle, DELEGATION_FILE, Files, Index, SCHEMA_FILE, SignedBundle, TESTS_FOLDER,
-    schema_text,
+    BUNDLE_FILE, Bundle, DELEGATION_FILE, Files, Finding, Index, SCHEMA_FILE, SignedBundle,
+    TESTS_FOLDER, Table, schema_text,
 };
+use chancery_server::Clock;
 use chancery_session::Rulebook;
 use chancery_types::{Digest, base64url};
 use serde::Serialize;
 
+use super::verify::read_evidence;
 use crate::args::{Format, PolicyArgs, PolicyCommand};
 use crate::deployment::Layout;
 use crate::output;
@@ -28,12 +35,22 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) async fn run(format: Format, args: PolicyArgs) -> anyhow::Result<ExitCode> {
     match args.command {
         PolicyCommand::Check(bundle) => {
-            let checked = load(&bundle.folder)?;
-            let checked = Described::of(&checked);
+            let files = to_files(read(&bundle.folder)?);
+            let shown = || bundle.folder.display().to_string();
+            let loaded = Rulebook::load(&files).with_context(shown)?;
+            Table::read(&files).with_context(shown)?;
+            let checked = Described {
+                findings: loaded.analyse().with_context(shown)?,
+                ..Described::of(&loaded)
+            };
             output::result(format, &checked, || {
-                format!("{}: {checked}", bundle.folder.display())
+                let findings = checked.findings.iter().map(said);
+                let findings: String = findings.collect();
+                format!("{}: {checked}\n{findings}", shown())
             })?;
         }
+        PolicyCommand::Why(args) => why::run(format, &args)?,
+        PolicyCommand::Diff(args) => return diff::run(format, &args),
         PolicyCommand::Test(bundle) => return test::run(format, &bundle.folder),
         PolicyCommand::Schema(bundle) => {
             let folder = &bundle.folder;
@@ -82,6 +99,9 @@ struct Described<'a> {
     log_index: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     in_force: Option<bool>,
+    /// What is proven of its policies.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    findings: Vec<Finding>,
 }
 
 impl<'a> Described<'a> {
@@ -95,6 +115,7 @@ impl<'a> Described<'a> {
             policies: bundle.policy_ids().count(),
             log_index: None,
             in_force: None,
+            findings: Vec::new(),
         }
     }
 }
@@ -107,6 +128,35 @@ impl std::fmt::Display for Described<'_> {
             self.name, self.version, self.tools, self.policies, self.digest
         )
     }
+}
+
+/// What is proven of a policy, in one line.
+fn said(finding: &Finding) -> String {
+    let about = match &finding.by {
+        Some(by) => vec![by.clone()],
+        None => finding.contradict.clone(),
+    };
+    let about = match about.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", about.join(", ")),
+    };
+    let (place, policy, said) = (&finding.place, &finding.policy, finding.proven.said());
+    format!("{place}: policy {policy:?} {said}{about}\n")
+}
+
+/// Evidence that holds, with what policy was asked in it.
+fn recorded(evidence: &Path, trust: &VerifiedTrust) -> anyhow::Result<Recorded> {
+    let files = read_evidence(evidence)?;
+    asked(&files, trust, &AwsLc, Clock::machine()).map_err(|report| {
+        anyhow::anyhow!(
+            "{}: the evidence does not hold: see `chancery verify`; the first finding: {}",
+            evidence.display(),
+            report
+                .findings
+                .first()
+                .map_or("none", |finding| finding.reason)
+        )
+    })
 }
 
 /// A bundle as it was published.

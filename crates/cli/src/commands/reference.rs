@@ -49,7 +49,8 @@ const EXIT_CODES: [(&str, &str); 6] = [
     ),
     (
         "4",
-        "`apply --plan` found something to change; nothing was changed",
+        "`apply --plan` found something to change, `policy diff` something that is decided otherwise; \
+         nothing was changed",
     ),
     (
         "others",
