@@ -122,6 +122,8 @@ pub const TARGETS: &[Target] = &[
     #[cfg(feature = "whole")]
     target("policy_bundle", policy::bundle, 200),
     #[cfg(feature = "whole")]
+    target("policy_table", policy::table, 10_000),
+    #[cfg(feature = "whole")]
     target("session_rules", session::rules, 10_000),
     #[cfg(feature = "whole")]
     target("gateway_client", gateway::client, 20_000),

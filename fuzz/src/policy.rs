@@ -1,10 +1,11 @@
 //! Policy bundles.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use chancery_policy::{
-    Annotations, BUNDLE_FILE, Bundle, Files, Index, Kind, Principal, Request, SessionFacts, Target,
-    bundle_digest, cmcp_digest, schema_text,
+    Annotations, BUNDLE_FILE, Bundle, Files, Index, Kind, Principal, Question, Request,
+    SCHEMA_FILE, SessionFacts, Table, Target, bundle_digest, cmcp_digest, schema_text,
 };
 use serde_json::json;
 
@@ -57,3 +58,30 @@ pub(crate) fn bundle(input: &[u8]) -> bool {
     }
     true
 }
+
+/// A table that is read has rows; what a row asks is written as it is read, and decided by whichever
+/// bundle.
+pub(crate) fn table(input: &[u8]) -> bool {
+    let Some(table) = std::str::from_utf8(input)
+        .ok()
+        .and_then(|text| Table::parse("tests/a.json", text).ok())
+    else {
+        return false;
+    };
+    assert!(!table.rows().is_empty());
+    let bundle = EMPTY.as_ref();
+    for row in table.rows() {
+        let written = serde_json::to_vec(row.question()).unwrap_or_default();
+        assert_eq!(Question::parse(&written).as_ref(), Ok(row.question()));
+        assert!(bundle.is_some_and(|bundle| row.run(bundle) == row.run(bundle)));
+    }
+    true
+}
+
+static EMPTY: LazyLock<Option<Bundle>> = LazyLock::new(|| {
+    let index = br#"{"name": "empty", "version": 1, "tools": {}}"#.to_vec();
+    let mut files = Files::from([(BUNDLE_FILE.to_owned(), index)]);
+    let schema = schema_text(&Index::parse(&files).ok()?);
+    files.insert(SCHEMA_FILE.to_owned(), schema.into_bytes());
+    Bundle::load(&files).ok()
+});

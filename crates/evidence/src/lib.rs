@@ -3,7 +3,7 @@
 //!
 //! Pure: files are handed in, trust comes from outside. Nothing here believes what evidence says of
 //! itself. [`verify`] answers whether evidence holds, [`why`] tells the five facts of one action,
-//! [`actions`] lists what was done.
+//! [`actions`] lists what was done, [`asked`] what policy was asked, so that another one can be.
 
 pub mod catalog;
 pub mod completeness;
@@ -19,10 +19,12 @@ pub mod story;
 pub mod trust_record;
 
 mod actions;
+mod asked;
 mod verify;
 mod withdrawn;
 
 pub use actions::{ActionLine, actions};
+pub use asked::{Asked, Recorded, asked};
 pub use catalog::Catalog;
 pub use erased::{
     Concern, ERASED_PATH, ERASED_SCOPE, ErasedConcern, ErasedFormat, ErasedObject, ErasedObjects,

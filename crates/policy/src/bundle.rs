@@ -10,7 +10,7 @@ use crate::slices::Slices;
 use crate::tool::{CostError, Tool};
 use crate::vocabulary::{Vocabulary, qualified};
 use crate::{
-    BundleError, Cause, Decision, Files, Index, Kind, Request, Target, bundle_digest, files,
+    BundleError, Cause, Decision, Files, Index, Kind, Place, Request, Target, bundle_digest, files,
     policies, projection, schema,
 };
 
@@ -20,10 +20,11 @@ use crate::{
 pub struct Bundle {
     index: Index,
     digest: Digest,
-    schema: Schema,
-    vocabulary: Vocabulary,
-    slices: Slices,
+    pub(crate) schema: Schema,
+    pub(crate) vocabulary: Vocabulary,
+    pub(crate) slices: Slices,
     reasons: BTreeMap<String, String>,
+    pub(crate) places: BTreeMap<String, Place>,
     /// Every policy's id, and whether it is an ask.
     ids: BTreeMap<String, bool>,
 }
@@ -57,6 +58,7 @@ impl Bundle {
             vocabulary,
             slices,
             reasons: policies.reasons,
+            places: policies.places,
             ids,
         })
     }

@@ -14,6 +14,17 @@ pub enum Outcome {
     Escalate,
 }
 
+impl Outcome {
+    /// The name, as JSON has it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+            Self::Escalate => "escalate",
+        }
+    }
+}
+
 /// Which of the rules of decision 8 gave the outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -30,6 +41,20 @@ pub enum Cause {
     NoMatch,
     /// A policy could not be evaluated or the call does not have the declared shape: deny.
     EvaluationError,
+}
+
+impl Cause {
+    /// The name, as JSON has it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Forbid => "forbid",
+            Self::Ask => "ask",
+            Self::Permit => "permit",
+            Self::Granted => "granted",
+            Self::NoMatch => "no_match",
+            Self::EvaluationError => "evaluation_error",
+        }
+    }
 }
 
 /// A decision. The same request under the same bundle digest gives the same canonical bytes.

@@ -26,7 +26,7 @@ pub enum BundleError {
     Path(Place),
     /// A file that no bundle holds.
     #[error(
-        "{0}: not a file of a bundle: it holds bundle.json, schema.cedarschema, delegation.json and *.cedar only"
+        "{0}: not a file of a bundle: it holds bundle.json, schema.cedarschema, delegation.json, *.cedar and tests/*.json only"
     )]
     UnknownFile(Place),
     /// A file that every bundle holds is absent.
@@ -124,6 +124,14 @@ pub enum BundleError {
         id: String,
         /// The tool.
         tool: String,
+    },
+    /// A table of tests is not what its format says.
+    #[error("{place}: {problem}")]
+    Table {
+        /// Where.
+        place: Place,
+        /// What is wrong and what to write instead.
+        problem: String,
     },
     /// The policy engine contradicts itself: it refuses what it made.
     #[error("the policy engine failed on a valid bundle: {0}")]

@@ -12,6 +12,9 @@ pub type Files = BTreeMap<String, Vec<u8>>;
 /// Most bytes of all files of a bundle together.
 pub const MAX_BUNDLE_BYTES: usize = 8 * 1024 * 1024;
 
+/// The folder of the tables of tests.
+pub const TESTS_FOLDER: &str = "tests";
+
 /// Most files of a bundle.
 pub const MAX_BUNDLE_FILES: usize = 4_096;
 
@@ -42,7 +45,7 @@ pub(crate) fn check(files: &Files) -> Result<(), BundleError> {
             crate::DELEGATION_FILE,
             crate::SESSION_FILE,
         ];
-        if !known.contains(&path.as_str()) && !is_policy(path) {
+        if !known.contains(&path.as_str()) && !is_policy(path) && !is_table(path) {
             return Err(BundleError::UnknownFile(Place::file(path)));
         }
     }
@@ -52,6 +55,13 @@ pub(crate) fn check(files: &Files) -> Result<(), BundleError> {
 pub(crate) fn is_policy(path: &str) -> bool {
     path.strip_suffix(".cedar")
         .is_some_and(|stem| !stem.is_empty() && !stem.ends_with('/'))
+}
+
+/// Whether a path is that of a table of tests, which stands in `tests` itself.
+pub(crate) fn is_table(path: &str) -> bool {
+    path.strip_prefix(TESTS_FOLDER)
+        .and_then(|name| name.strip_prefix('/')?.strip_suffix(".json"))
+        .is_some_and(|name| !name.is_empty() && !name.contains('/'))
 }
 
 pub(crate) fn text<'a>(files: &'a Files, path: &str) -> Result<&'a str, BundleError> {

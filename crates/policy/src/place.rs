@@ -2,8 +2,11 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 /// A place in one file of a bundle: line and column count from one, columns in characters.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(into = "String")]
 pub struct Place {
     file: String,
     position: Option<(usize, usize)>,
@@ -44,6 +47,12 @@ impl Place {
     /// Line and column, where they are known.
     pub const fn position(&self) -> Option<(usize, usize)> {
         self.position
+    }
+}
+
+impl From<Place> for String {
+    fn from(place: Place) -> Self {
+        place.to_string()
     }
 }
 

@@ -18,6 +18,8 @@ pub(crate) struct Policies {
     pub(crate) rules: Vec<Policy>,
     pub(crate) asks: Vec<Policy>,
     pub(crate) reasons: BTreeMap<String, String>,
+    /// Where each policy begins.
+    pub(crate) places: BTreeMap<String, Place>,
 }
 
 /// Reads every policy file, in the order of their paths.
@@ -31,17 +33,17 @@ pub(crate) fn load(
         rules: Vec::new(),
         asks: Vec::new(),
         reasons: BTreeMap::new(),
+        places: BTreeMap::new(),
     };
-    let mut places: BTreeMap<String, Place> = BTreeMap::new();
     for path in files.keys().filter(|path| files::is_policy(path)) {
         let text = files::text(files, path)?;
         for policy in parse(path, text)? {
             let place = policy_place(path, text, &policy);
             let named = name(&policy, &place)?;
-            if places.len() >= MAX_POLICIES {
+            if loaded.places.len() >= MAX_POLICIES {
                 return Err(BundleError::TooManyPolicies);
             }
-            if let Some(other) = places.insert(named.id.clone(), place.clone()) {
+            if let Some(other) = loaded.places.insert(named.id.clone(), place.clone()) {
                 return Err(BundleError::DuplicateId {
                     place,
                     id: named.id,
@@ -60,7 +62,7 @@ pub(crate) fn load(
             }
         }
     }
-    validate(files, &loaded, schema, &places)?;
+    validate(files, &loaded, schema)?;
     Ok(loaded)
 }
 
@@ -148,14 +150,9 @@ fn check_tools(
 }
 
 /// Strict validation; warnings (a policy that can never match, look-alike letters) refuse too.
-fn validate(
-    files: &Files,
-    policies: &Policies,
-    schema: &Schema,
-    places: &BTreeMap<String, Place>,
-) -> Result<(), BundleError> {
+fn validate(files: &Files, policies: &Policies, schema: &Schema) -> Result<(), BundleError> {
     let invalid = |id: &str, problem: String, diagnostic: Option<&dyn Diagnostic>| {
-        let place = places.get(id).map_or_else(
+        let place = policies.places.get(id).map_or_else(
             || Place::file(id),
             |place| match (
                 diagnostic.and_then(first_offset),

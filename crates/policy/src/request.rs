@@ -61,7 +61,8 @@ pub struct Annotations {
 }
 
 /// What the session has seen so far, this call not counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct SessionFacts {
     /// Calls that were allowed.
     pub calls: u64,

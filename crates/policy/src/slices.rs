@@ -99,6 +99,15 @@ impl Slices {
         })
     }
 
+    /// Every slice. Together they are all that can be asked of a bundle: a policy that is in none
+    /// matches nothing.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Slice> {
+        let named = self.tools.values().chain(self.named.values());
+        named
+            .chain(self.servers.values())
+            .chain(self.others.values())
+    }
+
     pub(crate) fn of(&self, target: &Target<'_>, resource: &EntityUid) -> Option<&Slice> {
         match target.kind {
             Kind::Tool => self.tools.get(resource),

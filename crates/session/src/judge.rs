@@ -7,7 +7,7 @@ use chancery_delegation::{
     Call, Consent, Mission, Progress, Restriction, Scope, Standing, Target, Unserved,
     VerifiedChain, VerifiedProof, authorise,
 };
-use chancery_policy::{Annotations, Cause, Decision, Outcome, Request};
+use chancery_policy::{Annotations, Cause, Decision, Outcome, Question, Request, SessionFacts};
 use chancery_types::id::{ApprovalId, ExecutionId, SessionId};
 use chancery_types::{Digest, to_jcs};
 use serde_json::Value;
@@ -76,10 +76,9 @@ pub(crate) fn judge(open: &Open, input: &CallInput<'_>) -> Judgement {
     let cost = input.policy.cost_micros(&target(&input.call), &arguments);
     judgement.cost_micros = cost.unwrap_or_default();
     let instance = open.joined(input.chain.leaf_subject().as_str());
-    let facts = instance.as_ref().ok().map(|instance| {
-        let (rules, now) = (input.policy.sessions(), input.standing.now);
-        Facts::of(open, instance, rules, input.commons, &input.call, now)
-    });
+    let facts = instance
+        .ok()
+        .map(|instance| facts_of(open, instance, input));
     judgement.facts = facts.as_ref().map(Facts::to_record);
     let found = check_session(open, input)
         .and_then(|instance| {
@@ -94,6 +93,11 @@ pub(crate) fn judge(open: &Open, input: &CallInput<'_>) -> Judgement {
         });
     judgement.found = found.unwrap_or_else(|(reason, by)| Found::denied(reason, by));
     judgement
+}
+
+fn facts_of(open: &Open, instance: &Instance, input: &CallInput<'_>) -> Facts {
+    let (rules, now) = (input.policy.sessions(), input.standing.now);
+    Facts::of(open, instance, rules, input.commons, &input.call, now)
 }
 
 /// A denial for a session that is not open.
@@ -273,40 +277,20 @@ fn check_call(
     cost_micros: u64,
 ) -> Result<Found, Denied> {
     let bare = |reason| (reason, Vec::new());
-    check_progress(open, input)?;
-    let annotations = check_catalog(open, input).map_err(bare)?;
-    to_jcs(arguments).map_err(|_| bare(Reason::BadArguments))?;
-    let forbidden = input.mission.forbids(&input.call);
-    if !forbidden.is_empty() {
-        let names = forbidden
-            .iter()
-            .map(|place| format!("mission:forbid:{place}"));
-        return Err((Reason::MissionForbid, labels(names)));
-    }
-    let scope = authorise(input.chain, &input.call);
-    if !scope.forbidden().is_empty() {
-        return Err((Reason::ChainForbid, labels(asks_of(scope.forbidden()))));
-    }
+    let reached = reach_policy(open, facts, input, judgement, arguments)?;
+    let request = reached.request(instance, input, arguments);
+    let decision = input.policy.decide(&request);
+    let Reached {
+        scope,
+        resource,
+        rows,
+        approvals,
+        grants,
+        ..
+    } = reached;
     let covered = scope
         .covered()
         .map_err(|reason| bare(Reason::Chain(reason)))?;
-    let action = judgement
-        .action()
-        .digest()
-        .map_err(|_| bare(Reason::BadArguments))?;
-    let resource = facts.resource().map_err(bare)?;
-    let rows = facts.rows().map_err(bare)?;
-    let (approvals, grants) = grants(open, (action, &reach_of(judgement, resource)), input);
-    let translated = Translated::new(input.chain, assurance(input.consent));
-    let decision = input.policy.decide(&Request {
-        principal: translated.principal(input.chain, instance),
-        target: target(&input.call),
-        annotations,
-        arguments,
-        session: session_facts(open, facts, input.standing.now),
-        now: input.standing.now,
-        grants: &grants,
-    });
     if decision.outcome == Outcome::Deny {
         return Err((denial(decision.cause), labels(decision.determining)));
     }
@@ -351,6 +335,99 @@ fn check_call(
             })
             .collect(),
     })
+}
+
+/// A call that nothing denied before policy is asked.
+struct Reached {
+    annotations: Annotations,
+    scope: Scope,
+    resource: Digest,
+    rows: u64,
+    session: SessionFacts,
+    approvals: Vec<ApprovalId>,
+    grants: BTreeSet<String>,
+    translated: Translated,
+}
+
+impl Reached {
+    /// What policy is asked.
+    fn request<'a>(
+        &'a self,
+        instance: &'a Instance,
+        input: &'a CallInput<'_>,
+        arguments: &'a Value,
+    ) -> Request<'a> {
+        Request {
+            principal: self.translated.principal(input.chain, instance),
+            target: target(&input.call),
+            annotations: self.annotations,
+            arguments,
+            session: self.session,
+            now: input.standing.now,
+            grants: &self.grants,
+        }
+    }
+}
+
+/// All that is looked at before policy: the mission's progress, the catalog, what the mission and the
+/// chain forbid, what the chain covers.
+fn reach_policy(
+    open: &Open,
+    facts: &Facts,
+    input: &CallInput<'_>,
+    judgement: &Judgement,
+    arguments: &Value,
+) -> Result<Reached, Denied> {
+    let bare = |reason| (reason, Vec::new());
+    check_progress(open, input)?;
+    let annotations = check_catalog(open, input).map_err(bare)?;
+    to_jcs(arguments).map_err(|_| bare(Reason::BadArguments))?;
+    let forbidden = input.mission.forbids(&input.call);
+    if !forbidden.is_empty() {
+        let names = forbidden
+            .iter()
+            .map(|place| format!("mission:forbid:{place}"));
+        return Err((Reason::MissionForbid, labels(names)));
+    }
+    let scope = authorise(input.chain, &input.call);
+    if !scope.forbidden().is_empty() {
+        return Err((Reason::ChainForbid, labels(asks_of(scope.forbidden()))));
+    }
+    scope
+        .covered()
+        .map_err(|reason| bare(Reason::Chain(reason)))?;
+    let action = judgement
+        .action()
+        .digest()
+        .map_err(|_| bare(Reason::BadArguments))?;
+    let resource = facts.resource().map_err(bare)?;
+    let rows = facts.rows().map_err(bare)?;
+    let (approvals, grants) = grants(open, (action, &reach_of(judgement, resource)), input);
+    Ok(Reached {
+        annotations,
+        scope,
+        resource,
+        rows,
+        session: session_facts(open, facts, input.standing.now),
+        approvals,
+        grants,
+        translated: Translated::new(input.chain, assurance(input.consent)),
+    })
+}
+
+/// What policy is asked about a call; none where something else denies it before.
+pub(crate) fn question(open: &Open, input: &CallInput<'_>) -> Option<Question> {
+    let judgement = draft(open.id(), input);
+    let arguments = Value::Object(input.call.args.clone());
+    let instance = check_session(open, input).ok()?;
+    new_links(open, input.chain).ok()?;
+    check_brakes(open, instance, input).ok()?;
+    let cost = input.policy.cost_micros(&target(&input.call), &arguments);
+    cost.ok()?;
+    let facts = facts_of(open, instance, input);
+    let reached = reach_policy(open, &facts, input, &judgement, &arguments).ok()?;
+    let request = reached.request(instance, input, &arguments);
+    Some(Question::from(&request))
 }
 
 /// What asks for a person beside policy: links of the chain, the mission about a step that the call

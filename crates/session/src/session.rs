@@ -4,6 +4,7 @@ use chancery_audit::{
     Event as Entry, GapDisclose, Label, LeaveReason, Outcome, Ruling, SessionEnd, SessionLeave,
     SessionRefuse,
 };
+use chancery_policy::Question;
 use chancery_types::Timestamp;
 use chancery_types::id::{ExecutionId, SessionId};
 
@@ -58,6 +59,12 @@ impl Session {
             Self::Open(open) => judge::judge(open, input),
             Self::Ended(ended) => judge::closed(ended.entry.session, Reason::Ended, input),
         }
+    }
+
+    /// What policy is asked when a call is judged; none where the session is not open or something else
+    /// denies the call before. For whoever asks another policy the same.
+    pub fn question(&self, input: &CallInput<'_>) -> Option<Question> {
+        judge::question(self.as_open()?, input)
     }
 
     /// Takes one step at a time. Either it is taken whole, or the session comes back in the refusal

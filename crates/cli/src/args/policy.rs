@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use chancery_types::id::ExecutionId;
 use clap::{Args, Subcommand};
 
 use super::DataArgs;
@@ -16,9 +17,20 @@ pub(crate) struct PolicyArgs {
 pub(crate) enum PolicyCommand {
     /// Checks a whole bundle; needs no deployment.
     Check(BundleArgs),
+    /// Runs the tables of tests in a bundle, `tests/*.json`; needs no deployment. The exit code is 0
+    /// where every row is decided as it says, and 1 where one is not or there is none.
+    Test(BundleArgs),
+    /// Says how a bundle decides one call, and what each of its policies said to it: of those that do
+    /// not match, which of their conditions are false. The call is a row of the bundle's own tests,
+    /// a file, or an execution of verified evidence. Needs no deployment.
+    Why(PolicyWhyArgs),
+    /// Says what another bundle would have decided otherwise, over the recorded decisions of verified
+    /// evidence: what becomes allowed, asked or denied, counted by tool and policies. Needs no
+    /// deployment. The exit code is 0 where nothing changes, 4 where something does.
+    Diff(PolicyDiffArgs),
     /// Writes the Cedar schema that belongs to a bundle's `bundle.json`; needs no deployment.
     Schema(BundleArgs),
-    /// Signs a bundle and publishes it in the running deployment.
+    /// Signs a bundle and publishes it in the running deployment, unless one of its own tests fails.
     Publish(BundleArgs),
 }
 
@@ -27,4 +39,47 @@ pub(crate) struct BundleArgs {
     /// The folder of the bundle.
     #[arg(value_name = "DIR")]
     pub(crate) folder: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PolicyWhyArgs {
+    /// The folder of the bundle; of an execution without it, the bundle that decided then.
+    #[arg(value_name = "DIR", required_unless_present = "execution")]
+    pub(crate) folder: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) question: QuestionArgs,
+    /// The evidence with the execution.
+    #[arg(long, value_name = "DIR", requires = "execution")]
+    pub(crate) evidence: Option<PathBuf>,
+    /// The trust document that the evidence is verified with.
+    #[arg(long, value_name = "FILE", requires = "execution")]
+    pub(crate) trust: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct QuestionArgs {
+    /// A row of the bundle's tests, by its name.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) row: Option<String>,
+    /// A file with a call as a row has it, `-` for standard input.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) request: Option<PathBuf>,
+    /// A recorded call.
+    #[arg(long, value_name = "ID", requires_all = ["evidence", "trust"])]
+    pub(crate) execution: Option<ExecutionId>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PolicyDiffArgs {
+    /// The folder of the bundle as it is.
+    pub(crate) old: PathBuf,
+    /// The folder of the bundle as it would be.
+    pub(crate) new: PathBuf,
+    /// Evidence of a session; may be given several times.
+    #[arg(long, value_name = "DIR", required = true)]
+    pub(crate) evidence: Vec<PathBuf>,
+    /// The trust document that the evidence is verified with.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trust: PathBuf,
 }

@@ -48,6 +48,9 @@ use crate::output;
 /// Wrong usage or bad input.
 const USAGE: u8 = 2;
 
+/// Something would change.
+const DIFFERS: u8 = 4;
+
 /// A file, or standard input where it is `-`, of which that many bytes are read at most.
 fn open(file: &Path, most: u64) -> anyhow::Result<Box<dyn Read>> {
     if file == Path::new("-") {

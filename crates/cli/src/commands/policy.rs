@@ -1,5 +1,9 @@
 //! `chancery policy`.
 
+mod diff;
+mod test;
+mod why;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
@@ -7,15 +11,20 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use chancery_audit::{Entry, Event};
+use chancery_crypto::AwsLc;
+use chancery_evidence::{Recorded, asked};
+use chancery_identity::trust::VerifiedTrust;
 use chancery_journal::Reader;
 use chancery_policy::{
-    BUNDLE_FILE, Bundle, DELEGATION_FILE, Files, Index, SCHEMA_FILE, SESSION_FILE, SignedBundle,
-    schema_text,
+    BUNDLE_FILE, Bundle, DELEGATION_FILE, Files, Finding, Index, SCHEMA_FILE, SESSION_FILE,
+    SignedBundle, TESTS_FOLDER, Table, schema_text,
 };
+use chancery_server::Clock;
 use chancery_session::Rulebook;
 use chancery_types::{Digest, base64url};
 use serde::Serialize;
 
+use super::verify::read_evidence;
 use crate::args::{Format, PolicyArgs, PolicyCommand};
 use crate::deployment::Layout;
 use crate::output;
@@ -26,12 +35,23 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) async fn run(format: Format, args: PolicyArgs) -> anyhow::Result<ExitCode> {
     match args.command {
         PolicyCommand::Check(bundle) => {
-            let checked = load(&bundle.folder)?;
-            let checked = Described::of(&checked);
+            let files = to_files(read(&bundle.folder)?);
+            let shown = || bundle.folder.display().to_string();
+            let loaded = Rulebook::load(&files).with_context(shown)?;
+            Table::read(&files).with_context(shown)?;
+            let checked = Described {
+                findings: loaded.analyse().with_context(shown)?,
+                ..Described::of(&loaded)
+            };
             output::result(format, &checked, || {
-                format!("{}: {checked}", bundle.folder.display())
+                let findings = checked.findings.iter().map(said);
+                let findings: String = findings.collect();
+                format!("{}: {checked}\n{findings}", shown())
             })?;
         }
+        PolicyCommand::Why(args) => why::run(format, &args)?,
+        PolicyCommand::Diff(args) => return diff::run(format, &args),
+        PolicyCommand::Test(bundle) => return test::run(format, &bundle.folder),
         PolicyCommand::Schema(bundle) => {
             let folder = &bundle.folder;
             let index = Index::parse(&to_files(read(folder)?));
@@ -41,6 +61,7 @@ pub(super) async fn run(format: Format, args: PolicyArgs) -> anyhow::Result<Exit
         PolicyCommand::Publish(bundle) => {
             let layout = super::layout(&args.data)?;
             let checked = load(&bundle.folder)?;
+            test::require(&bundle.folder)?;
             let Published { digest, log_index } = publish(&layout, &bundle.folder).await?;
             let in_force = in_force(&layout, digest).await?;
             if !in_force {
@@ -78,6 +99,9 @@ struct Described<'a> {
     log_index: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     in_force: Option<bool>,
+    /// What is proven of its policies.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    findings: Vec<Finding>,
 }
 
 impl<'a> Described<'a> {
@@ -91,6 +115,7 @@ impl<'a> Described<'a> {
             policies: bundle.policy_ids().count(),
             log_index: None,
             in_force: None,
+            findings: Vec::new(),
         }
     }
 }
@@ -103,6 +128,35 @@ impl std::fmt::Display for Described<'_> {
             self.name, self.version, self.tools, self.policies, self.digest
         )
     }
+}
+
+/// What is proven of a policy, in one line.
+fn said(finding: &Finding) -> String {
+    let about = match &finding.by {
+        Some(by) => vec![by.clone()],
+        None => finding.contradict.clone(),
+    };
+    let about = match about.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", about.join(", ")),
+    };
+    let (place, policy, said) = (&finding.place, &finding.policy, finding.proven.said());
+    format!("{place}: policy {policy:?} {said}{about}\n")
+}
+
+/// Evidence that holds, with what policy was asked in it.
+fn recorded(evidence: &Path, trust: &VerifiedTrust) -> anyhow::Result<Recorded> {
+    let files = read_evidence(evidence)?;
+    asked(&files, trust, &AwsLc, Clock::machine()).map_err(|report| {
+        anyhow::anyhow!(
+            "{}: the evidence does not hold: see `chancery verify`; the first finding: {}",
+            evidence.display(),
+            report
+                .findings
+                .first()
+                .map_or("none", |finding| finding.reason)
+        )
+    })
 }
 
 /// A bundle as it was published.
@@ -167,32 +221,39 @@ fn to_files(files: BTreeMap<String, String>) -> Files {
 }
 
 fn read(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
-    let shown = || folder.display().to_string();
-    let mut files = BTreeMap::new();
-    for entry in std::fs::read_dir(folder).with_context(shown)? {
-        let path = entry.with_context(shown)?.path();
-        let name = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .unwrap_or_default()
-            .to_owned();
-        let known = name == BUNDLE_FILE
-            || name == SCHEMA_FILE
-            || name == DELEGATION_FILE
-            || name == SESSION_FILE
-            || path
-                .extension()
-                .is_some_and(|extension| extension == "cedar");
-        if known {
-            let text =
-                std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-            files.insert(name, text);
-        }
-    }
+    let mut files = texts(folder, "", |name| {
+        let known = [BUNDLE_FILE, SCHEMA_FILE, DELEGATION_FILE, SESSION_FILE];
+        known.contains(&name) || name.ends_with(".cedar")
+    })?;
     anyhow::ensure!(
         !files.is_empty(),
         "{}: no policy bundle here",
         folder.display()
     );
+    let tests = folder.join(TESTS_FOLDER);
+    if tests.is_dir() {
+        let prefix = format!("{TESTS_FOLDER}/");
+        files.extend(texts(&tests, &prefix, |name| name.ends_with(".json"))?);
+    }
+    Ok(files)
+}
+
+/// The files of a folder that are wanted by their name, each by its path in the bundle.
+fn texts(
+    folder: &Path,
+    prefix: &str,
+    wanted: impl Fn(&str) -> bool,
+) -> anyhow::Result<BTreeMap<String, String>> {
+    let shown = || folder.display().to_string();
+    let mut files = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).with_context(shown)? {
+        let path = entry.with_context(shown)?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        if let Some(name) = name.filter(|name| wanted(name)) {
+            let text =
+                std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+            files.insert(format!("{prefix}{name}"), text);
+        }
+    }
     Ok(files)
 }

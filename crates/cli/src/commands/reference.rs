@@ -31,7 +31,10 @@ const VARIABLES: [(&str, &str); 4] = [
 
 /// What commands end with.
 const EXIT_CODES: [(&str, &str); 6] = [
-    ("0", "done; of `verify` and `why`: everything holds"),
+    (
+        "0",
+        "done; of `verify` and `why`: everything holds; of `policy test`: every row is decided as it says",
+    ),
     (
         "1",
         "refused, failed or not verified; the last line on standard error says why, and what helps",
@@ -46,7 +49,8 @@ const EXIT_CODES: [(&str, &str); 6] = [
     ),
     (
         "4",
-        "`apply --plan` found something to change; nothing was changed",
+        "`apply --plan` found something to change, `policy diff` something that is decided otherwise; \
+         nothing was changed",
     ),
     (
         "others",

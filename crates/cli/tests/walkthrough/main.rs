@@ -41,6 +41,8 @@ mod people;
 #[cfg(test)]
 mod place;
 #[cfg(test)]
+mod policies;
+#[cfg(test)]
 #[path = "../../../store/tests/contract/postgres.rs"]
 mod postgres;
 #[cfg(test)]

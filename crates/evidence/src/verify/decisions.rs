@@ -224,7 +224,7 @@ impl<'a> Follower<'_, 'a> {
             // Which other catalog it was is not in evidence; that it was another one denies.
             catalog.digest = Digest::of(b"another catalog");
         }
-        Derived::Judged(Box::new(self.session.judge(&CallInput {
+        let input = CallInput {
             execution: decision.execution,
             standing: self.case.standing(logged),
             chain,
@@ -237,7 +237,11 @@ impl<'a> Follower<'_, 'a> {
             policy,
             catalog,
             commons: &self.commons,
-        })))
+        };
+        if let Some(question) = self.session.question(&input) {
+            self.questions.insert(logged.leaf.index, question);
+        }
+        Derived::Judged(Box::new(self.session.judge(&input)))
     }
 
     /// Reads arguments, proof and peer. None where one is not there; the inner none is what has no

@@ -7,6 +7,7 @@ use chancery_audit::{
     SessionOpen,
 };
 use chancery_delegation::{Mission, VerifiedChain};
+use chancery_policy::Question;
 use chancery_session::{Braked, Budgets, Commons, Event, Joining, Opening, PRINCIPAL, Session};
 use chancery_types::{parse_strict, to_canonical};
 
@@ -47,6 +48,8 @@ pub(crate) struct Follower<'c, 'a> {
     faults: usize,
     /// The replay of each decision, by its index.
     pub(super) replays: BTreeMap<u64, Replay>,
+    /// What policy was asked for each decision, by its index.
+    pub(super) questions: BTreeMap<u64, Question>,
 }
 
 /// What was learnt from following.
@@ -59,6 +62,7 @@ pub(crate) struct Followed {
     pub(crate) principal: Option<Disclosure>,
     pub(crate) mission: Option<Mission>,
     pub(crate) replays: BTreeMap<u64, Replay>,
+    pub(crate) questions: BTreeMap<u64, Question>,
 }
 
 /// Follows the whole session.
@@ -102,6 +106,7 @@ impl<'c, 'a> Follower<'c, 'a> {
             taken: Vec::new(),
             faults: 0,
             replays: BTreeMap::new(),
+            questions: BTreeMap::new(),
             desk,
         }
     }
@@ -116,6 +121,7 @@ impl<'c, 'a> Follower<'c, 'a> {
             principal: self.principal,
             mission: self.mission,
             replays: self.replays,
+            questions: self.questions,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Evidence of a whole session, verified, told, and tampered with.
 
 #[cfg(test)]
+mod asked;
+#[cfg(test)]
 mod completeness;
 #[cfg(test)]
 mod erased;

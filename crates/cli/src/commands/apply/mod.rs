@@ -12,11 +12,9 @@ use chancery_types::base64url;
 
 use self::files::{Fault, Found};
 use self::plan::{Action, Change, Outcome, Plan, Wanted};
+use super::DIFFERS;
 use crate::args::{ApplyArgs, Format};
 use crate::output;
-
-/// Something would change.
-const DIFFERS: u8 = 4;
 
 /// Whose files they are where nobody says.
 const UNNAMED: &str = "files";
