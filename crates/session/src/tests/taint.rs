@@ -100,7 +100,8 @@ fn s7_one_approval_is_for_one_act_and_clears_nothing() {
     live.check(world.session);
 }
 
-/// Line 4 in the pure machine: what session A wrote while tainted taints session B three days later.
+/// What session A wrote while tainted taints session B, however much later that is: what sessions share
+/// has no clock.
 #[test]
 fn s7_taint_follows_the_store_into_another_session() {
     let (first, mut a, chain) = session(1);
