@@ -60,6 +60,8 @@ pub struct Server {
     pub(crate) brokering: Brokering,
     /// Held from the look at an instance that starts another one to that one's row, and while one ends.
     pub(crate) spawning: tokio::sync::Mutex<()>,
+    /// Held from the look at the bundle in force to the row of the next one.
+    pub(crate) publishing: tokio::sync::Mutex<()>,
 }
 
 /// What a server is made of.
@@ -170,6 +172,7 @@ impl Server {
             nodes,
             incubating: config.incubating,
             spawning: tokio::sync::Mutex::default(),
+            publishing: tokio::sync::Mutex::default(),
         });
         // Who is revoked is refused in any case.
         if let Err(error) = server.end_revoked().await {
