@@ -117,6 +117,17 @@ impl Tool {
         &self.args
     }
 
+    /// Whether policy can see the arguments of a call: none that is required is absent, and each has
+    /// its declared type.
+    pub(crate) fn fits(&self, arguments: &Value) -> bool {
+        self.args
+            .iter()
+            .all(|(name, argument)| match arguments.get(name) {
+                Some(value) => argument.kind.admits(value),
+                None => argument.optional,
+            })
+    }
+
     /// The arguments of a call whose values may stand in clear in the log: declared so, of the
     /// declared type, and short.
     pub fn clear_args(&self, arguments: &Value) -> BTreeMap<String, Value> {

@@ -66,6 +66,8 @@ pub struct Server {
     pub(crate) brokering: Brokering,
     /// An instance's is held from the look at it to the row of the one that it starts, and while it ends.
     pub(crate) spawning: Turns,
+    /// Held from the look at the bundle in force to the row of the next one.
+    pub(crate) publishing: tokio::sync::Mutex<()>,
 }
 
 /// What a server is made of.
@@ -178,6 +180,7 @@ impl Server {
             nodes,
             incubating: config.incubating,
             spawning: Turns::default(),
+            publishing: tokio::sync::Mutex::default(),
         });
         // Who is revoked is refused in any case.
         if let Err(error) = server.end_revoked().await {

@@ -51,7 +51,9 @@ pub(crate) use mission::{MissionArgs, MissionCommand, NewMissionArgs};
 pub(crate) use node::{JoinArgs, NodeArgs, NodeCommand, PcrValue, TpmArgs, TpmKey};
 pub(crate) use parts::{LedgerArgs, LedgerCommand, PartArgs};
 pub(crate) use people::{AnswerArgs, ApprovalsArgs, ApprovalsCommand};
-pub(crate) use policy::{PolicyArgs, PolicyCommand, PolicyDiffArgs, PolicyWhyArgs};
+pub(crate) use policy::{
+    PolicyArgs, PolicyCommand, PolicyDiffArgs, PolicySuggestArgs, PolicyWhyArgs,
+};
 pub(crate) use presentation::{
     ChallengeArgs, MakePresentationArgs, PresentationArgs, PresentationCommand,
     VerifyPresentationArgs,

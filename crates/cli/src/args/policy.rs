@@ -28,6 +28,10 @@ pub(crate) enum PolicyCommand {
     /// evidence: what becomes allowed, asked or denied, counted by tool and policies. Needs no
     /// deployment. The exit code is 0 where nothing changes, 4 where something does.
     Diff(PolicyDiffArgs),
+    /// Drafts the narrowest policies under which the calls that were allowed in verified evidence are
+    /// allowed: agents, tools, resources, and of the arguments that `bundle.json` declares what was
+    /// seen. Needs no deployment.
+    Suggest(PolicySuggestArgs),
     /// Writes the Cedar schema that belongs to a bundle's `bundle.json`; needs no deployment.
     Schema(BundleArgs),
     /// Signs a bundle and publishes it in the running deployment, unless one of its own tests fails.
@@ -76,6 +80,19 @@ pub(crate) struct PolicyDiffArgs {
     pub(crate) old: PathBuf,
     /// The folder of the bundle as it would be.
     pub(crate) new: PathBuf,
+    /// Evidence of a session; may be given several times.
+    #[arg(long, value_name = "DIR", required = true)]
+    pub(crate) evidence: Vec<PathBuf>,
+    /// The trust document that the evidence is verified with.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trust: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PolicySuggestArgs {
+    /// The folder with the `bundle.json` that the draft is for.
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
     /// Evidence of a session; may be given several times.
     #[arg(long, value_name = "DIR", required = true)]
     pub(crate) evidence: Vec<PathBuf>,

@@ -1,6 +1,7 @@
 //! `chancery policy`.
 
 mod diff;
+mod suggest;
 mod test;
 mod why;
 
@@ -50,6 +51,7 @@ pub(super) async fn run(format: Format, args: PolicyArgs) -> anyhow::Result<Exit
             })?;
         }
         PolicyCommand::Why(args) => why::run(format, &args)?,
+        PolicyCommand::Suggest(args) => suggest::run(format, &args)?,
         PolicyCommand::Diff(args) => return diff::run(format, &args),
         PolicyCommand::Test(bundle) => return test::run(format, &bundle.folder),
         PolicyCommand::Schema(bundle) => {

@@ -13,6 +13,7 @@
 mod flips;
 mod forged;
 mod offline;
+mod policy;
 mod program;
 mod rng;
 mod scene;
@@ -39,6 +40,9 @@ fn evidence_of_a_demo_stands_and_falls_as_a_whole() {
     program::nothing_is_proven_without_trust(&scene);
     program::fails_after_a_flip_a_deletion_and_an_addition(&scene, &mut rng);
     offline::holds_without_network_writes_or_processes(&scene);
+    policy::can_be_asked_again(&scene);
+    policy::is_drafted_from_what_was_allowed(&scene);
+    policy::is_not_asked_about_what_is_not_verified(&scene);
 
     let single = flips::each_single_flip_is_found(&scene, &mut rng);
     println!("{single} flips, one at a time, {:?}", started.elapsed());

@@ -38,6 +38,7 @@ pub(super) async fn publish(
     let bundle = Rulebook::load(&request.to_files())
         .map_err(|error| Problem::bad_request("policy", error.to_string()))?;
     let digest = bundle.digest();
+    let _turn = server.publishing.lock().await;
     let current = server.store.current_policy().await.map_err(stored)?;
     if let Some(current) = &current {
         if current.digest == digest {

@@ -105,7 +105,7 @@ impl Authority {
     }
 }
 
-const POLICY_INDEX: &str = r#"{"name": "own", "version": 1, "tools": {
+const POLICY_INDEX: &str = r#"{"name": "own", "version": VERSION, "tools": {
   "fs/read": {"args": {"path": "string"}, "clear": ["path"]}
 }}"#;
 const POLICIES: &str =
@@ -333,22 +333,33 @@ impl Domain {
 
     /// Publishes a policy: before that there are no snapshots.
     pub(crate) async fn publish_policy(&self) {
-        let text = |text: &str| text.as_bytes().to_vec();
+        let request = self.policy(1, POLICIES, None);
+        self.client().publish_policy(&request).await.unwrap();
+    }
+
+    /// A bundle that the policy signer signed, or somebody else.
+    pub(crate) fn policy(
+        &self,
+        version: u64,
+        policies: &str,
+        somebody: Option<&SigningKey>,
+    ) -> SignedBundle {
+        let key = somebody.unwrap_or(&self.policy_key);
+        let index = POLICY_INDEX.replace("VERSION", &version.to_string());
         let mut files = Files::from([
-            ("bundle.json".to_owned(), text(POLICY_INDEX)),
-            ("policies.cedar".to_owned(), text(POLICIES)),
+            ("bundle.json".to_owned(), index.into_bytes()),
+            ("policies.cedar".to_owned(), policies.as_bytes().to_vec()),
         ]);
         let schema = schema_text(&Index::parse(&files).unwrap());
         files.insert("schema.cedarschema".to_owned(), schema.into_bytes());
         let statement = SignedBundle::statement(bundle_digest(&files).unwrap());
         let files = files.into_iter();
         let files = files.map(|(path, bytes)| (path, String::from_utf8(bytes).unwrap()));
-        let request = SignedBundle {
+        SignedBundle {
             files: files.collect(),
-            kid: self.policy_key.public().kid(),
-            signature: base64url::encode(self.policy_key.sign(&statement).unwrap()),
-        };
-        self.client().publish_policy(&request).await.unwrap();
+            kid: key.public().kid(),
+            signature: base64url::encode(key.sign(&statement).unwrap()),
+        }
     }
 
     /// Has its disk and its signer watched from the next start on.

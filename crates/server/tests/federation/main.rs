@@ -14,6 +14,8 @@ mod instances;
 #[cfg(test)]
 mod nodes;
 #[cfg(test)]
+mod policies;
+#[cfg(test)]
 mod registrations;
 #[cfg(test)]
 mod relations;

@@ -1,0 +1,144 @@
+//! What is drafted is a bundle, allows what was observed, and nothing beside it.
+
+use chancery_policy::{Bundle, Cause, Files, Index, Question, suggest};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::support::{INDEX, files};
+
+fn question(target: (&str, &str), args: &Value, agent: &str) -> Question {
+    let (kind, target) = target;
+    let question = json!({
+        kind: target, "args": args, "now": "2027-01-31T09:30:00Z",
+        "principal": {
+            "instance": format!("{agent}/instance/1"), "agent": agent, "principal": "p",
+            "mission": "m", "depth": 1, "attestation_level": 2, "isolated": true, "asserted": false,
+        },
+    });
+    Question::parse(question.to_string().as_bytes()).unwrap()
+}
+
+const CLERK: &str = "spiffe://example.org/agent/clerk";
+
+fn pay(args: &Value) -> Question {
+    question(("tool", "bank/pay"), args, CLERK)
+}
+
+fn drafted(observed: &[Question]) -> (String, Bundle) {
+    let index = Files::from([("bundle.json".to_owned(), INDEX.as_bytes().to_vec())]);
+    let text = suggest(&Index::parse(&index).unwrap(), observed);
+    let bundle = Bundle::load(&files(&text)).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    assert_eq!(bundle.analyse().unwrap(), [], "{text}");
+    (text, bundle)
+}
+
+fn allows(bundle: &Bundle, question: &Question) -> bool {
+    bundle.decide(&question.request()).cause == Cause::Permit
+}
+
+#[test]
+fn what_was_observed_is_allowed_and_what_differs_is_not() {
+    let observed = [
+        pay(&json!({"amount": -3, "to": "rent"})),
+        pay(&json!({"amount": 70, "to": "it's \"quoted\"\n\\ \u{e9}\u{0}"})),
+        question(("tool", "bank/list"), &json!({}), CLERK),
+        question(("resource", "files/file:///a?b=\"c\""), &json!({}), CLERK),
+        question(("prompt", "bank/greet"), &json!({}), CLERK),
+    ];
+    let (text, bundle) = drafted(&observed);
+    for question in &observed {
+        assert!(allows(&bundle, question), "{question:?}\n{text}");
+    }
+    let mut again: Vec<Question> = observed.to_vec();
+    again.reverse();
+    assert_eq!(drafted(&again).0, text);
+    let other = "spiffe://example.org/agent/other";
+    for differs in [
+        pay(&json!({"amount": -4, "to": "rent"})),
+        pay(&json!({"amount": 71, "to": "rent"})),
+        pay(&json!({"amount": 5, "to": "Rent"})),
+        pay(&json!({"amount": 5, "to": ""})),
+        pay(&json!({"amount": 5})),
+        pay(&json!({"amount": 5, "to": "rent", "urgent": false})),
+        question(
+            ("tool", "bank/pay"),
+            &json!({"amount": 5, "to": "rent"}),
+            other,
+        ),
+        question(("tool", "bank/list"), &json!({}), other),
+        question(("tool", "files/read"), &json!({"path": "/a"}), CLERK),
+        question(("resource", "files/file:///a"), &json!({}), CLERK),
+        question(("resource", "bank/greet"), &json!({}), CLERK),
+        question(("prompt", "files/greet"), &json!({}), CLERK),
+    ] {
+        assert!(!allows(&bundle, &differs), "{differs:?}\n{text}");
+    }
+}
+
+#[test]
+fn an_argument_that_may_be_absent_is_drafted_as_it_was_seen() {
+    let with = |urgent: Value| pay(&json!({"amount": 5, "to": "rent", "urgent": urgent}));
+    let without = pay(&json!({"amount": 5, "to": "rent"}));
+    for (observed, allowed) in [
+        (vec![without.clone()], [true, false, false]),
+        (vec![with(json!(true))], [false, true, false]),
+        (vec![with(json!(false))], [false, false, true]),
+        (
+            vec![without.clone(), with(json!(true))],
+            [true, true, false],
+        ),
+        (
+            vec![with(json!(false)), with(json!(true))],
+            [false, true, true],
+        ),
+        (
+            vec![without.clone(), with(json!(false)), with(json!(true))],
+            [true, true, true],
+        ),
+    ] {
+        let (text, bundle) = drafted(&observed);
+        let asked = [&without, &with(json!(true)), &with(json!(false))];
+        assert_eq!(
+            asked.map(|question| allows(&bundle, question)),
+            allowed,
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn what_no_policy_can_allow_is_left_out() {
+    let observed = [
+        question(("tool", "bank/unknown"), &json!({}), CLERK),
+        pay(&json!({"to": "rent"})),
+        pay(&json!({"amount": "5", "to": "rent"})),
+        pay(&json!({"amount": 5, "to": "rent", "urgent": "yes"})),
+    ];
+    let (text, bundle) = drafted(&observed);
+    assert_eq!((text.as_str(), bundle.policy_ids().count()), ("", 0));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    /// Whatever texts and numbers come, the draft is a bundle that allows all of it.
+    #[test]
+    fn a_draft_covers_what_it_was_made_from(
+        seen in prop::collection::vec((any::<i64>(), "[ -~\\n\\t]{0,12}", any::<Option<bool>>()), 1..6)
+    ) {
+        let observed: Vec<Question> = seen
+            .iter()
+            .map(|(amount, to, urgent)| {
+                let mut args = json!({"amount": amount, "to": to});
+                if let Some(urgent) = urgent {
+                    args["urgent"] = json!(urgent);
+                }
+                pay(&args)
+            })
+            .collect();
+        let (text, bundle) = drafted(&observed);
+        for question in &observed {
+            prop_assert!(allows(&bundle, question), "{text}");
+        }
+    }
+}
