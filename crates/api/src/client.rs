@@ -1,6 +1,7 @@
 //! A client over a Unix socket, and what every client of the server shares.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, header};
@@ -10,16 +11,19 @@ use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
+use tokio::task::JoinSet;
 
 use crate::{Problem, TlsClient};
 
-/// Most bytes of an answer that are read.
-const MAX_ANSWER_BYTES: usize = 16 << 20;
+/// Most bytes of an answer that are read: more than the list of as much as may be revoked, each by the longest
+/// name and for the longest reason.
+const MAX_ANSWER_BYTES: usize = 40 << 20;
 
 /// Speaks HTTP/1.1 and JSON over a Unix socket; one connection for each request.
 #[derive(Debug, Clone)]
 pub struct UnixClient {
     socket: PathBuf,
+    patience: Option<Duration>,
 }
 
 /// Why a request has no answer.
@@ -41,6 +45,14 @@ pub enum ClientError {
         /// What was seen.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The other side took the request, or the connection, and does not answer; it may do what it was asked for.
+    #[error("{}: no answer within {} s", socket.display(), patience.as_secs())]
+    Silent {
+        /// The socket.
+        socket: PathBuf,
+        /// How long was waited.
+        patience: Duration,
+    },
     /// A server on another host is out of reach, or is not the one that the trust document vouches for.
     #[error("{server}: {source}")]
     Remote {
@@ -59,6 +71,15 @@ impl UnixClient {
     pub fn new(socket: impl Into<PathBuf>) -> Self {
         Self {
             socket: socket.into(),
+            patience: None,
+        }
+    }
+
+    /// The same, which waits for no answer longer than that.
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self {
+            patience: Some(patience),
+            ..self
         }
     }
 
@@ -93,6 +114,25 @@ impl UnixClient {
         path: &str,
         body: Bytes,
     ) -> Result<R, ClientError> {
+        let asking = self.ask(method, path, body);
+        let Some(patience) = self.patience else {
+            return asking.await;
+        };
+        let answer = tokio::time::timeout(patience, asking).await;
+        answer.unwrap_or_else(|_| {
+            Err(ClientError::Silent {
+                socket: self.socket.clone(),
+                patience,
+            })
+        })
+    }
+
+    async fn ask<R: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<R, ClientError> {
         let stream =
             UnixStream::connect(&self.socket)
                 .await
@@ -103,7 +143,9 @@ impl UnixClient {
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|source| self.broken(source))?;
-        let connection = tokio::spawn(connection);
+        // Whoever gives up closes it.
+        let mut connected = JoinSet::new();
+        connected.spawn(connection);
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -115,10 +157,7 @@ impl UnixClient {
             .send_request(request)
             .await
             .map_err(|source| self.broken(source))?;
-        let read = read(answer, |source| self.broken(source)).await;
-        drop(sender);
-        connection.abort();
-        read
+        read(answer, |source| self.broken(source)).await
     }
 
     fn broken(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ClientError {
@@ -175,4 +214,33 @@ pub(crate) async fn read<R: DeserializeOwned>(
     let refusal = serde_json::from_slice(&body)
         .unwrap_or_else(|_| Problem::new(status, "unreadable", "the answer is not one of ours"));
     Err(ClientError::Refused(refusal))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::UnixListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_is_patient_for_a_while_hears_that_nobody_answers_and_closes_the_connection() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("silent.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let client = UnixClient::new(&socket).with_patience(Duration::from_millis(50));
+        let silent = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut asked = Vec::new();
+            stream.read_to_end(&mut asked).await.unwrap();
+            asked
+        };
+        let (answer, asked) = tokio::join!(client.get::<Value>("/v1/ready"), silent);
+        assert!(matches!(answer, Err(ClientError::Silent { .. })));
+        assert!(asked.starts_with(b"GET /v1/ready "));
+        // Neither does it where nobody takes the connection.
+        let answer = client.get::<Value>("/v1/ready").await;
+        assert!(matches!(answer, Err(ClientError::Silent { .. })));
+    }
 }

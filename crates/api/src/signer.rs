@@ -1,9 +1,13 @@
 //! What the signer signs, each kind only by its rule.
 
+use std::time::Duration;
+
+use chancery_audit::Label;
 use chancery_delegation::ConsentArtefact;
 use chancery_identity::DnsName;
 use chancery_types::Timestamp;
 use chancery_types::id::ConsentId;
+use chancery_types::limits::MAX_REVOCATIONS;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -170,6 +174,12 @@ pub struct SignSnapshot {
     pub snapshot: String,
 }
 
+impl SignSnapshot {
+    /// Most bytes of a request: as much is revoked as may be, each by the longest name that can be enrolled. A
+    /// name has no character that is longer within a text within a text, but that of a token, which is short.
+    pub const MAX_BYTES: usize = 4_096 + MAX_REVOCATIONS * (Label::MAX_BYTES + 128);
+}
+
 /// A signature.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -185,14 +195,17 @@ pub struct SignedSnapshot {
 #[serde(deny_unknown_fields)]
 pub struct Done {}
 
-/// Speaks to the signer.
+/// Longer than the signer waits for the PKI that certifies its intermediates.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Speaks to the signer; waits for no answer longer than 30 seconds.
 #[derive(Debug, Clone)]
 pub struct SignerClient(UnixClient);
 
 impl SignerClient {
     /// A client of that socket.
     pub fn new(socket: impl Into<std::path::PathBuf>) -> Self {
-        Self(UnixClient::new(socket))
+        Self(UnixClient::new(socket).with_patience(PATIENCE))
     }
 
     /// Asks for an X.509-SVID.

@@ -9,13 +9,13 @@ use chancery_api::server::RevocationDone;
 use chancery_audit::RevocationAdd;
 use chancery_delegation::{Revocable, Revocation, RevocationSet};
 use chancery_journal::Subject;
-use chancery_store::{Kept, NewRevocation, StoreError};
+use chancery_store::{Kept, NewRevocation, SealedRevocation};
 use chancery_types::id::ConsentId;
 use chancery_types::{RevocationKind, Timestamp};
 use tokio::sync::oneshot;
 
 use crate::Server;
-use crate::endpoints::label;
+use crate::endpoints::{label, stored};
 use crate::withdrawn::{BY, Opened, REASON, Standing, Withdrawn, opened, reading_of};
 
 /// A revocation that waits for its turn.
@@ -23,14 +23,15 @@ use crate::withdrawn::{BY, Opened, REASON, Standing, Withdrawn, opened, reading_
 pub(crate) struct Asked {
     what: Revocable,
     opened: Opened,
-    whose: Option<Subject>,
+    sealed: Result<SealedRevocation, Problem>,
     answer: oneshot::Sender<Result<InForce, Problem>>,
 }
 
 /// A revocation that is in force here.
 #[derive(Debug, Clone)]
 struct InForce {
-    log_index: u64,
+    /// Where it stands in the log; of what was in force before the tables are asked.
+    log_index: Option<u64>,
     at: Timestamp,
     before: bool,
     /// Whether the tables hold what opens its entry.
@@ -76,32 +77,41 @@ impl Server {
     ) -> Result<RevocationDone, Problem> {
         let opened = opened(reason, [BY, REASON])?;
         // Until it is in the tables: nobody is erased meanwhile.
-        let _held = self.erasing.read().await;
+        let held = self.erasing.read().await;
         let whose = self.person_of(&what).await?;
-        let (answer, answered) = oneshot::channel();
+        let sealed = self.sealed(&what, whose, &opened).await;
+        let (answer, mut answered) = oneshot::channel();
         let asked = Asked {
-            what,
+            what: what.clone(),
             opened,
-            whose,
+            sealed,
             answer,
         };
         self.revoking().push(asked);
-        let mut withdrawn = self.withdrawn.lock().await;
-        let together = std::mem::take(&mut *self.revoking());
-        // None where somebody before did it along.
-        if !together.is_empty() {
-            self.revoke_together(&mut withdrawn, together).await;
-        }
-        drop(withdrawn);
-        let in_force = answered.await.map_err(|_| {
+        // Whoever is answered in the turn of another has none.
+        let in_force = tokio::select! {
+            biased;
+            in_force = &mut answered => in_force,
+            mut withdrawn = self.withdrawn.lock() => {
+                self.revoke_together(&mut withdrawn).await;
+                drop(withdrawn);
+                answered.await
+            }
+        };
+        drop(held);
+        let in_force = in_force.map_err(|_| {
             Problem::unavailable("revocation", "it broke off")
                 .with_remedy("repeat the same command")
         })??;
         // Whoever is told that it stands may rely on it.
         let sequence = self.tell_since(in_force.at).await;
         in_force.kept?;
+        let log_index = match in_force.log_index {
+            Some(log_index) => log_index,
+            None => self.entry_of(&what).await?,
+        };
         Ok(RevocationDone {
-            log_index: in_force.log_index,
+            log_index,
             at: in_force.at,
             before: in_force.before,
             epoch: self.standing().epoch,
@@ -113,19 +123,16 @@ impl Server {
         self.revoking.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Enrols, puts in force and keeps what is asked for, in the order in which it was; everybody is answered.
-    async fn revoke_together(&self, withdrawn: &mut Withdrawn, together: Vec<Asked>) {
+    /// Enrols, puts in force and keeps what waits, in the order in which it was asked for; everybody is answered.
+    async fn revoke_together(&self, withdrawn: &mut Withdrawn) {
+        let together = std::mem::take(&mut *self.revoking());
         let now = match self.now() {
             Ok(now) => now,
             Err(problem) => return refuse(together, &problem),
         };
         let mut revoked = RevocationSet::clone(&withdrawn.standing.revoked);
         revoked.settle(now);
-        let (fresh, before) = judged(together, &revoked, now);
-        for (asked, at) in before {
-            let outcome = self.in_force_since(&asked.what, at).await;
-            asked.answer(outcome);
-        }
+        let fresh = judged(together, &revoked, now);
         if fresh.is_empty() {
             return;
         }
@@ -136,59 +143,79 @@ impl Server {
         }
         let events = fresh.iter().map(|one| one.event.clone().into()).collect();
         let enrolled = self.enrol_all(events).await;
-        let mut rows = Vec::with_capacity(fresh.len());
         let mut in_force = Vec::with_capacity(fresh.len());
         for (one, enrolled) in fresh.into_iter().zip(enrolled) {
-            let row = enrolled.and_then(|(log_index, at)| {
+            let added = enrolled.and_then(|(log_index, at)| {
                 let what = one.asked.what.clone();
                 let added = revoked.revoke(&Revocation { what, at });
                 added.map_err(|error| Problem::internal("revocation", &error))?;
-                row(&one.asked, log_index, at)
+                Ok((log_index, at))
             });
-            match row {
-                Ok(row) => {
-                    rows.push(row);
-                    in_force.push(one);
-                }
+            match added {
+                Ok((log_index, at)) => in_force.push((one, log_index, at)),
                 Err(problem) => one.answer(Err(problem)),
             }
         }
         let epoch = withdrawn.standing.epoch;
         self.put_standing(withdrawn, Standing::new(epoch, revoked));
-        let stored = |error: StoreError| Problem::internal("store", &error);
-        let kept = self.store.put_revocations(&rows).await;
-        let mut kept = match kept {
-            Ok(kept) => kept.into_iter().map(|kept| kept.map_err(stored)).collect(),
-            Err(error) => vec![Err(stored(error)); rows.len()],
-        }
-        .into_iter();
-        for (one, row) in in_force.into_iter().zip(rows) {
+        let rows = in_force.iter().filter_map(|(one, log_index, at)| {
+            let sealed = one.asked.sealed.as_ref().ok()?.clone();
+            Some(NewRevocation {
+                sealed,
+                revoked_at: *at,
+                log_index: *log_index,
+            })
+        });
+        let rows: Vec<_> = rows.collect();
+        let put = async { Ok(self.store.put_revocations(&rows).await) };
+        let kept = match self.tables(put).await {
+            Ok(kept) => kept.into_iter().map(|one| one.map_err(stored)).collect(),
+            Err(problem) => vec![Err(problem); rows.len()],
+        };
+        let mut kept = kept.into_iter();
+        for (one, log_index, at) in in_force {
             let missing = || Err(Problem::unavailable("store", "an answer is missing"));
+            let kept = match &one.asked.sealed {
+                Ok(_) => kept.next().unwrap_or_else(missing),
+                Err(problem) => Err(problem.clone()),
+            };
             one.answer(Ok(InForce {
-                log_index: row.log_index,
-                at: row.revoked_at,
+                log_index: Some(log_index),
+                at,
                 before: false,
-                kept: kept.next().unwrap_or_else(missing),
+                kept,
             }));
         }
     }
 
-    /// What is revoked since then.
-    async fn in_force_since(&self, what: &Revocable, at: Timestamp) -> Result<InForce, Problem> {
+    /// Where what was in force before stands in the log.
+    async fn entry_of(&self, what: &Revocable) -> Result<u64, Problem> {
         let known = self.store.revocation_index(what.kind(), what.id()).await;
-        let known = known.map_err(|error| Problem::internal("store", &error))?;
-        Ok(InForce {
-            log_index: known.unwrap_or(0),
-            at,
-            before: true,
-            kept: Ok(()),
-        })
+        Ok(known.map_err(stored)?.unwrap_or(0))
+    }
+
+    /// What opens the entry, sealed before anybody waits for it: a key that is made for it waits for the disk. What
+    /// cannot be sealed is revoked all the same.
+    async fn sealed(
+        &self,
+        what: &Revocable,
+        whose: Option<Subject>,
+        opened: &Opened,
+    ) -> Result<SealedRevocation, Problem> {
+        let document = serde_json::to_value(opened);
+        let document = document.map_err(|error| Problem::internal("revocation", &error))?;
+        let (store, what) = (self.store.clone(), what.clone());
+        let sealing = tokio::task::spawn_blocking(move || {
+            store.seal_revocation(what.kind(), what.id(), whose, &document)
+        });
+        let sealed = sealing.await;
+        let sealed = sealed.map_err(|error| Problem::internal("revocation", &error))?;
+        sealed.map_err(stored)
     }
 
     /// The person whom a revocation is about, where that is known: who is revoked, who stands at the root
     /// or signed the standing consent, whom alone a mission was drafted for.
     async fn person_of(&self, what: &Revocable) -> Result<Option<Subject>, Problem> {
-        let stored = |error: StoreError| Problem::internal("store", &error);
         let id = what.id();
         let person = match what.kind() {
             RevocationKind::Person => Some(id.to_owned()),
@@ -232,20 +259,21 @@ impl Server {
     }
 }
 
-/// What is to be enrolled, each thing once, and what is revoked already, with the time. Who is refused has been
-/// told so.
-fn judged(
-    together: Vec<Asked>,
-    revoked: &RevocationSet,
-    now: Timestamp,
-) -> (Vec<Fresh>, Vec<(Asked, Timestamp)>) {
+/// What is to be enrolled, each thing once. Whoever is refused has been told so, and whoever asked for what is
+/// revoked already since when.
+fn judged(together: Vec<Asked>, revoked: &RevocationSet, now: Timestamp) -> Vec<Fresh> {
     let mut with_these = revoked.clone();
-    let (mut fresh, mut before) = (Vec::<Fresh>::new(), Vec::new());
+    let mut fresh = Vec::<Fresh>::new();
     let mut places = BTreeMap::<Revocable, usize>::new();
     for asked in together {
         let what = &asked.what;
         if let Some(at) = revoked.since(what.kind(), what.id()) {
-            before.push((asked, at));
+            asked.answer(Ok(InForce {
+                log_index: None,
+                at,
+                before: true,
+                kept: Ok(()),
+            }));
             continue;
         }
         let first = places.get(what).copied();
@@ -265,7 +293,7 @@ fn judged(
             Err(problem) => asked.answer(Err(problem)),
         }
     }
-    (fresh, before)
+    fresh
 }
 
 /// The entry of a revocation, where there is room for it beside those.
@@ -284,18 +312,6 @@ fn added(
     let probe = revoked.revoke(&Revocation { what, at: now });
     probe.map_err(|error| Problem::conflict("too_many_revocations", error.to_string()))?;
     Ok(event)
-}
-
-fn row(asked: &Asked, log_index: u64, at: Timestamp) -> Result<NewRevocation, Problem> {
-    let document = serde_json::to_value(&asked.opened);
-    Ok(NewRevocation {
-        kind: asked.what.kind(),
-        id: asked.what.id().to_owned(),
-        revoked_at: at,
-        log_index,
-        whose: asked.whose.clone(),
-        document: document.map_err(|error| Problem::internal("revocation", &error))?,
-    })
 }
 
 fn refuse(together: Vec<Asked>, problem: &Problem) {

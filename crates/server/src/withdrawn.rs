@@ -27,6 +27,10 @@ pub(crate) const REASON: &str = "revocation-reason";
 /// What is said in the place of what was erased.
 const ERASED: &str = "erased";
 
+/// How long whoever changes what is revoked waits for the tables: gateways, which work without a snapshot for
+/// 10 seconds, wait for no table.
+const TABLES: Duration = Duration::from_secs(5);
+
 /// Most bytes of a reason.
 const MAX_REASON_BYTES: usize = 1_000;
 
@@ -89,7 +93,7 @@ impl Standing {
 #[derive(Debug)]
 pub(crate) struct Withdrawn {
     pub(crate) standing: Standing,
-    /// The sequence and the time of the last snapshot that was taken, signed or not.
+    /// The sequence and the time of the last snapshot that was taken, signed or not; of the start, before one is.
     taken: Option<(u64, Timestamp)>,
     /// Snapshots up to this sequence differ from what is in force in more than their date.
     outdated: u64,
@@ -118,8 +122,9 @@ impl Withdrawn {
         state.revoked.settle(now);
         Ok(Self {
             standing: Standing::new(state.epoch, state.revoked),
-            taken: None,
-            outdated: 0,
+            // Of the snapshots of whoever served before nothing is known here.
+            taken: Some((now.as_micros(), now)),
+            outdated: now.as_micros(),
         })
     }
 
@@ -246,10 +251,10 @@ impl Server {
         let over: Vec<_> = revoked.iter().filter(Revocation::dies_with_epoch).collect();
         revoked.begin_epoch();
         self.put_standing(&mut withdrawn, Standing::new(epoch, revoked));
-        let kept = self.forget(&over).await;
+        let kept = self.tables(self.forget(&over)).await;
         drop(withdrawn);
         let sequence = self.tell_since(at).await;
-        kept.map_err(|error| Problem::internal("store", &error))?;
+        kept?;
         Ok(RevocationDone {
             log_index,
             at,
@@ -280,16 +285,15 @@ impl Server {
             .collect();
         let verified = signed.clone().verify(&self.trust(), &AwsLc);
         let revocation = verified.map_err(|error| Problem::forbidden("lift", error.to_string()))?;
-        // None is on its way to the signer, which would hold again what it is to let go of.
-        let mut snapshots = self.snapshots.lock().await;
-        let mut withdrawn = self.withdrawn.lock().await;
-        let mut revoked = RevocationSet::clone(&withdrawn.standing.revoked);
-        if !revoked.lift(&revocation) {
+        let lifted = |standing: &Standing| {
+            let mut revoked = RevocationSet::clone(&standing.revoked);
             let message = format!("{} is not revoked since {}", revocation.what, revocation.at);
-            return Err(
-                Problem::not_found("not_revoked", message).with_remedy("chancery revoke list")
-            );
-        }
+            let missing = Problem::not_found("not_revoked", message);
+            match revoked.lift(&revocation) {
+                true => Ok(revoked),
+                false => Err(missing.with_remedy("chancery revoke list")),
+            }
+        };
         let event = RevocationLift {
             kind: revocation.what.kind(),
             id: super::endpoints::label(revocation.what.id())?,
@@ -297,21 +301,27 @@ impl Server {
             signers,
             reason: opened.reason.commitment(),
         };
+        // None is on its way to the signer, which would hold again what it is to let go of.
+        let mut snapshots = self.snapshots.lock().await;
+        lifted(&self.standing())?;
+        self.settle_snapshots(&mut snapshots).await?;
         // Whatever fails from here on, what is revoked stays in every snapshot until it is enrolled
-        // that it was lifted.
+        // that it was lifted. Others revoke while the signer is asked.
         self.signer.lift(&signed).await.map_err(|error| {
             let text = format!("the signer does not let it go: {error}");
             Problem::unavailable("signer", text).with_remedy("repeat the same command")
         })?;
+        let mut withdrawn = self.withdrawn.lock().await;
+        let revoked = lifted(&withdrawn.standing)?;
         self.pass(&withdrawn).await?;
         let (log_index, at) = self.enrol_at(event).await?;
         let epoch = withdrawn.standing.epoch;
         self.put_standing(&mut withdrawn, Standing::new(epoch, revoked));
         let (kind, id) = (revocation.what.kind(), revocation.what.id());
-        let kept = self.store.drop_revocation(kind, id).await;
+        let kept = self.tables(self.store.drop_revocation(kind, id)).await;
         drop(withdrawn);
         let sequence = self.tell(&mut snapshots).await;
-        kept.map_err(|error| Problem::internal("store", &error))?;
+        kept?;
         Ok(RevocationDone {
             log_index,
             at,
@@ -368,6 +378,17 @@ impl Server {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         self.now().map(drop)
+    }
+
+    /// What the tables say of something that is in force already, in bounded time.
+    pub(crate) async fn tables<T>(
+        &self,
+        asked: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, Problem> {
+        match tokio::time::timeout(TABLES, asked).await {
+            Ok(said) => said.map_err(|error| Problem::internal("store", &error)),
+            Err(_) => Err(Problem::unavailable("store", "the tables do not answer")),
+        }
     }
 
     /// Puts in force what was enrolled, and tells the nodes at once: they wait for no snapshot.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
-use axum::extract::{Path as UrlPath, State};
+use axum::extract::{DefaultBodyLimit, Path as UrlPath, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use chancery_api::authority::{
@@ -66,6 +66,8 @@ pub struct Signer {
     trust_file: PathBuf,
     log: LocalSigner,
     snapshots: Mutex<SnapshotRatchet>,
+    /// What the ratchet holds, for those who do not wait until it is on the disk.
+    held: RwLock<Arc<Held>>,
     consents: Mutex<StandingRatchet>,
     clock: fn() -> Timestamp,
 }
@@ -87,6 +89,7 @@ impl Signer {
             None => KeyFolder::open(folder).map_err(std::io::Error::other)?,
         };
         let authorities = Authorities::open(folder, Arc::new(custody), &trust, clock());
+        let snapshots = SnapshotRatchet::open(folder)?;
         Ok(Arc::new(Self {
             keys,
             authorities: RwLock::new(authorities.map_err(std::io::Error::other)?),
@@ -94,7 +97,8 @@ impl Signer {
             trust: RwLock::new(trust),
             trust_file: folder.join("trust.json"),
             log,
-            snapshots: Mutex::new(SnapshotRatchet::open(folder)?),
+            held: RwLock::new(snapshots.held()),
+            snapshots: Mutex::new(snapshots),
             consents: Mutex::new(StandingRatchet::open(folder)?),
             clock,
         }))
@@ -117,7 +121,10 @@ impl Signer {
             .route("/v1/sign/access", post(sign_access))
             .route("/v1/checkpoint", get(last_checkpoint))
             .route("/v1/sign/checkpoint", post(sign_checkpoint))
-            .route("/v1/sign/snapshot", post(sign_snapshot))
+            .route(
+                "/v1/sign/snapshot",
+                post(sign_snapshot).layer(DefaultBodyLimit::max(SignSnapshot::MAX_BYTES)),
+            )
             .route("/v1/lift", post(lift))
             .route("/v1/consents/{id}", get(count_consent))
             .route("/v1/trust", post(install_trust))
@@ -132,10 +139,31 @@ impl Signer {
 
     /// What may not be taken back: nothing is signed for what is revoked.
     fn held(&self) -> Arc<Held> {
-        self.snapshots
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .held()
+        let held = self.held.read();
+        Arc::clone(&held.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes what may not be taken back, on a thread that may wait for the disk; it is held before anybody is
+    /// answered.
+    async fn ratchet<T: Send + 'static>(
+        self: Arc<Self>,
+        change: impl FnOnce(&mut SnapshotRatchet, &StandingKeys, Timestamp) -> Result<T, Problem>
+        + Send
+        + 'static,
+    ) -> Answer<T> {
+        let changing = tokio::task::spawn_blocking(move || {
+            let now = (self.clock)();
+            let snapshots = self.snapshots.lock();
+            let mut ratchet = snapshots.unwrap_or_else(PoisonError::into_inner);
+            let changed = change(&mut ratchet, &self.keys, now);
+            // Also where it went half of the way.
+            *self.held.write().unwrap_or_else(PoisonError::into_inner) = ratchet.held();
+            changed
+        });
+        let changed = changing.await;
+        changed
+            .map_err(|error| Problem::internal("snapshot.ratchet", &error))?
+            .map(Json)
     }
 
     /// What signs SVIDs and tokens now.
@@ -386,33 +414,26 @@ async fn sign_checkpoint(
     }))
 }
 
-/// Signs a snapshot once it is held on the disk, which is asked on a thread of its own.
+/// Signs a snapshot once it is held on the disk.
 async fn sign_snapshot(
     State(signer): State<Arc<Signer>>,
     Json(request): Json<SignSnapshot>,
 ) -> Answer<SignedSnapshot> {
-    let sign = move || {
-        let now = (signer.clock)();
-        let snapshots = signer.snapshots.lock();
-        let mut ratchet = snapshots.unwrap_or_else(PoisonError::into_inner);
-        ratchet.sign(&signer.keys, &request, now)
+    let sign = move |ratchet: &mut SnapshotRatchet, keys: &StandingKeys, now| {
+        ratchet.sign(keys, &request, now)
     };
-    let signed = tokio::task::spawn_blocking(sign).await;
-    signed
-        .map_err(|error| Problem::internal("sign", &error))?
-        .map(Json)
+    signer.ratchet(sign).await
 }
 
 /// Lets go of a revocation: signed by the roots that are in force.
 async fn lift(State(signer): State<Arc<Signer>>, Json(request): Json<SignedLift>) -> Answer<Done> {
     let verified = request.verify(&signer.trust(), &AwsLc);
     let revocation = verified.map_err(|error| Problem::forbidden("lift", error.to_string()))?;
-    signer
-        .snapshots
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .lift(&revocation)?;
-    Ok(Json(Done {}))
+    let lift = move |ratchet: &mut SnapshotRatchet, _: &StandingKeys, _| {
+        ratchet.lift(&revocation)?;
+        Ok(Done {})
+    };
+    signer.ratchet(lift).await
 }
 
 /// Installs a later version of the trust document: signed by the roots that are in force.

@@ -45,7 +45,7 @@ use chancery_signer::ca::{
 };
 use chancery_signer::{KeysError, Signer, SignerKeys};
 use chancery_types::id::PersonId;
-use chancery_types::limits::MAX_SAFE_INTEGER;
+use chancery_types::limits::{MAX_REVOCATIONS, MAX_SAFE_INTEGER};
 use chancery_types::{Algorithm, Digest, RevocationKind, Timestamp, base64url, to_canonical};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);

@@ -40,6 +40,6 @@ pub use migrations::SCHEMA_VERSION;
 pub use nodes::{NodeAuthorityRow, NodeRow, NodeTokenRow, NodeTpmRow};
 pub use open::{Store, StoreError};
 pub use policies::PolicyRow;
-pub use revocations::{NewRevocation, RevocationRow};
+pub use revocations::{NewRevocation, RevocationRow, SealedRevocation};
 pub use roots::RootRow;
 pub use sealed::Kept;

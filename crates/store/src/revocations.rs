@@ -25,21 +25,23 @@ pub struct RevocationRow {
     pub document: Kept,
 }
 
+/// What opens the entry of a revocation, sealed for the place of that revocation alone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SealedRevocation {
+    kind: RevocationKind,
+    id: String,
+    document: String,
+}
+
 /// Something that was revoked and is not stored yet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewRevocation {
-    /// What it is.
-    pub kind: RevocationKind,
-    /// Which one.
-    pub id: String,
+    /// What it is, and what opens the commitments of its entry.
+    pub sealed: SealedRevocation,
     /// When it was revoked.
     pub revoked_at: Timestamp,
     /// The index of the entry that enrolled it.
     pub log_index: u64,
-    /// The person whom it is about, where one is known.
-    pub whose: Option<Subject>,
-    /// What opens the commitments of that entry.
-    pub document: Value,
 }
 
 /// For whom the reason of a revocation is kept by what it names alone. Of what concerns nobody it is the
@@ -60,37 +62,58 @@ pub(crate) fn place_of(kind: RevocationKind, id: &str) -> String {
 }
 
 impl Store {
-    /// Stores revocations, each in the place of an earlier one of the same thing: all by one transaction, but
-    /// those that cannot be sealed, each of which is named an error for.
+    /// Seals what opens the entry of a revocation: for the person whom it is about where one is known. Waits for the
+    /// disk where that is the first that is kept for somebody.
+    pub fn seal_revocation(
+        &self,
+        kind: RevocationKind,
+        id: &str,
+        whose: Option<Subject>,
+        document: &Value,
+    ) -> Result<SealedRevocation, StoreError> {
+        let whose = whose.unwrap_or_else(|| subject_of(kind, id));
+        Ok(SealedRevocation {
+            kind,
+            id: id.to_owned(),
+            document: self.seal(&whose, TABLE, &place_of(kind, id), document)?,
+        })
+    }
+
+    /// Stores revocations, each in the place of an earlier one of the same thing: all by one transaction, or,
+    /// where that fails, each by itself, so that one that is not taken keeps out no other.
     pub async fn put_revocations(
         &self,
         revocations: &[NewRevocation],
-    ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
-        let sealed = revocations.iter().map(|one| {
-            let thing = subject_of(one.kind, &one.id);
-            let whose = one.whose.as_ref().unwrap_or(&thing);
-            self.seal(whose, TABLE, &place_of(one.kind, &one.id), &one.document)
-        });
-        let sealed: Vec<_> = sealed.collect();
+    ) -> Vec<Result<(), StoreError>> {
+        if self.put_together(revocations).await.is_ok() {
+            return revocations.iter().map(|_| Ok(())).collect();
+        }
+        let mut stored = Vec::with_capacity(revocations.len());
+        for one in revocations {
+            stored.push(self.put_together(std::slice::from_ref(one)).await);
+        }
+        stored
+    }
+
+    async fn put_together(&self, revocations: &[NewRevocation]) -> Result<(), StoreError> {
         let mut together = self.pool.begin().await?;
-        for (one, sealed) in revocations.iter().zip(&sealed) {
-            let Ok(document) = sealed else { continue };
+        for one in revocations {
             sqlx::query(
                 "INSERT INTO revocations (kind, id, revoked_at, log_index, document)
                  VALUES ($1, $2, $3, $4, $5)
                  ON CONFLICT (kind, id) DO UPDATE SET revoked_at = excluded.revoked_at,
                      log_index = excluded.log_index, document = excluded.document",
             )
-            .bind(one.kind.name())
-            .bind(&one.id)
+            .bind(one.sealed.kind.name())
+            .bind(&one.sealed.id)
             .bind(integer(one.revoked_at.as_micros()))
             .bind(integer(one.log_index))
-            .bind(document)
+            .bind(&one.sealed.document)
             .execute(&mut *together)
             .await?;
         }
         together.commit().await?;
-        Ok(sealed.into_iter().map(|sealed| sealed.map(drop)).collect())
+        Ok(())
     }
 
     /// Takes a revocation out; `false` says that there was none.

@@ -93,15 +93,14 @@ async fn fill(store: &Store) {
             document: json!({"arguments": format!("arguments-of-{name}")}),
         };
         assert!(store.put_approval(&approval).await.unwrap());
+        let document = json!({"reason": format!("reason-about-{name}")});
+        let sealed = store.seal_revocation(RevocationKind::Person, name, None, &document);
         let revocation = NewRevocation {
-            kind: RevocationKind::Person,
-            id: name.into(),
+            sealed: sealed.unwrap(),
             revoked_at: Timestamp::from_seconds(1),
             log_index: 1,
-            whose: None,
-            document: json!({"reason": format!("reason-about-{name}")}),
         };
-        let kept = store.put_revocations(&[revocation]).await.unwrap();
+        let kept = store.put_revocations(&[revocation]).await;
         assert!(kept.iter().all(Result::is_ok));
         let mission = format!("mission-of-{name}");
         let digest = Digest::of("m");

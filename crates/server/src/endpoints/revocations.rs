@@ -25,11 +25,14 @@ pub(super) async fn revoke(
 ) -> Answer<RevocationDone> {
     to_the_end("revocation", async move {
         let what = request.what.clone();
-        let done = server.revoke(request.what, &request.reason).await?;
-        if what.kind() == RevocationKind::Instance {
-            end_instance(&server, &what).await?;
-        }
-        Ok(done)
+        let done = server.revoke(request.what, &request.reason).await;
+        let since = server.standing().revoked.since(what.kind(), what.id());
+        // Also where the tables did not take by whom and why.
+        let ended = match what.kind() == RevocationKind::Instance && since.is_some() {
+            true => end_instance(&server, &what).await,
+            false => Ok(()),
+        };
+        done.and_then(|done| ended.map(|()| done))
     })
     .await
 }

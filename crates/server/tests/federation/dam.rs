@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
 use chancery_journal::{Access, LocalDisk, Storage, StorageFile, StorageLock};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
 
 /// Syncs entries of some kinds once it is told to.
 #[derive(Debug, Default)]
@@ -164,6 +165,12 @@ impl Storage for Dam {
 pub(crate) struct Watched {
     asked: Mutex<Vec<String>>,
     breaks: AtomicBool,
+    /// What it holds back.
+    holds: Mutex<Option<&'static str>>,
+    /// How often it let go of what it held back.
+    released: watch::Sender<usize>,
+    /// How much of that was answered.
+    answered: AtomicUsize,
 }
 
 impl Watched {
@@ -187,15 +194,70 @@ impl Watched {
         let line = String::from_utf8_lossy(&start[..read]);
         let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
         let issues = path.contains("x509");
+        let mut released = self.released.subscribe();
+        released.mark_unchanged();
+        let held = self
+            .holds
+            .lock()
+            .unwrap()
+            .is_some_and(|what| path.contains(what));
         self.asked.lock().unwrap().push(path);
+        if held && released.changed().await.is_err() {
+            return;
+        }
         if issues && self.breaks.load(Ordering::SeqCst) {
             return;
         }
         let Ok(mut signer) = UnixStream::connect(signer).await else {
             return;
         };
-        if signer.write_all(&start[..read]).await.is_ok() {
+        if signer.write_all(&start[..read]).await.is_err() {
+            return;
+        }
+        if !held {
             let _ = tokio::io::copy_bidirectional(&mut stream, &mut signer).await;
+            return;
+        }
+        // What was held back is asked for also where the asker has gone.
+        let ((mut asker, mut told), (mut answer, mut signer)) =
+            (stream.into_split(), signer.into_split());
+        let answering = async {
+            if let Ok(read @ 1..) = answer.read(&mut start).await {
+                self.answered.fetch_add(1, Ordering::SeqCst);
+                let _ = told.write_all(&start[..read]).await;
+                let _ = tokio::io::copy(&mut answer, &mut told).await;
+            }
+        };
+        let _ = tokio::join!(tokio::io::copy(&mut asker, &mut signer), answering);
+    }
+
+    /// Holds such questions back, as a signer that hangs.
+    pub(crate) fn hold(&self, what: &'static str) {
+        *self.holds.lock().unwrap() = Some(what);
+    }
+
+    /// Passes on what comes from now on, and keeps what it holds back.
+    pub(crate) fn pass_others(&self) {
+        *self.holds.lock().unwrap() = None;
+    }
+
+    /// Passes on what it held back, and everything that comes.
+    pub(crate) fn release(&self) {
+        self.pass_others();
+        self.released.send_modify(|count| *count += 1);
+    }
+
+    /// Until so many questions of that kind have come.
+    pub(crate) async fn was_asked(&self, what: &str, times: usize) {
+        while self.about(what) < times {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Until something that was held back is answered.
+    pub(crate) async fn has_answered(&self) {
+        while self.answered.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
         }
     }
 
@@ -209,7 +271,7 @@ impl Watched {
         self.about("snapshot")
     }
 
-    fn about(&self, what: &str) -> usize {
+    pub(crate) fn about(&self, what: &str) -> usize {
         let asked = self.asked.lock().unwrap();
         asked.iter().filter(|path| path.contains(what)).count()
     }

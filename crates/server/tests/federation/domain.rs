@@ -5,11 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chancery_api::server::{AddFederation, FederationView, ServerClient, TrustText};
+use chancery_api::lift::{Lift, SignedLift};
+use chancery_api::server::{
+    AddFederation, FederationView, LiftRevocation, ServerClient, TrustText,
+};
 use chancery_api::signer::SignerClient;
 use chancery_api::{ClientError, OwnerListener};
 use chancery_audit::{Entry, Event};
 use chancery_crypto::{AwsLc, SigningKey, create_private_file, random_bytes};
+use chancery_delegation::Revocation;
 use chancery_identity::federation::EndpointProfile;
 use chancery_identity::trust::{
     ManifestIssuer, SignedTrust, TrustDocument, TrustFormat, TrustSignature, VerifiedTrust,
@@ -31,6 +35,7 @@ use chancery_signer::ca::{
 use chancery_signer::{Signer, SignerKeys};
 use chancery_store::{FederationRow, Store};
 use chancery_types::{Algorithm, SvidKey, Timestamp, base64url};
+use sqlx::Connection as _;
 use tokio::task::JoinHandle;
 
 use crate::dam::{Dam, Watched};
@@ -433,6 +438,31 @@ impl Domain {
         let entries = reader.entries(0..reader.size().unwrap()).unwrap();
         let entries = entries.map(|read| Entry::parse(&read.unwrap().1).unwrap());
         entries.collect()
+    }
+
+    /// A connection to its tables beside the server's.
+    pub(crate) async fn beside(&self) -> sqlx::AnyConnection {
+        sqlx::any::install_default_drivers();
+        let address = format!("sqlite://{}", self.at("chancery.db").display());
+        sqlx::AnyConnection::connect(&address).await.unwrap()
+    }
+
+    /// What its root keys lift a revocation with.
+    pub(crate) fn lifts(&self, revocation: Revocation) -> LiftRevocation {
+        let lift = Lift {
+            trust_domain: self.authority.name.to_string(),
+            revocation,
+            lifted_at: now(),
+        };
+        let signature = self.trust_root.sign(&lift.signing_input().unwrap());
+        let signatures = vec![TrustSignature {
+            kid: self.trust_root.public().kid(),
+            signature: base64url::encode(signature.unwrap()),
+        }];
+        LiftRevocation {
+            signed: SignedLift { lift, signatures },
+            reason: "found".to_owned(),
+        }
     }
 
     /// Where a test may keep something.

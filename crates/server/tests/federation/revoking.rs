@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use chancery_api::server::{RaiseEpoch, RevocationDone, Revocations, Revoke, ServerClient};
+use chancery_api::ClientError;
+use chancery_api::server::{
+    ErasePerson, RaiseEpoch, RevocationDone, Revocations, Revoke, ServerClient,
+};
 use chancery_audit::{Event, RevocationAdd, commit};
-use chancery_delegation::Revocable;
+use chancery_delegation::{Revocable, Revocation};
 use chancery_evidence::Withdrawn;
-use chancery_types::id::InstanceId;
+use chancery_types::id::{InstanceId, PersonId};
 use chancery_types::limits::MAX_REVOCATIONS;
 use chancery_types::{Digest, RevocationKind};
 use tokio::task::JoinSet;
@@ -14,6 +17,10 @@ use tokio::task::JoinSet;
 use super::dam::{Dam, Watched};
 use super::domain::Domain;
 use super::instances::{meanwhile, reason as reason_of, revoke};
+
+mod failing;
+mod hanging;
+mod lasting;
 
 const REVOKE: &str = "revocation.add";
 

@@ -1,6 +1,7 @@
 //! Snapshots and what they hold: they only go forward, and nothing that is revoked comes back.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use chancery_signer::StandingKeys;
 
@@ -274,4 +275,36 @@ async fn nothing_is_signed_for_what_is_revoked() {
     bench.snapshot(101, 2, &[]).await.unwrap();
     let refused = bench.root(&draft, bench.consent(&draft)).await;
     assert_eq!(refused.unwrap_err(), "stale_epoch");
+}
+
+/// As much as may be revoked, by the longest names, is signed for; whoever asks for something else meanwhile does
+/// not wait for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_of_the_longest_names_is_signed_and_stands_in_nobodys_way() {
+    let bench = Arc::new(Bench::new(&[]).await);
+    let longest = (0..MAX_REVOCATIONS).map(|number| {
+        let id = format!("spiffe://example.org/agent/{number:0>2021}");
+        assert_eq!(id.len(), 2_048);
+        revocation(RevocationKind::Instance, &id, NOW)
+    });
+    let longest: Vec<_> = longest.collect();
+    let signing = {
+        let bench = Arc::clone(&bench);
+        tokio::spawn(async move {
+            let begun = Instant::now();
+            bench.snapshot(1, 1, &longest).await.unwrap();
+            begun.elapsed()
+        })
+    };
+    let mut slowest = Duration::ZERO;
+    while !signing.is_finished() {
+        let begun = Instant::now();
+        bench.client.x509(&x509(INSTANCE)).await.unwrap();
+        slowest = slowest.max(begun.elapsed());
+    }
+    let all = signing.await.unwrap();
+    assert!(slowest < all / 4, "{slowest:?} of {all:?}");
+    let token = revocation(RevocationKind::Token, "one-more", NOW);
+    let dropped = bench.snapshot(2, 1, &[token]).await.unwrap_err();
+    assert_eq!(dropped, "revocation_dropped");
 }

@@ -123,6 +123,7 @@ contract! {
         an_instance_ends_once an_approval_is_answered_once
         the_newest_of_each_is_in_force recording_twice_changes_nothing
         agents_keep_their_earlier_manifests a_revocation_is_kept_until_it_is_taken_out
+        a_revocation_that_is_refused_keeps_out_no_other
         roots_are_listed_since_a_time a_consent_and_each_number_of_it_are_stored_once
         a_relation_and_its_bundle_are_kept text_is_ordered_byte_by_byte;
     lineages: a_lineage_is_followed_down_and_up who_may_not_outlive_a_parent_is_found;

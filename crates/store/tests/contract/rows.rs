@@ -244,16 +244,17 @@ pub(crate) async fn a_revocation_is_kept_until_it_is_taken_out(world: World) {
         log_index: second,
         document: Kept::Value(json!({"reason": "lost"})),
     };
-    let new = |id: &str, second| NewRevocation {
-        kind: RevocationKind::Key,
-        id: id.into(),
-        revoked_at: Timestamp::from_seconds(second),
-        log_index: second,
-        whose: None,
-        document: json!({"reason": "lost"}),
+    let new = |id: &str, second| {
+        let document = json!({"reason": "lost"});
+        let sealed = store.seal_revocation(RevocationKind::Key, id, None, &document);
+        NewRevocation {
+            sealed: sealed.unwrap(),
+            revoked_at: Timestamp::from_seconds(second),
+            log_index: second,
+        }
     };
     for together in [vec![new("a", 1), new("b", 2)], vec![new("a", 3)], vec![]] {
-        let kept = store.put_revocations(&together).await.unwrap();
+        let kept = store.put_revocations(&together).await;
         assert_eq!(kept.len(), together.len());
         assert!(kept.iter().all(Result::is_ok));
     }
@@ -276,6 +277,31 @@ pub(crate) async fn a_revocation_is_kept_until_it_is_taken_out(world: World) {
     assert!(!store.drop_revocation(kind, "a").await.unwrap());
     assert_eq!(index(kind, "a").await, None);
     assert_eq!(store.revocations().await.unwrap(), [row("b", 2)]);
+}
+
+/// Of those that are stored together one that the tables refuse keeps out none of the others.
+pub(crate) async fn a_revocation_that_is_refused_keeps_out_no_other(world: World) {
+    let store = world.open().await;
+    let new = |id: &str, second: u64| {
+        let document = json!({"reason": id});
+        let sealed = store.seal_revocation(RevocationKind::Key, id, None, &document);
+        NewRevocation {
+            sealed: sealed.unwrap(),
+            revoked_at: Timestamp::from_seconds(second),
+            log_index: second,
+        }
+    };
+    let unique = "CREATE UNIQUE INDEX one_at_a_time ON revocations (revoked_at)";
+    world.run(unique).await;
+    let together = [new("a", 1), new("b", 1), new("c", 2)];
+    let kept = store.put_revocations(&together).await;
+    let kept: Vec<_> = kept.iter().map(Result::is_ok).collect();
+    assert_eq!(kept, [true, false, true]);
+    let mut known: Vec<_> = store.revocations().await.unwrap();
+    known.sort_by(|one, next| one.id.cmp(&next.id));
+    let known = known.into_iter().map(|row| (row.id, row.document));
+    let expected = ["a", "c"].map(|id| (id.to_owned(), Kept::Value(json!({"reason": id}))));
+    assert_eq!(known.collect::<Vec<_>>(), expected);
 }
 
 pub(crate) async fn roots_are_listed_since_a_time(world: World) {
