@@ -1,6 +1,6 @@
-//! The write-ahead log's frames.
+//! The write-ahead log's frames, and the records of one in object storage.
 
-use chancery_journal::{Frame, FrameError};
+use chancery_journal::{Frame, FrameError, Record, RecordBody};
 use crc32c::{crc32c, crc32c_append};
 
 const SALT: &[u8; 16] = b"0123456789abcdef";
@@ -31,5 +31,31 @@ fn is_within(bytes: &[u8]) -> bool {
     assert!(frame.length <= bytes.len());
     let held: usize = frame.entries.iter().map(|entry| entry.len() + 2).sum();
     assert!(held <= frame.length);
+    true
+}
+
+/// What is read is written as the same bytes, and lies where a file of any length has room.
+pub(crate) fn record(input: &[u8]) -> bool {
+    let number = input.get(8..16).and_then(|eight| eight.try_into().ok());
+    let number = number.map_or(0, u64::from_be_bytes);
+    let raw = is_canonical(number, input);
+    // Under a checksum that is right.
+    let whole = [input, &crc32c(input).to_be_bytes()].concat();
+    let taken = is_canonical(number, &whole);
+    if taken {
+        assert!(Record::parse(number.wrapping_add(1), &whole).is_err());
+    }
+    raw || taken
+}
+
+fn is_canonical(number: u64, bytes: &[u8]) -> bool {
+    let Ok(record) = Record::parse(number, bytes) else {
+        return false;
+    };
+    assert_eq!(record.to_bytes(), bytes);
+    if let RecordBody::File { writes, .. } = &record.body {
+        let mut file = [1; 64];
+        writes.iter().for_each(|write| write.lay_over(&mut file));
+    }
     true
 }

@@ -82,6 +82,8 @@ pub const TARGETS: &[Target] = &[
     #[cfg(feature = "whole")]
     target("journal_frame", journal::frame, 20_000),
     #[cfg(feature = "whole")]
+    target("journal_record", journal::record, 20_000),
+    #[cfg(feature = "whole")]
     target("identity_spiffe_id", identity::spiffe_id, 20_000),
     #[cfg(feature = "whole")]
     target("attestation_tpm", attestation::tpm, 10_000),

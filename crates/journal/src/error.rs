@@ -5,7 +5,7 @@ use chancery_tlog::{
     BundleError, CheckpointTextError, NoteError, Origin, ProofError, TileError, TilePath,
 };
 
-use crate::{FrameError, LogAlarm, SignError, WitnessSetupError};
+use crate::{FrameError, LogAlarm, ObjectDiskError, SignError, WitnessSetupError};
 
 /// Why a log directory cannot be opened or read. Every message names the file and the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +74,22 @@ pub enum JournalError {
         asked: u64,
         /// The number of entries.
         size: u64,
+    },
+    /// Where the log is kept cannot be reached.
+    #[error("{}: the log is kept in object storage that cannot be reached", path.display())]
+    Place {
+        /// The file that says where, or would.
+        path: PathBuf,
+        /// Why it cannot.
+        source: ObjectDiskError,
+    },
+    /// The log is kept elsewhere already.
+    #[error("{}: this log is kept in {known} already; where is chosen when a log is made", path.display())]
+    Kept {
+        /// The file that says where, or would.
+        path: PathBuf,
+        /// Where it is.
+        known: String,
     },
     /// The setting makes no sense.
     #[error("{0}")]

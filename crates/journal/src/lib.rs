@@ -34,7 +34,10 @@ pub use local_signer::{Clock, LocalSigner, LocalSignerError};
 pub use reader::{Entries, Reader};
 pub use serve::{LogServer, ServeError};
 pub use signer::{CheckpointSigner, SignError};
-pub use storage::{Access, LocalDisk, Storage, StorageFile, StorageLock};
+pub use storage::{
+    Access, LocalDisk, ObjectDisk, ObjectDiskError, Record, RecordBody, RecordError, RecordWrite,
+    Storage, StorageFile, StorageLock, keep_log_in,
+};
 pub use succession::{Succession, SuccessionError};
 pub use wal::{Frame, FrameError};
 pub use watch::{LogSource, Monitor, SourceError, WatchError, Watched};

@@ -12,6 +12,7 @@ use chancery_tlog::{
 };
 
 use crate::disk::{FORMAT_FILE, read_format, read_if_present, read_state};
+use crate::storage::place_of;
 use crate::wal::scan;
 use crate::witness::AlarmNotes;
 use crate::{Damage, JournalError, LocalDisk, Storage};
@@ -31,9 +32,10 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Takes up a log directory of this machine.
+    /// Takes up a log directory of this machine, or the log where the directory says that it is kept.
     pub fn open(dir: &Path) -> Result<Self, JournalError> {
-        Self::open_on(Arc::new(LocalDisk), dir)
+        let (storage, dir) = place_of(dir)?;
+        Self::open_on(storage, &dir)
     }
 
     /// Takes up a log directory on a disk.

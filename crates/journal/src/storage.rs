@@ -1,10 +1,15 @@
 mod local;
+mod objects;
+mod place;
 
 use std::fmt::Debug;
 use std::io;
 use std::path::Path;
 
 pub use local::LocalDisk;
+pub use objects::{ObjectDisk, ObjectDiskError, Record, RecordBody, RecordError, RecordWrite};
+pub use place::keep_log_in;
+pub(crate) use place::place_of;
 
 /// The disk below a log and below its signer's ratchet: whatever they read or write goes through
 /// this, so that a model of a failing disk can stand in its place.
@@ -32,6 +37,20 @@ pub trait Storage: Debug + Send + Sync {
     /// A new, empty file. One of that name is taken away, never emptied: it may be another name
     /// of a file that is needed.
     fn create(&self, path: &Path, access: Access) -> io::Result<Box<dyn StorageFile>>;
+
+    /// A new file of that many zeros, which is written at offsets later on. Its name is durable as any
+    /// other is; where no room has to be kept for it, only once something in it is.
+    fn allocate(&self, path: &Path, length: u64) -> io::Result<()> {
+        let file = self.create(path, Access::Owner)?;
+        let zeros = vec![0; 1 << 20];
+        let mut offset = 0;
+        while offset < length {
+            let part = (length - offset).min(zeros.len() as u64);
+            file.write_all_at(zeros.get(..part as usize).unwrap_or_default(), offset)?;
+            offset += part;
+        }
+        file.sync()
+    }
 
     /// A file that is there, for writing.
     fn open(&self, path: &Path) -> io::Result<Box<dyn StorageFile>>;

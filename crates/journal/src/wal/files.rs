@@ -2,10 +2,10 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::segment::{Segment, WAL_FOLDER, clear_header, segment_path, write_zeros};
+use super::segment::{Segment, WAL_FOLDER, clear_header, segment_path};
 use super::{POOL_PREFIX, SegmentFile};
 use crate::disk::sync_folder;
-use crate::{Access, JournalError, Storage};
+use crate::{JournalError, Storage};
 
 /// The files of the write-ahead log: segments in use, and spare ones that have their names, their
 /// length and their place on the disk already. Shared by who fills segments and by who frees them.
@@ -145,11 +145,7 @@ impl WalFiles {
     /// on a full disk would eat what was made free meanwhile.
     fn make(&self) -> Result<PathBuf, JournalError> {
         let path = self.pool_path();
-        let made = self.storage.create(&path, Access::Owner).and_then(|file| {
-            write_zeros(&*file, self.segment_bytes)?;
-            file.sync()
-        });
-        if let Err(error) = made {
+        if let Err(error) = self.storage.allocate(&path, self.segment_bytes) {
             // Whether it goes or not, the first failure is what is told.
             let _ = self.storage.remove(&path);
             return Err(JournalError::io(&path)(error));

@@ -35,18 +35,6 @@ pub(super) fn segment_path(folder: &Path, first: u64) -> PathBuf {
     folder.join(format!("{first:020}{SEGMENT_SUFFIX}"))
 }
 
-/// Gives a new file its length, its blocks allocated.
-pub(super) fn write_zeros(file: &dyn StorageFile, length: u64) -> io::Result<()> {
-    let zeros = vec![0; 1 << 20];
-    let mut offset = 0;
-    while offset < length {
-        let part = (length - offset).min(zeros.len() as u64);
-        file.write_all_at(zeros.get(..part as usize).unwrap_or_default(), offset)?;
-        offset += part;
-    }
-    Ok(())
-}
-
 impl Segment {
     /// Makes a spare file the segment that begins with entry `first`. Nothing is written yet: the
     /// header goes before the first frame.

@@ -1,10 +1,11 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chancery_tlog::Origin;
 use chancery_types::limits::MAX_LOG_ENTRY_BYTES;
 
+use crate::storage::place_of;
 use crate::wal::{FRAME_OVERHEAD, PAGE};
 use crate::{JournalError, LocalDisk, Storage, Witnesses};
 
@@ -44,6 +45,18 @@ impl Config {
             storage: Arc::new(LocalDisk),
             witnesses: None,
         }
+    }
+
+    /// [`Config::new`] for the log in a directory, or where the directory says that it is kept: there
+    /// with segments of 4 MiB, since nothing is allocated and each sync is an object.
+    pub fn at(dir: &Path, origin: Origin) -> Result<Self, JournalError> {
+        let (storage, place) = place_of(dir)?;
+        let mut config = Self::new(place, origin);
+        if config.dir != dir {
+            config.segment_bytes = 4 << 20;
+        }
+        config.storage = storage;
+        Ok(config)
     }
 
     pub(super) fn check(&self) -> Result<(), JournalError> {

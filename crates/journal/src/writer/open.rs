@@ -263,6 +263,6 @@ impl Config {
     /// The settings for the log that is in `dir`; fails where there is none.
     pub fn of_existing(dir: &Path) -> Result<Self, JournalError> {
         let origin: Origin = Reader::open(dir)?.origin().clone();
-        Ok(Self::new(dir, origin))
+        Self::at(dir, origin)
     }
 }

@@ -1,0 +1,15 @@
+//! A log in object storage: the contract that a log keeps on a local disk, kept in memory and in a
+//! real S3 server as well; what a second writer, a paused one and a lost answer come to; and both
+//! processes killed.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
+mod contract;
+mod fence;
+mod kills;
+mod place;
+mod server;
+mod stalling;
