@@ -12,8 +12,8 @@ use chancery_identity::{
 };
 use chancery_policy::{Annotations, Files, Index, schema_text};
 use chancery_session::{
-    Budgets, CallInput, CatalogFacts, Effect, Event, ExecutionEnd, Joining, Member, Opening,
-    PRINCIPAL, Rulebook, Session, principal_text,
+    Budgets, CallInput, CatalogFacts, Commons, Effect, Event, ExecutionEnd, Joining, Member,
+    Opening, PRINCIPAL, Rulebook, Session, principal_text,
 };
 use chancery_types::id::{CredentialId, ExecutionId};
 use chancery_types::jws::assemble;
@@ -78,6 +78,7 @@ struct Scene {
     mission: Mission,
     principal: Disclosure,
     policy: Rulebook,
+    commons: Commons,
     member: Member,
 }
 
@@ -130,6 +131,7 @@ impl Scene {
             mission: mission()?,
             principal,
             policy,
+            commons: Commons::default(),
             member,
         })
     }
@@ -211,6 +213,7 @@ impl Scene {
                 digest: Digest::of("catalog"),
                 annotations: Some(Annotations::default()),
             },
+            commons: &self.commons,
         }
     }
 }

@@ -91,6 +91,7 @@ registry! {
     FederationRemove,
     AuthorityChange, NodeToken, NodeAuthority, NodeTpm, NodeJoin, NodeEvict, BrokerAllow, BrokerRemove,
     AgentRetire, InstanceOpen, BrakeSet, BrakeRelease,
+    SessionVisit,
 }
 
 impl Event {
@@ -140,7 +141,8 @@ impl Event {
             | Self::AgentRetire(_)
             | Self::InstanceOpen(_)
             | Self::BrakeSet(_)
-            | Self::BrakeRelease(_) => None,
+            | Self::BrakeRelease(_)
+            | Self::SessionVisit(_) => None,
         }
     }
 
@@ -161,6 +163,7 @@ impl Event {
             Self::ApprovalGrant(body) => Some(body.session),
             Self::RecordEnrol(body) => Some(body.session),
             Self::GapDisclose(body) => Some(body.session),
+            Self::SessionVisit(body) => Some(body.session),
             Self::TrustChange(_)
             | Self::PolicyPublish(_)
             | Self::ManifestRegister(_)

@@ -30,7 +30,8 @@ pub use events::{
     FederationBundle, FederationRemove, GapDisclose, IdentityEnd, IdentityIssue, IndexRoot,
     InstanceOpen, LogSucceed, ManifestRegister, NodeAuthority, NodeEvict, NodeJoin, NodeToken,
     NodeTpm, Outcome, PolicyPublish, RecordEnrol, RevocationAdd, RevocationLift, SessionEnd,
-    SessionJoin, SessionLeave, SessionOpen, SessionRefuse, SnapshotAdopt, TrustChange,
+    SessionJoin, SessionLeave, SessionOpen, SessionRefuse, SessionVisit, SnapshotAdopt,
+    TrustChange,
 };
 pub use export::{LoggedEntry, OCSF_VERSION, SEMANTIC_CONVENTIONS, ocsf, otlp};
 pub use instance_chain::{ChainError, InstanceChains, InstanceLink, LeafRef};

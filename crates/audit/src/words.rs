@@ -269,9 +269,11 @@ part! {
         rows: u64,
         /// The untrusted sources whose content the session has with this call.
         taint: Vec<Label>,
+        /// The stores that it reads: once one holds such content, the session has it.
+        reads: Vec<Label>,
+        /// The stores that it may write such content to: whoever reads them is tainted.
+        taints: Vec<Label>,
         [optional]
-        /// The store that the call may write such content to: whoever reads it later is tainted.
-        taints: Label,
         /// For how many seconds a person's approval holds for the same tool and resource; without it,
         /// for this one action once.
         grant_seconds: u64,

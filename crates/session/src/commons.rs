@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chancery_audit::{BrakeMode, BrakeOn, Event, Label, Ruling};
+use chancery_types::Digest;
 use chancery_types::id::SessionId;
+
+use crate::Reason;
 
 /// How a log names the brake on every call.
 pub const EVERYWHERE: &str = "everywhere";
@@ -11,12 +14,17 @@ pub const EVERYWHERE: &str = "everywhere";
 /// The reason that suspends a session.
 pub(crate) const BREADTH_LIMIT: &str = "breadth_limit";
 
-/// What the sessions of one gateway share: the stores that hold content of untrusted sources, and the
-/// brakes. A fold over all entries of the gateway's log in their order, so that whoever has the log
+/// What the sessions of one gateway share: the stores that hold content of untrusted sources, who
+/// joined where, and the brakes. A fold over all entries of the gateway's log in their order, so that whoever has the log
 /// has the same.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Commons {
     tainted: BTreeSet<Label>,
+    /// Whether entries are missing that may have tainted a store.
+    is_cut: bool,
+    /// The one session that each instance, and each agent key, joined.
+    members: BTreeMap<Label, SessionId>,
+    keys: BTreeMap<Digest, SessionId>,
     brakes: BTreeMap<(BrakeOn, Label), BrakeMode>,
 }
 
@@ -40,9 +48,9 @@ impl Commons {
     pub fn take(&mut self, event: &Event) {
         match event {
             Event::Decision(decision) => {
-                let taints = decision.facts.as_ref().and_then(|it| it.taints.as_ref());
-                if let Some(store) = taints.filter(|_| decision.outcome == Ruling::Allow) {
-                    self.tainted.insert(store.clone());
+                let facts = decision.facts.as_ref();
+                if let Some(facts) = facts.filter(|_| decision.outcome == Ruling::Allow) {
+                    self.tainted.extend(facts.taints.iter().cloned());
                 }
                 if decision.outcome == Ruling::Deny && decision.reason == *BREADTH_LIMIT {
                     let session = Label::or_digest(&decision.session.to_string());
@@ -51,6 +59,13 @@ impl Commons {
                         .or_insert(BrakeMode::Pause);
                 }
             }
+            Event::SessionJoin(join) => {
+                self.members
+                    .entry(join.instance.clone())
+                    .or_insert(join.session);
+                self.keys.entry(join.agent_key).or_insert(join.session);
+            }
+            Event::LogSucceed(_) => self.is_cut = true,
             Event::BrakeSet(set) => {
                 let mode = self
                     .brakes
@@ -73,9 +88,26 @@ impl Commons {
         }
     }
 
-    /// Whether a store holds content of an untrusted source.
+    /// Whether a store holds content of an untrusted source. Where a part of the log is missing, every
+    /// store may.
     pub fn is_tainted(&self, store: &str) -> bool {
-        self.tainted.contains(store)
+        self.is_cut || self.tainted.contains(store)
+    }
+
+    /// Whether an instance may join a session: it and its agent key are in one session for their life,
+    /// so that neither taint, nor lost trust, nor a spent budget, nor a brake is left behind by joining
+    /// another.
+    pub fn check_join(
+        &self,
+        session: SessionId,
+        instance: &str,
+        agent_key: Digest,
+    ) -> Result<(), Reason> {
+        let joined = [self.members.get(instance), self.keys.get(&agent_key)];
+        match joined.into_iter().flatten().all(|known| *known == session) {
+            true => Ok(()),
+            false => Err(Reason::JoinedElsewhere),
+        }
     }
 
     /// The stores that hold content of untrusted sources.

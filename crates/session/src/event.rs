@@ -33,6 +33,8 @@ pub enum Event {
     Ask(ApprovalQuestion),
     /// A person answered.
     Answer(Box<Answered>),
+    /// An instance is about to hear from a server.
+    Visit(Box<Visiting>),
     /// An instance leaves.
     Leave(Leaving),
     /// The session ends.
@@ -129,6 +131,16 @@ pub struct Answered {
     pub approver_key: Digest,
     /// The digest of the signed answer among the objects.
     pub evidence: Digest,
+}
+
+/// What an instance hears from a server without a decision. [`crate::Open::visiting`] alone makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Visiting {
+    pub(crate) instance: Label,
+    pub(crate) server: Label,
+    pub(crate) policy: Digest,
+    pub(crate) taint: Vec<Label>,
+    pub(crate) reads: Vec<Label>,
 }
 
 /// An instance that leaves.

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use chancery_audit::{CallFacts, Label};
+use chancery_audit::{CallFacts, CallKind, Decision, Label, Ruling};
 use chancery_delegation::{Call, Target};
 use chancery_types::{Digest, Timestamp, to_jcs};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use crate::action::call_kind;
 use crate::session_rules::ToolRules;
 use crate::state::{Instance, Open};
-use crate::{Commons, Reason, SessionRules, trust};
+use crate::{Commons, Reason, SessionRules, limits, trust};
 
 /// Most sources that a decision names: there is room for no more in an entry.
 const MAX_SOURCES: usize = 32;
@@ -20,12 +21,12 @@ pub(crate) struct Facts {
     resource: Result<Digest, Reason>,
     /// How many rows it asks for, or why that is not known.
     rows: Result<u64, Reason>,
-    /// Sources whose content was in the session, or is in the store that the call reads.
+    /// Sources whose content was in the session, or is by now in a store that it read or reads.
     before: BTreeSet<Label>,
     /// The call's own target, where that is such a source.
     own: Option<Label>,
-    /// The store that it may write to.
-    writes: Option<Label>,
+    /// The stores that it reads.
+    reads: BTreeSet<Label>,
     /// Whether it changes nothing, so that taint asks about nothing.
     reads_only: bool,
     trust: u64,
@@ -45,21 +46,28 @@ impl Facts {
             Target::Tool(name) => rules.tool(call.server, name),
             Target::Resource(_) | Target::Prompt(_) => None,
         };
-        let store = known.and_then(ToolRules::store);
+        // What the operator says nothing of may reach every store of its server.
+        let reads: BTreeSet<Label> = match known {
+            Some(known) => known.store().into_iter().cloned().collect(),
+            None => rules.stores(call.server).cloned().collect(),
+        };
         let mut before = open.taint.clone();
-        if let Some(store) = store.filter(|store| commons.is_tainted(store)) {
-            before.insert(Label::or_digest(&format!("store:{store}")));
-        }
-        let reads_only = match call.target {
-            Target::Tool(_) => known.is_some_and(ToolRules::reads_only),
-            Target::Resource(_) | Target::Prompt(_) => true,
+        let tainted = open.reads.union(&reads);
+        let tainted = tainted.filter(|store| commons.is_tainted(store.as_str()));
+        before.extend(tainted.map(|store| Label::or_digest(&format!("store:{store}"))));
+        let reads_only = match (known, call.target) {
+            (Some(known), _) => known.reads_only(),
+            (None, Target::Resource(_)) => true,
+            // What is sent along leaves the session.
+            (None, Target::Prompt(_)) => call.args.is_empty(),
+            (None, Target::Tool(_)) => false,
         };
         Self {
             resource: resource(known, call),
             rows: rows(known, call),
             before,
             own: untrusted(rules, known, call),
-            writes: store.filter(|_| !reads_only).map(Label::or_digest),
+            reads,
             reads_only,
             trust: instance.trust.at(now),
             grant_seconds: known.and_then(ToolRules::grant_seconds),
@@ -101,9 +109,68 @@ impl Facts {
             // What is not known denies; the digest then names nothing.
             resource: self.resource.unwrap_or_else(|_| Digest::of(b"")),
             rows: self.rows.unwrap_or_default(),
-            taints: self.writes.clone().filter(|_| !taint.is_empty()),
+            taints: match taint.is_empty() || self.reads_only {
+                true => Vec::new(),
+                false => self.reads.iter().cloned().collect(),
+            },
+            reads: self.reads.iter().cloned().collect(),
             taint: taint.into_iter().take(MAX_SOURCES).cloned().collect(),
             grant_seconds: self.grant_seconds,
+        }
+    }
+}
+
+impl Open {
+    /// Holds what a decision says to what follows without the arguments, which were erased: its facts,
+    /// and that what is beyond a sum was asked about. The error names what differs.
+    ///
+    /// That the resource and the rows are those of the arguments is not shown.
+    pub fn check_erased(
+        &self,
+        at: Timestamp,
+        decision: &Decision,
+        rules: &SessionRules,
+        commons: &Commons,
+    ) -> Result<(), &'static str> {
+        let said = decision.facts.as_ref().ok_or("facts")?;
+        let instance = self
+            .joined(decision.instance.as_str())
+            .map_err(|_| "instance")?;
+        let request = &decision.request;
+        let mut args = Map::new();
+        if request.args_digest != Digest::of(b"{}") {
+            args.insert("erased".to_owned(), Value::Null);
+        }
+        let name = request.name.as_str();
+        let call = Call {
+            server: request.server.as_str(),
+            target: match request.kind {
+                CallKind::Tool => Target::Tool(name),
+                CallKind::Resource => Target::Resource(name),
+                CallKind::Prompt => Target::Prompt(name),
+            },
+            args: &args,
+        };
+        let facts = Facts::of(self, instance, rules, commons, &call, at);
+        let expected = CallFacts {
+            resource: said.resource,
+            rows: said.rows,
+            ..facts.to_record()
+        };
+        if *said != expected {
+            return Err("facts");
+        }
+        if decision.outcome != Ruling::Allow {
+            return Ok(());
+        }
+        limits::check_breadth(self, rules, said.resource).map_err(|_| "breadth")?;
+        let sums = (said.resource, said.rows, decision.cost_micros);
+        let exceeded = limits::exceeded(self, rules, sums, at).into_iter();
+        let mut asked = exceeded.map(str::to_owned).chain(facts.asks());
+        let named = |ask: String| decision.determining.contains(&Label::or_digest(&ask));
+        match asked.all(named) {
+            true => Ok(()),
+            false => Err("asks"),
         }
     }
 }
@@ -118,7 +185,8 @@ fn untrusted(rules: &SessionRules, known: Option<&ToolRules>, call: &Call<'_>) -
         .then(|| Label::or_digest(&format!("server:{}", call.server)))
 }
 
-/// The digest of `{server, resource}` where a resource is named, of the target itself elsewhere.
+/// The digest of `{server, resource}` where a resource is named; elsewhere every other call is about
+/// another one.
 fn resource(known: Option<&ToolRules>, call: &Call<'_>) -> Result<Digest, Reason> {
     let named = match (known.and_then(ToolRules::resource_arg), call.target) {
         (Some(name), _) => match call.args.get(name) {
@@ -128,8 +196,9 @@ fn resource(known: Option<&ToolRules>, call: &Call<'_>) -> Result<Digest, Reason
             _ => return Err(Reason::ResourceUnknown),
         },
         (None, Target::Resource(uri)) => json!({"server": call.server, "resource": uri}),
-        (None, Target::Tool(name)) => json!({"server": call.server, "tool": name}),
-        (None, Target::Prompt(name)) => json!({"server": call.server, "prompt": name}),
+        (None, Target::Tool(name) | Target::Prompt(name)) => json!({
+            "server": call.server, "kind": call_kind(call), "name": name, "args": call.args,
+        }),
     };
     to_jcs(&named)
         .map(Digest::of)
@@ -143,6 +212,7 @@ fn rows(known: Option<&ToolRules>, call: &Call<'_>) -> Result<u64, Reason> {
     call.args
         .get(name)
         .and_then(Value::as_u64)
-        .filter(|rows| *rows <= chancery_types::limits::MAX_SAFE_INTEGER)
+        // Servers read 0 as all of them.
+        .filter(|rows| (1..=chancery_types::limits::MAX_SAFE_INTEGER).contains(rows))
         .ok_or(Reason::RowsUnknown)
 }

@@ -249,7 +249,7 @@ pub(crate) fn new_links(
             .iter()
             .any(|enrol: &DelegationEnrol| enrol.delegation == delegation);
         match open.links.get(&delegation) {
-            Some(known) if *known == link.token_digest() => {}
+            Some(known) if known.token == link.token_digest() => {}
             None if !twice => found.push(DelegationEnrol {
                 session: open.id(),
                 delegation: delegation.clone(),
@@ -277,7 +277,7 @@ fn check_call(
     cost_micros: u64,
 ) -> Result<Found, Denied> {
     let bare = |reason| (reason, Vec::new());
-    let reached = reach_policy(open, facts, input, judgement, arguments)?;
+    let reached = reach_policy(open, facts, input, judgement, (arguments, cost_micros))?;
     let request = reached.request(instance, input, arguments);
     let decision = input.policy.decide(&request);
     let Reached {
@@ -376,7 +376,7 @@ fn reach_policy(
     facts: &Facts,
     input: &CallInput<'_>,
     judgement: &Judgement,
-    arguments: &Value,
+    (arguments, cost_micros): (&Value, u64),
 ) -> Result<Reached, Denied> {
     let bare = |reason| (reason, Vec::new());
     check_progress(open, input)?;
@@ -402,7 +402,8 @@ fn reach_policy(
         .map_err(|_| bare(Reason::BadArguments))?;
     let resource = facts.resource().map_err(bare)?;
     let rows = facts.rows().map_err(bare)?;
-    let (approvals, grants) = grants(open, (action, &reach_of(judgement, resource)), input);
+    let reach = reach_of(judgement, resource);
+    let (approvals, grants) = grants(open, (action, &reach, cost_micros), input);
     Ok(Reached {
         annotations,
         scope,
@@ -423,9 +424,9 @@ pub(crate) fn question(open: &Open, input: &CallInput<'_>) -> Option<Question> {
     new_links(open, input.chain).ok()?;
     check_brakes(open, instance, input).ok()?;
     let cost = input.policy.cost_micros(&target(&input.call), &arguments);
-    cost.ok()?;
+    let cost = cost.ok()?;
     let facts = facts_of(open, instance, input);
-    let reached = reach_policy(open, &facts, input, &judgement, &arguments).ok()?;
+    let reached = reach_policy(open, &facts, input, &judgement, (&arguments, cost)).ok()?;
     let request = reached.request(instance, input, &arguments);
     Some(Question::from(&request))
 }
@@ -449,11 +450,16 @@ fn asked(input: &CallInput<'_>, scope: &Scope) -> Result<BTreeSet<String>, Reaso
 }
 
 /// What cannot be undone asks, unless a permit that the operator named for it determines the decision.
+/// Of a tool that the operator left out where others are listed, the pinned catalog says it.
 fn irreversible(input: &CallInput<'_>, decision: &Decision) -> Option<String> {
     let Target::Tool(name) = input.call.target else {
         return None;
     };
-    let rules = input.policy.sessions().tool(input.call.server, name)?;
+    let rules = input.policy.sessions();
+    let Some(rules) = rules.tool(input.call.server, name) else {
+        let destructive = input.catalog.annotations.is_none_or(|it| it.destructive);
+        return (destructive && !rules.tools().is_empty()).then(|| IRREVERSIBLE.to_owned());
+    };
     let unless = rules.irreversible()?;
     let named = decision.cause == Cause::Permit
         && decision.determining.iter().any(|one| unless.contains(one));
@@ -501,7 +507,7 @@ fn check_catalog(open: &Open, input: &CallInput<'_>) -> Result<Annotations, Reas
 /// asks alone: sums, taint, the mission and what a chain asks for are looked at call by call.
 fn grants(
     open: &Open,
-    action: (Digest, &Reach),
+    action: (Digest, &Reach, u64),
     input: &CallInput<'_>,
 ) -> (Vec<ApprovalId>, BTreeSet<String>) {
     let mut approvals = Vec::new();
@@ -513,7 +519,10 @@ fn grants(
         approvals.push(id);
         let exact = grant.is_for(action.0);
         let asks = grant.asks.iter().map(Label::to_string);
-        granted.extend(asks.filter(|ask| exact || input.policy.is_ask(ask)));
+        granted.extend(asks.filter(|ask| match exact {
+            true => grant.answers(ask, open.totals()),
+            false => input.policy.is_ask(ask),
+        }));
     }
     (approvals, granted)
 }

@@ -42,9 +42,11 @@ pub use commons::{Braked, Commons, EVERYWHERE};
 pub use effect::{Effect, Permit};
 pub use event::{
     Answered, ApprovalQuestion, Budgets, Ending, Event, ExecutionEnd, Joining, Leaving, Opening,
+    Visiting,
 };
 pub use judge::{CallInput, CatalogFacts};
 pub use judgement::Judgement;
+pub use limits::Sum;
 pub use member::{Member, MemberError};
 pub use opinion::{Opinion, OpinionVerdict};
 pub use reason::Reason;
@@ -53,7 +55,7 @@ pub use replay::ReplayError;
 pub use rulebook::{Rulebook, RulebookError};
 pub use session::Session;
 pub use session_rules::{Ceilings, SESSION_RULES_FORM, SessionRules, SessionRulesError, ToolRules};
-pub use state::{Basis, Ended, Grant, Open, Opened, Pending, Permission, Reach};
+pub use state::{Basis, Ended, Grant, Open, Opened, Pending, Permission, Reach, Totals};
 
 #[cfg(test)]
 mod tests;

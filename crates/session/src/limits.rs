@@ -13,6 +13,41 @@ use crate::{Reason, SessionRules};
 /// Most calls that one session decides, whatever its budgets: what it must remember is bounded.
 pub(crate) const MAX_DECISIONS: usize = 1_000_000;
 
+pub(crate) const BUDGET_CALLS: &str = "budget:calls";
+pub(crate) const BUDGET_COST: &str = "budget:cost";
+pub(crate) const BUDGET_ROWS: &str = "budget:rows";
+pub(crate) const BUDGET_RESOURCES: &str = "budget:resources";
+
+/// A sum of a session that the operator set a limit for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sum {
+    /// How a log names the question about it.
+    pub name: &'static str,
+    /// What was allowed so far.
+    pub total: u64,
+    /// What is allowed without a person.
+    pub limit: u64,
+}
+
+impl Open {
+    /// The sums that have a limit.
+    pub fn sums(&self, rules: &SessionRules) -> Vec<Sum> {
+        let (most, totals) = (rules.ask_beyond(), self.totals());
+        [
+            (BUDGET_CALLS, totals.calls, most.calls),
+            (BUDGET_COST, totals.cost_micros, most.cost_micros),
+            (BUDGET_ROWS, totals.rows, most.rows),
+            (BUDGET_RESOURCES, totals.resources, most.resources),
+        ]
+        .into_iter()
+        .filter_map(|(name, total, limit)| {
+            let limit = limit?;
+            Some(Sum { name, total, limit })
+        })
+        .collect()
+    }
+}
+
 /// Whether the call still fits. Every link's entry counts across all instances and all of its
 /// children. What was spent on the target in the session, under whatever root, also counts against
 /// the root's own limits for it, so that neither fan-out nor a further root multiplies anything.
@@ -81,20 +116,16 @@ pub(crate) fn exceeded(
     let (most, counts, spending) = (rules.ask_beyond(), open.counts(), &open.spending);
     let fresh = u64::from(!spending.is_known(resource));
     [
-        ("budget:calls", most.calls, counts.allowed.saturating_add(1)),
+        (BUDGET_CALLS, most.calls, counts.allowed.saturating_add(1)),
         (
-            "budget:cost",
+            BUDGET_COST,
             most.cost_micros,
             counts.cost_micros.saturating_add(cost_micros),
         ),
-        (
-            "budget:rows",
-            most.rows,
-            spending.rows().saturating_add(rows),
-        ),
+        (BUDGET_ROWS, most.rows, spending.rows().saturating_add(rows)),
         // What was reached before is no breadth.
         (
-            "budget:resources",
+            BUDGET_RESOURCES,
             most.resources.filter(|_| fresh > 0),
             spending.resources().saturating_add(fresh),
         ),

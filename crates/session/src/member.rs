@@ -78,6 +78,11 @@ impl Member {
         &self.instance
     }
 
+    /// The thumbprint of its agent key.
+    pub const fn agent_key(&self) -> Digest {
+        self.agent_key
+    }
+
     /// The agent that it is a run of.
     pub const fn agent(&self) -> &AgentId {
         &self.agent

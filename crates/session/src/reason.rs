@@ -17,6 +17,8 @@ pub enum Reason {
     SessionExpired,
     /// The leaf of the chain is not an instance that is in the session.
     NotJoined,
+    /// The instance, or its agent key, joined another session.
+    JoinedElsewhere,
     /// The chain is bound to another agent key than the instance joined with.
     HolderMismatch,
     /// The chain is for another session.
@@ -88,12 +90,13 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason but those of the chain, which [`delegation::Reason::ALL`] holds.
-    pub const OWN: [Self; 36] = [
+    pub const OWN: [Self; 37] = [
         Self::NotOpen,
         Self::Ended,
         Self::ClockSteppedBack,
         Self::SessionExpired,
         Self::NotJoined,
+        Self::JoinedElsewhere,
         Self::HolderMismatch,
         Self::WrongSession,
         Self::WrongMission,
@@ -135,6 +138,7 @@ impl Reason {
             Self::ClockSteppedBack => "clock_stepped_back",
             Self::SessionExpired => "session_expired",
             Self::NotJoined => "not_joined",
+            Self::JoinedElsewhere => "joined_elsewhere",
             Self::HolderMismatch => "holder_mismatch",
             Self::WrongSession => "wrong_session",
             Self::WrongMission => "wrong_mission",
@@ -181,6 +185,9 @@ impl Reason {
             }
             Self::SessionExpired => "the session's time is over; delegate again",
             Self::NotJoined => "the instance is not in the session",
+            Self::JoinedElsewhere => {
+                "the instance joined another session before; start a fresh one for this session"
+            }
             Self::HolderMismatch => {
                 "the delegation is held by another key than the instance joined with"
             }

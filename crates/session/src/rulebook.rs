@@ -29,6 +29,9 @@ pub enum RulebookError {
     /// The rules for sessions are refused.
     #[error("{SESSION_FILE}: {0}")]
     Sessions(#[from] SessionRulesError),
+    /// The rules for sessions speak of a server of which the bundle has no tool.
+    #[error("{SESSION_FILE}: untrusted_servers: bundle.json declares no tool of {0:?}")]
+    Server(String),
     /// The rules for sessions speak of what the bundle does not have.
     #[error("{SESSION_FILE}: tools.{tool}: {problem}")]
     Tool {
@@ -78,6 +81,13 @@ impl Rulebook {
 
 /// A name that is spelled wrong would be a rule about nothing.
 fn check_tools(rules: &SessionRules, bundle: &Bundle) -> Result<(), RulebookError> {
+    for server in rules.untrusted_servers() {
+        let prefix = format!("{server}/");
+        let mut tools = bundle.index().tools().keys();
+        if !tools.any(|tool| tool.starts_with(&prefix)) {
+            return Err(RulebookError::Server(server.clone()));
+        }
+    }
     for (name, rules) in rules.tools() {
         let refused = |problem: String| RulebookError::Tool {
             tool: name.clone(),

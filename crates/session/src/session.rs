@@ -2,7 +2,7 @@
 
 use chancery_audit::{
     Event as Entry, GapDisclose, Label, LeaveReason, Outcome, Ruling, SessionEnd, SessionLeave,
-    SessionRefuse,
+    SessionRefuse, SessionVisit,
 };
 use chancery_policy::Question;
 use chancery_types::Timestamp;
@@ -12,7 +12,7 @@ use crate::judge::{self, CallInput};
 use crate::state::{Durable, Ended, Open};
 use crate::{
     Effect, Ending, Event, ExecutionEnd, Fault, Judgement, Leaving, Permit, Reason, Refused,
-    admission, approval,
+    Visiting, admission, approval,
 };
 
 /// A session.
@@ -124,6 +124,7 @@ fn step(open: &mut Open, now: Timestamp, event: Event) -> Stepped {
             return Ok((None, effects));
         }
         Event::Answer(answered) => vec![approval::answer(open, now, &answered)?.into()],
+        Event::Visit(visiting) => vec![visit(open, *visiting)?.into()],
         Event::Leave(leaving) => {
             let entry = leave(open, &leaving)?;
             open.apply_all(now, &[entry.clone().into()])?;
@@ -202,6 +203,18 @@ fn gap(open: &Open, execution: ExecutionId) -> Result<GapDisclose, Fault> {
         instance: instance.clone(),
         execution,
         decision,
+    })
+}
+
+fn visit(open: &Open, visiting: Visiting) -> Result<SessionVisit, Fault> {
+    open.joined(visiting.instance.as_str())?;
+    Ok(SessionVisit {
+        session: open.id(),
+        instance: visiting.instance,
+        server: visiting.server,
+        policy: visiting.policy,
+        taint: visiting.taint,
+        reads: visiting.reads,
     })
 }
 

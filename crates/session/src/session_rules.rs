@@ -5,6 +5,8 @@ mod parse;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chancery_audit::Label;
+
 pub use parse::SessionRulesError;
 
 /// What the member `rules` of every document says: its form.
@@ -18,6 +20,8 @@ pub struct SessionRules {
     pub(crate) suspend_beyond: Option<u64>,
     untrusted_servers: BTreeSet<String>,
     tools: BTreeMap<String, ToolRules>,
+    /// The stores of each server, by what is said of its tools.
+    stores: BTreeMap<String, BTreeSet<Label>>,
 }
 
 /// What a whole session may use up before a person is asked.
@@ -42,7 +46,7 @@ pub struct ToolRules {
     rows_arg: Option<String>,
     untrusted: bool,
     reads_only: bool,
-    store: Option<String>,
+    store: Option<Label>,
     irreversible: bool,
     irreversible_unless: BTreeSet<String>,
     grant_seconds: Option<u64>,
@@ -74,6 +78,16 @@ impl SessionRules {
         &self.tools
     }
 
+    /// The stores that the tools of a server read and write.
+    pub fn stores(&self, server: &str) -> impl Iterator<Item = &Label> {
+        self.stores.get(server).into_iter().flatten()
+    }
+
+    /// The servers whose answers are content of an untrusted source.
+    pub const fn untrusted_servers(&self) -> &BTreeSet<String> {
+        &self.untrusted_servers
+    }
+
     /// Whether all that a server answers is content of an untrusted source.
     pub fn is_untrusted(&self, server: &str) -> bool {
         self.untrusted_servers.contains(server)
@@ -102,8 +116,8 @@ impl ToolRules {
     }
 
     /// The store that it reads and, where it does more than read, writes.
-    pub fn store(&self) -> Option<&str> {
-        self.store.as_deref()
+    pub const fn store(&self) -> Option<&Label> {
+        self.store.as_ref()
     }
 
     /// Whether what it does cannot be undone: a person is asked, unless one of these policies permits

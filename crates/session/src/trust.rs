@@ -1,5 +1,6 @@
 //! Trust: what an instance's own conduct in this session has earned.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use chancery_audit::{ApprovalGrant, Decision, OutcomeStatus, Ruling, Verdict};
@@ -14,9 +15,11 @@ struct Formula {
     /// What an instance begins with, and what trust decays to.
     base: u64,
     most: u64,
-    /// Earned by an allowed call that names its step and completes.
+    /// Earned by an allowed call that names its step and completes: by each action once.
     completed: u64,
-    /// Lost by a call that fails at the tool.
+    /// How many calls earn in one decay period, which begins with the first of them.
+    most_completed: u64,
+    /// Lost by a call that fails at the tool, or that the caller breaks off.
     failed: u64,
     /// Lost by a call that is denied for what it asks.
     denied: u64,
@@ -36,19 +39,26 @@ const FORMULA: Formula = Formula {
     base: 100,
     most: 1_000,
     completed: 10,
+    most_completed: 10,
     failed: 5,
     denied: 20,
     anomaly: 60,
     anomalies: &[
+        "bad_signature",
         "breadth_limit",
+        "broken_link",
         "chain_forbid",
+        "depth_escalation",
         "holder_mismatch",
         "mission_forbid",
         "not_in_catalog",
+        "pop_bad_signature",
         "pop_mismatch",
         "replay",
+        "scope_escalation",
         "token_in_call",
         "unknown_argument",
+        "untrusted_root",
         "wrong_mission",
         "wrong_principal",
         "wrong_session",
@@ -79,13 +89,17 @@ const MAX_PERIODS: u64 = 128;
 static DIGEST: LazyLock<Digest> =
     LazyLock::new(|| Digest::of(to_canonical(&FORMULA).unwrap_or_default()));
 
-/// The trust of one instance: a fold over its own entries. It has no setter, nobody hands it on,
-/// and a new instance or session begins at the base.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The trust of one instance: a fold over its own entries. It has no setter, nobody hands it on, and a
+/// new instance or session begins at the base at most.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Trust {
     level: u64,
     /// What it decays from.
     since: Timestamp,
+    /// The actions that earned something.
+    earned: BTreeSet<Digest>,
+    /// When the period began in which so many calls earned.
+    period: (Timestamp, u64),
 }
 
 /// The digest of the formula.
@@ -93,23 +107,30 @@ pub(crate) fn formula() -> Digest {
     *DIGEST
 }
 
+/// Whether a denial for this reason is an anomaly.
+pub(crate) fn is_anomaly(reason: &str) -> bool {
+    FORMULA.anomalies.contains(&reason)
+}
+
 impl Trust {
-    pub(crate) const fn new(at: Timestamp) -> Self {
+    /// Begins at the base, or at the least level of those who stand above the new one.
+    pub(crate) fn new(at: Timestamp, above: impl IntoIterator<Item = u64>) -> Self {
         Self {
-            level: FORMULA.base,
+            level: above.into_iter().fold(FORMULA.base, u64::min),
             since: at,
+            earned: BTreeSet::new(),
+            period: (at, 0),
         }
     }
 
     /// The level at a time. What stands above the base is lost by waiting; what is below it is not
     /// won back by waiting.
-    pub(crate) fn at(self, now: Timestamp) -> u64 {
+    pub(crate) fn at(&self, now: Timestamp) -> u64 {
         let mut above = self.level.saturating_sub(FORMULA.base);
-        let periods = now.micros_since(self.since) / 1_000_000 / FORMULA.decay_seconds;
-        if above == 0 || periods == 0 {
+        if above == 0 {
             return self.level;
         }
-        for _ in 0..periods.min(MAX_PERIODS) {
+        for _ in 0..self.periods(now).min(MAX_PERIODS) {
             above = above * FORMULA.decay_keeps / 100;
         }
         FORMULA.base.saturating_add(above)
@@ -118,29 +139,32 @@ impl Trust {
     pub(crate) fn decided(&mut self, at: Timestamp, decision: &Decision) {
         let reason = decision.reason.as_str();
         match decision.outcome {
-            Ruling::Deny if FORMULA.anomalies.contains(&reason) => self.lose(at, FORMULA.anomaly),
+            Ruling::Deny if is_anomaly(reason) => self.lose(at, FORMULA.anomaly),
             Ruling::Deny if FORMULA.conduct.contains(&reason) => self.lose(at, FORMULA.denied),
             Ruling::Deny | Ruling::Allow | Ruling::Escalate => {}
         }
     }
 
-    /// `relevant` says that the call named the step that it serves.
-    pub(crate) fn ended(&mut self, at: Timestamp, status: OutcomeStatus, relevant: bool) {
-        match status {
-            OutcomeStatus::Completed if relevant => {
-                let level = self.at(at).saturating_add(FORMULA.completed);
-                self.set(at, level.min(FORMULA.most));
-            }
-            OutcomeStatus::ToolError | OutcomeStatus::Failed | OutcomeStatus::Withheld => {
-                self.lose(at, FORMULA.failed);
-            }
-            OutcomeStatus::Completed
-            | OutcomeStatus::InputRequired
-            | OutcomeStatus::Cancelled
-            | OutcomeStatus::TimedOut
-            | OutcomeStatus::Gone
-            | OutcomeStatus::NotForwarded
-            | OutcomeStatus::Unknown => {}
+    /// `relevant` is the action, where the call named the step that it serves.
+    pub(crate) fn ended(&mut self, at: Timestamp, status: OutcomeStatus, relevant: Option<Digest>) {
+        match (status, relevant) {
+            (OutcomeStatus::Completed, Some(action)) => self.earn(at, action),
+            (
+                OutcomeStatus::ToolError
+                | OutcomeStatus::Failed
+                | OutcomeStatus::Withheld
+                | OutcomeStatus::Cancelled,
+                _,
+            ) => self.lose(at, FORMULA.failed),
+            (
+                OutcomeStatus::Completed
+                | OutcomeStatus::InputRequired
+                | OutcomeStatus::TimedOut
+                | OutcomeStatus::Gone
+                | OutcomeStatus::NotForwarded
+                | OutcomeStatus::Unknown,
+                _,
+            ) => {}
         }
     }
 
@@ -150,14 +174,45 @@ impl Trust {
         }
     }
 
-    fn lose(&mut self, at: Timestamp, points: u64) {
-        self.set(at, self.at(at).saturating_sub(points));
+    /// An action earns once; a flood of others no more than one period gives.
+    fn earn(&mut self, at: Timestamp, action: Digest) {
+        if periods(self.period.0, at) > 0 {
+            self.period = (at, 0);
+        }
+        if self.period.1 >= FORMULA.most_completed || !self.earned.insert(action) {
+            return;
+        }
+        self.period.1 = self.period.1.saturating_add(1);
+        self.settle(at);
+        let level = self.level.saturating_add(FORMULA.completed);
+        self.level = level.min(FORMULA.most);
     }
 
-    const fn set(&mut self, at: Timestamp, level: u64) {
-        self.level = level;
-        self.since = at;
+    fn lose(&mut self, at: Timestamp, points: u64) {
+        self.settle(at);
+        self.level = self.level.saturating_sub(points);
     }
+
+    /// Takes off what decayed. Only whole periods count as waited: an event stops no decay.
+    fn settle(&mut self, at: Timestamp) {
+        let level = self.at(at);
+        self.since = if level <= FORMULA.base {
+            at
+        } else {
+            let waited = self.periods(at).saturating_mul(FORMULA.decay_seconds);
+            self.since.plus_seconds(waited)
+        };
+        self.level = level;
+    }
+
+    const fn periods(&self, now: Timestamp) -> u64 {
+        periods(self.since, now)
+    }
+}
+
+/// Whole decay periods between two times.
+const fn periods(since: Timestamp, now: Timestamp) -> u64 {
+    now.micros_since(since) / 1_000_000 / FORMULA.decay_seconds
 }
 
 #[cfg(test)]
@@ -166,17 +221,21 @@ mod tests {
 
     const START: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
-    fn completed(count: usize) -> Trust {
-        let mut trust = Trust::new(START);
-        for _ in 0..count {
-            trust.ended(START, OutcomeStatus::Completed, true);
-        }
-        trust
+    fn base() -> Trust {
+        Trust::new(START, [])
+    }
+
+    fn action(number: u64) -> Option<Digest> {
+        Some(Digest::of(number.to_be_bytes()))
+    }
+
+    fn at_level(level: u64) -> Trust {
+        Trust { level, ..base() }
     }
 
     #[test]
     fn s4_trust_decays_to_the_base_and_no_further() {
-        let trust = completed(20);
+        let trust = at_level(300);
         let after = |seconds| trust.at(START.plus_seconds(seconds));
         assert_eq!(
             [after(0), after(599), after(600), after(1_200)],
@@ -186,30 +245,88 @@ mod tests {
         assert_eq!(after(u64::MAX / 2_000_000), 100);
     }
 
+    /// A call every 599 seconds keeps nothing up, and a failure costs what waiting costs and more.
+    #[test]
+    fn s4_an_event_stops_no_decay() {
+        let mut busy = at_level(1_000);
+        let mut now = START;
+        for _ in 0..10 {
+            now = now.plus_seconds(599);
+            busy.ended(now, OutcomeStatus::ToolError, None);
+        }
+        assert!(busy.at(now) < at_level(1_000).at(now));
+        let mut failing = at_level(1_000);
+        failing.ended(START.plus_seconds(599), OutcomeStatus::ToolError, None);
+        assert_eq!(failing.at(START.plus_seconds(600)), 905);
+        // What stands at the base begins to decay when it is earned.
+        let mut late = base();
+        late.ended(START.plus_seconds(599), OutcomeStatus::Completed, action(1));
+        assert_eq!(late.at(START.plus_seconds(1_198)), 110);
+        assert_eq!(late.at(START.plus_seconds(1_199)), 109);
+    }
+
     #[test]
     fn s4_what_was_lost_is_not_won_back_by_waiting() {
-        let mut trust = Trust::new(START);
-        trust.ended(START, OutcomeStatus::ToolError, true);
+        let mut trust = base();
+        trust.ended(START, OutcomeStatus::ToolError, action(1));
         assert_eq!(trust.at(START), 95);
         assert_eq!(trust.at(START.plus_seconds(86_400)), 95);
     }
 
     #[test]
+    fn s4_a_new_one_begins_no_higher_than_who_stands_above_it() {
+        assert_eq!(Trust::new(START, [900, 400]).at(START), 100);
+        assert_eq!(Trust::new(START, [900, 20]).at(START), 20);
+    }
+
+    #[test]
     fn s5_what_is_no_evidence_of_relevance_earns_nothing() {
-        let mut trust = Trust::new(START);
-        trust.ended(START, OutcomeStatus::Completed, false);
+        let mut trust = base();
+        trust.ended(START, OutcomeStatus::Completed, None);
         for status in [
             OutcomeStatus::InputRequired,
-            OutcomeStatus::Cancelled,
             OutcomeStatus::TimedOut,
             OutcomeStatus::Gone,
             OutcomeStatus::NotForwarded,
             OutcomeStatus::Unknown,
         ] {
-            trust.ended(START, status, true);
+            trust.ended(START, status, action(1));
         }
-        assert_eq!(trust, Trust::new(START));
-        assert_eq!(completed(1_000).at(START), 1_000);
+        assert_eq!(trust, base());
+    }
+
+    #[test]
+    fn s5_repetition_earns_nothing() {
+        let mut trust = base();
+        for _ in 0..90 {
+            trust.ended(START, OutcomeStatus::Completed, action(1));
+        }
+        assert_eq!(trust.at(START), 110);
+    }
+
+    #[test]
+    fn s5_a_flood_of_calls_earns_no_more_than_a_period_gives() {
+        let mut trust = base();
+        for number in 0..90 {
+            trust.ended(START, OutcomeStatus::Completed, action(number));
+        }
+        assert_eq!(trust.at(START), 200);
+        let next = START.plus_seconds(600);
+        for number in 100..190 {
+            trust.ended(next, OutcomeStatus::Completed, action(number));
+        }
+        assert_eq!(trust.at(next), 290);
+        let mut most = at_level(995);
+        most.ended(START, OutcomeStatus::Completed, action(1));
+        assert_eq!(most.at(START), 1_000);
+    }
+
+    /// Who does not like an answer hangs up.
+    #[test]
+    fn s5_what_the_caller_breaks_off_costs_like_a_failure() {
+        let mut trust = base();
+        trust.ended(START, OutcomeStatus::Cancelled, action(1));
+        assert_eq!(trust.at(START), 95);
     }
 
     /// The digest is that of the numbers: whoever changes one changes this line too, and every

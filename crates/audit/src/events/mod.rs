@@ -28,4 +28,6 @@ pub use identity::{AgentRetire, IdentityEnd, IdentityIssue, InstanceOpen, Manife
 pub use index::IndexRoot;
 pub use node::{NodeAuthority, NodeEvict, NodeJoin, NodeToken, NodeTpm};
 pub use revocation::{EpochRaise, RevocationAdd, RevocationLift, SnapshotAdopt};
-pub use session::{SessionEnd, SessionJoin, SessionLeave, SessionOpen, SessionRefuse};
+pub use session::{
+    SessionEnd, SessionJoin, SessionLeave, SessionOpen, SessionRefuse, SessionVisit,
+};

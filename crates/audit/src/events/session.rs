@@ -82,6 +82,25 @@ body! {
 }
 
 body! {
+    /// An instance is about to hear from a server whose words may come from an untrusted source, without
+    /// a decision. Written before the first of them is passed on, and when there is more to say.
+    pub struct SessionVisit = "session.visit" in Gateway {
+        /// The session.
+        session: SessionId,
+        /// The SPIFFE ID of the instance.
+        instance: Label,
+        /// The server.
+        server: Label,
+        /// The digest of the policy bundle that says so.
+        policy: Digest,
+        /// The untrusted sources whose content the session has from now on.
+        taint: Vec<Label>,
+        /// The stores that the server may answer from: once one holds such content, the session has it.
+        reads: Vec<Label>,
+    }
+}
+
+body! {
     /// An instance left: the last entry of its chain, with what it did.
     pub struct SessionLeave = "session.leave" in Gateway {
         /// The session.

@@ -117,7 +117,8 @@ pub(crate) fn decision() -> Decision {
             resource: digest("resource"),
             rows: 10,
             taint: vec![label("server:web")],
-            taints: Some(label("notes")),
+            reads: vec![label("notes")],
+            taints: vec![label("notes")],
             grant_seconds: Some(60),
         }),
     }
@@ -485,6 +486,14 @@ pub(crate) fn samples() -> Vec<Entry> {
         entry(BrakeRelease {
             on: BrakeOn::Everywhere,
             name: label("everywhere"),
+        }),
+        entry(SessionVisit {
+            session: id(1),
+            instance: instance.clone(),
+            server: label("web"),
+            policy: digest("policy"),
+            taint: vec![label("server:web")],
+            reads: vec![label("notes")],
         }),
         entry(AgentRetire {
             agent,

@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use chancery_audit::Label;
 use chancery_types::{StrictJsonError, members, parse_strict};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -9,6 +10,9 @@ use super::{Ceilings, SESSION_RULES_FORM, SessionRules, ToolRules};
 
 /// Largest document.
 const MAX_BYTES: usize = 262_144;
+
+/// Most stores of one server.
+const MAX_STORES: usize = 16;
 
 /// Longest grant that an approval makes.
 const MAX_GRANT_SECONDS: u64 = 600;
@@ -113,6 +117,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<SessionRules, SessionRulesError> {
     if let Some((name, _)) = members.into_iter().next() {
         return Err(SessionRulesError::Unknown(name));
     }
+    let stores = stores(&tools)?;
     Ok(SessionRules {
         ask_beyond: Ceilings {
             calls: asks.calls,
@@ -124,7 +129,27 @@ pub(super) fn read(bytes: &[u8]) -> Result<SessionRules, SessionRulesError> {
         suspend_beyond: suspends.map(|suspends| suspends.resources),
         untrusted_servers: servers.unwrap_or_default(),
         tools,
+        stores,
     })
+}
+
+/// The stores of each server; few enough for an entry to name them all.
+fn stores(
+    tools: &BTreeMap<String, ToolRules>,
+) -> Result<BTreeMap<String, BTreeSet<Label>>, SessionRulesError> {
+    let mut stores: BTreeMap<String, BTreeSet<Label>> = BTreeMap::new();
+    for (name, tool) in tools {
+        let server = name
+            .split_once('/')
+            .map_or(name.as_str(), |(server, _)| server);
+        let of_server = stores.entry(server.to_owned()).or_default();
+        of_server.extend(tool.store.clone());
+        if of_server.len() > MAX_STORES {
+            let problem = format!("store: server {server} has more than {MAX_STORES}");
+            return Err(refused(&format!("tools.{name}"), problem));
+        }
+    }
+    Ok(stores)
 }
 
 fn object<T: DeserializeOwned>(
@@ -156,15 +181,14 @@ fn tool(name: &str, value: Value) -> Result<ToolRules, SessionRulesError> {
     if tool.grant_seconds.is_some() && (tool.irreversible || tool.resource_arg.is_none()) {
         return problem("grant_seconds: needs resource_arg, and nothing that is irreversible");
     }
-    if tool.store.as_ref().is_some_and(String::is_empty) {
-        return problem("store: name it");
-    }
+    let store = tool.store.map(Label::try_from).transpose();
+    let store = store.map_err(|error| refused(&member, format!("store: {error}")))?;
     Ok(ToolRules {
         resource_arg: tool.resource_arg,
         rows_arg: tool.rows_arg,
         untrusted: tool.untrusted,
         reads_only: tool.reads_only,
-        store: tool.store,
+        store,
         irreversible: tool.irreversible,
         irreversible_unless: tool.irreversible_unless,
         grant_seconds: tool.grant_seconds,

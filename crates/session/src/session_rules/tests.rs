@@ -45,6 +45,20 @@ fn a_document_is_read_whole() {
     assert_eq!(read(json!({})).unwrap(), SessionRules::default());
 }
 
+fn many_stores(count: u64) -> Value {
+    let tools: serde_json::Map<_, _> = (0..count)
+        .map(|number| (format!("a/{number}"), json!({"store": number.to_string()})))
+        .collect();
+    json!({ "tools": tools })
+}
+
+#[test]
+fn the_stores_of_a_server_are_those_of_its_tools() {
+    let rules = read(many_stores(16)).unwrap();
+    assert_eq!(rules.stores("a").count(), 16);
+    assert_eq!(rules.stores("b").count(), 0);
+}
+
 #[test]
 fn what_is_not_understood_is_refused() {
     for bad in [
@@ -67,6 +81,9 @@ fn what_is_not_understood_is_refused() {
         json!({"tools": {"a/b": {"grant_seconds": 601, "resource_arg": "x"}}}),
         json!({"tools": {"a/b": {"grant_seconds": 60, "resource_arg": "x", "irreversible": true}}}),
         json!({"tools": {"a/b": {"store": ""}}}),
+        json!({"tools": {"a/b": {"store": "two\nlines"}}}),
+        json!({"tools": {"a/b": {"store": "x".repeat(2_049)}}}),
+        many_stores(17),
         json!({"budget": {}}),
     ] {
         assert!(read(bad.clone()).is_err(), "{bad}");

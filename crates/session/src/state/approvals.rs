@@ -6,9 +6,9 @@ use chancery_audit::{ApprovalGrant, ApprovalRequest, Decision, Label, Verdict};
 use chancery_types::id::{ApprovalId, PersonId};
 use chancery_types::{Digest, Timestamp};
 
-use super::Reach;
 use super::executions::Escalated;
-use crate::Fault;
+use super::{Reach, Totals};
+use crate::{Fault, limits};
 
 /// The approvals of a session. Each id is asked once, answered once and used once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,6 +39,10 @@ pub struct Pending {
     pub reach: Reach,
     /// For how long an approval holds for them; without it, for the action once.
     pub grant_seconds: Option<u64>,
+    /// What the action costs, in millionths.
+    pub cost_micros: u64,
+    /// The sums of the session that it was asked at.
+    pub totals: Totals,
 }
 
 /// What a person approved: one execution of one action, and where the operator's rules say so, the same
@@ -63,12 +67,34 @@ pub struct Grant {
     pub standing: bool,
     /// Whether the exact action that was asked for was done.
     pub used: bool,
+    /// What that action costs, in millionths: what stands covers nothing dearer.
+    pub cost_micros: u64,
+    /// The sums of the session that it was asked at.
+    pub totals: Totals,
 }
 
 impl Grant {
     /// Whether it answers all that was asked about this action.
     pub(crate) fn is_for(&self, action: Digest) -> bool {
         self.action == action && !self.used
+    }
+
+    /// Whether an ask is answered for what was asked about: a sum that has grown since is another one.
+    pub(crate) fn answers(&self, ask: &str, now: Totals) -> bool {
+        let then = self.totals;
+        match ask {
+            limits::BUDGET_CALLS => then.calls == now.calls,
+            limits::BUDGET_COST => then.cost_micros == now.cost_micros,
+            limits::BUDGET_ROWS => then.rows == now.rows,
+            limits::BUDGET_RESOURCES => then.resources == now.resources,
+            _ => true,
+        }
+    }
+
+    /// Whether it holds for this action, on this reach, at this cost.
+    fn applies(&self, action: Digest, reach: &Reach, cost_micros: u64) -> bool {
+        let covered = self.reach == *reach && cost_micros <= self.cost_micros;
+        self.is_for(action) || self.standing && covered
     }
 }
 
@@ -84,14 +110,14 @@ impl Approvals {
     /// The grants that hold for an action under a policy at a time.
     pub(crate) fn holding<'a>(
         &'a self,
-        (action, reach): (Digest, &'a Reach),
+        (action, reach, cost_micros): (Digest, &'a Reach, u64),
         policy: Digest,
         now: Timestamp,
     ) -> impl Iterator<Item = (ApprovalId, &'a Grant)> {
         self.granted
             .iter()
             .filter(move |(_, grant)| {
-                let applies = grant.is_for(action) || grant.standing && grant.reach == *reach;
+                let applies = grant.applies(action, reach, cost_micros);
                 applies && grant.policy == policy && now < grant.expires
             })
             .map(|(id, grant)| (*id, grant))
@@ -123,6 +149,8 @@ impl Approvals {
             requester: request.requester,
             reach: escalated.reach,
             grant_seconds: escalated.grant_seconds,
+            cost_micros: escalated.cost_micros,
+            totals: escalated.totals,
         };
         self.pending.insert(request.approval, pending);
     }
@@ -159,6 +187,8 @@ impl Approvals {
                 reach: pending.reach,
                 standing: standing.is_some(),
                 used: false,
+                cost_micros: pending.cost_micros,
+                totals: pending.totals,
             };
             self.granted.insert(grant.approval, granted);
         }
@@ -173,7 +203,7 @@ impl Approvals {
         let reach = Reach::of(decision);
         for approval in &decision.approvals {
             let grant = self.granted.get(approval).ok_or(Fault::ApprovalUnknown)?;
-            let applies = grant.is_for(action) || grant.standing && grant.reach == reach;
+            let applies = grant.applies(action, &reach, decision.cost_micros);
             if !applies || grant.policy != decision.policy {
                 return Err(Fault::ApprovalMismatch);
             }
@@ -194,6 +224,12 @@ impl Approvals {
                 }
             }
         }
+    }
+
+    /// Ends what stands for an instance that acted out of line.
+    pub(super) fn distrusted(&mut self, instance: &Label) {
+        self.granted
+            .retain(|_, grant| !grant.standing || grant.instance != *instance);
     }
 
     /// Forgets what an instance that left asked for and was granted.

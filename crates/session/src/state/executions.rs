@@ -8,7 +8,7 @@ use chancery_audit::{
 use chancery_types::Digest;
 use chancery_types::id::ExecutionId;
 
-use super::Reach;
+use super::{Reach, Totals};
 use crate::{Action, Fault};
 
 /// The executions of a session.
@@ -28,8 +28,8 @@ struct Running {
     /// Whether a former run left it: then nothing is ever known of it.
     is_left: bool,
     reach: Reach,
-    /// Whether the call named the step that it serves.
-    is_relevant: bool,
+    /// The action, where the call named the step that it serves.
+    relevant: Option<Digest>,
 }
 
 /// An escalated call that was not put before a person yet.
@@ -41,6 +41,9 @@ pub(crate) struct Escalated {
     pub(crate) asks: Vec<Label>,
     pub(crate) reach: Reach,
     pub(crate) grant_seconds: Option<u64>,
+    pub(crate) cost_micros: u64,
+    /// The sums of the session that it was asked at.
+    pub(crate) totals: Totals,
 }
 
 /// A decision that became durable.
@@ -88,7 +91,7 @@ impl Executions {
         Ok(())
     }
 
-    pub(super) fn decide(&mut self, decision: &Decision, action: Digest) {
+    pub(super) fn decide(&mut self, decision: &Decision, action: Digest, totals: Totals) {
         self.known.insert(decision.execution);
         let instance = decision.instance.clone();
         match decision.outcome {
@@ -98,7 +101,7 @@ impl Executions {
                     decision: None,
                     is_left: false,
                     reach: Reach::of(decision),
-                    is_relevant: decision.step.is_some(),
+                    relevant: decision.step.is_some().then_some(action),
                 };
                 self.running.insert(decision.execution, running);
             }
@@ -110,6 +113,8 @@ impl Executions {
                     asks: decision.determining.clone(),
                     reach: Reach::of(decision),
                     grant_seconds: decision.facts.as_ref().and_then(|it| it.grant_seconds),
+                    cost_micros: decision.cost_micros,
+                    totals,
                 };
                 self.escalated.insert(decision.execution, escalated);
             }
@@ -156,10 +161,9 @@ impl Executions {
         }
     }
 
-    /// Whether the call named the step that it serves.
-    pub(super) fn end(&mut self, execution: ExecutionId) -> bool {
-        let ended = self.running.remove(&execution);
-        ended.is_some_and(|running| running.is_relevant)
+    /// The action, where the call named the step that it serves.
+    pub(super) fn end(&mut self, execution: ExecutionId) -> Option<Digest> {
+        self.running.remove(&execution)?.relevant
     }
 
     /// What the running executions are about.

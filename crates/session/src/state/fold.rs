@@ -7,8 +7,9 @@ use chancery_audit::{
 use chancery_types::Timestamp;
 
 use super::executions::action_of;
+use super::open::Link;
 use super::{Durable, Instance, Open, counts};
-use crate::Fault;
+use crate::{Fault, trust};
 
 impl Open {
     /// Takes all of these entries or none.
@@ -44,10 +45,19 @@ impl Open {
                 if self.links.contains_key(&enrol.delegation) {
                     return Err(Fault::DelegationKnown);
                 }
-                self.links.insert(enrol.delegation.clone(), enrol.link);
+                let parent = enrol.parent.as_ref();
+                if parent.is_some_and(|parent| !self.links.contains_key(parent)) {
+                    return Err(Fault::DelegationUnknown);
+                }
+                self.links.insert(enrol.delegation.clone(), Link::of(enrol));
             }
             Event::Decision(decision) => self.decide(at, decision)?,
             Event::Outcome(outcome) => self.outcome(at, outcome)?,
+            Event::SessionVisit(visit) => {
+                self.joined(visit.instance.as_str())?;
+                self.taint.extend(visit.taint.iter().cloned());
+                self.reads.extend(visit.reads.iter().cloned());
+            }
             Event::GapDisclose(gap) => self.executions.disclose(gap)?,
             Event::ApprovalRequest(request) => self.ask(at, request)?,
             Event::ApprovalGrant(grant) => self.answer(at, grant)?,
@@ -131,7 +141,8 @@ impl Open {
         if self.instances.contains_key(&join.instance) {
             return Err(Fault::AlreadyJoined);
         }
-        let instance = Instance::joined(at, join)?;
+        let above = self.trust_above(&join.leaf, at);
+        let instance = Instance::joined(at, join, above)?;
         self.instances.insert(join.instance.clone(), instance);
         Ok(())
     }
@@ -176,12 +187,17 @@ impl Open {
             Ruling::Deny => self.denials_in_a_row.saturating_add(1),
             Ruling::Escalate => self.denials_in_a_row,
         };
-        self.executions.decide(decision, action);
+        self.executions.decide(decision, action, self.totals());
         if allowed {
             self.approvals.consume(&decision.approvals, action);
             self.spending.charge(decision);
-            let taint = decision.facts.iter().flat_map(|facts| &facts.taint);
-            self.taint.extend(taint.cloned());
+            if let Some(facts) = &decision.facts {
+                self.taint.extend(facts.taint.iter().cloned());
+                self.reads.extend(facts.reads.iter().cloned());
+            }
+        }
+        if decision.outcome == Ruling::Deny && trust::is_anomaly(decision.reason.as_str()) {
+            self.approvals.distrusted(&decision.instance);
         }
         Ok(())
     }

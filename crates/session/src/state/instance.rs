@@ -31,7 +31,12 @@ enum Place {
 }
 
 impl Instance {
-    pub(super) fn joined(at: Timestamp, join: &SessionJoin) -> Result<Self, Fault> {
+    /// `above` are the levels of those who delegated to it and are or were in the session.
+    pub(super) fn joined(
+        at: Timestamp,
+        join: &SessionJoin,
+        above: impl IntoIterator<Item = u64>,
+    ) -> Result<Self, Fault> {
         if join.link.seq != 0 || join.link.prev.is_some() {
             return Err(Fault::WrongPlace);
         }
@@ -42,7 +47,7 @@ impl Instance {
             agent_key: join.agent_key,
             level: serde_json::from_value(level).map_err(|_| Fault::BadName)?,
             isolation: join.isolation,
-            trust: Trust::new(at),
+            trust: Trust::new(at, above),
             counts: counts::none(),
             left: false,
             entries: 1,

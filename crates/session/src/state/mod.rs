@@ -12,6 +12,7 @@ mod spending;
 pub use approvals::{Grant, Pending};
 pub use open::{Ended, Open, Opened};
 pub use permission::{Basis, Permission, Reach};
+pub use spending::Totals;
 
 pub(crate) use executions::Durable;
 pub(crate) use instance::Instance;

@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chancery_audit::{Counts, Label, SessionEnd, SessionOpen};
+use chancery_audit::{Counts, DelegationEnrol, Label, SessionEnd, SessionOpen};
 use chancery_types::id::{ApprovalId, ExecutionId, SessionId};
 use chancery_types::{Digest, Timestamp};
 
 use super::approvals::Approvals;
 use super::executions::Executions;
-use super::spending::Spending;
+use super::spending::{Spending, Totals};
 use super::{Grant, Instance, Pending, counts};
-use crate::Fault;
+use crate::{Fault, Rulebook, Visiting};
 
 /// What a session was opened with, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,16 +28,36 @@ pub struct Open {
     pub(crate) opened: Opened,
     pub(crate) last_at: Timestamp,
     pub(crate) instances: BTreeMap<Label, Instance>,
-    pub(crate) links: BTreeMap<Label, Digest>,
+    pub(crate) links: BTreeMap<Label, Link>,
     pub(crate) spending: Spending,
     pub(crate) executions: Executions,
     pub(crate) approvals: Approvals,
     pub(crate) counts: Counts,
     /// The untrusted sources whose content reached it.
     pub(crate) taint: BTreeSet<Label>,
+    /// The stores that it read.
+    pub(crate) reads: BTreeSet<Label>,
     /// Calls denied since one was allowed.
     pub(crate) denials_in_a_row: u64,
     pub(crate) revision: u64,
+}
+
+/// An enrolled link of a chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Link {
+    pub(crate) token: Digest,
+    delegator: Label,
+    parent: Option<Label>,
+}
+
+impl Link {
+    pub(super) fn of(enrol: &DelegationEnrol) -> Self {
+        Self {
+            token: enrol.link,
+            delegator: enrol.delegator.clone(),
+            parent: enrol.parent.clone(),
+        }
+    }
 }
 
 /// A session that ended: for ever.
@@ -66,6 +86,7 @@ impl Open {
             approvals: Approvals::default(),
             counts: counts::none(),
             taint: BTreeSet::new(),
+            reads: BTreeSet::new(),
             denials_in_a_row: 0,
             revision: 0,
         })
@@ -133,6 +154,28 @@ impl Open {
             .map(move |(name, instance)| (name, instance.trust.at(now)))
     }
 
+    /// What a visit of a server brings into the session that the session does not have, by the rules
+    /// in force: an instance whose requests nobody decides hears from it all the same. None where
+    /// there is nothing to enrol.
+    pub fn visiting(&self, instance: &str, server: &str, policy: &Rulebook) -> Option<Visiting> {
+        let rules = policy.sessions();
+        let source = Label::or_digest(&format!("server:{server}"));
+        let visiting = Visiting {
+            instance: Label::or_digest(instance),
+            server: Label::or_digest(server),
+            policy: policy.digest(),
+            taint: rules
+                .is_untrusted(server)
+                .then_some(source)
+                .into_iter()
+                .collect(),
+            reads: rules.stores(server).cloned().collect(),
+        };
+        let known = visiting.taint.iter().all(|one| self.taint.contains(one))
+            && visiting.reads.iter().all(|one| self.reads.contains(one));
+        (!known).then_some(visiting)
+    }
+
     /// Rows that the allowed calls asked for.
     pub const fn rows(&self) -> u64 {
         self.spending.rows()
@@ -143,12 +186,34 @@ impl Open {
         self.spending.resources()
     }
 
+    /// The sums of what was allowed.
+    pub fn totals(&self) -> Totals {
+        Totals {
+            calls: self.counts.allowed,
+            cost_micros: self.counts.cost_micros,
+            rows: self.rows(),
+            resources: self.resources(),
+        }
+    }
+
     /// What people approved and is not used up.
     pub fn grants(&self) -> impl Iterator<Item = (ApprovalId, &Grant)> {
         self.approvals
             .granted()
             .iter()
             .map(|(id, grant)| (*id, grant))
+    }
+
+    /// The levels of those who hold a link above this one and are or were in the session: a fresh
+    /// instance does not wash off what its delegator lost.
+    pub(super) fn trust_above(&self, leaf: &Label, now: Timestamp) -> Vec<u64> {
+        // A link names one enrolled before it, so that this ends.
+        std::iter::successors(self.links.get(leaf), |link| {
+            self.links.get(link.parent.as_ref()?)
+        })
+        .filter_map(|link| self.instances.get(&link.delegator))
+        .map(|instance| instance.trust.at(now))
+        .collect()
     }
 
     /// The instance, if it is in the session.

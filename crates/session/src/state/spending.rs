@@ -19,6 +19,19 @@ impl Spent {
     }
 }
 
+/// Sums of a whole session.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Allowed calls.
+    pub calls: u64,
+    /// What they cost, in millionths.
+    pub cost_micros: u64,
+    /// Rows that they asked for.
+    pub rows: u64,
+    /// Distinct resources that they reached.
+    pub resources: u64,
+}
+
 /// Counters of the whole session: every instance, every root.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Spending {

@@ -150,6 +150,26 @@ fn h6_what_cannot_be_undone_asks_though_it_is_permitted() {
     assert_eq!(other.ruling(), Ruling::Allow);
 }
 
+/// What the operator forgot among the tools that are listed is as the pinned catalog says.
+#[test]
+fn h6_a_destructive_tool_that_is_not_listed_asks_too() {
+    for (rules, destructive, ruling) in [
+        (json!({"tools": {"bank/list": {}}}), true, Ruling::Escalate),
+        (json!({"tools": {"bank/list": {}}}), false, Ruling::Allow),
+        (json!({"tools": {"bank/pay": {}}}), true, Ruling::Allow),
+        (json!({}), true, Ruling::Allow),
+    ] {
+        let (world, live, chain) = world(rules.clone());
+        let judged = world.judge_with(&live, 0, &chain, 1, pay(5), |input| {
+            input.catalog.annotations = Some(chancery_policy::Annotations {
+                read_only: false,
+                destructive,
+            });
+        });
+        assert_eq!(judged.ruling(), ruling, "{rules} {destructive}");
+    }
+}
+
 #[test]
 fn h6_a_named_policy_says_otherwise_where_it_permits_the_call() {
     let (world, live, chain) = world(json!({"tools": {
@@ -180,6 +200,11 @@ fn rules_that_speak_of_what_is_not_there_make_no_rulebook() {
             refused.to_string().starts_with("session.json: tools.bank/"),
             "{refused}"
         );
+    }
+    for server in ["Bank", "ban", "bank/list", ""] {
+        let rules = json!({"rules": crate::SESSION_RULES_FORM, "untrusted_servers": [server]});
+        let refused = Rulebook::load(&files(POLICIES, None, Some(rules))).unwrap_err();
+        assert!(matches!(refused, RulebookError::Server(_)), "{refused}");
     }
     let ask = "@id(\"ask\") @effect(\"ask\") permit (principal, action, resource);";
     let tools = json!({"bank/pay": {"irreversible": true, "irreversible_unless": ["ask"]}});

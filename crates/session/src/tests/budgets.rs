@@ -106,7 +106,7 @@ fn z6_rows_are_those_that_a_call_asks_for() {
     }
     let judged = world.judge(&live, 0, &chain, 9, rows(json!(1)));
     assert_eq!(judged.determining(), ["budget:rows"]);
-    for unknown in [json!(-1), json!("10"), json!(null)] {
+    for unknown in [json!(-1), json!(0), json!("10"), json!(null)] {
         let judged = world.judge(&live, 0, &chain, 9, rows(unknown));
         assert_eq!(judged.reason(), Reason::RowsUnknown);
     }
@@ -157,6 +157,46 @@ fn z6_a_person_lets_one_act_pass_and_the_next_asks_again() {
     let (again, _) = world.call(&mut live, 0, &chain, 4, pay(30_000));
     assert_eq!(again.ruling(), Ruling::Escalate);
     live.check(world.session);
+}
+
+/// What is approved beyond a sum is approved at that sum.
+#[test]
+fn z6_an_approval_beyond_a_sum_is_void_once_the_sum_has_grown() {
+    let (world, mut live, chain) =
+        world(json!({"ask_beyond": {"cost_micros": 50_000_000_000_u64}}));
+    world.call(&mut live, 0, &chain, 1, pay(20_000));
+    let (asked, _) = world.call(&mut live, 0, &chain, 2, pay(40_000));
+    assert_eq!(asked.determining(), ["budget:cost"]);
+    let open = live.session.as_ref().unwrap().as_open().unwrap();
+    let [sum] = open.sums(world.policy.sessions())[..] else {
+        panic!()
+    };
+    assert_eq!(
+        (sum.name, sum.total, sum.limit),
+        ("budget:cost", 20_000_000_000, 50_000_000_000)
+    );
+    live.step(Event::Ask(world.question(2, 1))).unwrap();
+    let answer = world.answer(world.statement(&live, 1));
+    live.step(Event::Answer(Box::new(answer))).unwrap();
+    // Before it resumes, another call fills the sum.
+    let (between, _) = world.call(&mut live, 0, &chain, 3, pay(30_000));
+    assert_eq!(between.ruling(), Ruling::Allow);
+    let (resumed, _) = world.call(&mut live, 0, &chain, 4, pay(40_000));
+    assert_eq!(resumed.ruling(), Ruling::Escalate);
+    assert_eq!(resumed.determining(), ["budget:cost"]);
+    live.check(world.session);
+}
+
+#[test]
+fn o2_a_sweep_through_a_tool_whose_resource_is_not_named_suspends_too() {
+    let (world, mut live, chain) = world(json!({"suspend_beyond": {"resources": 50}}));
+    let mut reasons = Vec::new();
+    for account in 0..60_u8 {
+        let (judged, _) = world.call(&mut live, 0, &chain, account + 1, list(account.into()));
+        reasons.push(judged.reason());
+    }
+    assert!(reasons[..50].iter().all(|reason| *reason == Reason::Permit));
+    assert_eq!(reasons[50], Reason::BreadthLimit);
 }
 
 fn sweeping() -> (World, Live, chancery_delegation::VerifiedChain) {

@@ -180,6 +180,64 @@ fn z2_a_standing_approval_answers_no_sum_and_no_mission() {
     assert_eq!(off_plan.determining(), ["budget:calls", "mission:no-step"]);
 }
 
+const PAYING: &str = r#"
+@id("any-pay") @effect("ask")
+  permit (principal, action == Chancery::Action::"bank/pay", resource);
+"#;
+
+/// A world in which an approval of `pay` holds for a minute for the same amount's account.
+fn standing_pay() -> (World, Live, chancery_delegation::VerifiedChain) {
+    let mut world = World::new();
+    world.policy = with_rules(
+        PAYING,
+        json!({"tools": {"bank/pay": {"resource_arg": "to", "grant_seconds": 60}}}),
+    );
+    let chain = world.root(0, all_tools());
+    let live = world.open(&chain);
+    (world, live, chain)
+}
+
+fn pay(amount: u64) -> (&'static str, Value) {
+    ("pay", json!({"amount": amount, "to": "x"}))
+}
+
+#[test]
+fn z2_a_standing_approval_covers_nothing_dearer() {
+    let (world, mut live, chain) = standing_pay();
+    world.call(&mut live, 0, &chain, 1, pay(5));
+    approve(&world, &mut live, 1, 1);
+    for amount in [5, 4] {
+        let judged = world.judge(&live, 0, &chain, 2, pay(amount));
+        assert_eq!(judged.reason(), Reason::Approved, "{amount}");
+    }
+    for amount in [6, 999_999] {
+        let judged = world.judge(&live, 0, &chain, 2, pay(amount));
+        assert_eq!(judged.ruling(), Ruling::Escalate, "{amount}");
+    }
+}
+
+#[test]
+fn z2_an_anomaly_ends_what_stands() {
+    let (mut world, mut live, chain) = standing();
+    world.call(&mut live, 0, &chain, 1, list("a"));
+    approve(&world, &mut live, 1, 1);
+    assert_eq!(
+        world.judge(&live, 0, &chain, 2, list("a")).reason(),
+        Reason::Approved
+    );
+    let mut draft = world.root_draft(0, all_tools());
+    draft.sid = id::<chancery_types::id::SessionKind>(9).to_string();
+    let foreign = world.sign(&draft);
+    let (denied, _) = world.call(&mut live, 0, &foreign, 2, list("a"));
+    assert_eq!(denied.reason(), Reason::WrongSession);
+    assert_eq!(permissions(&live), []);
+    assert_eq!(
+        world.judge(&live, 0, &chain, 3, list("a")).ruling(),
+        Ruling::Escalate
+    );
+    live.check(world.session);
+}
+
 #[test]
 fn z2_another_policy_voids_what_stands() {
     let (mut world, mut live, chain) = standing();

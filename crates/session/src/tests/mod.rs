@@ -2,6 +2,7 @@ mod approvals;
 mod brakes;
 mod budgets;
 mod calls;
+mod erased;
 mod grants;
 mod lifecycle;
 mod limits;

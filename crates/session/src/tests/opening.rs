@@ -12,6 +12,47 @@ fn refused(world: &World, opening: Opening) -> Fault {
         .unwrap_err()
 }
 
+/// An instance has one session for its life: taint, trust, budgets and brakes are not shed in another.
+#[test]
+fn p3_an_instance_and_its_key_join_one_session() {
+    let mut world = World::new();
+    let chain = world.root(0, everything());
+    let live = world.open(&chain);
+    let commons = &live.commons;
+    let member = world.member(0);
+    let (name, key) = (member.instance.as_str(), member.agent_key);
+    assert_eq!(commons.check_join(world.session, name, key), Ok(()));
+    let (other, elsewhere) = (world.member(1), id(9));
+    let refused = Err(Reason::JoinedElsewhere);
+    for (name, key) in [
+        (name, key),
+        (name, other.agent_key),
+        (other.instance.as_str(), key),
+    ] {
+        assert_eq!(commons.check_join(elsewhere, name, key), refused);
+    }
+    let fresh = commons.check_join(elsewhere, other.instance.as_str(), other.agent_key);
+    assert_eq!(fresh, Ok(()));
+}
+
+#[test]
+fn p3_who_ended_its_session_joins_no_other() {
+    let mut world = World::new();
+    let chain = world.root(0, everything());
+    let mut live = world.open(&chain);
+    live.step(Event::End(crate::Ending {
+        reason: chancery_audit::EndReason::Completed,
+        cause: None,
+        evidence: None,
+    }))
+    .unwrap();
+    let member = world.member(0);
+    let joined = live
+        .commons
+        .check_join(id(9), member.instance.as_str(), member.agent_key);
+    assert_eq!(joined, Err(Reason::JoinedElsewhere));
+}
+
 #[test]
 fn nothing_happens_before_the_opening() {
     let mut world = World::new();

@@ -16,6 +16,10 @@ const FLOOR: &str = r#"
 
 const LIST: (&str, Value) = ("list", Value::Null);
 
+fn list(account: u8) -> (&'static str, Value) {
+    ("list", json!({"account": account.to_string()}))
+}
+
 fn pay() -> (&'static str, Value) {
     ("pay", json!({"amount": 5}))
 }
@@ -52,7 +56,7 @@ fn s6_more_trust_is_earned_and_then_the_call_passes() {
         (Ruling::Escalate, &["floor".parse().unwrap()][..])
     );
     for execution in 2..4 {
-        world.call(&mut live, 0, &chain, execution, LIST);
+        world.call(&mut live, 0, &chain, execution, list(execution));
         live.end_execution(execution).unwrap();
     }
     assert_eq!(trust(&live, 0, &world), 120);
@@ -74,7 +78,7 @@ fn s4_trust_is_not_inherited() {
     let chain = world.root(0, everything());
     let mut live = world.open(&chain);
     for execution in 1..6 {
-        world.call(&mut live, 0, &chain, execution, LIST);
+        world.call(&mut live, 0, &chain, execution, list(execution));
         live.end_execution(execution).unwrap();
     }
     assert_eq!(trust(&live, 0, &world), 150);
@@ -94,6 +98,46 @@ fn s4_trust_is_not_inherited() {
     let chain = next.root(0, everything());
     let other = next.open(&chain);
     assert_eq!(trust(&other, 0, &next), 100);
+}
+
+/// Who lost its trust does not go on through a fresh worker, nor through a worker's worker.
+#[test]
+fn s4_distrust_is_not_washed_by_a_worker() {
+    let mut world = World::new();
+    let chain = world.root(0, everything());
+    let mut live = world.open(&chain);
+    for execution in 1..5 {
+        let huge = ("pay", json!({"amount": 2_000_000}));
+        world.call(&mut live, 0, &chain, execution, huge);
+    }
+    assert_eq!(trust(&live, 0, &world), 20);
+    let worker = world.link(&chain, 0, 1, everything());
+    live.step(Event::Join(Box::new(world.joining(1, &worker))))
+        .unwrap();
+    assert_eq!(trust(&live, 1, &world), 20);
+    // Nor once it has left.
+    live.step(Event::Leave(crate::Leaving {
+        instance: world.name(0),
+        reason: chancery_audit::LeaveReason::Completed,
+    }))
+    .unwrap();
+    let last = world.link(&worker, 1, 2, everything());
+    live.step(Event::Join(Box::new(world.joining(2, &last))))
+        .unwrap();
+    assert_eq!(trust(&live, 2, &world), 20);
+    live.check(world.session);
+}
+
+#[test]
+fn s5_the_same_call_again_earns_nothing() {
+    let mut world = World::new();
+    let chain = world.root(0, everything());
+    let mut live = world.open(&chain);
+    for execution in 1..10 {
+        world.call(&mut live, 0, &chain, execution, LIST);
+        live.end_execution(execution).unwrap();
+    }
+    assert_eq!(trust(&live, 0, &world), 110);
 }
 
 #[test]
@@ -212,7 +256,7 @@ fn s4_replay_gives_the_same_trust() {
         live.now = live.now.plus_seconds(97);
         let what = match execution % 3 {
             0 => ("pay", json!({"amount": 2_000_000})),
-            _ => LIST,
+            _ => list(execution),
         };
         let (judged, _) = world.call(&mut live, 0, &chain, execution, what);
         if judged.ruling() == Ruling::Allow {

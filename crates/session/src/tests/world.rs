@@ -86,7 +86,7 @@ pub(super) fn with_rules(policies: &str, members: Value) -> Rulebook {
 pub(super) fn files(policies: &str, chains: Option<Value>, sessions: Option<Value>) -> Files {
     let index = json!({"name": "p", "version": 1, "tools": {
         "bank/pay": {
-            "args": {"amount": "long"}, "clear": ["amount"],
+            "args": {"amount": "long", "to": "string?"}, "clear": ["amount"],
             "cost_arg": "amount", "cost_unit": "cents"
         },
         "bank/list": {"args": {"account": "string?", "rows": "long?"}},
