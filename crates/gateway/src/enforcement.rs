@@ -19,6 +19,7 @@ mod exchange;
 mod in_force;
 mod indexing;
 mod introspection;
+mod latest_policy;
 mod live;
 mod log;
 mod material;
@@ -64,6 +65,8 @@ pub use erasing::ERASED_OBJECTS;
 pub(crate) use erasing::{Erasures, Taken, list_name};
 pub use exchange::ExchangeForm;
 pub(crate) use indexing::{Indexed, Indexing};
+pub(crate) use latest_policy::LatestPolicy;
+pub use latest_policy::LatestPolicyError;
 pub(crate) use log::Log;
 pub(crate) use objects::{Objects, private_folder};
 pub use reasons::REASONS;
@@ -112,6 +115,7 @@ pub(crate) struct Enforcement {
     index_seconds: u64,
     server: ServerClient,
     trust: TrustStore,
+    latest_policy: LatestPolicy,
     /// The sequence of the last snapshot that the log says was adopted.
     adopted: AtomicU64,
     in_force: RwLock<Option<Arc<InForce>>>,
@@ -153,6 +157,7 @@ pub(crate) struct Parts {
     pub(crate) index_seconds: u64,
     pub(crate) server_socket: PathBuf,
     pub(crate) trust: TrustStore,
+    pub(crate) latest_policy: LatestPolicy,
     pub(crate) upstreams: Arc<Upstreams>,
     pub(crate) audiences: BTreeMap<Audience, BTreeSet<String>>,
     pub(crate) sessions: Vec<live::Live>,
@@ -179,6 +184,7 @@ impl Enforcement {
             index_seconds: parts.index_seconds,
             server: ServerClient::new(parts.server_socket),
             trust: parts.trust,
+            latest_policy: parts.latest_policy,
             adopted: AtomicU64::new(parts.adopted),
             in_force: RwLock::new(None),
             catalog: PinnedCatalog::default(),

@@ -20,8 +20,8 @@ use chancery_types::{Algorithm, Timestamp};
 use tokio::net::TcpListener;
 
 use crate::enforcement::{
-    Clock, Dossiers, Enforcement, Erasures, Legacy, Log, Objects, Parts, Records, RestoreError,
-    TrustStore, TrustStoreError, private_folder, restore,
+    Clock, Dossiers, Enforcement, Erasures, LatestPolicy, LatestPolicyError, Legacy, Log, Objects,
+    Parts, Records, RestoreError, TrustStore, TrustStoreError, private_folder, restore,
 };
 use crate::front::{Front, Hosts};
 use crate::limits::Limits;
@@ -109,6 +109,9 @@ pub enum GatewayError {
     /// The trust document.
     #[error("the trust document")]
     Trust(#[from] TrustStoreError),
+    /// Which policy bundle was in force last.
+    #[error("the policy that was in force last")]
+    LatestPolicy(#[from] LatestPolicyError),
     /// The trust document names no such gateway.
     #[error("the trust document admits no gateway {0}")]
     NotAdmitted(String),
@@ -283,6 +286,7 @@ fn parts(config: GatewayConfig) -> Result<Parts, GatewayError> {
     };
     private_folder(&config.folder).map_err(folder(&config.folder))?;
     let trust = TrustStore::open(&config.trust_file, config.folder.join("trust.json"))?;
+    let latest_policy = LatestPolicy::open(config.folder.join("policy.json"))?;
     let domain = trust.current().trust_domain.clone();
     let trust_domain: TrustDomain = domain.parse().map_err(|error| name(Box::new(error)))?;
     let spiffe_id = config.name.spiffe_id(&domain);
@@ -338,6 +342,7 @@ fn parts(config: GatewayConfig) -> Result<Parts, GatewayError> {
         index_seconds: config.index_seconds,
         server_socket: config.server_socket,
         trust,
+        latest_policy,
         audiences: config.audiences,
         upstreams: Arc::new(Upstreams::new(config.servers, config.limits)),
         sessions: restored.sessions,

@@ -49,7 +49,8 @@ mod witnesses;
 
 pub use call::{Call, Visit};
 pub use enforcement::{
-    ENROLLED_CHECKPOINT, ERASED_OBJECTS, ExchangeForm, REASONS, RestoreError, TrustStoreError,
+    ENROLLED_CHECKPOINT, ERASED_OBJECTS, ExchangeForm, LatestPolicyError, REASONS, RestoreError,
+    TrustStoreError,
 };
 pub use enforcer::{Answer, ControlReply, ControlRequest, Enforcer, Verdict};
 pub use enforcer::{Outcome, Pending, Permit, Refusal, Seat, Status};

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use super::Enforcement;
 use super::in_force::{InForce, MAX_AHEAD_SECONDS, Policy};
+use super::latest_policy::LatestPolicyError;
 use super::log::LogError;
 use super::svid::{SvidError, x509_bundle};
 use super::trust_store::TrustStoreError;
@@ -32,8 +33,10 @@ pub(crate) enum RefreshError {
     Trust(#[from] TrustStoreError),
     #[error("the snapshot names another trust document than is in force")]
     TrustDiffers,
-    #[error("the snapshot or its policy is older than one that was seen, or dated in the future")]
+    #[error("the snapshot is older than one that was seen, or dated in the future")]
     OutOfOrder,
+    #[error(transparent)]
+    LatestPolicy(#[from] LatestPolicyError),
     #[error("the policy bundle cannot be loaded")]
     Policy(#[from] RulebookError),
     #[error("the server sent another policy bundle than the snapshot names")]
@@ -87,9 +90,8 @@ impl Enforcement {
             }
             None => self.fetch_policy(snapshot.policy_digest).await?,
         };
-        if same.is_some_and(|same| policy.version() < same.version()) {
-            return Err(RefreshError::OutOfOrder);
-        }
+        self.latest_policy
+            .take(policy.version(), policy.bundle.digest())?;
         let next = Arc::new(InForce::new(trust, snapshot, policy, &self.trust_domain));
         let says_more = before.as_ref().is_none_or(|before| next.differs(before));
         if says_more {

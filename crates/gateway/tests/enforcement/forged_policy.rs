@@ -23,7 +23,8 @@ const ALL: &str = "@id(\"all\") permit(principal, action, resource);";
 const NO_SIGNER: &str = "no policy signer of the trust document signed the policy bundle";
 const OTHER_FILES: &str = "the server sent another policy bundle than the snapshot names";
 const READY: &str = "gateway ready";
-const BACK: &str = "the snapshot or its policy is older than one that was seen";
+const OLDER: &str = "of the policy is older than version";
+const FORK: &str = "another policy bundle of version";
 
 /// A policy that is not one.
 struct Forgery {
@@ -82,7 +83,13 @@ fn forgeries(plane: &Plane) -> Vec<Forgery> {
             name: "signed, but of an earlier version",
             bundle: plane.bundle(0, ALL),
             digest: digest(&plane.bundle(0, ALL)),
-            said: BACK,
+            said: OLDER,
+        },
+        Forgery {
+            name: "signed, but another one of the version in force",
+            bundle: plane.bundle(1, ALL),
+            digest: digest(&plane.bundle(1, ALL)),
+            said: FORK,
         },
     ]
 }
@@ -176,6 +183,44 @@ async fn a_gateway_does_not_begin_with_what_no_policy_signer_signed() {
         impose(&between, forgery);
         said::hear(mark, forgery.said).await;
     }
+    assert!(!said::is_heard(start, READY));
+    between.be_honest();
+    said::hear(start, READY).await;
+    drop(stop);
+    serving.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_policy_that_was_in_force_is_the_least_after_a_restart() {
+    said::listen();
+    let mut world = World::plane().await;
+    let between = Intermediary::start(world.folder.path());
+    world.start_gateway(|_| {}).await;
+    let mark = said::mark();
+    let forbidding = "@id(\"nobody\") forbid(principal, action, resource);";
+    world.plane.publish(2, forbidding).await;
+    said::hear(mark, "policy in force").await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    world.stop_gateway().await;
+
+    let mut config = world.config();
+    config.server_socket = between.socket().to_owned();
+    let gateway = Gateway::open(config).await.unwrap();
+    let older = world.plane.bundle(1, ALL);
+    between.impose(digest(&older), older);
+    let start = said::mark();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = tokio::spawn(async move {
+        let stop = async {
+            let _ = stopped.await;
+        };
+        gateway.serve(stop).await.unwrap();
+    });
+    said::hear(start, OLDER).await;
+    let mark = said::mark();
+    let other = world.plane.bundle(2, ALL);
+    between.impose(digest(&other), other);
+    said::hear(mark, FORK).await;
     assert!(!said::is_heard(start, READY));
     between.be_honest();
     said::hear(start, READY).await;
