@@ -299,7 +299,7 @@ fn parts(config: GatewayConfig) -> Result<Parts, GatewayError> {
         origin.parse().map_err(|error| name(Box::new(error)))?;
     let label = origin.parse().map_err(|error| name(Box::new(error)))?;
     let signer = LocalSigner::open_or_create(&config.log_key, &log_origin)?;
-    let mut log = Config::new(&config.log, log_origin);
+    let mut log = Config::at(&config.log, log_origin)?;
     log.witnesses = witnesses(&trust.current(), &origin)?;
     let journal = Journal::open(log, Arc::new(signer))?;
     let pkcs8 = read_private_file(&config.record_key)?;

@@ -53,6 +53,11 @@ pub(crate) struct UpArgs {
     /// Fixed when the data folder is made; where the address stands is remembered.
     #[arg(long, value_name = "FILE")]
     pub(crate) database: Option<PathBuf>,
+    /// Keeps the logs of server and gateway in S3-compatible object storage instead of the data folder,
+    /// below s3://BUCKET/PREFIX. How it is reached, and with which credentials, is said by the AWS_
+    /// variables of the environment alone. Fixed when the data folder is made; where is remembered.
+    #[arg(long, value_name = "S3-URL")]
+    pub(crate) log_storage: Option<String>,
     /// Listens at this address for nodes on other hosts (`chancery node join`); nowhere where nothing is
     /// said.
     #[arg(long, value_name = "ADDRESS:PORT")]

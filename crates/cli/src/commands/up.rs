@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use chancery_identity::TrustDomain;
+use chancery_journal::keep_log_in;
 use chancery_signer::{Lifetimes, RootConfig};
 use chancery_types::Digest;
 use nix::sys::stat::{Mode, umask};
@@ -244,6 +245,11 @@ fn configure_server(layout: &Layout, args: &UpArgs) -> anyhow::Result<()> {
     server.incubating().context(path.display().to_string())?;
     if let Some(file) = &args.database {
         server.set_database(file, &layout.database())?;
+    }
+    if let Some(place) = &args.log_storage {
+        let place = place.trim_end_matches('/');
+        keep_log_in(&layout.server_log(), &format!("{place}/server"))?;
+        keep_log_in(&layout.gateway_log(), &format!("{place}/gateway"))?;
     }
     if server != known {
         server.write(&path)?;

@@ -169,7 +169,7 @@ async fn open_journal(
     let current = trust.current_log(&first);
     let origin = current.map_or(first.as_str(), |known| known.origin.as_str());
     let origin: chancery_tlog::Origin = origin.parse()?;
-    let mut config = Config::new(layout.server_log(), origin.clone());
+    let mut config = Config::at(&layout.server_log(), origin.clone())?;
     config.witnesses = chancery_gateway::witnesses(trust, origin.as_str())?;
     let runtime = Handle::current();
     tokio::task::spawn_blocking(move || {
