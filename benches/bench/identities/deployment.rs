@@ -36,23 +36,24 @@ impl Deployment {
         lifetime_seconds: u64,
     ) -> anyhow::Result<Self> {
         let (data, sockets) = (tempfile::tempdir_in(&options.folder)?, tempfile::tempdir()?);
-        let founded = Founded::new(data.path(), &[])?;
+        // What the signer is to hold, its log key among it, is let go of at once.
+        let Founded {
+            policy_key,
+            manifest_key,
+            ..
+        } = Founded::new(data.path(), &[])?;
         let signer = start(SIGNER, data.path(), sockets.path(), &[])?;
         let lifetime = lifetime_seconds.to_string();
         let server = start(SERVER, data.path(), sockets.path(), &[&lifetime])?;
         let client = ServerClient::new(server_socket(sockets.path()));
         until_answered(&client).await;
-        let policy = publish(&client, &founded.policy_key).await?;
+        let policy = publish(&client, &policy_key).await?;
         let code = Digest::of_reader(std::fs::File::open(std::env::current_exe()?)?)?;
         for number in 0..agents {
             let tools = tool_server::tools();
             let name = agent(number);
-            let envelope = manifest::sign_for(
-                &founded.manifest_key,
-                (&name, code),
-                (&tools, policy),
-                now(),
-            )?;
+            let envelope =
+                manifest::sign_for(&manifest_key, (&name, code), (&tools, policy), now())?;
             let request = RegisterAgent {
                 manifest: base64url::encode(envelope),
                 ..RegisterAgent::default()
