@@ -10,6 +10,7 @@ macro_rules! registry {
     ($($body:ident,)*) => {
         /// Everything that is ever logged. Append-only: a type keeps its meaning for ever.
         #[derive(Debug, Clone, PartialEq, Eq)]
+        #[expect(clippy::large_enum_variant, reason = "most entries of a log are decisions, the largest")]
         pub enum Event {
             $(
                 #[doc = concat!("See [`", stringify!($body), "`](crate::", stringify!($body), ").")]
