@@ -35,6 +35,21 @@ pub struct ApprovalSubject {
     /// once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant_seconds: Option<u64>,
+    /// The sums of the session that the operator set limits for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sums: Vec<SumView>,
+}
+
+/// A sum of a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SumView {
+    /// How a log names the question about it.
+    pub name: String,
+    /// What was allowed before the call.
+    pub total: u64,
+    /// What is allowed without a person.
+    pub limit: u64,
 }
 
 /// The gateway opens a request for approval.

@@ -21,7 +21,7 @@ pub use agents::{
     RetireAgent,
 };
 pub use approvals::{
-    AnswerApproval, Approval, ApprovalState, ApprovalSubject, Approvals, OpenApproval,
+    AnswerApproval, Approval, ApprovalState, ApprovalSubject, Approvals, OpenApproval, SumView,
 };
 pub use brokers::{AllowBroker, BrokerChanged, Brokers, RemoveBroker};
 pub use chancery_identity::MaySpawn;

@@ -69,6 +69,15 @@ pub(crate) fn shown(approval: &Approval) -> String {
         None => "for this action, once".to_owned(),
         Some(seconds) => format!("for this tool and resource, {seconds} s"),
     };
+    let sums: Vec<String> = subject
+        .sums
+        .iter()
+        .map(|sum| format!("{} {} of {}", sum.name, sum.total, sum.limit))
+        .collect();
+    let sums = match sums.as_slice() {
+        [] => "no limits".to_owned(),
+        sums => sums.join(", "),
+    };
     let rows = [
         ["request", &request.approval_id.to_string()],
         ["state", state(approval)],
@@ -80,6 +89,7 @@ pub(crate) fn shown(approval: &Approval) -> String {
         ["mission step", &subject.step],
         ["asked for by", &subject.policies.join(", ")],
         ["calls so far", &subject.session_calls.to_string()],
+        ["sums so far", &sums],
         ["trust", &subject.trust.to_string()],
         ["has read", &taint],
         ["approval holds", &holds],

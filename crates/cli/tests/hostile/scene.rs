@@ -131,6 +131,7 @@ impl Scene {
                 trust: 100,
                 taint: Vec::new(),
                 grant_seconds: None,
+                sums: Vec::new(),
             },
         };
         let opened = self.server();

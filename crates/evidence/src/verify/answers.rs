@@ -43,6 +43,25 @@ struct Display {
     taint: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     grant_seconds: Option<u64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    sums: Vec<Sum>,
+}
+
+/// A sum of the session as it was shown.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sum {
+    name: String,
+    total: u64,
+    limit: u64,
+}
+
+fn shown(sum: chancery_session::Sum) -> Sum {
+    Sum {
+        name: sum.name.to_owned(),
+        total: sum.total,
+        limit: sum.limit,
+    }
 }
 
 /// A person's answer, as the server relays it.
@@ -118,6 +137,7 @@ impl Follower<'_, '_> {
     fn expected_display(&mut self, request: &ApprovalRequest) -> Option<Display> {
         let decision = self.answers.decisions.get(&request.execution)?;
         let facts = decision.facts.as_ref()?;
+        let open = self.session.as_open()?;
         let chain = self.chains.known(decision.chain)?;
         let arguments = self
             .desk
@@ -136,10 +156,18 @@ impl Follower<'_, '_> {
                 .map(Label::to_string)
                 .unwrap_or_default(),
             policies: request.asks.iter().map(Label::to_string).collect(),
-            session_calls: self.session.as_open()?.counts().allowed,
+            session_calls: open.counts().allowed,
             trust: facts.trust,
             taint: facts.taint.iter().map(Label::to_string).collect(),
             grant_seconds: facts.grant_seconds,
+            sums: match self.policies.bundles.get(&decision.policy) {
+                Some(policy) => open
+                    .sums(policy.sessions())
+                    .into_iter()
+                    .map(shown)
+                    .collect(),
+                None => Vec::new(),
+            },
         })
     }
 

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use chancery_audit::{
     Disclosure, EndReason, Event as Enrolled, InstanceChains, LeafRef, OutcomeStatus, SessionJoin,
-    SessionOpen,
+    SessionOpen, SessionVisit,
 };
 use chancery_delegation::{Mission, VerifiedChain};
 use chancery_policy::Question;
-use chancery_session::{Braked, Budgets, Commons, Event, Joining, Opening, PRINCIPAL, Session};
+use chancery_session::{
+    Braked, Budgets, Commons, Event, Joining, Opening, PRINCIPAL, Reason, Session,
+};
 use chancery_types::{parse_strict, to_canonical};
 
 use super::answers::Answers;
@@ -207,6 +209,7 @@ impl Follower<'_, '_> {
             Enrolled::SessionEnd(end) if end.reason == EndReason::Killed => {
                 self.check_killed(logged);
             }
+            Enrolled::SessionVisit(visit) => self.replay_visit(logged, visit),
             Enrolled::ApprovalRequest(request) => self.replay_request(logged, request),
             Enrolled::ApprovalGrant(grant) => self.replay_grant(logged, grant),
             Enrolled::GapDisclose(gap) => {
@@ -376,8 +379,41 @@ impl Follower<'_, '_> {
         self.compare_any(logged, events, "open_differs");
     }
 
+    /// What was heard without a decision is what the rules in force say of the server.
+    fn replay_visit(&mut self, logged: &Logged, visit: &SessionVisit) {
+        let case = self.case;
+        let Some(policy) = self
+            .policies
+            .in_force(case, self.desk, visit.policy, logged)
+        else {
+            return;
+        };
+        let (instance, server) = (visit.instance.as_str(), visit.server.as_str());
+        let open = self.session.as_open();
+        match open.and_then(|open| open.visiting(instance, server, &policy)) {
+            Some(visiting) => {
+                let event = Event::Visit(Box::new(visiting));
+                self.compare_step(logged, event, "visit_differs");
+            }
+            None => {
+                let text = "by the rules in force, nothing is to be said of this server";
+                let (axis, place) = (Axis::Scope, case.place(logged));
+                self.desk.found.add(axis, place, "visit_differs", text);
+            }
+        }
+    }
+
     fn replay_join(&mut self, logged: &Logged, join: &SessionJoin) {
         let (case, place) = (self.case, self.case.place(logged));
+        let instance = join.instance.as_str();
+        let first = self
+            .commons
+            .check_join(join.session, instance, join.agent_key);
+        let text = "the instance, or its agent key, joined another session of this log before";
+        let (axis, reason) = (Axis::Identity, Reason::JoinedElsewhere.code());
+        self.desk
+            .found
+            .require(first.is_ok(), axis, &place, reason, text);
         let members = self
             .members
             .find(case, self.desk, join, self.catalog.as_ref(), logged);

@@ -44,6 +44,7 @@ impl Follower<'_, '_> {
         if decision.outcome == Ruling::Deny {
             return Replay::Erased;
         }
+        self.check_facts(logged, decision);
         self.check_presented(logged, decision);
         self.check_heard(logged, decision);
         let case = self.case;
@@ -95,6 +96,22 @@ impl Follower<'_, '_> {
             }
         };
         self.desk.found.add(axis, case.place(logged), reason, text);
+    }
+
+    /// What the rules for sessions made of the call is what follows without its arguments.
+    fn check_facts(&mut self, logged: &Logged, decision: &Decision) {
+        let (case, at) = (self.case, logged.entry.at);
+        let policy = self
+            .policies
+            .in_force(case, self.desk, decision.policy, logged);
+        let (Some(policy), Some(open)) = (policy, self.session.as_open()) else {
+            return;
+        };
+        if let Err(what) = open.check_erased(at, decision, policy.sessions(), &self.commons) {
+            let text = format!("without the arguments, which were erased, its {what} differ");
+            let (axis, place) = (Axis::Scope, case.place(logged));
+            self.desk.found.add(axis, place, "facts_differ", text);
+        }
     }
 
     /// Whatever a decision names is there or was erased.

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use chancery_audit::Label;
 use chancery_delegation::{Target, VerifiedChain};
+use chancery_session::Event;
 use chancery_types::Timestamp;
 use chancery_types::id::SessionId;
 
@@ -9,6 +10,8 @@ use super::Enforcement;
 use super::calls::denied;
 use super::chains::KnownChain;
 use super::in_force::{Freshness, InForce};
+use super::live::Live;
+use super::opening::code_of;
 use super::reasons::said_with_code;
 use crate::call::Visit;
 use crate::enforcer::{Refusal, Seat};
@@ -31,6 +34,31 @@ impl Enforcement {
         self.seat_for(peer, visit).await.map_err(refusal)
     }
 
+    /// Enrols what the session hears from a server without a decision, before it hears it: what an
+    /// untrusted server says of itself, lists or sends by the way is content of an untrusted source,
+    /// and it may answer from its stores.
+    async fn enrol_visit(
+        &self,
+        live: &mut Live,
+        peer: &Peer,
+        server: &str,
+        in_force: &InForce,
+    ) -> Result<(), &'static str> {
+        let open = live.open().ok_or("session_ended")?;
+        let policy = &in_force.policy.bundle;
+        let Some(visiting) = open.visiting(peer.name(), server, policy) else {
+            return Ok(());
+        };
+        self.keep_policy(live, in_force).await?;
+        let (turn, now) = self.turn().await?;
+        let event = Event::Visit(Box::new(visiting));
+        let visited = live.step(&self.log, turn, now, event).await;
+        visited.map(|_| ()).map_err(|error| {
+            tracing::error!(%error, "a visit was not enrolled");
+            code_of(&error)
+        })
+    }
+
     async fn seat_for(&self, peer: &Peer, visit: &Visit) -> Result<Seat, &'static str> {
         let now = self.clock.now().map_err(|_| "clock_stepped_back")?;
         let tls = self.tls().ok_or("certificate_invalid")?;
@@ -43,7 +71,7 @@ impl Enforcement {
         }
         let session = self.session_of(peer, visit.message())?;
         let home = self.sessions.get(session).ok_or("not_joined")?;
-        let live = home.lock().await;
+        let mut live = home.lock().await;
         live.open().ok_or("session_ended")?;
         if live.is_ending() {
             return Err("session_ending");
@@ -52,10 +80,13 @@ impl Enforcement {
         if now >= seated.expires {
             return Err("credential_expired");
         }
-        Ok(Seat {
+        let seat = Seat {
             session,
             instance: seated.id,
-        })
+        };
+        let server = visit.server().as_str();
+        self.enrol_visit(&mut live, peer, server, &in_force).await?;
+        Ok(seat)
     }
 
     /// The session that a message is sent in: the one that its chain names, else the only one.

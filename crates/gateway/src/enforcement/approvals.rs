@@ -1,14 +1,14 @@
 use std::time::Duration;
 
 use chancery_api::server::{
-    AnswerApproval, Approval, ApprovalState, ApprovalSubject, OpenApproval,
+    AnswerApproval, Approval, ApprovalState, ApprovalSubject, OpenApproval, SumView,
 };
 use chancery_audit::CallFacts;
 use chancery_crypto::{AwsLc, random_id};
 use chancery_delegation::{Answer, ApprovalStatement, verify_approval};
 use chancery_identity::trust::Role;
 use chancery_journal::Subject;
-use chancery_session::{Answered, ApprovalQuestion, Effect, Event};
+use chancery_session::{Answered, ApprovalQuestion, Effect, Event, Sum};
 use chancery_types::id::{ApprovalId, ExecutionId, PersonId, SessionId};
 use chancery_types::{Digest, Timestamp, parse_strict, to_canonical};
 use tokio::time::timeout;
@@ -32,6 +32,10 @@ const WAIT_SECONDS: u64 = 20;
 
 /// Longest wait for the server to take a question.
 const POST: Duration = Duration::from_secs(3);
+
+/// The step that a call serves, who asks about it, what the rules for sessions made of it, and the sums
+/// that they set limits for.
+type Asking = (Option<String>, Vec<String>, Option<CallFacts>, Vec<Sum>);
 
 /// A question that waits for a person.
 #[derive(Debug, Clone)]
@@ -61,9 +65,7 @@ impl Enforcement {
         live: &Live,
         chain: &KnownChain,
         material: &Material,
-        step: Option<String>,
-        policies: Vec<String>,
-        facts: Option<CallFacts>,
+        (step, policies, facts, sums): Asking,
     ) -> ApprovalSubject {
         let counts = live.open().map(|open| open.counts().allowed);
         ApprovalSubject {
@@ -78,6 +80,7 @@ impl Enforcement {
             session_calls: counts.unwrap_or_default(),
             trust: facts.as_ref().map_or(0, |facts| facts.trust),
             grant_seconds: facts.as_ref().and_then(|facts| facts.grant_seconds),
+            sums: sums.into_iter().map(view).collect(),
             taint: facts
                 .into_iter()
                 .flat_map(|facts| facts.taint)
@@ -289,6 +292,14 @@ impl Enforcement {
     fn displayed(&self, digest: Digest) -> Option<ApprovalSubject> {
         let bytes = self.objects.get(None, digest)?;
         serde_json::from_value(parse_strict(&bytes).ok()?).ok()
+    }
+}
+
+fn view(sum: Sum) -> SumView {
+    SumView {
+        name: sum.name.to_owned(),
+        total: sum.total,
+        limit: sum.limit,
     }
 }
 

@@ -428,8 +428,11 @@ impl Enforcement {
                 }
                 Effect::Refuse(execution) => return Ok(denied(reason, Some(execution))),
                 Effect::Escalate(execution) => {
-                    let subject =
-                        self.subject(live, &examined.chain, material, step, determining, facts);
+                    let rules = examined.in_force.policy.bundle.sessions();
+                    let sums = live.open().map(|open| open.sums(rules));
+                    let sums = sums.unwrap_or_default();
+                    let asked = (step, determining, facts, sums);
+                    let subject = self.subject(live, &examined.chain, material, asked);
                     let asked = self.ask(live, execution, &subject).await;
                     return Ok(match asked {
                         Ok(question) => pending(&question),

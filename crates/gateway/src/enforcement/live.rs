@@ -400,6 +400,9 @@ impl Memory {
                 self.transcript.extend(leaf.hash.as_bytes());
                 self.decisions = self.decisions.saturating_add(1);
             }
+            Logged::SessionVisit(visit) => {
+                self.policies.insert(visit.policy);
+            }
             Logged::Outcome(_) => self.transcript.extend(leaf.hash.as_bytes()),
             Logged::GapDisclose(_) => {
                 self.transcript.extend(leaf.hash.as_bytes());

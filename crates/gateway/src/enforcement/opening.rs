@@ -5,7 +5,9 @@ use chancery_api::gateway::SessionView;
 use chancery_audit::{Disclosure, Label};
 use chancery_crypto::random_bytes;
 use chancery_journal::Subject;
-use chancery_session::{Budgets, Event, Fault, Joining, Opening, PRINCIPAL, principal_text};
+use chancery_session::{
+    Budgets, Event, Fault, Joining, Opening, PRINCIPAL, Reason, principal_text,
+};
 use chancery_types::id::SessionId;
 use chancery_types::{Timestamp, to_canonical};
 use tokio::sync::Mutex;
@@ -89,6 +91,7 @@ impl Enforcement {
         let mut presented = presented;
         presented.open_objects.push(catalog.bytes.clone());
         let opened = async {
+            self.check_join(&presented)?;
             self.keep_evidence(&mut live, &mut presented, &disclosures, &in_force)
                 .await?;
             let opening = Opening {
@@ -146,6 +149,7 @@ impl Enforcement {
         if live.joined().any(|name| *name == *peer.name().as_ref()) {
             return Err(fail("already_joined"));
         }
+        self.check_join(&presented).map_err(fail)?;
         let kept = self
             .keep_evidence(&mut live, &mut presented, &[], &in_force)
             .await;
@@ -233,6 +237,16 @@ impl Enforcement {
         })
     }
 
+    /// Whether who presents this has joined no other session. Asked again when it joins.
+    fn check_join(&self, presented: &Presented) -> Result<(), &'static str> {
+        let member = &presented.member;
+        let (instance, key) = (member.instance().as_str(), member.agent_key());
+        let commons = self.log.commons();
+        commons
+            .check_join(presented.session, instance, key)
+            .map_err(Reason::code)
+    }
+
     async fn join(&self, live: &mut Live, presented: Presented) -> Result<(), &'static str> {
         let instance = Label::or_digest(presented.member.instance().as_str());
         let session = live.session().id();
@@ -242,6 +256,13 @@ impl Enforcement {
             principal: live.dossier.principal.clone().ok_or("erased")?,
         };
         let (turn, now) = self.turn().await?;
+        // Nobody joined another session meanwhile: whoever has the turn sees what stands before.
+        let key = joining.member.agent_key();
+        let first = self
+            .log
+            .commons()
+            .check_join(session, instance.as_str(), key);
+        first.map_err(Reason::code)?;
         let joined = live
             .step(&self.log, turn, now, Event::Join(Box::new(joining)))
             .await;

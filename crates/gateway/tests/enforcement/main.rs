@@ -53,6 +53,8 @@ mod session_rules;
 #[cfg(test)]
 mod standing;
 #[cfg(test)]
+mod visits;
+#[cfg(test)]
 mod waiting;
 #[cfg(test)]
 mod world;

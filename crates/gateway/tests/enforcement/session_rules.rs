@@ -111,6 +111,7 @@ async fn s7_what_a_tainted_session_stored_taints_another_after_a_restart() {
         "fs/read": {"untrusted": true, "reads_only": true},
         "fs/note": {"store": "notes"},
         "fs/list": {"store": "notes", "reads_only": true},
+        "fs/pay": {},
     }});
     let mut world = World::ruled(PERMITS, rules).await;
     let mut granted = tools();

@@ -50,8 +50,8 @@ fn s5_an_honest_decision_holds_without_its_arguments() {
 
 #[test]
 fn s5_what_needs_no_arguments_is_compared_though_they_were_erased() {
-    let (world, live, honest) = decided();
     type Lie = fn(&mut Decision);
+    let (world, live, honest) = decided();
     let lies: [(Lie, &str); 8] = [
         (|it| it.facts = None, "facts"),
         (|it| it.facts.as_mut().unwrap().trust = 900, "facts"),
