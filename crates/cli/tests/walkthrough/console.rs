@@ -3,6 +3,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::slice::from_ref;
 
 use serde_json::{Value, json};
 
@@ -185,7 +186,7 @@ fn a_person_approves_in_the_browser_and_the_call_goes_on() {
     browser.open(&format!("{origin}/approvals/{one}"));
     let kept = browser.run_async(
         &format!("{SIGN} return answer(given[0], {{}});"),
-        &[passkey.clone()],
+        from_ref(&passkey),
     );
     browser.click("button.approve");
     browser.arrives("/approvals");
@@ -261,7 +262,7 @@ fn refuses_what_is_no_answer(browser: &mut Browser, origin: &str, id: &str, pass
         let script = format!(
             "{SIGN} const sent = await answer(given[0], {{}}); {change}; return post(location.pathname, sent);"
         );
-        let said = browser.run_async(&script, &[passkey.clone()]);
+        let said = browser.run_async(&script, from_ref(passkey));
         assert_eq!(said, reason, "{what}");
     }
 
@@ -293,7 +294,7 @@ fn refuses_what_is_no_answer(browser: &mut Browser, origin: &str, id: &str, pass
     assert!(said.contains("passkey_counter"), "{said}");
     browser.open(&page);
     let script = format!("{SIGN} return post(location.pathname, await answer(given[0], {{}}));");
-    let said = browser.run_async(&script, &[passkey.clone()]);
+    let said = browser.run_async(&script, from_ref(passkey));
     assert_eq!(said, "passkey_counter");
     // The owner's own authenticator went on counting.
     let mut own = copied;
