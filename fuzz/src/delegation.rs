@@ -5,7 +5,9 @@ use std::sync::LazyLock;
 use chancery_delegation::access_token::{
     AccessTokenContext, access_token_prefix, verify_access_token,
 };
-use chancery_delegation::webauthn::{AuthenticatorData, ClientData};
+use chancery_delegation::webauthn::{
+    AuthenticatorData, ClientData, Registration, verify_registration,
+};
 use chancery_delegation::{
     ApprovalStatement, Assertion, BoundedReplayMemory, Call, ChainContext, ChainRules, ChainTip,
     ConsentArtefact, Credential, Entry, IssuerKey, LinkStanding, ManifestContext, Mission,
@@ -283,6 +285,25 @@ pub(crate) fn assertion(input: &[u8]) -> bool {
         assert!(verify_assertion(&assertion, &challenge, credential, &Credulous).is_err());
     }
     credential.is_some()
+}
+
+/// What an authenticator gives when a credential is made.
+pub(crate) fn registration(input: &[u8]) -> bool {
+    let made = AuthenticatorData::parse_registration(input);
+    assert!(made.is_err() || AuthenticatorData::parse(input).is_err());
+    let client = ClientData::parse_registration(input);
+    assert!(client.is_err() || ClientData::parse(input).is_err());
+    let Ok(registration) = Registration::parse(input) else {
+        return made.is_ok() || client.is_ok();
+    };
+    let written = serde_json::to_vec(&registration).ok();
+    let again = written.as_deref().map(Registration::parse);
+    assert_eq!(again.and_then(Result::ok).as_ref(), Some(&registration));
+    let challenge = Digest::of(b"no page");
+    let (rp_id, origin) = ("localhost", "http://localhost:8445");
+    // Nobody finds client data with the challenge of another page.
+    assert!(verify_registration(&registration, &challenge, rp_id, origin, &Credulous).is_err());
+    true
 }
 
 /// A statement that is read is what would be written; the second line is an assertion.

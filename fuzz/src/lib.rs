@@ -112,6 +112,7 @@ pub const TARGETS: &[Target] = &[
     target("delegation_standing", delegation::standing, 10_000),
     target("delegation_rules", delegation::rules, 10_000),
     target("delegation_assertion", delegation::assertion, 10_000),
+    target("delegation_registration", delegation::registration, 10_000),
     target("delegation_approval", delegation::approval, 10_000),
     target("delegation_manifest", delegation::manifest, 2_000),
     target("delegation_envelope", delegation::envelope, 5_000),

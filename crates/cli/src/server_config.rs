@@ -7,10 +7,12 @@ use anyhow::Context as _;
 use chancery_crypto::replace_private_file;
 use chancery_identity::Incubating;
 use chancery_identity::incubating::{BROKER_API_REVISION, WIT_SVID_REVISION};
-use chancery_server::SvidLifetime;
+use chancery_server::{ConsoleCertificate, ConsoleConfig, SvidLifetime};
 use chancery_store::PostgresAddress;
 use chancery_types::id::InstanceId;
 use serde::{Deserialize, Serialize};
+
+use crate::args::ConsoleArgs;
 
 /// What `up` was told about the server. A data folder without the file has what nobody said.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +34,63 @@ pub(crate) struct ServerFile {
     /// The revision of the incubating Broker API that was opted in to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     broker_api: Option<String>,
+    /// Where the console is served; nowhere where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) console: Option<ConsoleFile>,
+}
+
+/// Where the console is served, and how people reach it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ConsoleFile {
+    pub(crate) listen: SocketAddr,
+    pub(crate) origin: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    files: Option<ConsoleFiles>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConsoleFiles {
+    certificate: PathBuf,
+    key: PathBuf,
+}
+
+impl ConsoleFile {
+    /// What `up` was told; nothing where no console was asked for.
+    pub(crate) fn told(args: &ConsoleArgs) -> anyhow::Result<Option<Self>> {
+        let Some(listen) = args.listen else {
+            return Ok(None);
+        };
+        let absolute =
+            |path: &PathBuf| std::path::absolute(path).with_context(|| path.display().to_string());
+        let files = match (&args.certificate, &args.key) {
+            (Some(certificate), Some(key)) => Some(ConsoleFiles {
+                certificate: absolute(certificate)?,
+                key: absolute(key)?,
+            }),
+            _ => None,
+        };
+        let own = || format!("http://localhost:{}", listen.port());
+        let origin = args.origin.as_ref();
+        Ok(Some(Self {
+            listen,
+            origin: origin.map_or_else(own, ToString::to_string),
+            files,
+        }))
+    }
+
+    /// As the server takes it.
+    pub(crate) fn config(&self) -> anyhow::Result<ConsoleConfig> {
+        Ok(ConsoleConfig {
+            listen: self.listen,
+            origin: self.origin.parse().with_context(|| self.origin.clone())?,
+            certificate: self.files.clone().map(|files| ConsoleCertificate {
+                certificate: files.certificate,
+                key: files.key,
+            }),
+        })
+    }
 }
 
 /// The database that a data folder belongs to.

@@ -108,6 +108,16 @@ impl Denial {
     }
 }
 
+impl Answer {
+    /// The person's assertion.
+    pub const fn assertion(&self) -> &VerifiedAssertion {
+        match self {
+            Self::Approved(approval) => approval.assertion(),
+            Self::Denied(denial) => denial.assertion(),
+        }
+    }
+}
+
 impl ApprovalStatement {
     /// Reads the canonical bytes; refuses every other spelling.
     pub fn parse(bytes: &[u8]) -> Result<Self, ApprovalError> {

@@ -56,6 +56,6 @@ pub use token::{
     RootClaims, Scalar, StandingUse, Target, read_arguments,
 };
 pub use webauthn::{
-    Assertion, AssertionError, Credential, SoftwareAuthenticator, VerifiedAssertion,
-    verify_assertion,
+    Assertion, AssertionError, Credential, Registration, RegistrationError, SoftwareAuthenticator,
+    VerifiedAssertion, VerifiedRegistration, verify_assertion, verify_registration,
 };

@@ -19,6 +19,7 @@ use crate::Clock;
 use crate::authorities::Issuing;
 use crate::brokers::Brokering;
 use crate::federation::{Federating, own};
+use crate::inviting::Inviting;
 use crate::nodes::NodeRoll;
 use crate::revoking::Asked;
 use crate::snapshots::Snapshots;
@@ -52,6 +53,9 @@ pub struct Server {
     /// the registration to the instance that is stored.
     pub(crate) registering: tokio::sync::RwLock<()>,
     pub(crate) federating: Federating,
+    pub(crate) inviting: Inviting,
+    /// Held from the look at a passkey's counter to the one that is kept.
+    pub(crate) counting: tokio::sync::Mutex<()>,
     /// Under which issuer the keys of JWT-SVIDs are found.
     pub(crate) issuer: Option<JwtIssuer>,
     changes: watch::Sender<u64>,
@@ -169,6 +173,8 @@ impl Server {
             erasing: tokio::sync::RwLock::default(),
             registering: tokio::sync::RwLock::default(),
             federating,
+            inviting: Inviting::default(),
+            counting: tokio::sync::Mutex::default(),
             issuer: config.issuer,
             withdrawn: tokio::sync::Mutex::new(withdrawn),
             snapshots: tokio::sync::Mutex::default(),

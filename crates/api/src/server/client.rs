@@ -10,8 +10,8 @@ use super::{
     AnswerApproval, Approval, Approvals, BrokerChanged, Brokers, DraftRoot, EndInstance,
     EnrolCheckpoint, EnrolRecord, Enrolled, ErasePerson, Erasures, EvictNode, FederationEnded,
     FederationView, Federations, ForeignBundles, InstanceEvidence, Instances, Introspect,
-    Introspection, IssueJwt, IssueService, IssueWit, IssueWitSvid, IssueX509, IssueX509s,
-    IssuedRoot, IssuedX509, IssuedX509s, JudgedAgent, KeptOfPerson, LaunchedInstance,
+    Introspection, Invite, Invited, IssueJwt, IssueService, IssueWit, IssueWitSvid, IssueX509,
+    IssueX509s, IssuedRoot, IssuedX509, IssuedX509s, JudgedAgent, KeptOfPerson, LaunchedInstance,
     LiftRevocation, Manifest, NewNodeToken, NodeAuthorityView, NodeEvicted, NodeToken, NodeTpmView,
     Nodes, OpenApproval, OpenInstance, PersonAuthority, PersonErased, RaiseEpoch, RegisterAgent,
     RemoveBroker, RetireAgent, RevocationDone, Revocations, Revoke, RootDraft, Roster,
@@ -173,6 +173,8 @@ impl ServerClient {
     }
 
     post! {
+        /// Waits for a person's registration under a one-time code.
+        invite(=> Invite) -> Invited = "/v1/invitations";
         /// Installs a later version of the trust document.
         install_trust(=> TrustText) -> Enrolled = "/v1/trust";
         /// Begins a relation to a foreign trust domain.

@@ -9,6 +9,7 @@ mod erasures;
 mod federations;
 mod instances;
 mod introspection;
+mod invitations;
 mod nodes;
 mod revocations;
 mod roots;
@@ -40,6 +41,7 @@ pub use instances::{
     MAX_TOGETHER, OpenInstance,
 };
 pub use introspection::{Introspect, Introspection, LinkView, PersonAuthority, PersonRoot};
+pub use invitations::{Invite, Invited, RegisteredPasskey};
 pub use nodes::{
     AdmitNodeAuthority, AdmitNodeTpm, ChallengeTpm, EvictNode, JoinMeans, JoinNode, JoinToken,
     JoinedNode, NewNodeToken, NodeAuthorityView, NodeEvicted, NodeToken, NodeTpmView, NodeView,

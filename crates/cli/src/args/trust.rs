@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use chancery_types::Digest;
 use clap::{Args, Subcommand};
 
-use super::{DataArgs, DepartArgs};
+use super::{DataArgs, DepartArgs, InviteArgs};
 
 #[derive(Debug, Args)]
 pub(crate) struct TrustArgs {
@@ -24,6 +24,9 @@ pub(crate) enum TrustCommand {
     },
     /// Enrols a person: principal and approver.
     Enrol(EnrolArgs),
+    /// Prints a fresh one-time code, waits for somebody who makes a passkey at the console with it, and puts
+    /// it into the trust document, signed with the root keys of the data folder.
+    Invite(InviteArgs),
     /// Writes the keys of the logs as a policy file, for the witnesses that cosign them.
     Logs,
     /// Names the witnesses that cosign the logs, or that nobody does. Heeded from the next start on.

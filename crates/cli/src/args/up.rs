@@ -5,7 +5,7 @@ use chancery_identity::jwt_svid::JwtIssuer;
 use chancery_server::SvidLifetime;
 use clap::{Args, ValueEnum};
 
-use super::DataArgs;
+use super::{ConsoleArgs, DataArgs};
 
 #[derive(Debug, Args)]
 pub(crate) struct UpArgs {
@@ -83,6 +83,8 @@ pub(crate) struct UpArgs {
     /// Serves no brokers any more.
     #[arg(long, conflicts_with = "broker_api")]
     pub(crate) no_broker_api: bool,
+    #[command(flatten)]
+    pub(crate) console: ConsoleArgs,
     #[command(flatten)]
     pub(crate) bundle: BundleArgs,
     /// Where the trust document is copied, for verifiers.

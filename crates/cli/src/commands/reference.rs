@@ -139,6 +139,8 @@ fn reasons() -> String {
         "Brokers and WIT-SVIDs",
         chancery_server::BROKER_REASONS,
     );
+    codes(&mut text, "Passkeys", chancery_server::PASSKEY_REASONS);
+    codes(&mut text, "The console", chancery_server::CONSOLE_REASONS);
     codes(
         &mut text,
         "Instances that start others",

@@ -1,9 +1,11 @@
 //! `chancery trust`.
 
 mod change;
+mod invite;
 mod witnesses;
 
 pub(crate) use change::{put, take_out};
+pub(crate) use invite::follow_first;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -39,6 +41,7 @@ pub(super) async fn run(format: Format, args: TrustArgs) -> anyhow::Result<ExitC
         TrustCommand::Show => show(format, &layout.trust()?)?,
         TrustCommand::Export { file } => export(format, &layout.trust()?, &file)?,
         TrustCommand::Enrol(args) => enrol_person(format, &layout, args).await?,
+        TrustCommand::Invite(args) => invite::invite(format, &layout, args).await?,
         TrustCommand::Logs => witnesses::logs(format, &layout.trust()?)?,
         TrustCommand::Witness(args) => witnesses::name(format, &layout, args).await?,
         TrustCommand::Change(args) => change::change(format, &layout, args).await?,

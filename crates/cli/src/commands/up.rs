@@ -14,13 +14,13 @@ use serde::Serialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::policy::{load, publish};
-use super::trust::copy;
+use super::trust::{copy, follow_first};
 use crate::args::{Format, UpArgs, X509Root};
 use crate::bundle_config::BundleFile;
 use crate::deployment::{DataLock, Layout, Part, Supervisor, create, wait_until_ready};
 use crate::gateway_config::GatewayFile;
 use crate::output;
-use crate::server_config::ServerFile;
+use crate::server_config::{ConsoleFile, ServerFile};
 use crate::telemetry::Front;
 
 /// What a running deployment has opened.
@@ -51,6 +51,9 @@ pub(crate) struct Opened {
     /// Where brokers find the Broker API, which is incubating, where it is served.
     #[serde(skip_serializing_if = "Option::is_none")]
     broker_api: Option<String>,
+    /// Where people see and sign in a browser.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    console: Option<String>,
     /// Where metrics, health and readiness are shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     metrics: Option<String>,
@@ -85,6 +88,7 @@ pub(super) async fn run(format: Format, args: UpArgs) -> anyhow::Result<ExitCode
         bundle.https_spiffe,
         bundle.https_web.as_ref().map(|web| web.listen),
         args.nodes,
+        args.console.listen,
     ];
     for address in addresses.into_iter().flatten() {
         check_address(address)?;
@@ -106,18 +110,29 @@ pub(super) async fn run(format: Format, args: UpArgs) -> anyhow::Result<ExitCode
     let outcome = tokio::select! {
         opened = opening => opened.and_then(|opened| {
             output::result(format, &opened, || shown(&opened))?;
-            Ok(true)
+            Ok(Some(opened))
         }),
-        () = stop.asked() => Ok(false),
+        () = stop.asked() => Ok(None),
     };
-    if matches!(outcome, Ok(true)) {
-        stop.asked().await;
+    if let Ok(Some(opened)) = &outcome {
+        tokio::select! {
+            () = stop.asked() => {}
+            () = let_first_in(&layout, opened) => {}
+        }
     }
     if outcome.is_ok() {
         output::say("stopping");
     }
     supervisor.stop().await;
     outcome.map(|_| ExitCode::SUCCESS)
+}
+
+/// Lets the first person in by the console, where there is one. Never ends.
+async fn let_first_in(layout: &Layout, opened: &Opened) {
+    if let (Some(_), Some(code)) = (&opened.console, &opened.enrol_code) {
+        follow_first(layout, code).await;
+    }
+    std::future::pending().await
 }
 
 /// Starts every part and waits until each of them serves.
@@ -159,6 +174,7 @@ async fn open(
         wit_svid: server.wit_svid().map(str::to_owned),
         broker_api: (server.broker_api())
             .map(|_| format!("unix://{}", layout.broker_socket().display())),
+        console: server.console.map(|console| console.origin),
         metrics: metrics.map(|address| format!("http://{address}/metrics")),
         enrol_code: layout.open_enrol_code()?,
         processes: Part::ALL
@@ -223,6 +239,7 @@ fn configure_server(layout: &Layout, args: &UpArgs) -> anyhow::Result<()> {
     let known = ServerFile::read(&path)?;
     let mut server = known.clone();
     server.nodes = args.nodes;
+    server.console = ConsoleFile::told(&args.console)?;
     if let Some(seconds) = args.x509_authority_lifetime {
         let mut root = RootConfig::read(&layout.signer())?;
         let known = root.lifetimes.unwrap_or_default();
@@ -296,7 +313,7 @@ fn check_address(address: std::net::SocketAddr) -> anyhow::Result<()> {
     );
     let opened = std::net::TcpListener::bind(address).map(drop);
     opened.with_context(|| {
-        format!("{address} cannot be opened; choose another with --bundle-spiffe, --bundle-web or --nodes")
+        format!("{address} cannot be opened; choose another with --bundle-spiffe, --bundle-web, --nodes or --console")
     })
 }
 
@@ -340,13 +357,19 @@ fn shown(opened: &Opened) -> String {
     if let Some(socket) = &opened.broker_api {
         rows.push(["broker API".to_owned(), format!("{socket} (incubating)")]);
     }
+    if let Some(console) = &opened.console {
+        rows.push(["console".to_owned(), console.clone()]);
+    }
     if let Some(metrics) = &opened.metrics {
         rows.push(["metrics".to_owned(), metrics.clone()]);
     }
     if let Some(code) = &opened.enrol_code {
         rows.push([
             "first person".to_owned(),
-            format!("chancery trust enrol --code {code} --authenticator FILE"),
+            match &opened.console {
+                Some(console) => format!("{console}/enrol, with the one-time code {code}"),
+                None => format!("chancery trust enrol --code {code} --authenticator FILE"),
+            },
         ]);
     }
     output::table(["what", "where"], rows)

@@ -294,7 +294,7 @@ impl Layout {
             self.close_enrol_code()?;
             return Ok(None);
         }
-        let code = enrol_code()?;
+        let code = one_time_code()?;
         let digest = Digest::of(&code).to_string();
         replace_private_file(&self.root().join(ENROL_CODE), digest.as_bytes())?;
         Ok(Some(code))
@@ -363,7 +363,7 @@ fn origin(keys: &LogKeys, writer: String) -> LogOrigin {
 }
 
 /// Sixteen letters and digits that are not mistaken for each other, in groups of four.
-fn enrol_code() -> anyhow::Result<String> {
+pub(crate) fn one_time_code() -> anyhow::Result<String> {
     const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
     let random = random_bytes::<16>()?;
     let mut code = String::new();

@@ -7,9 +7,9 @@ mod people;
 mod ready;
 mod supervisor;
 
-pub(crate) use init::{add_signature, create};
+pub(crate) use init::{add_signature, create, one_time_code};
 pub(crate) use layout::{Layout, VERSION, read_trust};
 pub(crate) use lock::{DataLock, PartLock, ServerLock};
-pub(crate) use people::{Authenticator, enrol};
+pub(crate) use people::{Admission, Authenticator, admit, enrol};
 pub(crate) use ready::{answers, wait_until_ready};
 pub(crate) use supervisor::{Part, Supervisor, Watch};

@@ -1,10 +1,11 @@
 use std::path::Path;
 
 use anyhow::Context as _;
+use chancery_api::server::RegisteredPasskey;
 use chancery_crypto::{
-    SigningKey, create_private_file, random_bytes, random_id, read_private_file,
+    AwsLc, SigningKey, create_private_file, random_bytes, random_id, read_private_file,
 };
-use chancery_delegation::{Assertion, SoftwareAuthenticator};
+use chancery_delegation::{Assertion, SoftwareAuthenticator, verify_registration};
 use chancery_identity::trust::{Person, PersonCredential, Role};
 use chancery_types::id::PersonId;
 use chancery_types::{Algorithm, Digest, Secret, base64url, to_canonical};
@@ -107,6 +108,64 @@ impl Authenticator {
             stand_in: self.stand_in,
         }
     }
+}
+
+/// Who is let in.
+#[derive(Debug, Clone)]
+pub(crate) enum Admission {
+    /// A person who is not named yet.
+    New(Vec<Role>),
+    /// A person who is, with one more passkey.
+    Known(PersonId),
+}
+
+/// The next trust document, which names a passkey that was made at the console: what is verified here is
+/// what the person's browser sent, not what the server says of it. No attestation is asked for, so nothing
+/// says that hardware holds the key.
+pub(crate) fn admit(
+    layout: &Layout,
+    made: &RegisteredPasskey,
+    admission: &Admission,
+) -> anyhow::Result<(PersonId, Vec<u8>)> {
+    let verified = verify_registration(
+        &made.registration,
+        &made.challenge,
+        &made.rp_id,
+        &made.origin,
+        &AwsLc,
+    )
+    .context("the passkey that the console hands on")?;
+    let credential = PersonCredential {
+        credential_id: verified.credential_id().to_owned(),
+        key: *verified.key(),
+        rp_id: made.rp_id.clone(),
+        origin: made.origin.clone(),
+        hardware: false,
+        stand_in: false,
+    };
+    let known = layout.trust()?;
+    anyhow::ensure!(
+        known.credential(&credential.credential_id).is_none(),
+        "the trust document names this passkey already"
+    );
+    let id = match admission {
+        Admission::New(_) => random_id()?,
+        Admission::Known(person) => *person,
+    };
+    let trust = layout.next_trust(|trust| match admission {
+        Admission::New(roles) => trust.people.push(Person {
+            id,
+            roles: roles.clone(),
+            credentials: vec![credential],
+        }),
+        Admission::Known(_) => {
+            let person = trust.people.iter_mut().find(|person| person.id == id);
+            person
+                .into_iter()
+                .for_each(|person| person.credentials.push(credential.clone()));
+        }
+    })?;
+    Ok((id, trust))
 }
 
 /// Makes an authenticator and the next trust document, which names its person.

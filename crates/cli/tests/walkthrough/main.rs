@@ -4,7 +4,11 @@
 #[cfg(test)]
 mod blocks;
 #[cfg(test)]
+mod browser;
+#[cfg(test)]
 mod clients;
+#[cfg(test)]
+mod console;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]

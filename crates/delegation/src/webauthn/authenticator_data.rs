@@ -1,5 +1,7 @@
 use chancery_types::Digest;
 
+use super::AttestedCredential;
+
 const USER_PRESENT: u8 = 0x01;
 const USER_VERIFIED: u8 = 0x04;
 const BACKUP_ELIGIBLE: u8 = 0x08;
@@ -10,7 +12,7 @@ const EXTENSIONS: u8 = 0x80;
 /// Largest extension data that is read.
 const MAX_EXTENSION_BYTES: usize = 1_024;
 
-/// What an authenticator says about an assertion (WebAuthn Level 3, section 6.1). A person was
+/// What an authenticator says about an assertion or a registration (WebAuthn Level 3, section 6.1). A person was
 /// present and verified: data that does not say so is refused when it is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuthenticatorData {
@@ -25,7 +27,7 @@ pub struct AuthenticatorData {
 /// Why authenticator data is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AuthenticatorDataError {
-    /// Not the bytes of an assertion's authenticator data.
+    /// Not the bytes that an authenticator makes at this ceremony.
     #[error("authenticator data is malformed")]
     Malformed,
     /// Nobody touched the authenticator.
@@ -37,19 +39,39 @@ pub enum AuthenticatorDataError {
 }
 
 impl AuthenticatorData {
-    /// Reads the bytes.
+    /// Reads the bytes of an assertion.
     pub fn parse(bytes: &[u8]) -> Result<Self, AuthenticatorDataError> {
+        let (data, has_credential, rest) = Self::split(bytes)?;
+        if has_credential {
+            return Err(AuthenticatorDataError::Malformed);
+        }
+        rest.end()?;
+        Ok(data)
+    }
+
+    /// Reads the bytes of a registration, and with them the credential that was made.
+    pub fn parse_registration(
+        bytes: &[u8],
+    ) -> Result<(Self, AttestedCredential), AuthenticatorDataError> {
+        let (data, has_credential, mut rest) = Self::split(bytes)?;
+        if !has_credential {
+            return Err(AuthenticatorDataError::Malformed);
+        }
+        let credential = AttestedCredential::take(&mut rest.bytes)?;
+        rest.end()?;
+        Ok((data, credential))
+    }
+
+    /// What every authenticator data begins with, whether a credential follows, and what is left.
+    fn split(bytes: &[u8]) -> Result<(Self, bool, Rest<'_>), AuthenticatorDataError> {
         let malformed = AuthenticatorDataError::Malformed;
         let (rp_id_hash, rest) = bytes.split_first_chunk::<32>().ok_or(malformed)?;
         let ([flags], rest) = rest.split_first_chunk::<1>().ok_or(malformed)?;
-        let (counter, extensions) = rest.split_first_chunk::<4>().ok_or(malformed)?;
+        let (counter, rest) = rest.split_first_chunk::<4>().ok_or(malformed)?;
         let has = |flag: u8| flags & flag != 0;
         let reserved = has(0x02) || has(0x20);
         let inconsistent = has(BACKED_UP) && !has(BACKUP_ELIGIBLE);
-        if reserved || inconsistent || has(ATTESTED_CREDENTIAL) {
-            return Err(malformed);
-        }
-        if has(EXTENSIONS) != is_one_map(extensions) || !has(EXTENSIONS) && !extensions.is_empty() {
+        if reserved || inconsistent {
             return Err(malformed);
         }
         if !has(USER_PRESENT) {
@@ -58,11 +80,16 @@ impl AuthenticatorData {
         if !has(USER_VERIFIED) {
             return Err(AuthenticatorDataError::UserNotVerified);
         }
-        Ok(Self {
+        let data = Self {
             rp_id_hash: Digest::from_bytes(*rp_id_hash),
             counter: u32::from_be_bytes(*counter),
             backed_up: has(BACKED_UP),
-        })
+        };
+        let rest = Rest {
+            bytes: rest,
+            has_extensions: has(EXTENSIONS),
+        };
+        Ok((data, has(ATTESTED_CREDENTIAL), rest))
     }
 
     /// The bytes that an authenticator would sign for this.
@@ -79,12 +106,29 @@ impl AuthenticatorData {
     }
 }
 
-/// Whether the bytes are one CBOR map and nothing else.
-fn is_one_map(bytes: &[u8]) -> bool {
-    let mut rest = bytes;
-    bytes.len() <= MAX_EXTENSION_BYTES
-        && ciborium::from_reader::<ciborium::Value, _>(&mut rest).is_ok_and(|value| value.is_map())
-        && rest.is_empty()
+/// What follows the head, and the credential where there is one.
+struct Rest<'a> {
+    bytes: &'a [u8],
+    has_extensions: bool,
+}
+
+impl Rest<'_> {
+    /// One CBOR map where the flag says extensions, and nothing otherwise.
+    fn end(self) -> Result<(), AuthenticatorDataError> {
+        let mut rest = self.bytes;
+        let is_right = match self.has_extensions {
+            false => rest.is_empty(),
+            true => {
+                rest.len() <= MAX_EXTENSION_BYTES
+                    && ciborium::from_reader::<ciborium::Value, _>(&mut rest)
+                        .is_ok_and(|value| value.is_map())
+                    && rest.is_empty()
+            }
+        };
+        is_right
+            .then_some(())
+            .ok_or(AuthenticatorDataError::Malformed)
+    }
 }
 
 #[cfg(test)]
@@ -132,6 +176,7 @@ mod tests {
             (0x25, &[], Malformed),
             (0x15, &[], Malformed),
             (0x45, &[], Malformed),
+            (0x45, &[0x00; 64], Malformed),
             (0x85, &[], Malformed),
             (0x85, &[0xa0, 0x00], Malformed),
             (0x85, &[0x80], Malformed),

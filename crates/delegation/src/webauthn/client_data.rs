@@ -4,7 +4,10 @@ use serde_json::{Value, json};
 /// Largest client data that is read.
 const MAX_BYTES: usize = 4_096;
 
-/// The client data of an assertion (WebAuthn Level 3, section 5.8.1), read strictly. Members that
+const ASSERTION: &str = "webauthn.get";
+const REGISTRATION: &str = "webauthn.create";
+
+/// The client data of an assertion or a registration (WebAuthn Level 3, section 5.8.1), read strictly. Members that
 /// later versions add are ignored, as the specification asks; the ones that decide are not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientData {
@@ -17,11 +20,11 @@ pub struct ClientData {
 /// Why client data is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ClientDataError {
-    /// Not a strict JSON object with the members that an assertion has.
+    /// Not a strict JSON object with the members that client data has.
     #[error("client data is malformed")]
     Malformed,
-    /// `type` is not `webauthn.get`.
-    #[error("client data is not of an assertion")]
+    /// `type` is that of another ceremony.
+    #[error("client data is of another ceremony")]
     Type,
     /// Made inside of a frame of another origin.
     #[error("client data is of a cross-origin frame")]
@@ -29,8 +32,17 @@ pub enum ClientDataError {
 }
 
 impl ClientData {
-    /// Reads the bytes that the authenticator's signature covers.
+    /// Reads the bytes that the authenticator's signature over an assertion covers.
     pub fn parse(bytes: &[u8]) -> Result<Self, ClientDataError> {
+        Self::of(ASSERTION, bytes)
+    }
+
+    /// Reads the client data of a registration.
+    pub fn parse_registration(bytes: &[u8]) -> Result<Self, ClientDataError> {
+        Self::of(REGISTRATION, bytes)
+    }
+
+    fn of(ceremony: &str, bytes: &[u8]) -> Result<Self, ClientDataError> {
         if bytes.len() > MAX_BYTES {
             return Err(ClientDataError::Malformed);
         }
@@ -41,7 +53,7 @@ impl ClientData {
             let value = members.get(name).and_then(Value::as_str);
             value.ok_or(ClientDataError::Malformed)
         };
-        if text("type")? != "webauthn.get" {
+        if text("type")? != ceremony {
             return Err(ClientDataError::Type);
         }
         match members.get("crossOrigin") {
@@ -60,7 +72,7 @@ impl ClientData {
 /// The client data that a browser would make for an assertion.
 pub fn make_client_data(challenge: &Digest, origin: &str) -> Vec<u8> {
     let members = json!({
-        "type": "webauthn.get",
+        "type": ASSERTION,
         "challenge": challenge.to_base64url(),
         "origin": origin,
         "crossOrigin": false,
@@ -89,6 +101,12 @@ mod tests {
             r#"{{"type":"webauthn.get","challenge":"{challenge}","origin":"https://a.example"}}"#
         );
         assert!(ClientData::parse(good.as_bytes()).is_ok());
+        assert_eq!(
+            ClientData::parse_registration(good.as_bytes()),
+            Err(ClientDataError::Type)
+        );
+        let created = good.replace("webauthn.get", "webauthn.create");
+        assert!(ClientData::parse_registration(created.as_bytes()).is_ok());
         let extended = good.replace("\"origin\"", "\"later\":1,\"origin\"");
         assert!(ClientData::parse(extended.as_bytes()).is_ok());
         for (from, to, error) in [

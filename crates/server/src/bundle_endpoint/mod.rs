@@ -6,7 +6,7 @@
 
 mod answer;
 mod connection;
-mod presented;
+pub(crate) mod presented;
 
 use std::io;
 use std::net::SocketAddr;
@@ -162,7 +162,7 @@ impl Listening {
 
 /// TLS 1.2 and 1.3 with forward secrecy and authenticated ciphers alone: within what Mozilla calls
 /// intermediate (Federation section 5). No client is asked for a certificate.
-fn tls_config(presented: &Arc<Presented>) -> Result<ServerConfig, rustls::Error> {
+pub(crate) fn tls_config(presented: &Arc<Presented>) -> Result<ServerConfig, rustls::Error> {
     let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()

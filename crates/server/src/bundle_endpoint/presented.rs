@@ -18,7 +18,7 @@ use crate::own_svid::{OwnSvid, Renewal};
 const PART: &str = "bundle-endpoint";
 
 /// What an endpoint presents; replaced while it serves.
-pub(super) struct Presented {
+pub(crate) struct Presented {
     source: Source,
     current: RwLock<Current>,
 }
@@ -39,7 +39,7 @@ enum Source {
 #[non_exhaustive]
 pub enum CertificateError {
     /// The file of the certificate cannot be read.
-    #[error("{}: {source}; name the certificate's file with --bundle-web-certificate", path.display())]
+    #[error("{}: {source}; name the file of the certificate chain", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -71,7 +71,7 @@ pub enum CertificateError {
 
 impl Presented {
     /// A fresh X.509-SVID of the server.
-    pub(super) async fn svid(server: &Server) -> Result<Self, BundleEndpointError> {
+    pub(crate) async fn svid(server: &Server) -> Result<Self, BundleEndpointError> {
         let current = issue(server).await.map_err(BundleEndpointError::Svid)?;
         Ok(Self {
             source: Source::Svid,
@@ -80,7 +80,7 @@ impl Presented {
     }
 
     /// A certificate and its key from files.
-    pub(super) fn files(certificate: PathBuf, key: PathBuf) -> Result<Self, CertificateError> {
+    pub(crate) fn files(certificate: PathBuf, key: PathBuf) -> Result<Self, CertificateError> {
         let certified = read(&certificate, &key)?;
         Ok(Self {
             source: Source::Files { certificate, key },
@@ -92,7 +92,7 @@ impl Presented {
     }
 
     /// Takes another one where it is time. One that cannot be had is told, and the last one stays.
-    pub(super) async fn renew(&self, server: &Server) {
+    pub(crate) async fn renew(&self, server: &Server) {
         let next = match &self.source {
             Source::Svid => {
                 if let Some(renewal) = self.renewal()
@@ -199,7 +199,7 @@ mod tests {
             (
                 "away.pem",
                 "good.key",
-                "away.pem: No such file or directory (os error 2); name the certificate's file with --bundle-web-certificate",
+                "away.pem: No such file or directory (os error 2); name the file of the certificate chain",
             ),
             (
                 "none.pem",

@@ -9,21 +9,28 @@ use chancery_api::server::{AnswerApproval, Approval, ApprovalState, Approvals, O
 use chancery_api::signer::Done;
 use chancery_audit::{ApprovalAnswer, Verdict};
 use chancery_crypto::AwsLc;
-use chancery_delegation::{Answer as PersonAnswer, ApprovalStatement, verify_approval};
+use chancery_delegation::{
+    Answer as PersonAnswer, ApprovalError, ApprovalStatement, Credential, verify_approval,
+};
 use chancery_identity::trust::Role;
 use chancery_journal::Subject;
 use chancery_store::{AnswerRow, ApprovalRow, Kept};
 use chancery_types::id::ApprovalId;
-use chancery_types::{Digest, to_canonical};
+use chancery_types::{Digest, Timestamp, to_canonical};
 use serde_json::Value;
 
-use super::{Answer, Wait, erased, stored};
-use crate::Server;
+use super::{Answer, Wait, erased, roots, stored};
+use crate::{Server, passkeys};
 
 pub(super) async fn list(State(server): State<Arc<Server>>) -> Answer<Approvals> {
-    let documents = server.store.approvals().await.map_err(stored)?;
-    let approvals = documents.into_iter().map(read).collect::<Result<_, _>>()?;
+    let approvals = all(&server).await?;
     Ok(Json(Approvals { approvals }))
+}
+
+/// Every request that was not erased, oldest first, as it was stored.
+pub(crate) async fn all(server: &Server) -> Result<Vec<Approval>, Problem> {
+    let documents = server.store.approvals().await.map_err(stored)?;
+    documents.into_iter().map(read).collect()
 }
 
 pub(super) async fn show(
@@ -69,15 +76,24 @@ pub(super) async fn open(
     Ok(Json(Done {}))
 }
 
-/// Takes a person's answer. It is verified here so that a wrong one is told at once; the gateway
-/// verifies it again and believes nobody.
 pub(super) async fn answer(
     State(server): State<Arc<Server>>,
     Path(id): Path<ApprovalId>,
     Json(request): Json<AnswerApproval>,
 ) -> Answer<Done> {
+    take(&server, id, request).await?;
+    Ok(Json(Done {}))
+}
+
+/// Takes a person's answer. It is verified here so that a wrong one is told at once, and by the counter
+/// that the server keeps; the gateway verifies it again and believes nobody.
+pub(crate) async fn take(
+    server: &Server,
+    id: ApprovalId,
+    request: AnswerApproval,
+) -> Result<(), Problem> {
     let now = server.now()?;
-    let mut approval = load(&server, id).await?;
+    let mut approval = load(server, id).await?;
     if approval.state == ApprovalState::Withdrawn {
         return Err(Problem::conflict(
             "approval_withdrawn",
@@ -108,23 +124,39 @@ pub(super) async fn answer(
         && statement.policy == approval.request.policy_digest
         && statement.expires_at <= approval.request.expires_at;
     if !same {
-        return Err(refused("the statement is about something else"));
+        return Err(Problem::forbidden(
+            "approval_mismatch",
+            "the statement is about something else",
+        ));
     }
     let trust = server.trust();
     let (person, credential) = trust
         .credential(&request.assertion.credential_id)
         .filter(|(person, _)| person.roles.contains(&Role::Approver))
         .ok_or_else(|| refused("the trust document names no approver with this credential"))?;
+    let principal = &approval.request.subject.principal;
+    let root = roots::of_session(server, principal, approval.request.session_id).await?;
+    let named = root.and_then(|root| root.mission.approver().person());
+    if named.is_some_and(|named| named != person.id) {
+        return Err(Problem::forbidden(
+            "approval_other_person",
+            "the mission names another person as its approver",
+        ));
+    }
     let _held = server.hold_person(&person.id.to_string()).await?;
     let expires = statement.expires_at;
-    let answer = verify_approval(
-        statement,
-        &request.assertion,
-        &credential.into(),
-        now,
-        &AwsLc,
-    )
-    .map_err(|error| refused(&error.to_string()))?;
+    let counter = server.counter(&credential.credential_id).await?;
+    let known = Credential {
+        last_counter: Some(counter.last()),
+        ..credential.into()
+    };
+    let answer = verify_approval(statement, &request.assertion, &known, now, &AwsLc);
+    let answer = answer.map_err(|error| match error {
+        ApprovalError::Assertion(error) => passkeys::refused(error),
+        ApprovalError::Expired => Problem::forbidden("approval_expired", error.to_string()),
+        error => refused(&error.to_string()),
+    })?;
+    counter.keep(answer.assertion().counter()).await?;
     let (state, verdict) = match answer {
         PersonAnswer::Approved(_) => (ApprovalState::Approved, Verdict::Approve),
         PersonAnswer::Denied(_) => (ApprovalState::Denied, Verdict::Deny),
@@ -159,7 +191,7 @@ pub(super) async fn answer(
         ));
     }
     server.changed();
-    Ok(Json(Done {}))
+    Ok(())
 }
 
 /// The gateway needs no answer any more. What was answered or withdrawn before stays as it is.
@@ -190,7 +222,7 @@ fn approval_display(approval: &Approval) -> Result<Digest, Problem> {
         .map_err(|error| Problem::internal("display", &error))
 }
 
-async fn load(server: &Server, id: ApprovalId) -> Result<Approval, Problem> {
+pub(crate) async fn load(server: &Server, id: ApprovalId) -> Result<Approval, Problem> {
     let found = server.store.approval(id).await.map_err(stored)?;
     let found = found.ok_or_else(|| {
         Problem::not_found("approval_unknown", format!("there is no request {id}"))
@@ -200,11 +232,15 @@ async fn load(server: &Server, id: ApprovalId) -> Result<Approval, Problem> {
         Kept::Erased { entry } => return Err(erased(entry)),
     };
     let mut approval = read(found)?;
-    let late = approval.request.expires_at <= server.now()?;
-    if approval.state == ApprovalState::Pending && late {
+    lapse(&mut approval, server.now()?);
+    Ok(approval)
+}
+
+/// A question that nobody answered in time has expired, whatever was stored.
+pub(crate) fn lapse(approval: &mut Approval, now: Timestamp) {
+    if approval.state == ApprovalState::Pending && approval.request.expires_at <= now {
         approval.state = ApprovalState::Expired;
     }
-    Ok(approval)
 }
 
 /// The person on whose behalf the action is wanted.

@@ -108,7 +108,7 @@ pub(super) async fn person(
 }
 
 /// Everything by which a person is at work here.
-pub(super) async fn authority_of(
+pub(crate) async fn authority_of(
     server: &Server,
     id: PersonId,
 ) -> Result<PersonAuthority, Problem> {

@@ -1,7 +1,7 @@
 //! The server's endpoints, one file for each group.
 
 mod agents;
-mod approvals;
+pub(crate) mod approvals;
 mod authorities;
 mod brokers;
 mod consents;
@@ -9,13 +9,14 @@ mod enrolments;
 mod erasures;
 mod federations;
 mod instances;
-mod introspection;
+pub(crate) mod introspection;
+mod invitations;
 mod issue;
 mod nodes;
 mod of_nodes;
 mod policies;
 pub(crate) mod revocations;
-mod roots;
+pub(crate) mod roots;
 mod roster;
 mod state;
 mod trust;
@@ -69,6 +70,7 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("GET", "/v1/approvals/{id}"),
     ("POST", "/v1/approvals/{id}/answer"),
     ("POST", "/v1/approvals/{id}/withdraw"),
+    ("POST", "/v1/invitations"),
     ("POST", "/v1/introspect"),
     ("GET", "/v1/people/{id}"),
     ("GET", "/v1/people/{id}/kept"),
@@ -137,6 +139,7 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/v1/approvals/{id}", get(approvals::show))
         .route("/v1/approvals/{id}/answer", post(approvals::answer))
         .route("/v1/approvals/{id}/withdraw", post(approvals::withdraw))
+        .route("/v1/invitations", post(invitations::invite))
         .route("/v1/introspect", post(introspection::introspect))
         .route("/v1/people/{id}", get(introspection::person))
         .route("/v1/people/{id}/kept", get(erasures::kept))

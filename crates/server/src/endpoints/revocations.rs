@@ -23,9 +23,17 @@ pub(super) async fn revoke(
     State(server): State<Arc<Server>>,
     Json(request): Json<Revoke>,
 ) -> Answer<RevocationDone> {
+    revoke_fully(server, request.what, request.reason).await
+}
+
+/// Revokes something, and ends it where it is an instance.
+pub(crate) async fn revoke_fully(
+    server: Arc<Server>,
+    what: Revocable,
+    reason: String,
+) -> Answer<RevocationDone> {
     to_the_end("revocation", async move {
-        let what = request.what.clone();
-        let done = server.revoke(request.what, &request.reason).await;
+        let done = server.revoke(what.clone(), &reason).await;
         let since = server.standing().revoked.since(what.kind(), what.id());
         // Also where the tables did not take by whom and why.
         let ended = match what.kind() == RevocationKind::Instance && since.is_some() {

@@ -11,7 +11,7 @@ use chancery_attestation::Evidence;
 use chancery_audit::{Assurance, DelegationRoot, Disclosure};
 use chancery_crypto::{random_bytes, random_id};
 use chancery_delegation::{
-    ConsentArtefact, Entry, Mission, PersonDraft, Principal, RootDraft, Terms,
+    ChainReading, ConsentArtefact, Entry, Mission, PersonDraft, Principal, RootDraft, Terms,
 };
 use chancery_identity::SpiffeId;
 use chancery_identity::trust::{GatewayName, Role, TrustDocument};
@@ -397,6 +397,48 @@ fn check_rules(server: &Server, draft: &RootDraft, instance: &InstanceRow) -> Re
             Problem::forbidden(reason.code(), "the operator's rules refuse this root")
                 .with_remedy("look at delegation.json of the policy bundle; ask its owner")
         })
+}
+
+/// What a person consented to for one session.
+#[derive(Debug)]
+pub(crate) struct SessionRoot {
+    /// The mission.
+    pub(crate) mission: Mission,
+    /// What the root covers, in JSON.
+    pub(crate) entries: Vec<serde_json::Value>,
+    /// Who holds it.
+    pub(crate) holder: String,
+    /// When it ends.
+    pub(crate) expires_at: Timestamp,
+}
+
+/// The person's root of that session: the newest, and none where it was erased or made elsewhere.
+pub(crate) async fn of_session(
+    server: &Server,
+    principal: &str,
+    session: SessionId,
+) -> Result<Option<SessionRoot>, Problem> {
+    let mut newest: Option<SessionRoot> = None;
+    let documents = server.store.roots_of(&Subject::person(principal)).await;
+    for document in documents.map_err(stored)? {
+        let issued: IssuedRoot =
+            serde_json::from_value(document).map_err(|error| Problem::internal("root", &error))?;
+        let reading = ChainReading::read(&[&issued.root])
+            .map_err(|refusal| Problem::internal("root", &refusal))?;
+        let Some(grant) = reading.grants().first() else {
+            continue;
+        };
+        let is_newer = |known: &SessionRoot| known.expires_at < grant.expires_at;
+        if reading.sid() == session.to_string() && newest.as_ref().is_none_or(is_newer) {
+            newest = Some(SessionRoot {
+                mission: mission(&issued.mission)?,
+                entries: grant.entries.iter().map(Entry::to_json).collect(),
+                holder: grant.subject.to_string(),
+                expires_at: grant.expires_at,
+            });
+        }
+    }
+    Ok(newest)
 }
 
 pub(super) fn mission(text: &str) -> Result<Mission, Problem> {

@@ -1,7 +1,6 @@
 //! Nodes on other hosts: who admits them, who they are, how they are put out, and where they speak.
 
 mod admission;
-mod attempts;
 mod eviction;
 mod listener;
 mod presented;

@@ -7,8 +7,8 @@ use chancery_types::id::NodeId;
 use http::StatusCode;
 use tokio::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, watch};
 
-use super::attempts::Attempts;
 use super::quota::Quota;
+use crate::attempts::Attempts;
 
 /// Who was put out, for whoever answers nodes.
 #[derive(Debug)]

@@ -9,8 +9,8 @@ use chancery_audit::Entry;
 use chancery_identity::trust::{GatewayName, TrustDocument, server_log_origin};
 use chancery_journal::{Config, Journal, Keyring};
 use chancery_server::{
-    BundleEndpoints, Clock, Holding, NodeHome, NodeListener, PlaceHolder, RemoteSigner, Server,
-    ServerConfig,
+    BundleEndpoints, Clock, Console, Holding, NodeHome, NodeListener, PlaceHolder, RemoteSigner,
+    Server, ServerConfig,
 };
 use chancery_store::{PostgresAddress, Store};
 use chancery_types::Timestamp;
@@ -96,6 +96,16 @@ async fn work(
         }
         None => None,
     };
+    let console = match &config.console {
+        Some(told) => Some(Console::bind(Arc::clone(&server), told.config()?).await?),
+        None => None,
+    };
+    let console = async {
+        match console {
+            Some(console) => console.serve().await,
+            None => std::future::pending().await,
+        }
+    };
     let nodes = async {
         match nodes {
             Some(listener) => listener.serve().await,
@@ -109,6 +119,7 @@ async fn work(
         ended = server.serve(listener) => ended?,
         ended = endpoints.serve() => ended?,
         ended = nodes => ended?,
+        ended = console => ended?,
         stopped = until_stopped() => stopped?,
     }
     Ok(())

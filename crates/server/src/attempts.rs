@@ -5,21 +5,21 @@ use std::time::{Duration, Instant};
 
 use chancery_journal::peer_of;
 
-/// Joins that one address may ask for in a minute: of IPv6, one network of 64 bits.
+/// Joins, or sign-ins, that one address may ask for in a minute: of IPv6, one network of 64 bits.
 const MOST: u32 = 20;
 const WINDOW: Duration = Duration::from_secs(60);
 
 /// Addresses that are remembered.
 const ADDRESSES: usize = 4_096;
 
-/// How often each address asked to join.
+/// How often each address asked to join, or to sign in.
 #[derive(Debug, Default)]
-pub(super) struct Attempts(Mutex<HashMap<IpAddr, (Instant, u32)>>);
+pub(crate) struct Attempts(Mutex<HashMap<IpAddr, (Instant, u32)>>);
 
 impl Attempts {
     /// Counts one more; `false` where it is one too many. Where too many addresses ask at once, those
     /// that are not remembered are refused.
-    pub(super) fn take(&self, address: IpAddr, now: Instant) -> bool {
+    pub(crate) fn take(&self, address: IpAddr, now: Instant) -> bool {
         let address = peer_of(address);
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.len() >= ADDRESSES {

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[cfg(test)]
+mod console;
+
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +14,7 @@ use chancery_api::OwnerListener;
 use chancery_api::signer::SignerClient;
 use chancery_crypto::{AwsLc, SigningKey};
 use chancery_identity::trust::{
-    SignedTrust, TrustDocument, TrustFormat, TrustSignature, VerifiedTrust,
+    Person, SignedTrust, TrustDocument, TrustFormat, TrustSignature, VerifiedTrust,
 };
 use chancery_journal::{Config, Journal, Keyring, LocalSigner};
 use chancery_server::{Clock, ROUTES, Server, ServerConfig};
@@ -21,7 +24,7 @@ use chancery_types::{Algorithm, Timestamp, base64url};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
-fn trust() -> VerifiedTrust {
+fn trust(people: Vec<Person>) -> VerifiedTrust {
     let root = SigningKey::generate(Algorithm::Ed25519).unwrap();
     let trust = TrustDocument {
         format: TrustFormat::V1,
@@ -37,7 +40,7 @@ fn trust() -> VerifiedTrust {
         delegation_authorities: vec![],
         access_token_authorities: vec![],
         manifest_issuers: vec![],
-        people: vec![],
+        people,
         policy_signers: vec![],
         snapshot_signers: vec![],
         record_signers: vec![],
@@ -53,7 +56,7 @@ fn trust() -> VerifiedTrust {
     SignedTrust { signatures, trust }.verify(&AwsLc).unwrap()
 }
 
-async fn serve(folder: &Path) -> std::path::PathBuf {
+async fn start(folder: &Path, people: Vec<Person>) -> Arc<Server> {
     let origin: Origin = "example.org/log/server".parse().unwrap();
     let (log, keys) = (folder.join("log"), folder.join("log-key"));
     let journal = tokio::task::spawn_blocking(move || {
@@ -69,7 +72,7 @@ async fn serve(folder: &Path) -> std::path::PathBuf {
         .unwrap(),
         journal: journal.await.unwrap(),
         signer: SignerClient::new(folder.join("nobody.sock")),
-        trust: trust(),
+        trust: trust(people),
         trust_file: folder.join("trust.json"),
         clock: Clock::new(Timestamp::from_micros(0)),
         svid_lifetime: chancery_server::SvidLifetime::default(),
@@ -77,9 +80,13 @@ async fn serve(folder: &Path) -> std::path::PathBuf {
         refresh_hint: 300,
         issuer: None,
     });
+    server.await.unwrap()
+}
+
+async fn serve(folder: &Path) -> std::path::PathBuf {
     let socket = folder.join("server.sock");
     let listener = OwnerListener::bind(&socket).unwrap();
-    tokio::spawn(server.await.unwrap().serve(listener));
+    tokio::spawn(start(folder, Vec::new()).await.serve(listener));
     socket
 }
 

@@ -1,0 +1,104 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{ConnectInfo, State};
+use axum::response::Response;
+use axum::{Extension, Json};
+use chancery_api::Problem;
+use chancery_api::server::RegisteredPasskey;
+use chancery_crypto::{AwsLc, random_bytes};
+use chancery_delegation::{Registration, verify_registration};
+use chancery_types::{Digest, base64url};
+use serde::Deserialize;
+
+use super::Desk;
+use super::challenges::Purpose;
+use super::guard::FromPage;
+use super::pages::{AsPage, Frame, Sent, page_of};
+use crate::endpoints::random;
+use crate::passkeys;
+
+/// How long whoever invited is given to sign the trust document.
+const PATIENCE_SECONDS: u64 = 30;
+
+#[derive(Template)]
+#[template(path = "enrol.html")]
+struct Page<'a> {
+    frame: Frame,
+    rp_id: &'a str,
+    challenge: Digest,
+    /// What the authenticator keeps in the place of a name: random, so that it says nothing.
+    user: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Enrol {
+    code: String,
+    challenge: Digest,
+    registration: Registration,
+}
+
+pub(super) async fn page(State(desk): State<Arc<Desk>>) -> Result<Response, AsPage> {
+    let page = Page {
+        frame: desk.frame(None),
+        rp_id: desk.origin.rp_id(),
+        challenge: desk.challenge(Purpose::Enrol)?,
+        user: base64url::encode(random_bytes::<16>().map_err(random)?),
+    };
+    Ok(page_of(&page)?)
+}
+
+/// Hands a passkey to whoever invited, and waits until the trust document names it.
+pub(super) async fn enrol(
+    State(desk): State<Arc<Desk>>,
+    Extension(ConnectInfo(peer)): Extension<ConnectInfo<SocketAddr>>,
+    FromPage(request): FromPage<Enrol>,
+) -> Result<Json<Sent>, Problem> {
+    desk.count_attempt(peer)?;
+    let (server, now) = (&desk.server, desk.server.now()?);
+    desk.challenges
+        .check(Purpose::Enrol, &request.challenge, now)?;
+    let unknown =
+        || Problem::forbidden("invitation_unknown", "nobody waits for this one-time code");
+    let code = Digest::of(request.code.trim().to_ascii_lowercase());
+    if !server.inviting.is_open(code) {
+        return Err(unknown());
+    }
+    let (rp_id, origin) = (desk.origin.rp_id(), desk.origin.as_str());
+    let (challenge, registration) = (request.challenge, request.registration);
+    let made = verify_registration(&registration, &challenge, rp_id, origin, &AwsLc);
+    let made = made.map_err(passkeys::not_registered)?;
+    let is_known = || server.trust().credential(made.credential_id()).is_some();
+    if is_known() {
+        return Err(Problem::conflict(
+            "passkey_enrolled",
+            "the trust document names this passkey already",
+        ));
+    }
+    desk.challenges.use_up(Purpose::Enrol, &challenge, now)?;
+    server
+        .counter(made.credential_id())
+        .await?
+        .keep(made.counter())
+        .await?;
+    let registered = RegisteredPasskey {
+        registration,
+        challenge,
+        rp_id: rp_id.to_owned(),
+        origin: origin.to_owned(),
+    };
+    if !server.inviting.answer(code, registered) {
+        return Err(unknown());
+    }
+    server.changed();
+    let named = server.wait_for(PATIENCE_SECONDS, || async { Ok(is_known().then_some(())) });
+    match named.await? {
+        Some(()) => Ok(Json(Sent { to: "/sign-in" })),
+        None => Err(Problem::unavailable(
+            "invitation_unanswered",
+            "whoever invited you did not put the passkey into the trust document",
+        )),
+    }
+}
