@@ -286,11 +286,14 @@ mod tests {
         }
     }
 
+    /// Of a key that is written as a map.
+    type Members = Vec<(Value, Value)>;
+
     #[test]
     fn refuses_keys_of_other_kinds_and_spellings() {
         let key = *SigningKey::generate(Algorithm::Es256).unwrap().public();
         let client = client("webauthn.create", &challenge(), ORIGIN);
-        let refused = |change: &dyn Fn(&mut Vec<(Value, Value)>)| {
+        let refused = |change: &dyn Fn(&mut Members)| {
             let mut members = cose(&key);
             change(&mut members);
             verify(&registration(
@@ -301,7 +304,7 @@ mod tests {
         };
         let unknown = RegistrationError::Key;
         let set = |place: usize, value: Value| {
-            move |members: &mut Vec<(Value, Value)>| members[place].1 = value.clone()
+            move |members: &mut Members| members[place].1 = value.clone()
         };
         for (what, error) in [
             ("another type", refused(&set(0, integer(1)))),
