@@ -92,7 +92,7 @@ MUTANTS: list[Mutant] = [
         for name, edit in (
             ("who signed a policy", instead(E + "snapshots.rs", "signer.map(drop).ok_or(RefreshError::PolicySigner)", "if MUT { Ok(()) } else { signer.map(drop).ok_or(RefreshError::PolicySigner) }")),
             ("the policy that was named", never(E + "snapshots.rs", "bundle.digest() != digest")),
-            ("versions of a policy", instead(E + "snapshots.rs", "same.is_some_and(|same| policy.version() < same.version())", "same.is_some_and(|same| !MUT && policy.version() < same.version())")),
+            ("versions of a policy", instead(E + "latest_policy.rs", "Some(latest) if version < latest.version", "Some(latest) if !MUT && version < latest.version")),
         )
     ),
     mutant("policy", "who signed the first policy", instead(E + "snapshots.rs", "signer.map(drop).ok_or(RefreshError::PolicySigner)", "if MUT { Ok(()) } else { signer.map(drop).ok_or(RefreshError::PolicySigner) }"),
