@@ -6,7 +6,7 @@ use chancery_fuzz::{TARGETS, Target};
 
 use super::mutation::Mutations;
 
-const FAMILIES: [&str; 11] = [
+const FAMILIES: [&str; 12] = [
     "types",
     "tlog",
     "journal",
@@ -16,6 +16,7 @@ const FAMILIES: [&str; 11] = [
     "delegation",
     "audit",
     "policy",
+    "session",
     "gateway",
     "evidence",
 ];
@@ -119,6 +120,11 @@ fn audit() {
 #[test]
 fn policy() {
     family("policy");
+}
+
+#[test]
+fn session() {
+    family("session");
 }
 
 #[test]
