@@ -82,8 +82,9 @@ impl Board {
         }
     }
 
-    /// Waits for the answer to a request; what came while nobody listened is delivered first.
-    pub(super) fn open(&self, opening: Opening) -> Result<mpsc::Receiver<Delivery>, Closed> {
+    /// Waits for the answer to a request; what came while nobody listened is delivered first. The place is
+    /// what tells it from a later request of the same id.
+    pub(super) fn open(&self, opening: Opening) -> Result<(u64, mpsc::Receiver<Delivery>), Closed> {
         let mut state = self.lock();
         if let Some(ending) = &state.over {
             return Err(Closed::Over(ending.clone()));
@@ -99,23 +100,29 @@ impl Board {
             }
         }
         state.opened += 1;
+        let order = state.opened;
         let waiting = Waiting {
             sender,
             progress: opening.progress,
-            order: state.opened,
+            order,
             streams: opening.streams,
             listens: opening.listens,
         };
         state.open.insert(opening.id, waiting);
         state.used = Instant::now();
-        Ok(receiver)
+        Ok((order, receiver))
     }
 
-    /// Stops waiting. Whether anybody still waited.
-    pub(super) fn close(&self, id: &RequestId) -> bool {
+    /// Stops waiting. Whether the one of that place still waited: one that was answered may have left its id to
+    /// another.
+    pub(super) fn close(&self, id: &RequestId, order: u64) -> bool {
         let mut state = self.lock();
         state.used = Instant::now();
-        state.open.remove(id).is_some()
+        let still = state
+            .open
+            .get(id)
+            .is_some_and(|waiting| waiting.order == order);
+        still && state.open.remove(id).is_some()
     }
 
     /// Takes a request that the client withdrew; whoever waits for it is told.
@@ -230,5 +237,36 @@ impl State {
             Some(id) => Routed::Refuse(id.clone()),
             None => Routed::Nothing,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_answered_closes_no_later_request_of_its_id() {
+        let board = Board::new(Era::Stateless);
+        let id = RequestId::Integer(1);
+        let open = || {
+            let opening = Opening {
+                id: id.clone(),
+                progress: None,
+                streams: false,
+                listens: false,
+            };
+            board.open(opening)
+        };
+        let (first, _answer) = open().unwrap();
+        assert!(matches!(open(), Err(Closed::IdInUse)));
+        assert!(board.lock().answered(&id).is_some());
+        let (second, mut answer) = open().unwrap();
+        assert!(!board.close(&id, first));
+        assert!(matches!(
+            answer.try_recv(),
+            Err(mpsc::error::TryRecvError::Empty)
+        ));
+        assert!(board.close(&id, second));
+        assert!(!board.close(&id, second));
     }
 }

@@ -102,12 +102,12 @@ impl Child {
             streams,
             listens: message.method() == Some("subscriptions/listen"),
         };
-        let receiver = self.board.open(opening).map_err(|closed| match closed {
+        let (order, receiver) = self.board.open(opening).map_err(|closed| match closed {
             Closed::IdInUse => UpstreamError::IdInUse,
             Closed::Over(ending) => self.ended_by(&ending),
         })?;
         let cancellable = message.method() != Some("initialize");
-        let exchange = Exchange::new(id, Arc::clone(self), receiver, cancellable);
+        let exchange = Exchange::new((id, order), Arc::clone(self), receiver, cancellable);
         self.send(&message.forwarded()).await?;
         Ok(exchange)
     }
@@ -132,8 +132,8 @@ impl Child {
         self.board.take_asked(id)
     }
 
-    pub(super) fn close(&self, id: &RequestId) -> bool {
-        self.board.close(id)
+    pub(super) fn close(&self, id: &RequestId, order: u64) -> bool {
+        self.board.close(id, order)
     }
 
     pub(super) fn tell_cancelled(&self, id: &RequestId) {

@@ -25,6 +25,8 @@ pub(crate) enum Delivery {
 #[derive(Debug)]
 pub(crate) struct Exchange {
     id: RequestId,
+    /// Its place among all that were sent to the child.
+    order: u64,
     child: Arc<Child>,
     receiver: mpsc::Receiver<Delivery>,
     /// `initialize` must not be cancelled.
@@ -33,13 +35,14 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     pub(super) fn new(
-        id: RequestId,
+        (id, order): (RequestId, u64),
         child: Arc<Child>,
         receiver: mpsc::Receiver<Delivery>,
         cancellable: bool,
     ) -> Self {
         Self {
             id,
+            order,
             child,
             receiver,
             cancellable,
@@ -57,7 +60,7 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        if self.child.close(&self.id) && self.cancellable {
+        if self.child.close(&self.id, self.order) && self.cancellable {
             self.child.tell_cancelled(&self.id);
         }
     }
