@@ -146,10 +146,10 @@ async fn a_chain_is_exchanged_for_a_token_of_one_audience() {
     let carried: Vec<_> = token.details().iter().map(Entry::to_json).collect();
     assert_eq!(carried, [tool("read"), invoice()]);
     assert_eq!(reply.body["authorization_details"], json!(carried));
-    assert_eq!(
-        (&reply.body["token_type"], &reply.body["expires_in"]),
-        (&json!("DPoP"), &json!(300))
-    );
+    assert_eq!(reply.body["token_type"], json!("DPoP"));
+    // From when it is answered.
+    let left = reply.body["expires_in"].as_u64().unwrap();
+    assert!((200..=300).contains(&left), "{left}");
     assert_eq!(token.expires_at(), token.issued_at().plus_seconds(300));
 
     let narrower = json!([{"type": "mcp_tool", "server": "crm", "tool": "invoice", "args": {"year": {"exact": 2026}}}]);

@@ -142,7 +142,7 @@ impl Enforcement {
             expires_in: read
                 .expires_at()
                 .as_seconds()
-                .saturating_sub(now.as_seconds()),
+                .saturating_sub(context.now.as_seconds()),
             authorization_details: request.authorization_details,
         })
     }
