@@ -291,6 +291,36 @@ fn a_list_that_left_out_the_last_record_is_made_again() {
 }
 
 #[test]
+fn a_list_that_names_what_is_gone_is_made_again() {
+    let store = Arc::new(InMemory::new());
+    let writer = Writer::start(&store, "segment-1");
+    writer.write(b"kept", 0).unwrap();
+    drop(writer);
+    let way = Stalling::new(&store);
+    let disk = disk(way.clone(), PATIENCE);
+    way.set(Mood::ListsLong);
+    let _lock = disk.lock(Path::new(LOCK)).unwrap().unwrap();
+    assert_eq!(disk.read(Path::new(FILE)).unwrap().unwrap(), b"kept");
+}
+
+#[test]
+fn the_lease_is_renewed_while_a_long_log_is_read() {
+    let store = Arc::new(InMemory::new());
+    let way = Stalling::new(&store);
+    way.set(Mood::ListsLate);
+    let reading = disk(way.clone(), PATIENCE);
+    let locked = std::thread::spawn(move || reading.lock(Path::new(LOCK)).unwrap());
+    std::thread::sleep(TERM / 2);
+    let other = disk(store, PATIENCE);
+    for _ in 0..2 {
+        assert!(other.lock(Path::new(LOCK)).unwrap().is_none());
+        std::thread::sleep(TERM);
+    }
+    way.set(Mood::Well);
+    assert!(locked.join().unwrap().is_some());
+}
+
+#[test]
 fn what_is_larger_than_anything_of_a_log_is_refused() {
     let store = Arc::new(InMemory::new());
     let writer = Writer::start(&store, "segment-1");
@@ -329,8 +359,11 @@ fn a_record_that_was_changed_is_refused() {
         let cut = bytes.slice(..bytes.len() - 1);
         store.put(&name(2), cut.into()).await.unwrap();
     });
+    // The lease was given back: nobody waits.
+    let began = std::time::Instant::now();
     let error = other.lock(Path::new(LOCK)).unwrap_err();
     assert!(error.to_string().contains("not a record"), "{error}");
+    assert!(began.elapsed() < TERM / 2, "{:?}", began.elapsed());
 }
 
 #[test]

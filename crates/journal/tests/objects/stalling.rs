@@ -50,6 +50,10 @@ pub(crate) enum Mood {
     IgnoresVersions,
     /// The next list leaves out what was written last.
     ListsShort,
+    /// The next list names one that is not there any more.
+    ListsLong,
+    /// Lists wait.
+    ListsLate,
 }
 
 impl Stalling {
@@ -177,7 +181,16 @@ impl ObjectStore for Stalling {
 
     async fn list_with_delimiter(&self, prefix: Option<&Key>) -> Result<ListResult> {
         self.go_on().await;
+        while self.is(Mood::ListsLate) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         let mut listed = self.store.list_with_delimiter(prefix).await?;
+        if self.is(Mood::ListsLong) {
+            self.set(Mood::Well);
+            let mut gone = listed.objects.first().unwrap().clone();
+            gone.location = Key::from_iter(prefix.unwrap().parts().chain(["9".into()]));
+            listed.objects.push(gone);
+        }
         if self.is(Mood::ListsShort) {
             self.set(Mood::Well);
             listed.objects.sort_by(|a, b| a.location.cmp(&b.location));
