@@ -5,12 +5,15 @@ mod disk;
 mod files;
 mod held;
 mod lease;
+mod probe;
 mod record;
+mod said;
 mod sequence;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, ErrorKind};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -55,6 +58,12 @@ pub enum ObjectDiskError {
     /// The environment does not say how the store is reached.
     #[error("the S3 client cannot be made of what the environment says")]
     Client(#[source] object_store::Error),
+    /// The environment would have the log go over a connection that anybody can change, or be written
+    /// by anybody.
+    #[error(
+        "{0} is refused for a log: a store is reached over https with signed requests; plain http is for a loopback address"
+    )]
+    Unprotected(&'static str),
     /// The system gives no threads.
     #[error("the S3 client cannot be started")]
     Start(#[source] io::Error),
@@ -90,7 +99,7 @@ impl ObjectDisk {
             max_backoff: Duration::from_secs(1),
             ..BackoffConfig::default()
         };
-        let store = AmazonS3Builder::from_env()
+        let store = protected(AmazonS3Builder::from_env())?
             .with_bucket_name(bucket)
             .with_retry(RetryConfig {
                 backoff,
@@ -239,6 +248,55 @@ impl fmt::Debug for ObjectDisk {
     }
 }
 
+/// Refuses what would leave requests or answers to whoever is on the way.
+fn protected(client: AmazonS3Builder) -> Result<AmazonS3Builder, ObjectDiskError> {
+    let certificates = ClientConfigKey::AllowInvalidCertificates;
+    for (key, name) in [
+        (
+            AmazonS3ConfigKey::Client(certificates),
+            "AWS_ALLOW_INVALID_CERTIFICATES",
+        ),
+        (AmazonS3ConfigKey::SkipSignature, "AWS_SKIP_SIGNATURE"),
+    ] {
+        if client
+            .get_config_value(&key)
+            .is_some_and(|is| is != "false")
+        {
+            return Err(ObjectDiskError::Unprotected(name));
+        }
+    }
+    let mut is_all_https = true;
+    for (key, name) in [
+        (AmazonS3ConfigKey::Endpoint, "http in AWS_ENDPOINT"),
+        (AmazonS3ConfigKey::S3Endpoint, "http in AWS_ENDPOINT_URL_S3"),
+        (
+            AmazonS3ConfigKey::StsEndpoint,
+            "http in AWS_ENDPOINT_URL_STS",
+        ),
+    ] {
+        let Some(endpoint) = client.get_config_value(&key) else {
+            continue;
+        };
+        let uri = endpoint.parse::<http::Uri>().unwrap_or_default();
+        let is_https = uri.scheme_str() == Some("https");
+        if !is_https && !is_loopback(uri.host().unwrap_or_default()) {
+            return Err(ObjectDiskError::Unprotected(name));
+        }
+        is_all_https &= is_https;
+    }
+    if is_all_https {
+        // Nor where the store sends a request elsewhere.
+        let allowed = AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp);
+        return Ok(client.with_config(allowed, "false"));
+    }
+    Ok(client)
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse();
+    host == "localhost" || address.is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
 async fn delete_all(bucket: &Bucket, names: Vec<String>) -> io::Result<()> {
     // In order: what is left of a file without its first record is known to be on its way out.
     for name in names {
@@ -253,4 +311,67 @@ fn missing(path: &Path) -> io::Error {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_http_is_for_this_machine() {
+        for endpoint in [
+            "https://s3.example",
+            "http://127.0.0.1:8333",
+            "http://127.9.9.9",
+            "http://localhost:8333",
+            "http://[::1]:8333",
+        ] {
+            let client = AmazonS3Builder::new().with_endpoint(endpoint);
+            let client = protected(client.with_allow_http(true)).unwrap();
+            let allowed = AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp);
+            let is_plain = endpoint.starts_with("http:").to_string();
+            assert_eq!(client.get_config_value(&allowed), Some(is_plain));
+        }
+        for endpoint in [
+            "http://s3.example",
+            "HTTP://s3.example",
+            "http://10.0.0.1:8333",
+            "http://127.0.0.1.s3.example",
+            "http://127.0.0.1@s3.example",
+            "http://localhost.s3.example",
+            "http://[2001:db8::1]",
+            "s3.example",
+            "",
+        ] {
+            for key in [
+                AmazonS3ConfigKey::Endpoint,
+                AmazonS3ConfigKey::S3Endpoint,
+                AmazonS3ConfigKey::StsEndpoint,
+            ] {
+                let client = AmazonS3Builder::new().with_config(key, endpoint);
+                assert!(
+                    matches!(protected(client), Err(ObjectDiskError::Unprotected(_))),
+                    "{endpoint}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_lets_anybody_read_or_write_is_refused() {
+        for key in [
+            AmazonS3ConfigKey::SkipSignature,
+            AmazonS3ConfigKey::Client(ClientConfigKey::AllowInvalidCertificates),
+        ] {
+            for (value, is_refused) in [
+                ("true", true),
+                ("1", true),
+                ("FALSE", true),
+                ("false", false),
+            ] {
+                let client = AmazonS3Builder::new().with_config(key, value);
+                assert_eq!(protected(client).is_err(), is_refused, "{key:?} {value}");
+            }
+        }
+    }
 }

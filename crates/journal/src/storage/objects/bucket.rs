@@ -9,15 +9,21 @@ use object_store::path::Path as Key;
 use object_store::{Error, ObjectStore, ObjectStoreExt as _, PutMode, UpdateVersion};
 use tokio::time::{Instant, sleep};
 
+use super::said::said;
+
 /// How long a request that failed waits before it is made again.
 const PAUSE: Duration = Duration::from_millis(200);
+
+/// No object is larger: a bundle of the largest entries, or a segment of the write-ahead log that is
+/// written at once, is hardly more than 16 MiB.
+const MAX_OBJECT: u64 = 17 << 20;
 
 /// So many requests are under way at a time.
 pub(super) const AT_A_TIME: usize = 16;
 
 /// Objects below a prefix. What failed is tried again for a bounded time, and a write that may or may
 /// not have happened is looked up, never assumed.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Bucket {
     store: Arc<dyn ObjectStore>,
     prefix: Key,
@@ -33,8 +39,15 @@ pub(super) struct Found {
 }
 
 /// By what a version of an object is known.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Version(UpdateVersion);
+
+impl PartialEq for Version {
+    fn eq(&self, other: &Self) -> bool {
+        // What `If-Match` compares; a store may say more of it on one request than on another.
+        self.0.e_tag == other.0.e_tag
+    }
+}
 
 /// On what an object is written.
 #[derive(Debug, Clone)]
@@ -76,7 +89,7 @@ impl Bucket {
             match self.get_once(&key).await {
                 Ok(found) => return Ok(Some(found)),
                 Err(Error::NotFound { .. }) => return Ok(None),
-                Err(error) => tries.again(error).await?,
+                Err(error) => tries.again("GET", &key, error).await?,
             }
         }
     }
@@ -88,7 +101,7 @@ impl Bucket {
             match self.counted().head(&key).await {
                 Ok(meta) => return Ok(Some(meta.size)),
                 Err(Error::NotFound { .. }) => return Ok(None),
-                Err(error) => tries.again(error).await?,
+                Err(error) => tries.again("HEAD", &key, error).await?,
             }
         }
     }
@@ -101,9 +114,13 @@ impl Bucket {
         expected: Expected,
     ) -> Result<Version, PutError> {
         let key = self.key(name);
-        let mode = match expected {
+        if bytes.len() as u64 > MAX_OBJECT {
+            let too_large = io::Error::new(io::ErrorKind::FileTooLarge, name);
+            return Err(PutError::Failed(too_large));
+        }
+        let mode = match &expected {
             Expected::Absent => PutMode::Create,
-            Expected::As(Version(version)) => PutMode::Update(version),
+            Expected::As(Version(version)) => PutMode::Update(version.clone()),
         };
         let tries = self.tries();
         loop {
@@ -115,17 +132,22 @@ impl Bucket {
                 Ok(put) => return Ok(Version(put.into())),
                 Err(error) => error,
             };
-            let refused = matches!(
-                error,
-                Error::AlreadyExists { .. }
-                    | Error::Precondition { .. }
-                    | Error::NotModified { .. }
-            );
-            // An earlier try may have been carried out although nobody heard of it.
-            match self.get_once(&key).await {
-                Ok(found) if found.bytes == bytes => return Ok(found.version),
-                Ok(_) | Err(Error::NotFound { .. }) if refused => return Err(PutError::Refused),
-                _ => tries.again(error).await.map_err(PutError::Failed)?,
+            // An earlier try may have been carried out although nobody heard of it. And a store that
+            // answers 409 asks for another try: only what is there, or 412, says that somebody else
+            // was faster.
+            match (self.get_once(&key).await, &expected) {
+                (Ok(found), _) if found.bytes == bytes => return Ok(found.version),
+                (Ok(_), Expected::Absent) => return Err(PutError::Refused),
+                (Ok(found), Expected::As(version)) if found.version != *version => {
+                    return Err(PutError::Refused);
+                }
+                (Err(Error::NotFound { .. }), _) if is_refusal(&error) => {
+                    return Err(PutError::Refused);
+                }
+                _ => {
+                    let again = tries.again("PUT", &key, error).await;
+                    again.map_err(PutError::Failed)?;
+                }
             }
         }
     }
@@ -143,7 +165,7 @@ impl Bucket {
             let keys = objects.map_ok(|object| object.location);
             match keys.try_collect().await {
                 Ok(keys) => break keys,
-                Err(error) => tries.again(error).await?,
+                Err(error) => tries.again("LIST", &key, error).await?,
             }
         };
         for key in found {
@@ -158,7 +180,7 @@ impl Bucket {
         let listed = loop {
             match self.counted().list_with_delimiter(Some(&key)).await {
                 Ok(listed) => break listed,
-                Err(error) => tries.again(error).await?,
+                Err(error) => tries.again("LIST", &key, error).await?,
             }
         };
         let objects = listed.objects.into_iter().map(|object| object.location);
@@ -185,7 +207,7 @@ impl Bucket {
         loop {
             match self.counted().delete(key).await {
                 Ok(()) | Err(Error::NotFound { .. }) => return Ok(()),
-                Err(error) => tries.again(error).await?,
+                Err(error) => tries.again("DELETE", key, error).await?,
             }
         }
     }
@@ -199,6 +221,10 @@ impl Bucket {
                 version: got.meta.version.clone(),
             },
         );
+        if size > MAX_OBJECT {
+            let source = "larger than any object of a log".into();
+            return Err(Error::NotSupported { source });
+        }
         let bytes = got.bytes().await?;
         if bytes.len() as u64 != size {
             let source = format!("{} bytes of {size} were read", bytes.len()).into();
@@ -213,7 +239,8 @@ impl Bucket {
         })
     }
 
-    fn tries(&self) -> Tries {
+    /// How long something is tried from now on.
+    pub(super) fn tries(&self) -> Tries {
         Tries {
             deadline: Instant::now() + self.patience,
         }
@@ -230,16 +257,24 @@ impl Bucket {
 }
 
 /// Until when a request is made again.
-struct Tries {
+pub(super) struct Tries {
     deadline: Instant,
 }
 
 impl Tries {
     /// Waits a moment, or returns the error where the same request will not fare better or was made
     /// for long enough.
-    async fn again(&self, error: Error) -> io::Result<()> {
-        if is_final(&error) || Instant::now() >= self.deadline {
-            return Err(error.into());
+    async fn again(&self, operation: &str, key: &Key, error: Error) -> io::Result<()> {
+        if is_final(&error) {
+            return Err(said(operation, key, &error));
+        }
+        self.pause(said(operation, key, &error)).await
+    }
+
+    /// Waits a moment, or returns the error where it was tried for long enough.
+    pub(super) async fn pause(&self, error: io::Error) -> io::Result<()> {
+        if Instant::now() >= self.deadline {
+            return Err(error);
         }
         sleep(PAUSE).await;
         Ok(())
@@ -254,6 +289,16 @@ impl From<PutError> for io::Error {
             ),
             PutError::Failed(error) => error,
         }
+    }
+}
+
+/// Whether the store says that the condition of a write does not hold. 409 is no such answer, which the
+/// client reports as it reports 412 where an object is to be created.
+fn is_refusal(error: &Error) -> bool {
+    match error {
+        Error::Precondition { .. } | Error::NotModified { .. } => true,
+        Error::AlreadyExists { source, .. } => source.downcast_ref().is_some_and(is_refusal),
+        _ => false,
     }
 }
 

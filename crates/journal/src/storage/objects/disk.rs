@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::files::{NewFile, SequencedFile};
 use super::held::ObjectLock;
-use super::record::Body;
+use super::record::{Body, MAX_FILE};
 use super::sequence::{FileId, Sequence, text};
 use super::{Buffer, ObjectDisk, delete_all, lock, missing};
 use crate::{Access, Storage, StorageFile, StorageLock};
@@ -76,7 +76,10 @@ impl Storage for ObjectDisk {
         Ok(Box::new(NewFile(bytes)))
     }
 
-    fn allocate(&self, path: &Path, _length: u64) -> io::Result<()> {
+    fn allocate(&self, path: &Path, length: u64) -> io::Result<()> {
+        if length > MAX_FILE {
+            return Err(ErrorKind::FileTooLarge.into());
+        }
         let held = self.held(path).ok_or_else(|| unsupported(path))?;
         lock(&held.sequence).allocate(path);
         Ok(())
@@ -152,17 +155,18 @@ impl Storage for ObjectDisk {
         if files.is_empty() {
             return Ok(());
         }
-        self.store(&files)?;
+        let stored = self.store(&files);
+        // Taken out where that failed as well: what was never stored is not to be read as if it were.
         let mut unnamed = lock(&self.0.unnamed);
-        for (file, stored) in files {
+        for (file, synced) in files {
             if unnamed
                 .get(&file)
-                .is_some_and(|now| Arc::ptr_eq(now, &stored))
+                .is_some_and(|now| Arc::ptr_eq(now, &synced))
             {
                 unnamed.remove(&file);
             }
         }
-        Ok(())
+        stored
     }
 
     fn sync_all(&self, _folder: &Path) -> io::Result<()> {

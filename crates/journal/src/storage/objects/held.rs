@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::bucket::{Bucket, Expected, PutError, Version};
 use super::lease::Lease;
+use super::probe::probe;
 use super::record::Body;
 use super::sequence::{Sequence, object, text};
 use super::{ObjectDisk, delete_all, lock};
@@ -23,7 +24,7 @@ pub(super) struct Held {
     pub(super) dir: PathBuf,
     holder: [u8; 16],
     /// That a write was refused or not answered: what follows could not be relied on.
-    is_over: AtomicBool,
+    is_over: Arc<AtomicBool>,
     pub(super) sequence: Mutex<Sequence>,
     /// Whose turn it is to add a record: no number is begun before the one below it is settled.
     turn: tokio::sync::Mutex<()>,
@@ -35,7 +36,12 @@ pub(super) struct Held {
 pub(super) struct ObjectLock {
     disk: ObjectDisk,
     dir: PathBuf,
-    renewing: Option<JoinHandle<Lease>>,
+    renewing: Option<Renewing>,
+}
+
+/// A lease that is renewed until it is given back.
+struct Renewing {
+    task: JoinHandle<Lease>,
     stop: Arc<Notify>,
 }
 
@@ -81,42 +87,52 @@ impl ObjectLock {
     /// Takes the lock that the lease at `path` stands for, and ends whoever wrote before.
     pub(super) fn take(disk: &ObjectDisk, path: &Path) -> io::Result<Option<Self>> {
         let dir = folder_of(path).to_owned();
-        let Some(runtime) = &disk.0.runtime else {
-            return Ok(None);
-        };
         if lock(&disk.0.held).contains_key(&dir) {
             return Ok(None);
         }
         let holder = random_bytes().map_err(io::Error::other)?;
         let (bucket, term) = (disk.0.bucket.clone(), disk.0.term);
         let (of, lease) = (dir.clone(), path.to_owned());
+        let is_over = Arc::<AtomicBool>::default();
+        let ended = Arc::clone(&is_over);
         let taken = disk.wait(async move {
+            probe(&bucket, &of).await?;
             let Some(lease) = Lease::take(&bucket, &lease, holder, term).await? else {
                 return Ok(None);
             };
-            let mut sequence = Sequence::take_over(&bucket, &of, holder).await?;
-            delete_all(&bucket, sequence.take_unneeded(&of)).await?;
-            Ok(Some((lease, sequence)))
+            // Others are not to think that it ended, however long the reading takes.
+            let renewing = Renewing::start(lease, &bucket, &of, ended, term / 3);
+            let taken_over = async {
+                let mut sequence = Sequence::take_over(&bucket, &of, holder).await?;
+                delete_all(&bucket, sequence.take_unneeded(&of)).await?;
+                Ok(sequence)
+            };
+            match taken_over.await {
+                Ok(sequence) => Ok(Some((renewing, sequence))),
+                Err(error) => {
+                    let _ = renewing.give_back(&bucket).await;
+                    Err(error)
+                }
+            }
         })?;
-        let Some((lease, sequence)) = taken else {
+        let Some((renewing, sequence)) = taken else {
             return Ok(None);
         };
         let held = Arc::new(Held {
             dir: dir.clone(),
             holder,
-            is_over: AtomicBool::new(false),
+            is_over,
             sequence: Mutex::new(sequence),
             turn: tokio::sync::Mutex::default(),
             seen: Mutex::default(),
         });
-        lock(&disk.0.held).insert(dir.clone(), Arc::clone(&held));
-        let (bucket, stop) = (disk.0.bucket.clone(), Arc::new(Notify::new()));
-        let renewing = runtime.spawn(renew(lease, bucket, held, term / 3, Arc::clone(&stop)));
+        // What an earlier holder of this process did not store is nothing to go on from.
+        lock(&disk.0.unnamed).retain(|file, _| !file.starts_with(&dir));
+        lock(&disk.0.held).insert(dir.clone(), held);
         Ok(Some(Self {
             disk: disk.clone(),
             dir,
             renewing: Some(renewing),
-            stop,
         }))
     }
 }
@@ -126,16 +142,37 @@ impl StorageLock for ObjectLock {}
 impl Drop for ObjectLock {
     fn drop(&mut self) {
         lock(&self.disk.0.held).remove(&self.dir);
-        self.stop.notify_one();
         let Some(renewing) = self.renewing.take() else {
             return;
         };
         let bucket = self.disk.0.bucket.clone();
         // Where this fails, the next holder waits for as long as a lease lasts.
-        let _ = self.disk.wait(async move {
-            let lease = renewing.await.map_err(io::Error::other)?;
-            lease.give_back(&bucket).await.map_err(io::Error::from)
-        });
+        let _ = self
+            .disk
+            .wait(async move { renewing.give_back(&bucket).await });
+    }
+}
+
+impl Renewing {
+    /// Sets `is_over` where somebody else took the lease.
+    fn start(
+        lease: Lease,
+        bucket: &Bucket,
+        dir: &Path,
+        is_over: Arc<AtomicBool>,
+        every: Duration,
+    ) -> Self {
+        let stop = Arc::new(Notify::new());
+        let (bucket, told) = (bucket.clone(), Arc::clone(&stop));
+        let dir = dir.to_owned();
+        let task = tokio::spawn(renew(lease, bucket, dir, is_over, every, told));
+        Self { task, stop }
+    }
+
+    async fn give_back(self, bucket: &Bucket) -> io::Result<()> {
+        self.stop.notify_one();
+        let lease = self.task.await.map_err(io::Error::other)?;
+        Ok(lease.give_back(bucket).await?)
     }
 }
 
@@ -143,7 +180,8 @@ impl Drop for ObjectLock {
 async fn renew(
     mut lease: Lease,
     bucket: Bucket,
-    held: Arc<Held>,
+    dir: PathBuf,
+    is_over: Arc<AtomicBool>,
     every: Duration,
     stop: Arc<Notify>,
 ) -> Lease {
@@ -155,8 +193,8 @@ async fn renew(
         match lease.renew(&bucket).await {
             Ok(()) => {}
             Err(PutError::Refused) => {
-                held.is_over.store(true, Ordering::Release);
-                tracing::error!(dir = %held.dir.display(), "another writer took this log's lease");
+                is_over.store(true, Ordering::Release);
+                tracing::error!(dir = %dir.display(), "another writer took this log's lease");
                 stop.notified().await;
                 return lease;
             }

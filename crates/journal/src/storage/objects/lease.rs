@@ -2,6 +2,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 
 use super::bucket::{Bucket, Expected, PutError, Version};
@@ -61,20 +62,32 @@ impl Lease {
     /// Says that the holder goes on.
     pub(super) async fn renew(&mut self, bucket: &Bucket) -> Result<(), PutError> {
         self.renewed += 1;
-        let bytes = content(&self.holder, &self.renewed.to_string());
-        let expected = Expected::As(self.version.clone());
-        self.version = bucket.put(&self.name, bytes.into(), expected).await?;
-        Ok(())
+        let says = self.renewed.to_string();
+        self.write(bucket, &says).await
     }
 
     /// Gives it back, so that the next holder need not wait.
-    pub(super) async fn give_back(self, bucket: &Bucket) -> Result<(), PutError> {
-        let bytes = content(&self.holder, "free");
-        let expected = Expected::As(self.version);
-        bucket
-            .put(&self.name, bytes.into(), expected)
-            .await
-            .map(|_| ())
+    pub(super) async fn give_back(mut self, bucket: &Bucket) -> Result<(), PutError> {
+        self.write(bucket, "free").await
+    }
+
+    async fn write(&mut self, bucket: &Bucket, says: &str) -> Result<(), PutError> {
+        let bytes = Bytes::from(content(&self.holder, says));
+        let expected = Expected::As(self.version.clone());
+        let put = match bucket.put(&self.name, bytes.clone(), expected).await {
+            Err(PutError::Refused) => {
+                let found = bucket.get(&self.name).await.map_err(PutError::Failed)?;
+                // An earlier renewal may have arrived after it was given up.
+                let ours = content(&self.holder, "");
+                let found =
+                    found.filter(|found| found.bytes.starts_with(ours.trim_end().as_bytes()));
+                let seen = found.ok_or(PutError::Refused)?.version;
+                bucket.put(&self.name, bytes, Expected::As(seen)).await
+            }
+            put => put,
+        };
+        self.version = put?;
+        Ok(())
     }
 }
 

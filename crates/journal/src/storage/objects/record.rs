@@ -2,6 +2,9 @@ use crc32c::crc32c;
 
 const MAGIC: &[u8; 8] = b"CHANSEQ1";
 
+/// No file of a sequence is longer: a segment of the write-ahead log is not.
+pub(super) const MAX_FILE: u64 = 16 << 20;
+
 /// One object of a writer's sequence. Its number stands in it, so that one that was moved is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
@@ -47,13 +50,14 @@ pub struct Write {
 pub struct RecordError;
 
 impl Write {
-    /// None where there are more bytes than one record holds.
+    /// None where it ends beyond what a file may hold.
     pub(super) fn new(offset: u64, bytes: &[u8]) -> Option<Self> {
         let stored = bytes
             .iter()
             .rposition(|byte| *byte != 0)
             .map_or(0, |last| last + 1);
-        offset.checked_add(bytes.len() as u64)?;
+        let end = offset.checked_add(bytes.len() as u64)?;
+        (end <= MAX_FILE).then_some(())?;
         Some(Self {
             offset,
             length: u32::try_from(bytes.len()).ok()?,
@@ -143,7 +147,7 @@ fn read_file(bytes: &[u8]) -> Option<Body> {
         let is_canonical = bytes.last() != Some(&0) && bytes.len() <= length as usize;
         offset
             .checked_add(u64::from(length))
-            .filter(|_| is_canonical)?;
+            .filter(|end| is_canonical && *end <= MAX_FILE)?;
         writes.push(Write {
             offset,
             length,
@@ -215,6 +219,27 @@ mod tests {
         assert_eq!(&file, b"01ab\0\x0067xy");
         Write::new(99, b"far").unwrap().lay_over(&mut file);
         assert_eq!(&file, b"01ab\0\x0067xy");
-        assert_eq!(Write::new(u64::MAX, b"x"), None);
+        for offset in [MAX_FILE, u64::MAX] {
+            assert_eq!(Write::new(offset, b"x"), None);
+        }
+    }
+
+    #[test]
+    fn a_record_that_ends_beyond_what_a_file_may_hold_is_refused() {
+        for (offset, length) in [(MAX_FILE, 1), (1, u32::MAX), (u64::MAX, 1)] {
+            let bytes = Vec::new();
+            let write = Write {
+                offset,
+                length,
+                bytes,
+            };
+            let body = Body::File {
+                file: 7,
+                name: None,
+                writes: vec![write],
+            };
+            let far = Record { body, ..record() };
+            assert_eq!(Record::parse(7, &far.to_bytes()), Err(RecordError));
+        }
     }
 }

@@ -2,6 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
+
 use super::bucket::{Bucket, Expected, PutError};
 use super::record::{Body, Record, Write};
 
@@ -46,12 +48,18 @@ pub(super) enum FileId {
 impl Sequence {
     /// Reads all records of a folder.
     pub(super) async fn load(bucket: &Bucket, dir: &Path) -> io::Result<Self> {
-        let names = bucket.list(&text(&dir.join(FOLDER))).await?;
-        let mut numbers = names
-            .iter()
-            .map(|name| name.parse().map_err(|_| damaged(dir, name)))
-            .collect::<io::Result<Vec<u64>>>()?;
-        numbers.sort_unstable();
+        let tries = bucket.tries();
+        loop {
+            match Self::load_once(bucket, dir).await {
+                // Its writer has taken it away since the folder was listed.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => tries.pause(error).await?,
+                loaded => return loaded,
+            }
+        }
+    }
+
+    async fn load_once(bucket: &Bucket, dir: &Path) -> io::Result<Self> {
+        let numbers = numbers(bucket, dir).await?;
         let mut sequence = Self::default();
         for numbers in numbers.chunks(READ_TOGETHER) {
             let keys = numbers.iter().map(|number| object(dir, *number)).collect();
@@ -71,20 +79,31 @@ impl Sequence {
         dir: &Path,
         holder: [u8; 16],
     ) -> io::Result<Self> {
+        let tries = bucket.tries();
         loop {
             let mut sequence = Self::load(bucket, dir).await?;
             let record = sequence.record(holder, Body::TakeOver);
-            let name = object(dir, record.number);
-            let put = bucket.put(&name, record.to_bytes().into(), Expected::Absent);
-            match put.await {
+            let (name, bytes) = (object(dir, record.number), Bytes::from(record.to_bytes()));
+            match bucket.put(&name, bytes.clone(), Expected::Absent).await {
                 // A write that was under way was faster: it counts, and the next number is tried.
                 Err(PutError::Refused) => {}
                 put => {
                     put?;
-                    sequence.apply(dir, &record);
-                    return Ok(sequence);
+                    let found = bucket.get(&name).await?;
+                    if found.is_none_or(|found| found.bytes != bytes) {
+                        let what = format!("{name}: the store does not hold what it acknowledged");
+                        return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+                    }
+                    // A list that left out what is there would have the log go on without it.
+                    if numbers(bucket, dir).await?.last() == Some(&record.number) {
+                        sequence.apply(dir, &record);
+                        return Ok(sequence);
+                    }
                 }
             }
+            let what = format!("{name}: other writers go on taking the next number");
+            let error = io::Error::new(io::ErrorKind::TimedOut, what);
+            tries.pause(error).await?;
         }
     }
 
@@ -198,6 +217,17 @@ impl Sequence {
         let file = self.names.get(path).and_then(|file| self.files.get(file));
         file.map(|file| file.records.clone()).unwrap_or_default()
     }
+}
+
+/// The numbers of a folder's records, in order.
+async fn numbers(bucket: &Bucket, dir: &Path) -> io::Result<Vec<u64>> {
+    let names = bucket.list(&text(&dir.join(FOLDER))).await?;
+    let mut numbers = names
+        .iter()
+        .map(|name| name.parse().map_err(|_| damaged(dir, name)))
+        .collect::<io::Result<Vec<u64>>>()?;
+    numbers.sort_unstable();
+    Ok(numbers)
 }
 
 /// A file's bytes: its records laid over one another.
