@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use chancery_journal::peer_of;
 
-/// Joins, or sign-ins, that one address may ask for in a minute: of IPv6, one network of 64 bits.
+/// Joins, or sign-ins that failed, of one address in a minute: of IPv6, one network of 64 bits.
 const MOST: u32 = 20;
 const WINDOW: Duration = Duration::from_secs(60);
 
 /// Addresses that are remembered.
 const ADDRESSES: usize = 4_096;
 
-/// How often each address asked to join, or to sign in.
+/// How often each address asked to join, or failed to sign in.
 #[derive(Debug, Default)]
 pub(crate) struct Attempts(Mutex<HashMap<IpAddr, (Instant, u32)>>);
 

@@ -93,6 +93,10 @@ pub(super) async fn run(format: Format, args: UpArgs) -> anyhow::Result<ExitCode
     for address in addresses.into_iter().flatten() {
         check_address(address)?;
     }
+    if let Some(console) = ConsoleFile::told(&args.console)? {
+        let opened = console.config()?.listen().map(drop);
+        opened.context("choose another address with --console")?;
+    }
     // Whoever sees what was opened may stop it.
     let mut stop = Stop::new()?;
     let mut supervisor = Supervisor::new(&layout);

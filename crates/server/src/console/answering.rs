@@ -7,10 +7,10 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use chancery_api::Problem;
-use chancery_api::server::{AnswerApproval, Approval, ApprovalState};
+use chancery_api::server::{AnswerApproval, Approval, ApprovalState, ApprovalSubject};
 use chancery_delegation::{ApprovalStatement, Verdict};
 use chancery_types::id::ApprovalId;
-use chancery_types::{CanonicalError, Digest, parse_strict, to_canonical};
+use chancery_types::{CanonicalError, Digest, parse_strict_with_floats, to_canonical};
 use serde_json::Value;
 
 use super::Desk;
@@ -35,7 +35,9 @@ struct List {
 struct Line {
     id: ApprovalId,
     tool: Shown,
+    /// How the arguments begin, and how many bytes follow.
     arguments: Shown,
+    more: usize,
     state: &'static str,
     until: String,
 }
@@ -48,12 +50,7 @@ struct Page {
     path: String,
     token: Digest,
     state: &'static str,
-    tool: Shown,
-    arguments: Shown,
-    /// The members of the arguments, where they are an object.
-    members: Vec<(Shown, Shown)>,
-    policies: Shown,
-    step: Shown,
+    asked: Asked,
     until: String,
     is_own: bool,
     root: Option<SessionRoot>,
@@ -67,10 +64,28 @@ struct Page {
     credentials: String,
 }
 
+/// What the signature covers, as a person is shown it: all of it.
+struct Asked {
+    tool: Shown,
+    arguments: Shown,
+    /// The members of the arguments, where they are an object.
+    members: Vec<(Shown, Shown)>,
+    policies: Shown,
+    principal: Shown,
+    instance: Shown,
+    mission: Shown,
+    step: Shown,
+    calls: u64,
+    sums: Vec<String>,
+    trust: u64,
+    taint: Shown,
+    holds: String,
+}
+
 /// One answer as it can be signed.
 struct Choice {
     verdict: &'static str,
-    label: &'static str,
+    label: String,
     statement: String,
     challenge: Digest,
 }
@@ -121,6 +136,8 @@ pub(super) async fn page(
     let named = root
         .as_ref()
         .and_then(|root| root.mission.approver().person());
+    // The page shows the mission that the signature covers, or none.
+    let root = root.filter(|root| root.mission.digest().to_string() == subject.mission_s256);
     let may_answer = approval.state == ApprovalState::Pending
         && named.is_none_or(|named| named == visitor.person.id);
     let choices = match may_answer {
@@ -137,11 +154,7 @@ pub(super) async fn page(
         token: visitor.form_token(&path),
         path,
         state: state(&approval),
-        tool: tool(&approval),
-        arguments: Shown::new(&subject.arguments),
-        members: members(&subject.arguments),
-        policies: Shown::new(&subject.policies.join(", ")),
-        step: Shown::new(&subject.step),
+        asked: Asked::new(subject),
         until: time(request.expires_at),
         is_own: subject.principal == visitor.person.id.to_string(),
         goal: root.as_ref().map(|root| Shown::new(root.mission.goal())),
@@ -187,9 +200,13 @@ fn parsed(id: &str) -> Result<ApprovalId, Problem> {
 fn choices(approval: &Approval) -> Result<Vec<Choice>, CanonicalError> {
     let request = &approval.request;
     let display = Digest::of(to_canonical(&request.subject)?);
+    let approve = match request.subject.grant_seconds {
+        None => "Approve exactly this, once".to_owned(),
+        Some(seconds) => format!("Approve this tool and resource for {seconds} seconds"),
+    };
     let verdicts = [
-        (Verdict::Approve, "approve", "Approve exactly this, once"),
-        (Verdict::Deny, "deny", "Refuse this"),
+        (Verdict::Approve, "approve", approve),
+        (Verdict::Deny, "deny", "Refuse this".to_owned()),
     ];
     let choice = |(verdict, word, label)| {
         let statement = ApprovalStatement {
@@ -211,11 +228,79 @@ fn choices(approval: &Approval) -> Result<Vec<Choice>, CanonicalError> {
     verdicts.into_iter().map(choice).collect()
 }
 
+impl Page {
+    /// Everything on the page that somebody else wrote.
+    fn foreign(&self) -> impl Iterator<Item = &Shown> {
+        let asked = &self.asked;
+        let members = asked.members.iter().flat_map(|(name, value)| [name, value]);
+        let texts = [
+            &asked.tool,
+            &asked.arguments,
+            &asked.policies,
+            &asked.step,
+            &asked.taint,
+        ];
+        texts.into_iter().chain(members).chain(&self.goal)
+    }
+
+    fn is_marked(&self) -> bool {
+        self.foreign().any(Shown::is_marked)
+    }
+
+    fn is_right_to_left(&self) -> bool {
+        self.foreign().any(Shown::is_right_to_left)
+    }
+}
+
+impl Asked {
+    fn new(subject: &ApprovalSubject) -> Self {
+        // Without `..`: a member that is not shown is none that people sign.
+        let ApprovalSubject {
+            instance,
+            principal,
+            server,
+            tool,
+            arguments,
+            mission_s256,
+            step,
+            policies,
+            session_calls,
+            trust,
+            taint,
+            grant_seconds,
+            sums,
+        } = subject;
+        let sums = sums.iter();
+        Self {
+            tool: Shown::new(&format!("{server}/{tool}")),
+            arguments: Shown::new(arguments),
+            members: members(arguments),
+            policies: Shown::new(&policies.join(", ")),
+            principal: Shown::new(principal),
+            instance: Shown::new(instance),
+            mission: Shown::new(mission_s256),
+            step: Shown::new(step),
+            calls: *session_calls,
+            sums: sums
+                .map(|sum| format!("{} {} of {}", sum.name, sum.total, sum.limit))
+                .collect(),
+            trust: *trust,
+            taint: Shown::new(&taint.join(", ")),
+            holds: match grant_seconds {
+                None => "for this action, once".to_owned(),
+                Some(seconds) => format!("for this tool and resource, {seconds} seconds"),
+            },
+        }
+    }
+}
+
 fn line(approval: &Approval) -> Line {
+    let (arguments, more) = Shown::beginning(&approval.request.subject.arguments);
     Line {
         id: approval.request.approval_id,
         tool: tool(approval),
-        arguments: Shown::new(&approval.request.subject.arguments),
+        arguments,
+        more,
         state: state(approval),
         until: time(approval.request.expires_at),
     }
@@ -237,15 +322,11 @@ const fn state(approval: &Approval) -> &'static str {
 }
 
 fn members(arguments: &str) -> Vec<(Shown, Shown)> {
-    let Ok(Value::Object(members)) = parse_strict(arguments.as_bytes()) else {
+    let Ok(Value::Object(members)) = parse_strict_with_floats(arguments.as_bytes()) else {
         return Vec::new();
     };
-    let members = members.iter().map(|(name, value)| {
-        let value = match value {
-            Value::String(text) => Shown::new(text),
-            other => Shown::new(&other.to_string()),
-        };
-        (Shown::new(name), value)
-    });
-    members.collect()
+    let members = members.iter();
+    members
+        .map(|(name, value)| (Shown::new(name), Shown::new(&value.to_string())))
+        .collect()
 }

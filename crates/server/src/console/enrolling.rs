@@ -56,7 +56,23 @@ pub(super) async fn enrol(
     Extension(ConnectInfo(peer)): Extension<ConnectInfo<SocketAddr>>,
     FromPage(request): FromPage<Enrol>,
 ) -> Result<Json<Sent>, Problem> {
-    desk.count_attempt(peer)?;
+    let handed = hand_on(&desk, request).await;
+    let credential_id = handed.map_err(|failure| desk.count_failure(peer, failure))?;
+    let server = &desk.server;
+    server.changed();
+    let is_known = || server.trust().credential(&credential_id).is_some();
+    let named = server.wait_for(PATIENCE_SECONDS, || async { Ok(is_known().then_some(())) });
+    match named.await? {
+        Some(()) => Ok(Json(Sent { to: "/sign-in" })),
+        None => Err(Problem::unavailable(
+            "invitation_unanswered",
+            "whoever invited you did not put the passkey into the trust document",
+        )),
+    }
+}
+
+/// Hands a passkey to whoever waits for its one-time code: its id.
+async fn hand_on(desk: &Desk, request: Enrol) -> Result<String, Problem> {
     let (server, now) = (&desk.server, desk.server.now()?);
     desk.challenges
         .check(Purpose::Enrol, &request.challenge, now)?;
@@ -70,8 +86,7 @@ pub(super) async fn enrol(
     let (challenge, registration) = (request.challenge, request.registration);
     let made = verify_registration(&registration, &challenge, rp_id, origin, &AwsLc);
     let made = made.map_err(passkeys::not_registered)?;
-    let is_known = || server.trust().credential(made.credential_id()).is_some();
-    if is_known() {
+    if server.trust().credential(made.credential_id()).is_some() {
         return Err(Problem::conflict(
             "passkey_enrolled",
             "the trust document names this passkey already",
@@ -92,13 +107,5 @@ pub(super) async fn enrol(
     if !server.inviting.answer(code, registered) {
         return Err(unknown());
     }
-    server.changed();
-    let named = server.wait_for(PATIENCE_SECONDS, || async { Ok(is_known().then_some(())) });
-    match named.await? {
-        Some(()) => Ok(Json(Sent { to: "/sign-in" })),
-        None => Err(Problem::unavailable(
-            "invitation_unanswered",
-            "whoever invited you did not put the passkey into the trust document",
-        )),
-    }
+    Ok(made.credential_id().to_owned())
 }

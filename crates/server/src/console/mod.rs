@@ -18,7 +18,7 @@ mod signing_in;
 mod visits;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,8 +31,10 @@ use chancery_api::{Problem, measured};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+use rustix::io::Errno;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
@@ -110,7 +112,7 @@ pub struct ConsoleCertificate {
 #[derive(Debug)]
 pub struct Console {
     desk: Arc<Desk>,
-    listener: TcpListener,
+    listeners: Vec<TcpListener>,
     presented: Option<Arc<Presented>>,
 }
 
@@ -155,11 +157,59 @@ struct Desk {
     attempts: Attempts,
 }
 
+impl ConsoleConfig {
+    /// Listens where it says, and for an origin of `localhost` on both loopback addresses: a browser takes
+    /// that name for either, and whoever listened on the other one would be the console. One that this
+    /// machine does not have is left out.
+    pub fn listen(&self) -> Result<Vec<StdListener>, ConsoleError> {
+        let open = |address| {
+            let opened = StdListener::bind(address);
+            opened.map_err(|source| ConsoleError::Listen { address, source })
+        };
+        let told = open(self.listen)?;
+        let local = |source| ConsoleError::Listen {
+            address: self.listen,
+            source,
+        };
+        let port = told.local_addr().map_err(local)?.port();
+        let mut listeners = vec![told];
+        if self.origin.rp_id() != "localhost" {
+            return Ok(listeners);
+        }
+        for other in [
+            IpAddr::from(Ipv4Addr::LOCALHOST),
+            Ipv6Addr::LOCALHOST.into(),
+        ] {
+            if is_heard(self.listen.ip(), other) {
+                continue;
+            }
+            match open((other, port).into()) {
+                Err(ConsoleError::Listen { source, .. }) if is_missing(&source) => {}
+                opened => listeners.push(opened?),
+            }
+        }
+        Ok(listeners)
+    }
+}
+
+/// Whether whoever listens on one address hears those who come to the other.
+fn is_heard(listens: IpAddr, other: IpAddr) -> bool {
+    listens == other
+        || listens == IpAddr::from(Ipv6Addr::UNSPECIFIED)
+        || listens == IpAddr::from(Ipv4Addr::UNSPECIFIED) && other.is_ipv4()
+}
+
+/// Whether the machine does not have an address, or none of its kind.
+fn is_missing(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrNotAvailable
+        || error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error())
+}
+
 impl Console {
     /// Listens where the configuration says.
     pub async fn bind(server: Arc<Server>, config: ConsoleConfig) -> Result<Self, ConsoleError> {
         let address = config.listen;
-        let presented = match config.certificate {
+        let presented = match config.certificate.clone() {
             None if !address.ip().is_loopback() => return Err(ConsoleError::Plain(address)),
             None => None,
             Some(_) if !config.origin.is_secure() => {
@@ -168,6 +218,11 @@ impl Console {
             Some(files) => Some(Arc::new(Presented::files(files.certificate, files.key)?)),
         };
         let listen = |source| ConsoleError::Listen { address, source };
+        let listeners = config.listen()?.into_iter().map(|listener| {
+            listener.set_nonblocking(true)?;
+            TcpListener::from_std(listener)
+        });
+        let listeners = listeners.collect::<io::Result<_>>().map_err(listen)?;
         Ok(Self {
             desk: Arc::new(Desk {
                 server,
@@ -176,14 +231,14 @@ impl Console {
                 visits: Visits::default(),
                 attempts: Attempts::default(),
             }),
-            listener: TcpListener::bind(address).await.map_err(listen)?,
+            listeners,
             presented,
         })
     }
 
-    /// The address that is listened on.
-    pub fn address(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+    /// The addresses that are listened on, the one that was asked for first.
+    pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        self.listeners.iter().map(TcpListener::local_addr).collect()
     }
 
     /// Serves until the future is dropped; connections end with it.
@@ -203,8 +258,13 @@ impl Console {
                 }
             }
         };
+        let places = Places::default();
+        let mut listening = JoinSet::new();
+        for listener in self.listeners {
+            listening.spawn(accept(listener, places.clone(), serve.clone()));
+        }
         tokio::select! {
-            () = accept(self.listener, Places::default(), serve) => Ok(()),
+            _ = listening.join_next() => Ok(()),
             () = renewing => Ok(()),
         }
     }
@@ -277,15 +337,16 @@ async fn speak(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, rou
 }
 
 impl Desk {
-    /// Counts a try to sign in or to enrol.
-    fn count_attempt(&self, peer: SocketAddr) -> Result<(), Problem> {
+    /// Counts a try to sign in or to enrol that failed: what is said of it, and of one too many no more
+    /// than that. What succeeds is not counted, so that nobody keeps those out who share an address.
+    fn count_failure(&self, peer: SocketAddr, failure: Problem) -> Problem {
         match self.attempts.take(peer.ip(), std::time::Instant::now()) {
-            true => Ok(()),
-            false => Err(Problem::new(
+            true => failure,
+            false => Problem::new(
                 http::StatusCode::TOO_MANY_REQUESTS,
                 "too_many_attempts",
                 "too many attempts from this address; wait a minute",
-            )),
+            ),
         }
     }
 

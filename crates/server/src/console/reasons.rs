@@ -39,7 +39,7 @@ pub const CONSOLE_REASONS: &[(&str, &str)] = &[
     ),
     (
         "too_many_attempts",
-        "an address may try twenty times a minute to sign in or to enrol; wait a minute",
+        "an address may fail twenty times a minute to sign in or to enrol; wait a minute",
     ),
     (
         "too_many_visits",

@@ -1,5 +1,8 @@
+/// Most characters of a text that are shown where it only begins.
+const BEGINNING: usize = 200;
+
 /// A text as a person is shown it: what is not seen, and what turns what is seen around, stands there by
-/// its number and marked, so that no two texts look the same.
+/// its number and marked. Letters that look like others, of another alphabet, are not told apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Shown(Vec<Part>);
 
@@ -27,6 +30,14 @@ impl Shown {
         Self(parts)
     }
 
+    /// How a text begins, and how many bytes follow.
+    pub(super) fn beginning(text: &str) -> (Self, usize) {
+        let end = text.char_indices().nth(BEGINNING);
+        let end = end.map_or(text.len(), |(end, _)| end);
+        let (begins, rest) = text.split_at(end);
+        (Self::new(begins), rest.len())
+    }
+
     pub(super) fn parts(&self) -> &[Part] {
         &self.0
     }
@@ -35,6 +46,26 @@ impl Shown {
     pub(super) fn is_marked(&self) -> bool {
         self.0.iter().any(|part| matches!(part, Part::Marked(_)))
     }
+
+    /// Whether letters stand there that read from right to left.
+    pub(super) fn is_right_to_left(&self) -> bool {
+        self.0.iter().any(|part| match part {
+            Part::Plain(text) => text.chars().any(runs_left),
+            Part::Marked(_) => false,
+        })
+    }
+}
+
+/// Whether it is a letter of a script that runs from right to left.
+const fn runs_left(letter: char) -> bool {
+    matches!(
+        letter,
+        '\u{590}'..='\u{8ff}'
+            | '\u{fb1d}'..='\u{fdff}'
+            | '\u{fe70}'..='\u{fefe}'
+            | '\u{10800}'..='\u{10fff}'
+            | '\u{1e800}'..='\u{1efff}'
+    )
 }
 
 /// Whether a character is not seen, or changes how others are: controls (but a line's end), formats (Cf:
@@ -80,6 +111,25 @@ fn is_hidden(letter: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn letters_from_right_to_left_are_noticed() {
+        for text in ["رسوم", "fee א", "\u{10900}", "\u{1e900}", "\u{fb1d}"] {
+            assert!(Shown::new(text).is_right_to_left(), "{text}");
+        }
+        for text in ["", "fee", "年会費", "Gebühr", "плата", "\u{202e}"] {
+            assert!(!Shown::new(text).is_right_to_left(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_long_text_begins_and_says_what_follows() {
+        let text = "ü".repeat(BEGINNING);
+        assert_eq!(Shown::beginning(&text), (Shown::new(&text), 0));
+        assert_eq!(Shown::beginning(""), (Shown::new(""), 0));
+        let longer = format!("{text}üx");
+        assert_eq!(Shown::beginning(&longer), (Shown::new(&text), 3));
+    }
 
     #[test]
     fn what_is_not_seen_is_marked() {

@@ -10,6 +10,7 @@ use chancery_api::Problem;
 use chancery_crypto::AwsLc;
 use chancery_delegation::{Assertion, Credential, verify_assertion};
 use chancery_types::Digest;
+use chancery_types::id::PersonId;
 use http::HeaderMap;
 use http::header::SET_COOKIE;
 use serde::Deserialize;
@@ -54,9 +55,26 @@ pub(super) async fn page(State(desk): State<Arc<Desk>>) -> Result<Response, AsPa
 pub(super) async fn sign_in(
     State(desk): State<Arc<Desk>>,
     Extension(ConnectInfo(peer)): Extension<ConnectInfo<SocketAddr>>,
+    headers: HeaderMap,
     FromPage(request): FromPage<SignIn>,
 ) -> Result<Response, Problem> {
-    desk.count_attempt(peer)?;
+    let signed = signed_by(&desk, &request).await;
+    let (person, credential_id) = signed.map_err(|failure| desk.count_failure(peer, failure))?;
+    desk.server.check_person(&person.to_string())?;
+    // Whoever signs in anew leaves no visit behind that a copy of the cookie could go on with.
+    if let Some(earlier) = desk.cookie_of(&headers) {
+        desk.visits.end(earlier);
+    }
+    let begun = desk.visits.begin(person, &credential_id, Instant::now());
+    let secret = begun
+        .map_err(random)?
+        .ok_or_else(|| Problem::unavailable("too_many_visits", "too many people are signed in"))?;
+    let cookie = desk.cookie(Some(&secret));
+    Ok(([(SET_COOKIE, cookie)], Json(Sent { to: "/" })).into_response())
+}
+
+/// Whose passkey signed the challenge, which is used up; and which passkey.
+async fn signed_by(desk: &Desk, request: &SignIn) -> Result<(PersonId, String), Problem> {
     let now = desk.server.now()?;
     desk.challenges
         .check(Purpose::SignIn, &request.challenge, now)?;
@@ -81,15 +99,7 @@ pub(super) async fn sign_in(
     desk.challenges
         .use_up(Purpose::SignIn, &request.challenge, now)?;
     counter.keep(verified.counter()).await?;
-    desk.server.check_person(&person.id.to_string())?;
-    let begun = desk
-        .visits
-        .begin(person.id, &credential.credential_id, Instant::now());
-    let secret = begun
-        .map_err(random)?
-        .ok_or_else(|| Problem::unavailable("too_many_visits", "too many people are signed in"))?;
-    let cookie = desk.cookie(Some(&secret));
-    Ok(([(SET_COOKIE, cookie)], Json(Sent { to: "/" })).into_response())
+    Ok((person.id, credential.credential_id.clone()))
 }
 
 pub(super) async fn sign_out(

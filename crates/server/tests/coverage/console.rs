@@ -1,14 +1,17 @@
 //! Every endpoint of the console: who is answered, and with which headers; and every way to sign in that is
 //! none.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::sync::Arc;
 
+use chancery_api::OwnerListener;
+use chancery_api::server::{ApprovalSubject, OpenApproval, ServerClient, SumView};
 use chancery_crypto::SigningKey;
 use chancery_delegation::{Assertion, SoftwareAuthenticator};
 use chancery_identity::trust::{Person, PersonCredential, Role};
 use chancery_server::{Audience, CONSOLE_ROUTES, Console, ConsoleConfig, ConsoleError};
-use chancery_types::id::PersonId;
-use chancery_types::{Algorithm, Digest};
+use chancery_types::id::{ApprovalId, PersonId};
+use chancery_types::{Algorithm, Digest, Timestamp};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -69,6 +72,8 @@ struct Served {
     address: SocketAddr,
     approver: Holder,
     principal: Holder,
+    /// What gateways open questions with.
+    gateway: ServerClient,
     _folder: TempDir,
 }
 
@@ -113,13 +118,17 @@ impl Served {
             origin: ORIGIN.parse().unwrap(),
             certificate: None,
         };
+        let socket = folder.path().join("server.sock");
+        let listener = OwnerListener::bind(&socket).unwrap();
+        tokio::spawn(Arc::clone(&server).serve(listener));
         let console = Console::bind(server, config).await.unwrap();
-        let address = console.address().unwrap();
+        let address = *console.addresses().unwrap().first().unwrap();
         tokio::spawn(console.serve());
         Self {
             address,
             approver,
             principal,
+            gateway: ServerClient::new(socket),
             _folder: folder,
         }
     }
@@ -162,6 +171,22 @@ impl Served {
     async fn try_sign_in(&self, challenge: &Digest, assertion: Assertion) -> Answered {
         let document = json!({"challenge": challenge, "assertion": assertion});
         self.post("/sign-in", "", &document).await
+    }
+
+    /// Has a gateway open a question.
+    async fn open(&self, subject: ApprovalSubject) -> ApprovalId {
+        let approval_id = chancery_crypto::random_id().unwrap();
+        let request = OpenApproval {
+            approval_id,
+            session_id: chancery_crypto::random_id().unwrap(),
+            execution_id: chancery_crypto::random_id().unwrap(),
+            action_digest: Digest::of("action"),
+            policy_digest: Digest::of("policy"),
+            expires_at: Timestamp::from_seconds(4_000_000_000),
+            subject,
+        };
+        self.gateway.open_approval(&request).await.unwrap();
+        approval_id
     }
 
     /// The cookie of a visit.
@@ -393,6 +418,148 @@ async fn an_address_tries_so_often() {
     }
     assert_eq!(reasons[0], "challenge_unknown");
     assert_eq!(reasons[21], "too_many_attempts");
+    // Whoever has a passkey is let in whatever others of the same address tried.
+    let mut served = served;
+    let cookie = served.sign_in(true).await;
+    assert_eq!(served.page("/approvals", &cookie).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_signs_in_again_leaves_no_visit_behind() {
+    let mut served = Served::new().await;
+    let earlier = served.sign_in(true).await;
+    let other = served.sign_in(true).await;
+    let challenge = served.challenge("/sign-in").await;
+    let document = json!({"challenge": challenge, "assertion": served.approver.sign(&challenge)});
+    let failed =
+        json!({"challenge": challenge, "assertion": served.principal.sign(&Digest::of("other"))});
+    assert_eq!(served.post("/sign-in", &earlier, &failed).await.status, 403);
+    assert_eq!(served.page("/approvals", &earlier).await.status, 200);
+    let again = served.post("/sign-in", &earlier, &document).await;
+    assert_eq!(again.status, 200, "{}", again.body);
+    assert_eq!(served.page("/approvals", &earlier).await.status, 303);
+    assert_eq!(served.page("/approvals", &other).await.status, 200);
+    let cookie = again.header("set-cookie").unwrap();
+    assert_eq!(served.page("/approvals", cookie).await.status, 200);
+}
+
+fn question(arguments: &str, grant_seconds: Option<u64>) -> ApprovalSubject {
+    ApprovalSubject {
+        instance: "spiffe://example.org/agent/payer".into(),
+        principal: "per_7zzzzzzzzzzzzzzzzzzzzzzzzz".into(),
+        server: "ledger".into(),
+        tool: "post".into(),
+        arguments: arguments.into(),
+        mission_s256: Digest::of("mission").to_string(),
+        step: "adjust".into(),
+        policies: vec!["large".into()],
+        session_calls: 3,
+        trust: 417,
+        taint: vec!["web/fetch".into()],
+        grant_seconds,
+        sums: vec![SumView {
+            name: "posted".into(),
+            total: 1_200,
+            limit: 5_000,
+        }],
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_that_is_signed_is_shown() {
+    let mut served = Served::new().await;
+    let cookie = served.sign_in(true).await;
+    let arguments = r#"{"State":"approved","amount":1.5,"code":"7","count":7,"memo":"رسوم"}"#;
+    let once = served.open(question(arguments, None)).await;
+    let page = served.page(&format!("/approvals/{once}"), &cookie).await;
+    for shown in [
+        "posted 1200 of 5000",
+        "<dt>Trust</dt><dd>417</dd>",
+        "web/fetch",
+        "for this action, once",
+        ">Approve exactly this, once</button>",
+        "read from right to left",
+        "<dt><code>State</code></dt><dd><code>&#34;approved&#34;</code></dd>",
+        "<dt><code>amount</code></dt><dd><code>1.5</code></dd>",
+        "<dt><code>code</code></dt><dd><code>&#34;7&#34;</code></dd>",
+        "<dt><code>count</code></dt><dd><code>7</code></dd>",
+    ] {
+        assert!(page.body.contains(shown), "{shown}: {}", page.body);
+    }
+    let later = served.open(question("{}", Some(900))).await;
+    let page = served.page(&format!("/approvals/{later}"), &cookie).await;
+    for shown in [
+        "for this tool and resource, 900 seconds",
+        ">Approve this tool and resource for 900 seconds</button>",
+    ] {
+        assert!(page.body.contains(shown), "{shown}: {}", page.body);
+    }
+    for other in ["exactly this, once", "read from right to left", "U+202E"] {
+        assert!(!page.body.contains(other), "{other}: {}", page.body);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_shows_how_long_arguments_begin() {
+    let mut served = Served::new().await;
+    let cookie = served.sign_in(true).await;
+    let id = served.open(question(&"x".repeat(60_000), None)).await;
+    let list = served.page("/approvals", &cookie).await;
+    let more = format!("<a href=\"/approvals/{id}\">59800 more bytes</a>");
+    assert!(list.body.contains(&more), "{}", list.body);
+    assert!(!list.body.contains(&"x".repeat(201)));
+    let page = served.page(&format!("/approvals/{id}"), &cookie).await;
+    assert!(page.body.contains(&"x".repeat(60_000)));
+}
+
+fn at(listen: SocketAddr, origin: &str) -> ConsoleConfig {
+    ConsoleConfig {
+        listen,
+        origin: origin.parse().unwrap(),
+        certificate: None,
+    }
+}
+
+#[test]
+fn localhost_is_listened_to_on_both_loopback_addresses() {
+    let heard = |listen: &str, origin: &str| {
+        let listeners = at(listen.parse().unwrap(), origin).listen().unwrap();
+        let addresses = listeners.iter().map(|one| one.local_addr().unwrap());
+        addresses.collect::<Vec<_>>()
+    };
+    let both = heard("127.0.0.1:0", ORIGIN);
+    let has_ipv6 = StdListener::bind("[::1]:0").is_ok();
+    assert_eq!(both.len(), if has_ipv6 { 2 } else { 1 }, "{both:?}");
+    assert!(both.iter().all(|one| one.port() == both[0].port()));
+    assert_eq!(heard("127.0.0.1:0", "https://console.example").len(), 1);
+    if has_ipv6 {
+        assert_eq!(heard("[::1]:0", ORIGIN).len(), 2);
+        assert_eq!(heard("[::]:0", ORIGIN).len(), 1);
+        assert_eq!(heard("0.0.0.0:0", "https://localhost").len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn nobody_else_is_the_console_at_the_other_loopback_address() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(folder.path(), Vec::new()).await;
+    for (own, others) in [("127.0.0.1", "[::1]:0"), ("[::1]", "127.0.0.1:0")] {
+        let Ok(stranger) = StdListener::bind(others) else {
+            continue;
+        };
+        let taken = stranger.local_addr().unwrap();
+        let config = at(format!("{own}:{}", taken.port()).parse().unwrap(), ORIGIN);
+        let refused = Console::bind(server.clone(), config.clone())
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(&refused, ConsoleError::Listen { address, source }
+                if *address == taken && source.kind() == std::io::ErrorKind::AddrInUse),
+            "{refused:?}"
+        );
+        drop(stranger);
+        assert!(Console::bind(server.clone(), config).await.is_ok());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use chancery_api::server::{Invite, RegisteredPasskey, TrustText};
 use chancery_identity::trust::Role;
+use chancery_server::ConsoleOrigin;
 use chancery_types::Digest;
 use chancery_types::id::PersonId;
 use serde::Serialize;
@@ -120,6 +121,9 @@ async fn let_in(
     made: &RegisteredPasskey,
     admission: &Admission,
 ) -> anyhow::Result<(PersonId, u64)> {
+    let console = ServerFile::read(&layout.server_config())?.console;
+    let console = console.context("this deployment has no console")?;
+    check_console(made, &console.config()?.origin)?;
     let (person, trust) = admit(layout, made, admission)?;
     let document = String::from_utf8(trust).context("trust document")?;
     let server = layout.server_client();
@@ -129,11 +133,59 @@ async fn let_in(
     Ok((person, version))
 }
 
+/// Refuses a passkey that was made for other pages than those of this deployment's console: where it was
+/// made is not the server's to say.
+fn check_console(made: &RegisteredPasskey, console: &ConsoleOrigin) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        made.rp_id == console.rp_id() && made.origin == console.as_str(),
+        "the passkey that the console hands on was made at {} for {}, and the console is {console}",
+        made.origin,
+        made.rp_id
+    );
+    Ok(())
+}
+
 impl From<PersonRole> for Role {
     fn from(role: PersonRole) -> Self {
         match role {
             PersonRole::Principal => Self::Principal,
             PersonRole::Approver => Self::Approver,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chancery_delegation::Registration;
+
+    use super::*;
+
+    #[test]
+    fn a_passkey_of_other_pages_is_not_let_in() {
+        let made = |rp_id: &str, origin: &str| RegisteredPasskey {
+            registration: Registration {
+                credential_id: String::new(),
+                client_data_json: String::new(),
+                authenticator_data: String::new(),
+            },
+            challenge: Digest::of("challenge"),
+            rp_id: rp_id.to_owned(),
+            origin: origin.to_owned(),
+        };
+        let console = "https://console.example:8445".parse().unwrap();
+        let own = made("console.example", "https://console.example:8445");
+        assert!(check_console(&own, &console).is_ok());
+        for (rp_id, origin) in [
+            ("example", "https://console.example:8445"),
+            ("console.example", "https://console.example"),
+            ("console.example", "https://console.example:8446"),
+            ("other.example", "https://other.example:8445"),
+            ("", ""),
+        ] {
+            assert!(
+                check_console(&made(rp_id, origin), &console).is_err(),
+                "{origin}"
+            );
         }
     }
 }
