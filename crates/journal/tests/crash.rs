@@ -1,6 +1,9 @@
 //! A writer that is killed at random moments loses nothing that it confirmed.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "objects/appended.rs"]
+mod appended;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::ExitStatusExt as _;
@@ -12,6 +15,8 @@ use std::time::Duration;
 use chancery_crypto::{AwsLc, random_bytes};
 use chancery_journal::{Config, Journal, LocalSigner, Reader};
 use chancery_tlog::{LogKeys, VerifiedCheckpoint, verify_checkpoint_exact};
+
+use appended::{acknowledged, append_for_ever};
 
 const DIR: &str = "CHANCERY_JOURNAL_CRASH_DIR";
 const MODE: &str = "CHANCERY_JOURNAL_CRASH_MODE";
@@ -33,12 +38,6 @@ fn publishing_every(dir: &Path, interval: Duration) -> (Journal, LogKeys) {
     config.publish_interval = interval;
     config.segment_bytes = 1 << 18;
     (Journal::open(config, Arc::new(signer)).unwrap(), keys)
-}
-
-/// What stands at an index says so itself, in a length that varies.
-fn entry(writer: u32, number: u32) -> Vec<u8> {
-    let size = 3 + (number as usize * 911) % 5_000;
-    format!("{writer} {number} {}", "x".repeat(size)).into_bytes()
 }
 
 fn spawn(dir: &Path, mode: &str) -> Child {
@@ -74,19 +73,7 @@ fn child() {
     }
     let (journal, _) = open(dir);
     println!("ready");
-    let run: u32 = mode.parse().unwrap();
-    std::thread::scope(|scope| {
-        for thread in 0..4 {
-            let journal = &journal;
-            scope.spawn(move || {
-                let writer = run * 10 + thread;
-                for number in 0.. {
-                    let index = journal.append_blocking(entry(writer, number)).unwrap();
-                    println!("ack {index} {writer} {number}.");
-                }
-            });
-        }
-    });
+    append_for_ever(&journal, mode.parse().unwrap());
 }
 
 fn verify(reader: &Reader, keys: &LogKeys) -> VerifiedCheckpoint {
@@ -181,20 +168,6 @@ fn kill_again_and_again(rounds: u32) -> usize {
     found.dedup();
     assert_eq!(found.len(), all, "an entry has two indices");
     confirmed.len()
-}
-
-/// What a line of the child confirms; the last one may be cut anywhere.
-fn acknowledged(line: &str) -> Option<(u64, Vec<u8>)> {
-    let parts: Vec<_> = line
-        .strip_prefix("ack ")?
-        .strip_suffix('.')?
-        .split(' ')
-        .collect();
-    let [index, writer, number] = parts.as_slice() else {
-        return None;
-    };
-    let entry = entry(writer.parse().ok()?, number.parse().ok()?);
-    Some((index.parse().ok()?, entry))
 }
 
 fn consistent(reader: &Reader, older: &VerifiedCheckpoint, newer: &VerifiedCheckpoint) {

@@ -16,6 +16,7 @@ use chancery_tlog::VerifiedCheckpoint;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::appended::{acknowledged, append_for_ever};
 use crate::place::{Keys, PATIENCE, Place, TERM};
 use crate::server::{S3Server, store_of_environment};
 
@@ -25,12 +26,6 @@ const KILLS_VARIABLE: &str = "CHANCERY_OBJECTS_KILLS";
 /// How many times something is killed, where nobody says so.
 const KILLS: u32 = 6;
 const DIR: &str = "kills";
-
-/// What stands at an index says so itself, in a length that varies.
-fn entry(writer: u32, number: u32) -> Vec<u8> {
-    let size = 3 + (number as usize * 911) % 5_000;
-    format!("{writer} {number} {}", "x".repeat(size)).into_bytes()
-}
 
 fn open(place: &Place, keys: &Keys) -> Result<Journal, JournalError> {
     place.publishing_every(keys, Duration::from_millis(50))
@@ -58,18 +53,7 @@ fn child() {
         }
     };
     println!("ready");
-    std::thread::scope(|scope| {
-        for thread in 0..4 {
-            let journal = &journal;
-            scope.spawn(move || {
-                let writer = run * 10 + thread;
-                for number in 0.. {
-                    let index = journal.append_blocking(entry(writer, number)).unwrap();
-                    println!("ack {index} {writer} {number}.");
-                }
-            });
-        }
-    });
+    append_for_ever(&journal, run);
 }
 
 /// A writer in a process of its own.
@@ -127,20 +111,6 @@ impl Writer {
         let lines = self.lines.join().unwrap();
         lines.iter().filter_map(|line| acknowledged(line)).collect()
     }
-}
-
-/// What a line of the child confirms; the last one may be cut anywhere.
-fn acknowledged(line: &str) -> Option<(u64, Vec<u8>)> {
-    let parts: Vec<_> = line
-        .strip_prefix("ack ")?
-        .strip_suffix('.')?
-        .split(' ')
-        .collect();
-    let [index, writer, number] = parts.as_slice() else {
-        return None;
-    };
-    let entry = entry(writer.parse().ok()?, number.parse().ok()?);
-    Some((index.parse().ok()?, entry))
 }
 
 /// What all writers together were promised, and what was seen of the log.

@@ -8,6 +8,7 @@
     reason = "a test that cannot go on fails, and one that is skipped says so"
 )]
 
+mod appended;
 mod contract;
 mod fence;
 mod kills;
