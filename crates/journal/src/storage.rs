@@ -52,6 +52,12 @@ pub trait Storage: Debug + Send + Sync {
         file.sync()
     }
 
+    /// Whether room is kept for what was allocated, so that using it again is worth more than taking it
+    /// away. Where none is, all that was ever written to a file stays as long as the file does.
+    fn keeps_room(&self) -> bool {
+        true
+    }
+
     /// A file that is there, for writing.
     fn open(&self, path: &Path) -> io::Result<Box<dyn StorageFile>>;
 

@@ -162,6 +162,9 @@ impl WalFiles {
     /// Whether a segment can be used again: a file of this start, under the one name that it ever
     /// had, and as long as segments are now.
     fn is_reusable(&self, path: &Path) -> Result<bool, JournalError> {
+        if !self.storage.keeps_room() {
+            return Ok(false);
+        }
         let name = path.file_name().and_then(|name| name.to_str());
         let number = name.and_then(Self::number);
         if number.is_none_or(|number| number <= self.named_before) {

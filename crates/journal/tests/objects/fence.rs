@@ -388,3 +388,22 @@ fn a_durable_append_costs_one_request() {
     println!("a checkpoint of 50 entries: {published} requests");
     assert!(published < 16, "{published}");
 }
+
+#[test]
+fn what_was_published_takes_no_room_before_a_restart() {
+    let keys = Keys::new();
+    let store = Arc::new(InMemory::new());
+    let place = Place::objects(store.clone(), "freed");
+    let journal = place.open(&keys).unwrap();
+    // A page each: 63 of them and the header fill a segment of these tests to its last page.
+    for _ in 0..8 {
+        for _ in 0..63 {
+            journal.append_blocking(b"an entry".to_vec()).unwrap();
+        }
+        journal.publish_blocking().unwrap();
+    }
+    let folder = "logs/of/tests/freed/log/sequence".into();
+    let listing = store.list_with_delimiter(Some(&folder));
+    let left = runtime().block_on(listing).unwrap().objects.len();
+    assert!(left < 63 * 3, "{left} records are left");
+}

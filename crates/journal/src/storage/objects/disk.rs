@@ -85,6 +85,10 @@ impl Storage for ObjectDisk {
         Ok(())
     }
 
+    fn keeps_room(&self) -> bool {
+        false
+    }
+
     fn open(&self, path: &Path) -> io::Result<Box<dyn StorageFile>> {
         let held = self.held(path).ok_or_else(|| unsupported(path))?;
         let file = lock(&held.sequence)
