@@ -127,11 +127,16 @@ impl Commons {
             .map(|((on, name), mode)| (*on, name, *mode))
     }
 
-    /// Whether a brake ends the whole session.
-    pub fn kills(&self, what: &Braked<'_>) -> bool {
-        let ends = [BrakeOn::Everywhere, BrakeOn::Person, BrakeOn::Session];
-        let mut keys = self.keys(what).into_iter();
-        keys.any(|key| ends.contains(&key.0) && self.brakes.get(&key) == Some(&BrakeMode::Kill))
+    /// Whether a brake ends the whole session of this person.
+    pub fn kills(&self, session: SessionId, person: &str) -> bool {
+        let session = session.to_string();
+        let keys = [
+            (BrakeOn::Everywhere, EVERYWHERE),
+            (BrakeOn::Person, person),
+            (BrakeOn::Session, session.as_str()),
+        ];
+        keys.into_iter()
+            .any(|(on, name)| self.brake(on, &Label::or_digest(name)) == Some(BrakeMode::Kill))
     }
 
     /// The brakes that stop this, as a log names them; empty where none does.

@@ -7,7 +7,7 @@ use chancery_delegation::{
     Call, Consent, Mission, Progress, Restriction, Scope, Standing, Target, Unserved,
     VerifiedChain, VerifiedProof, authorise,
 };
-use chancery_policy::{Annotations, Cause, Decision, Outcome, Question, Request, SessionFacts};
+use chancery_policy::{Annotations, Cause, Decision, Outcome, Request, SessionFacts};
 use chancery_types::id::{ApprovalId, ExecutionId, SessionId};
 use chancery_types::{Digest, to_jcs};
 use serde_json::Value;
@@ -68,8 +68,13 @@ pub struct CallInput<'a> {
 /// A denial and what determined it.
 type Denied = (Reason, Vec<Label>);
 
-/// Judges a call in an open session. Total, and without effect on the session.
-pub(crate) fn judge(open: &Open, input: &CallInput<'_>) -> Judgement {
+/// Judges a call in an open session; `asking` is told what policy is asked, if it is. Total, and without
+/// effect on the session.
+pub(crate) fn judge(
+    open: &Open,
+    input: &CallInput<'_>,
+    asking: &mut dyn FnMut(&Request<'_>),
+) -> Judgement {
     let mut judgement = draft(open.id(), input);
     judgement.revision = Some(open.revision);
     let arguments = Value::Object(input.call.args.clone());
@@ -89,7 +94,14 @@ pub(crate) fn judge(open: &Open, input: &CallInput<'_>) -> Judgement {
         .and_then(|(instance, facts)| {
             check_brakes(open, instance, input)?;
             let cost = cost.map_err(|_| (Reason::CostUnknown, Vec::new()))?;
-            check_call(open, (instance, facts), input, &judgement, &arguments, cost)
+            check_call(
+                open,
+                (instance, facts),
+                input,
+                &judgement,
+                (&arguments, cost),
+                asking,
+            )
         });
     judgement.found = found.unwrap_or_else(|(reason, by)| Found::denied(reason, by));
     judgement
@@ -273,12 +285,13 @@ fn check_call(
     (instance, facts): (&Instance, &Facts),
     input: &CallInput<'_>,
     judgement: &Judgement,
-    arguments: &Value,
-    cost_micros: u64,
+    (arguments, cost_micros): (&Value, u64),
+    asking: &mut dyn FnMut(&Request<'_>),
 ) -> Result<Found, Denied> {
     let bare = |reason| (reason, Vec::new());
     let reached = reach_policy(open, facts, input, judgement, (arguments, cost_micros))?;
     let request = reached.request(instance, input, arguments);
+    asking(&request);
     let decision = input.policy.decide(&request);
     let Reached {
         scope,
@@ -402,7 +415,7 @@ fn reach_policy(
         .map_err(|_| bare(Reason::BadArguments))?;
     let resource = facts.resource().map_err(bare)?;
     let rows = facts.rows().map_err(bare)?;
-    let reach = reach_of(judgement, resource);
+    let reach = Reach::new(&judgement.instance, &judgement.request, resource);
     let (approvals, grants) = grants(open, (action, &reach, cost_micros), input);
     Ok(Reached {
         annotations,
@@ -414,21 +427,6 @@ fn reach_policy(
         grants,
         translated: Translated::new(input.chain, assurance(input.consent)),
     })
-}
-
-/// What policy is asked about a call; none where something else denies it before.
-pub(crate) fn question(open: &Open, input: &CallInput<'_>) -> Option<Question> {
-    let judgement = draft(open.id(), input);
-    let arguments = Value::Object(input.call.args.clone());
-    let instance = check_session(open, input).ok()?;
-    new_links(open, input.chain).ok()?;
-    check_brakes(open, instance, input).ok()?;
-    let cost = input.policy.cost_micros(&target(&input.call), &arguments);
-    let cost = cost.ok()?;
-    let facts = facts_of(open, instance, input);
-    let reached = reach_policy(open, &facts, input, &judgement, (&arguments, cost)).ok()?;
-    let request = reached.request(instance, input, &arguments);
-    Some(Question::from(&request))
 }
 
 /// What asks for a person beside policy: links of the chain, the mission about a step that the call
@@ -464,16 +462,6 @@ fn irreversible(input: &CallInput<'_>, decision: &Decision) -> Option<String> {
     let named = decision.cause == Cause::Permit
         && decision.determining.iter().any(|one| unless.contains(one));
     (!named).then(|| IRREVERSIBLE.to_owned())
-}
-
-fn reach_of(judgement: &Judgement, resource: Digest) -> Reach {
-    Reach {
-        instance: judgement.instance.clone(),
-        server: judgement.request.server.clone(),
-        kind: judgement.request.kind,
-        name: judgement.request.name.clone(),
-        resource,
-    }
 }
 
 /// Whether the mission has come to one of its stop conditions.

@@ -4,7 +4,7 @@ use chancery_audit::{
     Event as Entry, GapDisclose, Label, LeaveReason, Outcome, Ruling, SessionEnd, SessionLeave,
     SessionRefuse, SessionVisit,
 };
-use chancery_policy::Question;
+use chancery_policy::{Question, Request};
 use chancery_types::Timestamp;
 use chancery_types::id::{ExecutionId, SessionId};
 
@@ -54,17 +54,25 @@ impl Session {
     /// verified for this chain, this call and this peer, and that the peer's credential is in
     /// force, is the caller's to have done.
     pub fn judge(&self, input: &CallInput<'_>) -> Judgement {
-        match self {
-            Self::Opening(session) => judge::closed(*session, Reason::NotOpen, input),
-            Self::Open(open) => judge::judge(open, input),
-            Self::Ended(ended) => judge::closed(ended.entry.session, Reason::Ended, input),
-        }
+        self.judge_with(input, &mut |_| {})
     }
 
-    /// What policy is asked when a call is judged; none where the session is not open or something else
-    /// denies the call before. For whoever asks another policy the same.
-    pub fn question(&self, input: &CallInput<'_>) -> Option<Question> {
-        judge::question(self.as_open()?, input)
+    /// Judges, and says what policy was asked; none where the session is not open or something else denied the
+    /// call before. For whoever asks another policy the same.
+    pub fn judge_asked(&self, input: &CallInput<'_>) -> (Judgement, Option<Question>) {
+        let mut question = None;
+        let judgement = self.judge_with(input, &mut |request: &Request<'_>| {
+            question = Some(Question::from(request));
+        });
+        (judgement, question)
+    }
+
+    fn judge_with(&self, input: &CallInput<'_>, asking: &mut dyn FnMut(&Request<'_>)) -> Judgement {
+        match self {
+            Self::Opening(session) => judge::closed(*session, Reason::NotOpen, input),
+            Self::Open(open) => judge::judge(open, input, asking),
+            Self::Ended(ended) => judge::closed(ended.entry.session, Reason::Ended, input),
+        }
     }
 
     /// Takes one step at a time. Either it is taken whole, or the session comes back in the refusal

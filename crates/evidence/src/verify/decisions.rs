@@ -238,10 +238,10 @@ impl<'a> Follower<'_, 'a> {
             catalog,
             commons: &self.commons,
         };
-        if let Some(question) = self.session.question(&input) {
-            self.questions.insert(logged.leaf.index, question);
-        }
-        Derived::Judged(Box::new(self.session.judge(&input)))
+        let (judgement, question) = self.session.judge_asked(&input);
+        let question = question.map(|question| (logged.leaf.index, question));
+        self.questions.extend(question);
+        Derived::Judged(Box::new(judgement))
     }
 
     /// Reads arguments, proof and peer. None where one is not there; the inner none is what has no

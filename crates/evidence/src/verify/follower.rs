@@ -8,9 +8,7 @@ use chancery_audit::{
 };
 use chancery_delegation::{Mission, VerifiedChain};
 use chancery_policy::Question;
-use chancery_session::{
-    Braked, Budgets, Commons, Event, Joining, Opening, PRINCIPAL, Reason, Session,
-};
+use chancery_session::{Budgets, Commons, Event, Joining, Opening, PRINCIPAL, Reason, Session};
 use chancery_types::{parse_strict, to_canonical};
 
 use super::answers::Answers;
@@ -234,13 +232,7 @@ impl Follower<'_, '_> {
         };
         let chain = self.chains.known(opened.chain);
         let person = chain.map_or("", |chain| chain.principal().subject.as_str());
-        let killed = self.commons.kills(&Braked {
-            person,
-            session: self.case.session,
-            agent: opened.agent.as_str(),
-            instance: opened.instance.as_str(),
-            call: None,
-        });
+        let killed = self.commons.kills(self.case.session, person);
         // What was erased no longer says whose the session was.
         let known = killed || chain.is_none() && self.desk.objects.has_erased();
         let place = self.case.place(logged);

@@ -1,6 +1,6 @@
 //! What is permitted at a time: made just in time, for one tool and one resource.
 
-use chancery_audit::{CallKind, Decision, Label};
+use chancery_audit::{CallKind, CallRecord, Decision, Label};
 use chancery_types::id::{ApprovalId, ExecutionId};
 use chancery_types::{Digest, Timestamp};
 
@@ -25,12 +25,17 @@ impl Reach {
     /// What a decision is about. Where a former version wrote it, the resource is none that there is.
     pub(super) fn of(decision: &Decision) -> Self {
         let facts = decision.facts.as_ref();
+        let resource = facts.map_or_else(|| Digest::of(b""), |facts| facts.resource);
+        Self::new(&decision.instance, &decision.request, resource)
+    }
+
+    pub(crate) fn new(instance: &Label, request: &CallRecord, resource: Digest) -> Self {
         Self {
-            instance: decision.instance.clone(),
-            server: decision.request.server.clone(),
-            kind: decision.request.kind,
-            name: decision.request.name.clone(),
-            resource: facts.map_or_else(|| Digest::of(b""), |facts| facts.resource),
+            instance: instance.clone(),
+            server: request.server.clone(),
+            kind: request.kind,
+            name: request.name.clone(),
+            resource,
         }
     }
 }
