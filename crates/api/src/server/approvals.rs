@@ -1,6 +1,6 @@
-use chancery_delegation::Assertion;
+use chancery_delegation::{ApprovalStatement, Assertion, Verdict};
 use chancery_types::id::{ApprovalId, ExecutionId, SessionId};
-use chancery_types::{Digest, Timestamp};
+use chancery_types::{CanonicalError, Digest, Timestamp, to_canonical};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -40,6 +40,21 @@ pub struct ApprovalSubject {
     pub sums: Vec<SumView>,
 }
 
+impl ApprovalSubject {
+    /// The digest of its canonical form.
+    pub fn digest(&self) -> Result<Digest, CanonicalError> {
+        to_canonical(self).map(Digest::of)
+    }
+
+    /// What a person says who approves: all that their answer lets pass.
+    pub fn approval(&self) -> String {
+        match self.grant_seconds {
+            None => "Approve exactly this, once".to_owned(),
+            Some(seconds) => format!("Approve this tool and resource for {seconds} seconds"),
+        }
+    }
+}
+
 /// A sum of a session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -70,6 +85,21 @@ pub struct OpenApproval {
     pub expires_at: Timestamp,
     /// What is shown.
     pub subject: ApprovalSubject,
+}
+
+impl OpenApproval {
+    /// What a person signs who answers exactly this.
+    pub fn statement(&self, verdict: Verdict) -> Result<ApprovalStatement, CanonicalError> {
+        Ok(ApprovalStatement {
+            id: self.approval_id,
+            verdict,
+            action: self.action_digest,
+            display: self.subject.digest()?,
+            session: self.session_id,
+            policy: self.policy_digest,
+            expires_at: self.expires_at,
+        })
+    }
 }
 
 /// A request for approval and where it stands.

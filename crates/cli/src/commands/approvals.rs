@@ -3,8 +3,7 @@
 use std::process::ExitCode;
 
 use chancery_api::server::{AnswerApproval, Approval, ApprovalState, ServerClient};
-use chancery_delegation::{ApprovalStatement, Verdict};
-use chancery_types::{Digest, to_canonical};
+use chancery_delegation::Verdict;
 
 use crate::args::{AnswerArgs, ApprovalsArgs, ApprovalsCommand, Format};
 use crate::deployment::Authenticator;
@@ -123,10 +122,10 @@ async fn answer(
     } else {
         output::say(shown(&approval));
         let what = match verdict {
-            Verdict::Approve => "Approve exactly this, once?",
-            Verdict::Deny => "Refuse this?",
+            Verdict::Approve => format!("{}?", approval.request.subject.approval()),
+            Verdict::Deny => "Refuse this?".to_owned(),
         };
-        if !output::confirm(what)? {
+        if !output::confirm(&what)? {
             output::say("nothing was signed");
             return Ok(ExitCode::FAILURE);
         }
@@ -151,16 +150,7 @@ pub(crate) fn sign(
     verdict: Verdict,
     authenticator: &Authenticator,
 ) -> anyhow::Result<AnswerApproval> {
-    let request = &approval.request;
-    let statement = ApprovalStatement {
-        id: request.approval_id,
-        verdict,
-        action: request.action_digest,
-        display: Digest::of(to_canonical(&request.subject)?),
-        session: request.session_id,
-        policy: request.policy_digest,
-        expires_at: request.expires_at,
-    };
+    let statement = approval.request.statement(verdict)?;
     let assertion = authenticator.assert(&statement.challenge()?)?;
     Ok(AnswerApproval {
         statement: serde_json::to_value(&statement)?,

@@ -37,9 +37,8 @@ pub(super) fn answer_requests(
                 }
                 let verdict = if attended {
                     output::say(approvals::shown(&approval));
-                    let asked = tokio::task::spawn_blocking(|| {
-                        output::confirm("Approve exactly this, once?")
-                    });
+                    let what = format!("{}?", approval.request.subject.approval());
+                    let asked = tokio::task::spawn_blocking(move || output::confirm(&what));
                     if asked.await?? {
                         Verdict::Approve
                     } else {

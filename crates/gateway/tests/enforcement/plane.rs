@@ -13,8 +13,7 @@ use chancery_api::signer::SignerClient;
 use chancery_crypto::{AwsLc, SigningKey, create_private_file, random_bytes};
 use chancery_delegation::access_token::EXCHANGE_SERVER;
 use chancery_delegation::{
-    ApprovalStatement, Assertion, CatalogTool, SoftwareAuthenticator, Verdict, catalog_root,
-    sign_manifest,
+    Assertion, CatalogTool, SoftwareAuthenticator, Verdict, catalog_root, sign_manifest,
 };
 use chancery_identity::TrustDomain;
 use chancery_identity::trust::{
@@ -30,7 +29,7 @@ use chancery_signer::ca::{
 use chancery_signer::{Signer, SignerKeys};
 use chancery_store::Store;
 use chancery_types::id::PersonId;
-use chancery_types::{Algorithm, Digest, Timestamp, base64url, to_canonical};
+use chancery_types::{Algorithm, Digest, Timestamp, base64url};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -501,16 +500,7 @@ impl Plane {
 
     pub(crate) async fn answer(&self, question: &Approval, verdict: Verdict) {
         let request = &question.request;
-        let display = to_canonical(&request.subject).unwrap();
-        let statement = ApprovalStatement {
-            id: request.approval_id,
-            verdict,
-            action: request.action_digest,
-            display: Digest::of(display),
-            session: request.session_id,
-            policy: request.policy_digest,
-            expires_at: request.expires_at,
-        };
+        let statement = request.statement(verdict).unwrap();
         let assertion = self.approver.assert(&statement.challenge().unwrap());
         let statement = serde_json::to_value(&statement).unwrap();
         let answer = AnswerApproval {

@@ -8,9 +8,9 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use chancery_api::Problem;
 use chancery_api::server::{AnswerApproval, Approval, ApprovalState, ApprovalSubject};
-use chancery_delegation::{ApprovalStatement, Verdict};
+use chancery_delegation::Verdict;
 use chancery_types::id::ApprovalId;
-use chancery_types::{CanonicalError, Digest, parse_strict_with_floats, to_canonical};
+use chancery_types::{CanonicalError, Digest, parse_strict_with_floats};
 use serde_json::Value;
 
 use super::Desk;
@@ -199,25 +199,12 @@ fn parsed(id: &str) -> Result<ApprovalId, Problem> {
 /// The two answers: everything but the verdict is the same.
 fn choices(approval: &Approval) -> Result<Vec<Choice>, CanonicalError> {
     let request = &approval.request;
-    let display = Digest::of(to_canonical(&request.subject)?);
-    let approve = match request.subject.grant_seconds {
-        None => "Approve exactly this, once".to_owned(),
-        Some(seconds) => format!("Approve this tool and resource for {seconds} seconds"),
-    };
     let verdicts = [
-        (Verdict::Approve, "approve", approve),
+        (Verdict::Approve, "approve", request.subject.approval()),
         (Verdict::Deny, "deny", "Refuse this".to_owned()),
     ];
     let choice = |(verdict, word, label)| {
-        let statement = ApprovalStatement {
-            id: request.approval_id,
-            verdict,
-            action: request.action_digest,
-            display,
-            session: request.session_id,
-            policy: request.policy_digest,
-            expires_at: request.expires_at,
-        };
+        let statement = request.statement(verdict)?;
         Ok(Choice {
             verdict: word,
             label,

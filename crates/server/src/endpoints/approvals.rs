@@ -115,11 +115,11 @@ pub(crate) async fn take(
     let refused = |message: &str| Problem::forbidden("approval", message.to_owned());
     let bytes = to_canonical(&request.statement).map_err(|_| refused("not a statement"))?;
     let statement = ApprovalStatement::parse(&bytes).map_err(|e| refused(&e.to_string()))?;
-    let display = to_canonical(&approval.request.subject)
-        .map_err(|error| Problem::internal("display", &error))?;
+    let display = approval.request.subject.digest();
+    let display = display.map_err(|error| Problem::internal("display", &error))?;
     let same = statement.id == id
         && statement.action == approval.request.action_digest
-        && statement.display == Digest::of(display)
+        && statement.display == display
         && statement.session == approval.request.session_id
         && statement.policy == approval.request.policy_digest
         && statement.expires_at <= approval.request.expires_at;
@@ -166,7 +166,7 @@ pub(crate) async fn take(
         approval: id,
         session: approval.request.session_id,
         action: approval.request.action_digest,
-        displayed: approval_display(&approval)?,
+        displayed: display,
         policy: approval.request.policy_digest,
         verdict,
         approver: person.id,
@@ -213,13 +213,6 @@ pub(super) async fn withdraw(
         server.changed();
     }
     Ok(Json(Done {}))
-}
-
-fn approval_display(approval: &Approval) -> Result<Digest, Problem> {
-    let display = to_canonical(&approval.request.subject);
-    display
-        .map(Digest::of)
-        .map_err(|error| Problem::internal("display", &error))
 }
 
 pub(crate) async fn load(server: &Server, id: ApprovalId) -> Result<Approval, Problem> {
