@@ -47,10 +47,10 @@ impl Snapshots {
     /// What came of the last one, where it is for whoever has waited since `asked` for what was enrolled until
     /// `at`: one that was signed holds what was enrolled before it was taken, one that failed has failed for those
     /// who waited by then.
-    fn outcome(&self, at: Timestamp, asked: Timestamp) -> Option<Result<SignedSnapshot, Problem>> {
+    fn outcome(&self, at: Timestamp, asked: Timestamp) -> Option<Result<&SignedSnapshot, Problem>> {
         let last = self.last.as_ref()?;
         let since = if last.signed.is_ok() { at } else { asked };
-        (last.at > since).then(|| last.signed.clone())
+        (last.at > since).then(|| last.signed.as_ref().map_err(Problem::clone))
     }
 
     /// The last one, where it was signed a moment ago.
@@ -77,7 +77,7 @@ impl Server {
         let asked = self.now()?;
         let mut snapshots = self.snapshots.lock().await;
         if let Some(signed) = snapshots.outcome(asked, asked) {
-            return signed;
+            return signed.cloned();
         }
         if let Some(last) = snapshots.fresh() {
             let sequence = last.snapshot.sequence;
@@ -85,16 +85,17 @@ impl Server {
                 return Ok(last.clone());
             }
         }
-        self.sign_snapshot(&mut snapshots).await
+        self.sign_snapshot(&mut snapshots).await.cloned()
     }
 
     /// Has a snapshot signed, so that the signer holds what was changed from now on, and wakes the gateways.
     /// The change stands without it: what cannot be signed now is signed later.
     pub(crate) async fn tell(&self, snapshots: &mut Snapshots) -> Option<u64> {
         let signed = self.sign_snapshot(snapshots).await;
+        let sequence = signed.map(|signed| signed.snapshot.sequence);
         self.changed();
-        match signed {
-            Ok(signed) => Some(signed.snapshot.sequence),
+        match sequence {
+            Ok(sequence) => Some(sequence),
             Err(problem) => {
                 tracing::error!(%problem, "a revocation is in no snapshot yet");
                 None
@@ -107,8 +108,9 @@ impl Server {
     pub(crate) async fn tell_since(&self, at: Timestamp) -> Option<u64> {
         let asked = self.now().ok();
         let mut snapshots = self.snapshots.lock().await;
-        match asked.and_then(|asked| snapshots.outcome(at, asked)) {
-            Some(signed) => signed.ok().map(|signed| signed.snapshot.sequence),
+        let known = asked.and_then(|asked| snapshots.outcome(at, asked));
+        match known.map(|signed| signed.ok().map(|signed| signed.snapshot.sequence)) {
+            Some(sequence) => sequence,
             None => self.tell(&mut snapshots).await,
         }
     }
@@ -124,7 +126,10 @@ impl Server {
     }
 
     /// Signs a snapshot of now.
-    async fn sign_snapshot(&self, snapshots: &mut Snapshots) -> Result<SignedSnapshot, Problem> {
+    async fn sign_snapshot<'s>(
+        &self,
+        snapshots: &'s mut Snapshots,
+    ) -> Result<&'s SignedSnapshot, Problem> {
         let snapshot = self.take_snapshot().await?;
         let at = snapshot.issued_at;
         let canonical = to_canonical(&snapshot).map_err(|e| Problem::internal("snapshot", &e))?;
@@ -147,12 +152,12 @@ impl Server {
             signature: signed.signature,
         });
         let signed = signed.map_err(|error| Problem::unavailable("signer", error.to_string()));
-        snapshots.last = Some(Attempt {
+        let last = snapshots.last.insert(Attempt {
             at,
             ended: Instant::now(),
-            signed: signed.clone(),
+            signed,
         });
-        signed
+        last.signed.as_ref().map_err(Problem::clone)
     }
 
     /// What is in force now.

@@ -94,7 +94,7 @@ impl Standing {
 pub(crate) struct Withdrawn {
     pub(crate) standing: Standing,
     /// The sequence and the time of the last snapshot that was taken, signed or not; of the start, before one is.
-    taken: Option<(u64, Timestamp)>,
+    taken: (u64, Timestamp),
     /// Snapshots up to this sequence differ from what is in force in more than their date.
     outdated: u64,
 }
@@ -123,7 +123,7 @@ impl Withdrawn {
         Ok(Self {
             standing: Standing::new(state.epoch, state.revoked),
             // Of the snapshots of whoever served before nothing is known here.
-            taken: Some((now.as_micros(), now)),
+            taken: (now.as_micros(), now),
             outdated: now.as_micros(),
         })
     }
@@ -132,8 +132,8 @@ impl Withdrawn {
         self.standing.clone()
     }
 
-    fn taken_sequence(&self) -> u64 {
-        self.taken.map_or(0, |(sequence, _)| sequence)
+    const fn taken_sequence(&self) -> u64 {
+        self.taken.0
     }
 
     /// Whether a snapshot of that sequence is not what is in force, or not one that is known here.
@@ -145,7 +145,7 @@ impl Withdrawn {
     pub(crate) fn take(&mut self, now: Timestamp) -> (u64, Standing) {
         let next = self.taken_sequence().saturating_add(1);
         let sequence = now.as_micros().max(next);
-        self.taken = Some((sequence, now));
+        self.taken = (sequence, now);
         (sequence, self.standing())
     }
 
@@ -373,8 +373,8 @@ impl Server {
     /// Waits until the clock stands behind the last snapshot, so that what is enrolled next is
     /// later than every snapshot without it.
     pub(crate) async fn pass(&self, withdrawn: &Withdrawn) -> Result<(), Problem> {
-        let last = withdrawn.taken.map(|(_, at)| at);
-        while last.is_some_and(|last| self.now().is_ok_and(|now| now <= last)) {
+        let (_, last) = withdrawn.taken;
+        while self.now().is_ok_and(|now| now <= last) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         self.now().map(drop)

@@ -1,6 +1,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use chancery_identity::DnsName;
+
 /// The one origin at which people reach the console: `https://HOST[:PORT]`, or `http://localhost[:PORT]`.
 /// Its host is a name, never an address: it is the relying party that passkeys are made for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,17 +76,8 @@ impl FromStr for ConsoleOrigin {
 
 /// Whether it is a DNS name in lower case that no address is written as.
 fn is_host(host: &str) -> bool {
-    let is_label = |label: &str| {
-        let mut bytes = label.bytes();
-        (1..=63).contains(&label.len())
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-    };
     let last = host.rsplit('.').next().unwrap_or_default();
-    host.len() <= 253
-        && host.split('.').all(is_label)
-        && last.starts_with(|c: char| c.is_ascii_lowercase())
+    host.parse::<DnsName>().is_ok() && last.starts_with(|c: char| c.is_ascii_lowercase())
 }
 
 #[cfg(test)]

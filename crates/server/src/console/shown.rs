@@ -104,8 +104,11 @@ fn is_hidden(letter: char) -> bool {
                 | '\u{13430}'..='\u{1343f}'
                 | '\u{1bca0}'..='\u{1bca3}'
                 | '\u{1d173}'..='\u{1d17a}'
+                | '\u{fdd0}'..='\u{fdef}'
                 | '\u{e0000}'..='\u{10ffff}'
         )
+        // What is no character.
+        || u32::from(letter) & 0xfffe == 0xfffe
 }
 
 #[cfg(test)]

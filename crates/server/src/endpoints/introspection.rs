@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use chancery_api::Problem;
 use chancery_api::server::{
-    Approval, ApprovalState, Introspect, Introspection, IssuedRoot, PersonAuthority, PersonRoot,
+    ApprovalState, Introspect, Introspection, IssuedRoot, PersonAuthority, PersonRoot,
 };
 use chancery_crypto::AwsLc;
 use chancery_delegation::{ChainContext, ChainReading, Examination, TrustAnchor, examine_chain};
@@ -126,11 +126,8 @@ pub(crate) async fn authority_of(
             roots.push(root);
         }
     }
-    let documents = server.store.approvals().await.map_err(stored)?;
     let mut approvals = Vec::new();
-    for document in documents {
-        let approval: Approval = serde_json::from_value(document)
-            .map_err(|error| Problem::internal("approval", &error))?;
+    for approval in super::approvals::all(server).await? {
         let waits = approval.state == ApprovalState::Pending && approval.request.expires_at > now;
         if waits && approval.request.subject.principal == id.to_string() {
             approvals.push(approval.request.approval_id);
