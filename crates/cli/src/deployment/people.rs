@@ -150,7 +150,12 @@ pub(crate) fn admit(
     );
     let id = match admission {
         Admission::New(_) => random_id()?,
-        Admission::Known(person) => *person,
+        Admission::Known(person) => {
+            let named = known.person(*person);
+            named
+                .with_context(|| format!("the trust document names no {person}"))?
+                .id
+        }
     };
     let trust = layout.next_trust(|trust| match admission {
         Admission::New(roles) => trust.people.push(Person {
@@ -159,10 +164,9 @@ pub(crate) fn admit(
             credentials: vec![credential],
         }),
         Admission::Known(_) => {
-            let person = trust.people.iter_mut().find(|person| person.id == id);
-            person
-                .into_iter()
-                .for_each(|person| person.credentials.push(credential.clone()));
+            if let Some(person) = trust.people.iter_mut().find(|person| person.id == id) {
+                person.credentials.push(credential);
+            }
         }
     })?;
     Ok((id, trust))

@@ -36,9 +36,7 @@ pub(super) async fn invite(
     layout: &Layout,
     args: InviteArgs,
 ) -> anyhow::Result<()> {
-    let console = ServerFile::read(&layout.server_config())?.console;
-    let console =
-        console.context("this deployment has no console; start `chancery up` with --console")?;
+    let console = console(layout)?;
     let admission = match args.person {
         Some(person) => {
             let trust = layout.trust()?;
@@ -50,7 +48,7 @@ pub(super) async fn invite(
         None => Admission::New(args.roles.iter().map(|role| (*role).into()).collect()),
     };
     let code = one_time_code()?;
-    output::say(format!("open {}/enrol and enter {code}", console.origin));
+    output::say(format!("open {console}/enrol and enter {code}"));
     let deadline = Instant::now() + Duration::from_secs(args.wait);
     let made = loop {
         let left = deadline.saturating_duration_since(Instant::now()).as_secs();
@@ -104,6 +102,14 @@ async fn first(layout: &Layout, code: &str) -> anyhow::Result<bool> {
     Ok(true)
 }
 
+/// Where this deployment's console is now.
+fn console(layout: &Layout) -> anyhow::Result<ConsoleOrigin> {
+    let console = ServerFile::read(&layout.server_config())?.console;
+    let console =
+        console.context("this deployment has no console; start `chancery up` with --console")?;
+    Ok(console.config()?.origin)
+}
+
 async fn registered(
     layout: &Layout,
     code: &str,
@@ -121,9 +127,7 @@ async fn let_in(
     made: &RegisteredPasskey,
     admission: &Admission,
 ) -> anyhow::Result<(PersonId, u64)> {
-    let console = ServerFile::read(&layout.server_config())?.console;
-    let console = console.context("this deployment has no console")?;
-    check_console(made, &console.config()?.origin)?;
+    check_console(made, &console(layout)?)?;
     let (person, trust) = admit(layout, made, admission)?;
     let document = String::from_utf8(trust).context("trust document")?;
     let server = layout.server_client();
