@@ -211,9 +211,7 @@ impl Launch {
         if !self.is_running() {
             return false;
         }
-        let exact = |process: &Process| process.is_same(caller);
-        exact(&self.bridge)
-            || self.init.as_ref().is_some_and(exact)
+        self.processes().any(|process| process.is_same(caller))
             || self.namespace.is_some_and(|namespace| {
                 caller.namespace().is_ok_and(|callers| callers == namespace)
             })

@@ -26,7 +26,7 @@ pub enum BundleError {
     Path(Place),
     /// A file that no bundle holds.
     #[error(
-        "{0}: not a file of a bundle: it holds bundle.json, schema.cedarschema, delegation.json, *.cedar and tests/*.json only"
+        "{0}: not a file of a bundle: it holds bundle.json, schema.cedarschema, delegation.json, session.json, *.cedar and tests/*.json only"
     )]
     UnknownFile(Place),
     /// A file that every bundle holds is absent.

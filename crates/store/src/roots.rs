@@ -97,7 +97,8 @@ impl Store {
     /// The newest root of an instance, or that it was erased.
     pub async fn root_kept_of(&self, instance: InstanceId) -> Result<Option<Kept>, StoreError> {
         let row: Option<(String, String)> = sqlx::query_as(
-            "SELECT jti, document FROM roots WHERE instance_id = $1 ORDER BY created_at DESC LIMIT 1",
+            "SELECT jti, document FROM roots WHERE instance_id = $1
+             ORDER BY created_at DESC, jti LIMIT 1",
         )
         .bind(instance.to_string())
         .fetch_optional(&self.pool)

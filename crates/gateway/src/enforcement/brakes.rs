@@ -126,7 +126,7 @@ impl Enforcement {
     pub(crate) fn is_killed(&self, live: &mut Live) -> bool {
         let person = self.person_of(live).unwrap_or_default();
         let open = live.open();
-        open.is_some_and(|open| self.log.commons().kills(&braked(open, &person)))
+        open.is_some_and(|open| self.log.commons().kills(open.id(), &person))
     }
 
     /// The person at the root of the session, by a pseudonymous id; none once they were erased.

@@ -78,7 +78,7 @@ async fn h7_no_call_is_admitted_after_the_brake_and_the_time_is_measured() {
     let allowed = |entry: &chancery_audit::Entry| matches!(&entry.event, Event::Decision(it) if it.outcome == Ruling::Allow);
     assert!(log[..place].iter().any(allowed));
     assert!(!log[place..].iter().any(allowed));
-    // It holds across a restart, and goes with its release.
+    // It is in force, and listed.
     let known = world.operator().brakes().await.unwrap();
     assert_eq!(known.brakes.len(), 1);
 }
