@@ -1,5 +1,9 @@
 //! A writer that is killed at random moments loses nothing that it confirmed.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on fails, and a child says what it was promised"
+)]
 
 #[path = "objects/appended.rs"]
 mod appended;
