@@ -120,13 +120,16 @@ impl Executable {
         let name = fs::read_link(&path).map_err(ProcessError::Kernel)?;
         let stamp = Stamp::from(file.metadata().map_err(ProcessError::Kernel)?);
         let lasts = stamp.lasts(&file);
-        let digest = reads.digest(&file, stamp).map_err(ProcessError::Kernel)?;
+        let read = reads.read(&file, stamp).map_err(ProcessError::Kernel)?;
         let after = fs::metadata(&path).map_err(ProcessError::Kernel)?;
         if Stamp::from(after) != stamp {
             return Err(ProcessError::Contradiction);
         }
+        if lasts {
+            reads.note(stamp, read);
+        }
         let executable = Self {
-            digest,
+            digest: read.digest,
             interpreter: name.file_name().is_none_or(is_interpreter),
             native: Some(is_native(&file).map_err(ProcessError::Kernel)?),
             size: Some(stamp.size),
@@ -168,12 +171,17 @@ impl Executable {
         let file = File::open(path)?;
         let stamp = Stamp::from(file.metadata()?);
         let lasts = stamp.lasts(&file);
-        let same = self.size.is_none_or(|size| size == stamp.size)
-            && reads.digest(&file, stamp)? == self.digest;
+        // A file of another size is not read.
+        let of_size = self.size.is_none_or(|size| size == stamp.size);
+        let read = of_size.then(|| reads.read(&file, stamp)).transpose()?;
         // What was read for several is what this one executes all along.
         if Stamp::from(fs::metadata(path)?) != stamp {
             return Err(io::Error::other("the process executes another file by now"));
         }
+        if let Some(read) = read.filter(|_| lasts) {
+            reads.note(stamp, read);
+        }
+        let same = read.is_some_and(|read| read.digest == self.digest);
         Ok((Seen { stamp, same }, lasts))
     }
 

@@ -217,6 +217,36 @@ fn refuses_an_authority_with_another_key() {
         outcome,
         Err(CaError::Refused(X509SvidError::Untrusted))
     ));
+    // None of several: what is refused proves nothing of the next.
+    let issuer = LeafIssuer::new(&authority, now()).unwrap();
+    for _ in 0..3 {
+        let outcome = issuer.leaf(&request);
+        assert!(matches!(
+            outcome,
+            Err(CaError::Refused(X509SvidError::Untrusted))
+        ));
+    }
+}
+
+#[test]
+fn what_is_issued_together_verifies_leaf_by_leaf() {
+    let deployment = Deployment::new();
+    let authority = deployment.authority();
+    let issuer = LeafIssuer::new(&authority, now()).unwrap();
+    for number in 0..3 {
+        let spiffe_id = format!("spiffe://td/agent/a{number}").parse().unwrap();
+        let leaf = issuer.leaf(&LeafRequest {
+            spiffe_id: &spiffe_id,
+            dns_names: &[],
+            spki_der: &spki(&key()),
+            now: now(),
+            lifetime_seconds: 3_600,
+            serial: serial(number),
+        });
+        let chain = [leaf.unwrap(), deployment.certificate.clone()];
+        let svid = verify_x509_svid(&chain, &deployment.bundle(), now(), SVID_ALGORITHMS);
+        assert_eq!(svid.unwrap().spiffe_id(), &spiffe_id);
+    }
 }
 
 #[test]
