@@ -151,8 +151,12 @@ impl Executable {
         let path = PathBuf::from(format!("/proc/{}/exe", process.pid()));
         let now = fs::metadata(&path).map(Stamp::from).ok();
         let known = last.filter(|seen| now == Some(seen.stamp));
+        let known = known.or_else(|| self.noted(&path, now?, &reads));
         let same = match known {
-            Some(seen) => seen.same,
+            Some(seen) => {
+                *last = Some(seen);
+                seen.same
+            }
             None => {
                 let expected = self.clone();
                 let look = tokio::task::spawn_blocking(move || {
@@ -164,6 +168,15 @@ impl Executable {
             }
         };
         same && process.is_alive()
+    }
+
+    /// Whether it is this file, by what was noted of a file with that stamp a moment ago.
+    fn noted(&self, path: &Path, stamp: Stamp, reads: &Reads) -> Option<Seen> {
+        let read = reads.noted(stamp)?;
+        // It executed the file before that was asked, and does still.
+        let now = fs::metadata(path).map(Stamp::from).ok()?;
+        let same = read.digest == self.digest;
+        (now == stamp).then_some(Seen { stamp, same })
     }
 
     /// Whether it is this file, and whether that is so as long as the file has its stamp.

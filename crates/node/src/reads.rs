@@ -73,7 +73,8 @@ impl Reads {
         }
     }
 
-    fn noted(&self, stamp: Stamp) -> Option<Read> {
+    /// What was noted of a file with that stamp a moment ago, if anything was.
+    pub(crate) fn noted(&self, stamp: Stamp) -> Option<Read> {
         let noted = lock(&self.noted).get(&stamp).copied();
         noted.filter(Read::serves)
     }
