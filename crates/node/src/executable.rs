@@ -125,7 +125,7 @@ impl Executable {
         if Stamp::from(after) != stamp {
             return Err(ProcessError::Contradiction);
         }
-        if lasts {
+        if stamp.tells_of_others(&file) {
             reads.note(stamp, read);
         }
         let executable = Self {
@@ -141,7 +141,8 @@ impl Executable {
     /// interpreter a process shows nothing that could be compared: whatever it executes is taken.
     /// Where the file cannot be read the answer is no. A file is read only when it is another one than
     /// at `last`, or was changed, and has the size that was measured; one at a time, whoever gives up
-    /// waiting meanwhile. What was seen of one process is believed of no other one.
+    /// waiting meanwhile. What was seen of one process is believed of another one for a moment, where the
+    /// stamp of the file tells of others.
     pub(crate) async fn is_executed_by(&self, process: &Process, last: &LastSeen) -> bool {
         if self.interpreter || self.native == Some(false) {
             return true;
@@ -191,7 +192,7 @@ impl Executable {
         if Stamp::from(fs::metadata(path)?) != stamp {
             return Err(io::Error::other("the process executes another file by now"));
         }
-        if let Some(read) = read.filter(|_| lasts) {
+        if let Some(read) = read.filter(|_| stamp.tells_of_others(&file)) {
             reads.note(stamp, read);
         }
         let same = read.is_some_and(|read| read.digest == self.digest);
@@ -381,6 +382,52 @@ mod tests {
         assert_eq!(executable.again(&process, &last).await, None);
         end([one, two]);
         assert_eq!(executable.again(&process, &last).await, None);
+    }
+
+    #[tokio::test]
+    async fn what_was_just_read_serves_another_process_where_the_file_system_tells() {
+        let folder = on_disk();
+        let path = folder.path().join("one");
+        let (one, process) = sleeper(&path, b"1");
+        let (two, other) = run(&path);
+        let (file, reads) = (File::open(&path).unwrap(), Arc::new(Reads::default()));
+        let stamp = Stamp::from(file.metadata().unwrap());
+        // Right after a change nothing tells.
+        let (executable, _) = Executable::of(&process, &reads).await.unwrap();
+        assert!(stamp.tells_of_others(&file) || reads.noted(stamp).is_none());
+        until_it_lasts(&path).await;
+        let shared = loop {
+            Executable::of(&process, &reads).await.unwrap();
+            let noted = reads.noted(stamp);
+            // On a busy machine a second may be over before that is asked.
+            if noted.is_some() || !stamp.tells_of_others(&file) {
+                break noted;
+            }
+        };
+        assert!(shared.is_none_or(|read| read.digest == executable.digest));
+        assert!(
+            executable
+                .is_executed_by(&other, &LastSeen::new(&reads))
+                .await
+        );
+        // What was noted of this file says nothing of another one.
+        let (three, changed) = sleeper(&folder.path().join("two"), b"2");
+        let last = LastSeen::new(&reads);
+        assert!(!executable.is_executed_by(&changed, &last).await);
+        end([one, two, three]);
+    }
+
+    #[tokio::test]
+    async fn where_changes_are_not_seen_every_process_has_its_program_read() {
+        let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+        let path = folder.path().join("one");
+        let (one, process) = sleeper(&path, b"1");
+        let reads = Arc::new(Reads::default());
+        let (executable, _) = Executable::of(&process, &reads).await.unwrap();
+        let last = LastSeen::new(&reads);
+        assert!(executable.is_executed_by(&process, &last).await);
+        assert!(reads.noted(Stamp::from(fs::metadata(&path).unwrap())).is_none());
+        end([one]);
     }
 
     /// Writes a file through a mapping that it had before, when it is told to; nothing of the file

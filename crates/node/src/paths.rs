@@ -23,8 +23,9 @@ impl Paths {
         let known = known
             .as_ref()
             .and_then(|known| known.verify(chain, bundle, now, SVID_ALGORITHMS));
-        if let Some(verified) = known {
-            return verified;
+        // What it refuses the whole path refuses too, and says why, or leads elsewhere.
+        if let Some(Ok(verified)) = known {
+            return Ok(verified);
         }
         let (svid, kept) = VerifiedIntermediate::of(chain, bundle, now, SVID_ALGORITHMS)?;
         if let Some(kept) = kept {

@@ -10,8 +10,7 @@ use chancery_types::Digest;
 
 use crate::stamp::Stamp;
 
-/// How long what was read serves others. A change of the file that lasts would be seen by its stamp however
-/// long it were; whoever sets the clock back has no longer than this.
+/// How long what was read serves those who come later.
 const SERVES: Duration = Duration::from_secs(1);
 
 /// One read of a file serves all who were there before it began, and those who come within [`SERVES`] after a
@@ -19,9 +18,9 @@ const SERVES: Duration = Duration::from_secs(1);
 /// processes ask at once is read a few times and not a thousand times.
 ///
 /// That is why it says of each process as much as a read of its own. Who was there before executed the file
-/// before the read, and executes it after. Who comes later executes a file of the same [`Stamp`]: while it was
-/// read nobody had it open for writing, since it was executed, and whoever wrote to it since has changed the
-/// stamp.
+/// before the read, and executes it after. Who comes later executes a file of the same [`Stamp`] on a file
+/// system that tells ([`Stamp::tells_of_others`]): while it was read nobody had it open for writing, since it
+/// was executed, and whoever wrote to it since has changed the stamp.
 #[derive(Debug, Default)]
 pub(crate) struct Reads {
     all: Mutex<HashMap<Stamp, Arc<Reading>>>,
@@ -64,7 +63,8 @@ impl Reads {
         }
     }
 
-    /// Notes what a file held that a process executed before the read and executes now, and whose stamp lasts.
+    /// Notes what a file held that a process executed before the read and executes now, and whose stamp tells of
+    /// others.
     pub(crate) fn note(&self, stamp: Stamp, read: Read) {
         let mut noted = lock(&self.noted);
         noted.retain(|_, read| read.serves());
@@ -166,39 +166,38 @@ mod tests {
     }
 
     #[test]
-    fn what_was_noted_serves_for_a_moment_and_for_that_stamp_alone() {
+    fn what_was_noted_serves_those_who_come_within_a_second() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("one");
         fs::write(&path, "one").unwrap();
         let stamp = Stamp::from(fs::metadata(&path).unwrap());
-        let ((_folder, other), reads) = (stamped(), Reads::default());
-        let read_by = |reads: &Reads| {
+        let read = |reads: &Reads| {
             let file = File::open(&path).unwrap();
-            reads.read(&file, stamp).unwrap()
+            reads.read(&file, stamp).unwrap().digest
         };
-        let read = read_by(&reads);
-        assert_eq!(read.digest, Digest::of("one"));
-        let noted = Read {
+        let of_age = |age: Duration| Read {
             digest: Digest::of("noted"),
-            ..read
+            begun: Instant::now().checked_sub(age).unwrap(),
         };
-        reads.note(stamp, noted);
-        // Unless a second went by since.
-        if noted.serves() {
-            assert_eq!(read_by(&reads).digest, noted.digest);
-        }
-        reads.note(other, noted);
-        assert_eq!(read_by(&reads).begun, noted.begun);
-        let old = Read {
-            begun: noted.begun.checked_sub(SERVES).unwrap(),
-            ..noted
-        };
+        // It serves for as long as this test may take.
         let reads = Reads::default();
-        reads.note(stamp, old);
-        assert_eq!(read_by(&reads).digest, Digest::of("one"));
-        // Handing it on makes it no younger.
-        lock(&reads.noted).insert(stamp, old);
-        assert_eq!(read_by(&reads).digest, Digest::of("one"));
+        let ahead = Read {
+            begun: Instant::now() + Duration::from_secs(3_600),
+            ..of_age(Duration::ZERO)
+        };
+        reads.note(stamp, ahead);
+        assert_eq!(read(&reads), Digest::of("noted"));
+        let reads = Reads::default();
+        reads.note(stamp, of_age(SERVES));
+        assert!(lock(&reads.noted).is_empty());
+        assert_eq!(read(&reads), Digest::of("one"));
+        // One that has grown old since is read anew.
+        lock(&reads.noted).insert(stamp, of_age(SERVES));
+        assert_eq!(read(&reads), Digest::of("one"));
+        // What was noted of another file says nothing of this one.
+        let ((_folder, other), reads) = (stamped(), Reads::default());
+        reads.note(other, ahead);
+        assert_eq!(read(&reads), Digest::of("one"));
     }
 
     #[test]

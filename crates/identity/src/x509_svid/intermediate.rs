@@ -10,8 +10,9 @@ use crate::X509Bundle;
 /// A certificate between the authorities of a bundle and leaves, by which a chain was verified with that
 /// bundle; only [`VerifiedIntermediate::of`] makes one.
 ///
-/// Of a chain of a leaf and just this certificate it decides as [`verify_x509_svid`] does, without verifying
-/// the signature on the certificate again. Everything that time or the bundle may change is asked each time.
+/// Of a chain of a leaf and just this certificate it accepts what [`verify_x509_svid`] accepts by way of this
+/// certificate, and nothing else, without verifying the signature on it again. Everything that time or the bundle
+/// may change is asked each time. What it refuses may have another path: ask for the whole one then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedIntermediate {
     bundle: X509Bundle,
@@ -68,7 +69,13 @@ impl VerifiedIntermediate {
             && bundle.authorities().iter().all(|one| one.is_valid_at(now))
             // Whether it is over or not begun yet is said by the whole path.
             && own.is_valid_at(now);
-        speaks.then(|| verify_x509_svid(&[leaf], &self.itself, now, algorithms))
+        if !speaks {
+            return None;
+        }
+        let verified = verify_x509_svid(&[leaf], &self.itself, now, algorithms);
+        // A path leads through no key twice.
+        let loops = |svid: &VerifiedX509Svid| svid.spki_der() == own.spki_der();
+        (!verified.as_ref().is_ok_and(loops)).then_some(verified)
     }
 }
 
@@ -76,7 +83,7 @@ impl VerifiedIntermediate {
 mod tests {
     use chancery_crypto::SVID_ALGORITHMS;
 
-    use super::super::tests::{Authority, NOW, now, root, root_with, validity};
+    use super::super::tests::{Authority, NOW, now, root, root_with, uri, validity};
     use super::*;
 
     fn known(root: &Authority, intermediate: &Authority) -> VerifiedIntermediate {
@@ -139,6 +146,32 @@ mod tests {
         }
         let before = Timestamp::from_seconds(NOW - 2_000);
         assert_eq!(at(&known, &chain, &root, before), None);
+        // One that outlives its root.
+        let short = root_with(|params| validity(params, NOW - 1_000, NOW + 50));
+        let intermediate = short.intermediate(|params| validity(params, NOW - 1_000, NOW + 1_000));
+        let known = self::known(&short, &intermediate);
+        let leaf = intermediate.leaf(|params| validity(params, NOW - 10, NOW + 500));
+        let chain = [leaf, intermediate.der.clone()];
+        assert!(at(&known, &chain, &short, now()).unwrap().is_ok());
+        let then = Timestamp::from_seconds(NOW + 60);
+        assert_eq!(at(&known, &chain, &short, then), None);
+    }
+
+    #[test]
+    fn a_leaf_that_has_its_issuers_key_is_left_to_the_whole_path() {
+        let root = root();
+        let intermediate = root.intermediate(|_| {});
+        let known = known(&root, &intermediate);
+        let mut params = rcgen::CertificateParams::default();
+        params.distinguished_name = intermediate.params.distinguished_name.clone();
+        params.subject_alt_names = vec![uri("spiffe://td/agent/a")];
+        params.is_ca = rcgen::IsCa::ExplicitNoCa;
+        params.key_usages = vec![rcgen::KeyUsagePurpose::DigitalSignature];
+        validity(&mut params, NOW - 10, NOW + 100);
+        let leaf = intermediate.sign(&params, &intermediate.key);
+        let chain = [leaf, intermediate.der.clone()];
+        assert!(verify_x509_svid(&chain, &root.bundle(), now(), SVID_ALGORITHMS).is_err());
+        assert_eq!(at(&known, &chain, &root, now()), None);
     }
 
     #[test]
@@ -167,10 +200,19 @@ mod tests {
                 excluded_subtrees: Vec::new(),
             });
         });
-        let below = constrained.intermediate(|_| {});
-        let chain = [below.leaf(|_| {}), below.der.clone()];
-        let verified =
-            VerifiedIntermediate::of(&chain, &constrained.bundle(), now(), SVID_ALGORITHMS);
-        assert_eq!(verified.unwrap().1, None);
+        let names = constrained.params.name_constraints.clone();
+        let free = root();
+        let below = [
+            (&constrained, constrained.intermediate(|_| {})),
+            (
+                &free,
+                free.intermediate(|params| params.name_constraints = names),
+            ),
+        ];
+        for (root, below) in below {
+            let chain = [below.leaf(|_| {}), below.der.clone()];
+            let verified = VerifiedIntermediate::of(&chain, &root.bundle(), now(), SVID_ALGORITHMS);
+            assert_eq!(verified.unwrap().1, None);
+        }
     }
 }

@@ -15,12 +15,12 @@ pub(super) fn now() -> Timestamp {
 }
 
 pub(super) struct Authority {
-    params: CertificateParams,
-    key: KeyPair,
+    pub(super) params: CertificateParams,
+    pub(super) key: KeyPair,
     pub(super) der: Vec<u8>,
 }
 
-fn uri(text: &str) -> SanType {
+pub(super) fn uri(text: &str) -> SanType {
     SanType::URI(text.try_into().unwrap())
 }
 
@@ -55,7 +55,7 @@ pub(super) fn root() -> Authority {
 }
 
 impl Authority {
-    fn sign(&self, params: &CertificateParams, key: &KeyPair) -> Vec<u8> {
+    pub(super) fn sign(&self, params: &CertificateParams, key: &KeyPair) -> Vec<u8> {
         let issuer = Issuer::from_params(&self.params, &self.key);
         params.signed_by(key, &issuer).unwrap().der().to_vec()
     }

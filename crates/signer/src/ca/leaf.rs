@@ -87,16 +87,20 @@ impl<'a> LeafIssuer<'a> {
         let leaf = params
             .signed_by(&subject_key(request.spki_der)?, &self.issuer)
             .map_err(CaError::Encode)?;
-        self.judge(leaf.der())?;
+        self.judge(leaf.der(), request)?;
         Ok(leaf.der().to_vec())
     }
 
-    /// Judges a leaf as who relies on it does: the first one whole, those after it by their profile. That key
-    /// and certificate belong together was seen then, and whoever is answered verifies each signature.
-    fn judge(&self, leaf: &[u8]) -> Result<(), CaError> {
-        if self.proven.get() {
-            let refused = |error| CaError::Refused(X509SvidError::Leaf(error));
-            return leaf_profile(leaf).map(drop).map_err(refused);
+    /// Judges a leaf as who relies on it does: the first one whole, and each with DNS names, which an authority
+    /// may be constrained in; the others by their profile. That key and certificate belong together was seen
+    /// then, and whoever is answered verifies each signature.
+    fn judge(&self, leaf: &[u8], request: &LeafRequest<'_>) -> Result<(), CaError> {
+        if self.proven.get() && request.dns_names.is_empty() {
+            return match leaf_profile(leaf) {
+                Ok(id) if id == *request.spiffe_id => Ok(()),
+                Ok(_) => Err(CaError::Refused(X509SvidError::WrongTrustDomain)),
+                Err(error) => Err(CaError::Refused(X509SvidError::Leaf(error))),
+            };
         }
         verify_x509_svid(&[leaf], &self.bundle, self.now, SVID_ALGORITHMS)
             .map_err(CaError::Refused)?;
