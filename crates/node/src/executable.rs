@@ -426,7 +426,11 @@ mod tests {
         let (executable, _) = Executable::of(&process, &reads).await.unwrap();
         let last = LastSeen::new(&reads);
         assert!(executable.is_executed_by(&process, &last).await);
-        assert!(reads.noted(Stamp::from(fs::metadata(&path).unwrap())).is_none());
+        assert!(
+            reads
+                .noted(Stamp::from(fs::metadata(&path).unwrap()))
+                .is_none()
+        );
         end([one]);
     }
 
