@@ -18,7 +18,7 @@ pub fn read_arguments(raw: &str) -> Result<(Map<String, Value>, Vec<u8>), Reason
     if !integers_are_exact(raw) || !integers_are_exact(kept) {
         return Err(malformed);
     }
-    match serde_json::from_str(kept).map_err(|_| malformed)? {
+    match parse_strict_with_floats(kept.as_bytes()).map_err(|_| malformed)? {
         Value::Object(members) => Ok((members, canonical)),
         _ => Err(malformed),
     }
@@ -71,6 +71,10 @@ mod tests {
             r#"{"a":1e16}"#,
             r#"{"a":9007199254740992.0}"#,
             r#"{"a":1,"a":1}"#,
+            // What was digested and forwarded here is an object, and what was judged was the 7 in it.
+            r#"{"a":{"$serde_json::private::RawValue":"7"}}"#,
+            r#"{"$serde_json::private::RawValue":"{\"a\":7}"}"#,
+            r#"{"a":{"\u0024serde_json::private::Number":"7"}}"#,
             "[]",
             "{",
         ] {
