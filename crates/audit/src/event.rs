@@ -96,6 +96,7 @@ registry! {
     AuthorityChange, NodeToken, NodeAuthority, NodeTpm, NodeJoin, NodeEvict, BrokerAllow, BrokerRemove,
     AgentRetire, InstanceOpen, BrakeSet, BrakeRelease,
     SessionVisit,
+    ProducerEntry,
 }
 
 impl Event {
@@ -146,7 +147,8 @@ impl Event {
             | Self::InstanceOpen(_)
             | Self::BrakeSet(_)
             | Self::BrakeRelease(_)
-            | Self::SessionVisit(_) => None,
+            | Self::SessionVisit(_)
+            | Self::ProducerEntry(_) => None,
         }
     }
 
@@ -197,7 +199,8 @@ impl Event {
             | Self::AgentRetire(_)
             | Self::InstanceOpen(_)
             | Self::BrakeSet(_)
-            | Self::BrakeRelease(_) => None,
+            | Self::BrakeRelease(_)
+            | Self::ProducerEntry(_) => None,
         }
     }
 }

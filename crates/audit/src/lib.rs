@@ -9,6 +9,7 @@
 #[macro_use]
 mod body;
 mod commitment;
+mod content;
 mod documentation;
 mod entry;
 mod event;
@@ -20,6 +21,7 @@ mod words;
 
 pub use body::{Body, FieldDoc, FieldType, TypeDoc, Writer};
 pub use commitment::{Commitment, Disclosure, DisclosureError, commit};
+pub use content::{Content, ContentSizeError};
 pub use documentation::{documentation, json_schema, markdown};
 pub use entry::{Entry, EntryError, leaf_hash};
 pub use event::Event;
@@ -29,8 +31,8 @@ pub use events::{
     DelegationEnrol, DelegationRoot, EpochRaise, Erasure, ErasureDone, FederationAdd,
     FederationBundle, FederationRemove, GapDisclose, IdentityEnd, IdentityIssue, IndexRoot,
     InstanceOpen, LogSucceed, ManifestRegister, NodeAuthority, NodeEvict, NodeJoin, NodeToken,
-    NodeTpm, Outcome, PolicyPublish, RecordEnrol, RevocationAdd, RevocationLift, SessionEnd,
-    SessionJoin, SessionLeave, SessionOpen, SessionRefuse, SessionVisit, SnapshotAdopt,
+    NodeTpm, Outcome, PolicyPublish, ProducerEntry, RecordEnrol, RevocationAdd, RevocationLift,
+    SessionEnd, SessionJoin, SessionLeave, SessionOpen, SessionRefuse, SessionVisit, SnapshotAdopt,
     TrustChange,
 };
 pub use export::{LoggedEntry, OCSF_VERSION, SEMANTIC_CONVENTIONS, ocsf, otlp};

@@ -495,6 +495,11 @@ pub(crate) fn samples() -> Vec<Entry> {
             taint: vec![label("server:web")],
             reads: vec![label("notes")],
         }),
+        entry(ProducerEntry {
+            producer: label("owner/ci"),
+            sequence: 9,
+            content: b"built".to_vec().try_into().unwrap(),
+        }),
         entry(AgentRetire {
             agent,
             manifest: digest("manifest"),

@@ -22,6 +22,7 @@ mod parts;
 mod people;
 mod policy;
 mod presentation;
+mod recording;
 mod revoke;
 mod run;
 mod session;
@@ -60,6 +61,7 @@ pub(crate) use presentation::{
     ChallengeArgs, MakePresentationArgs, PresentationArgs, PresentationCommand,
     VerifyPresentationArgs,
 };
+pub(crate) use recording::{AppendArgs, SvidArgs, Until, WriteArgs};
 pub(crate) use revoke::{DepartArgs, RevokeArgs, RevokeCommand};
 pub(crate) use run::{IsolationMode, NetworkMode, RosterArgs, RunArgs, SpawnArgs};
 pub(crate) use session::{SessionArgs, SessionCommand};

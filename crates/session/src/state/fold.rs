@@ -96,7 +96,8 @@ impl Open {
             | Event::RevocationAdd(_)
             | Event::RevocationLift(_)
             | Event::EpochRaise(_)
-            | Event::SnapshotAdopt(_) => return Err(Fault::Foreign),
+            | Event::SnapshotAdopt(_)
+            | Event::ProducerEntry(_) => return Err(Fault::Foreign),
         }
         self.last_at = at;
         self.revision = self.revision.saturating_add(1);
