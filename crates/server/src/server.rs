@@ -21,6 +21,7 @@ use crate::brokers::Brokering;
 use crate::federation::{Federating, own};
 use crate::inviting::Inviting;
 use crate::nodes::NodeRoll;
+use crate::published_policy::PublishedPolicy;
 use crate::revoking::Asked;
 use crate::snapshots::Snapshots;
 use crate::spawning::Turns;
@@ -38,7 +39,7 @@ pub struct Server {
     enrolling: tokio::sync::Mutex<()>,
     clock: Clock,
     trust: RwLock<VerifiedTrust>,
-    policy: RwLock<Option<Arc<Rulebook>>>,
+    policy: RwLock<Option<Arc<PublishedPolicy>>>,
     pub(crate) withdrawn: tokio::sync::Mutex<Withdrawn>,
     pub(crate) snapshots: tokio::sync::Mutex<Snapshots>,
     /// Revocations that wait for their turn.
@@ -137,7 +138,7 @@ impl Server {
     /// Puts a server together. Enrols the trust document when the log does not hold it yet.
     pub async fn new(config: ServerConfig) -> Result<Arc<Self>, ServerError> {
         let policy = match config.store.current_policy().await? {
-            Some(row) => Some(Arc::new(Rulebook::load(&row.bundle.to_files())?)),
+            Some(row) => PublishedPolicy::stored(&row, &config.trust)?.map(Arc::new),
             None => None,
         };
         // A clock that stepped back issues nothing; what is revoked is read all the same.
@@ -335,6 +336,11 @@ impl Server {
 
     /// The policy bundle in force.
     pub(crate) fn policy(&self) -> Result<Arc<Rulebook>, Problem> {
+        Ok(Arc::clone(&self.published_policy()?.bundle))
+    }
+
+    /// The policy bundle in force, with the signatures of those who signed it.
+    pub(crate) fn published_policy(&self) -> Result<Arc<PublishedPolicy>, Problem> {
         let policy = self
             .policy
             .read()
@@ -363,7 +369,11 @@ impl Server {
             .put_policy(row)
             .await
             .map_err(|error| Problem::internal("store", &error))?;
-        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(bundle));
+        let published = PublishedPolicy {
+            bundle: Arc::new(bundle),
+            signatures: row.bundle.signatures(),
+        };
+        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(published));
         self.snapshot_changed().await;
         Ok(())
     }

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use chancery_audit::{CallFacts, CallKind, Decision, Label, Ruling};
+use chancery_audit::{CallFacts, CallKind, Decision, Label, ObservedBy, Ruling};
 use chancery_delegation::{Call, Target};
 use chancery_types::{Digest, Timestamp, to_jcs};
 use serde_json::{Map, Value, json};
 
 use crate::action::call_kind;
+use crate::judge::IRREVERSIBLE;
 use crate::session_rules::ToolRules;
 use crate::state::{Instance, Open};
-use crate::{Commons, Reason, SessionRules, limits, trust};
+use crate::{Commons, Observe, Reason, SessionRules, limits, trust};
 
 /// Most sources that a decision names: there is room for no more in an entry.
 const MAX_SOURCES: usize = 32;
@@ -160,17 +161,53 @@ impl Open {
         if *said != expected {
             return Err("facts");
         }
+        let unenforced = decision.unenforced.as_ref();
+        let is_observed = unenforced.is_none_or(|said| {
+            said.outcome != Ruling::Allow && self.backs(said.by, &call, rules, commons)
+        });
+        if !is_observed {
+            return Err("unenforced");
+        }
         if decision.outcome != Ruling::Allow {
             return Ok(());
+        }
+        if unenforced.is_some() != (decision.reason == Reason::Observed.code()) {
+            return Err("unenforced");
         }
         limits::check_breadth(self, rules, said.resource).map_err(|_| "breadth")?;
         let sums = (said.resource, said.rows, decision.cost_micros);
         let exceeded = limits::exceeded(self, rules, sums, at).into_iter();
         let mut asked = exceeded.map(str::to_owned).chain(facts.asks());
         let named = |ask: String| decision.determining.contains(&Label::or_digest(&ask));
+        let tool = rules.tool(call.server, name);
+        let irreversible = tool.is_some_and(|tool| tool.irreversible().is_some());
+        if unenforced.is_some() && irreversible && !named(IRREVERSIBLE.to_owned()) {
+            return Err("asks");
+        }
         match asked.all(named) {
             true => Ok(()),
             false => Err("asks"),
+        }
+    }
+}
+
+impl Open {
+    /// Whether the bundle, and where it leaves that to the operator the log, has the call observed.
+    fn backs(
+        &self,
+        by: ObservedBy,
+        call: &Call<'_>,
+        rules: &SessionRules,
+        commons: &Commons,
+    ) -> bool {
+        let Some(observe) = rules.observe() else {
+            return false;
+        };
+        match (by, call.target) {
+            (ObservedBy::Bundle, _) => *observe == Observe::Everything,
+            (ObservedBy::Tool, Target::Tool(name)) => observe.names(call.server, name),
+            (ObservedBy::Tool, Target::Resource(_) | Target::Prompt(_)) => false,
+            (ObservedBy::Session, _) => observe.offers_sessions() && commons.is_observed(self.id()),
         }
     }
 }

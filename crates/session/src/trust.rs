@@ -15,7 +15,8 @@ struct Formula {
     /// What an instance begins with, and what trust decays to.
     base: u64,
     most: u64,
-    /// Earned by an allowed call that names its step and completes: by each action once.
+    /// Earned by an allowed call that names its step and completes: by each action once. A call that policy
+    /// did not allow and that went on in observe mode earns nothing.
     completed: u64,
     /// How many calls earn in one decay period, which begins with the first of them.
     most_completed: u64,

@@ -104,6 +104,42 @@ pub(crate) fn is_drafted_from_what_was_allowed(scene: &Scene) {
     }
 }
 
+/// What is granted and was not used is named, and nothing that was used or grants nothing.
+pub(crate) fn z9_is_held_to_what_was_used(scene: &Scene) {
+    let text = std::fs::read_to_string(demo_policy().join("ledger.cedar")).unwrap();
+    let more = format!(
+        "{text}
+@id(\"nobody-does\") permit (principal, action == Chancery::Action::\"ledger/post\", resource)
+  when {{ context.args.book == \"no-such-book\" }};
+@id(\"nobody-is-asked\") @effect(\"ask\") @reason(\"never\")
+  permit (principal, action == Chancery::Action::\"ledger/list\", resource)
+  when {{ context.args.book == \"no-such-book\" }};
+@id(\"nobody-is-refused\") forbid (principal, action, resource)
+  when {{ principal.depth == 4096 }};
+"
+    );
+    let bundle = bundle(scene, "more", &more);
+    let asked = [Path::new("unused"), &bundle];
+    let told = policy(scene, &scene.evidence, &asked, "json");
+    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+    let unused = told["unused"].as_array().unwrap();
+    let named: Vec<_> = unused
+        .iter()
+        .map(|one| one["id"].as_str().unwrap())
+        .collect();
+    assert!(
+        named.contains(&"nobody-does") && named.contains(&"nobody-is-asked"),
+        "{named:?}"
+    );
+    assert!(
+        !named.contains(&"nobody-is-refused"),
+        "a forbid grants nothing"
+    );
+    assert!(!named.contains(&"read-the-books"), "{named:?}");
+    assert!(told["determines"]["read-the-books"].as_u64().unwrap() > 0);
+    assert!(told["determines"].get("nobody-does").is_none());
+}
+
 pub(crate) fn is_not_asked_about_what_is_not_verified(scene: &Scene) {
     let copy = scene.copy("unverified");
     std::fs::write(copy.join("objects/extra"), b"x").unwrap();
@@ -112,6 +148,7 @@ pub(crate) fn is_not_asked_about_what_is_not_verified(scene: &Scene) {
     for arguments in [
         vec![Path::new("diff"), &demo, &demo],
         vec![Path::new("suggest"), &demo],
+        vec![Path::new("unused"), &demo],
         why.to_vec(),
     ] {
         let refused = policy(scene, &copy, &arguments, "json");

@@ -117,6 +117,7 @@ impl Enforcement {
             resources: open.resources(),
             taint: open.taint().cloned().collect(),
             stopped_by: self.log.commons().stopping(&braked(open, &person)),
+            observed: self.observed(open),
             questions: open.pending().count() as u64,
             permissions: permissions.into_iter().map(shown).collect(),
         })

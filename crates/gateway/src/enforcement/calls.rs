@@ -414,6 +414,7 @@ impl Enforcement {
             .collect();
         let step = judgement.step().map(ToString::to_string);
         let facts = judgement.facts().cloned();
+        let unenforced = judgement.unenforced().map(|said| said.outcome.name());
         let effects = live
             .step(&self.log, turn, now, Event::Decide(Box::new(judgement)))
             .await;
@@ -424,6 +425,10 @@ impl Enforcement {
         for effect in effects {
             match effect {
                 Effect::Forward(permit) => {
+                    if let Some(verdict) = unenforced {
+                        metrics::counter!("chancery_unenforced_total", "verdict" => verdict)
+                            .increment(1);
+                    }
                     return Ok(Verdict::Forward(Permit::new(permit.execution(), seat)));
                 }
                 Effect::Refuse(execution) => return Ok(denied(reason, Some(execution))),

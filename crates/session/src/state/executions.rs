@@ -28,7 +28,7 @@ struct Running {
     /// Whether a former run left it: then nothing is ever known of it.
     is_left: bool,
     reach: Reach,
-    /// The action, where the call named the step that it serves.
+    /// The action, where the call named the step that it serves and policy was enforced.
     relevant: Option<Digest>,
 }
 
@@ -101,7 +101,9 @@ impl Executions {
                     decision: None,
                     is_left: false,
                     reach: Reach::of(decision),
-                    relevant: decision.step.is_some().then_some(action),
+                    // What policy did not allow earns nothing.
+                    relevant: (decision.step.is_some() && decision.unenforced.is_none())
+                        .then_some(action),
                 };
                 self.running.insert(decision.execution, running);
             }

@@ -89,6 +89,8 @@ impl Open {
             | Event::InstanceOpen(_)
             | Event::BrakeSet(_)
             | Event::BrakeRelease(_)
+            | Event::ObserveSet(_)
+            | Event::ObserveEnd(_)
             | Event::AgentRetire(_)
             | Event::ApprovalAnswer(_)
             | Event::CheckpointEnrol(_)

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use chancery_audit::Ruling;
-use chancery_policy::{Bundle, Outcome, Question, SCHEMA_FILE, TESTS_FOLDER, suggest};
+use chancery_policy::{Bundle, Cause, Outcome, Question, SCHEMA_FILE, TESTS_FOLDER, suggest};
 
 use super::{read, recorded, to_files};
 use crate::args::{Format, PolicySuggestArgs};
@@ -18,10 +18,19 @@ pub(super) fn run(format: Format, args: &PolicySuggestArgs) -> anyhow::Result<()
     let index = chancery_policy::Index::parse(&files).with_context(shown)?;
     let trust = read_trust(&args.trust)?;
     let (mut allowed, mut others) = (Vec::new(), Vec::new());
+    let (mut unenforced, mut forbidden) = (0_u64, 0_u64);
     for evidence in &args.evidence {
-        for asked in recorded(evidence, &trust)?.asked {
+        let recorded = recorded(evidence, &trust)?;
+        for asked in recorded.asked {
             match asked.ruling {
-                Ruling::Allow => allowed.push(asked.question),
+                Ruling::Allow => {
+                    // What a policy forbids by name was meant, silence was not.
+                    let bundle = recorded.bundles.get(&asked.policy);
+                    let cause = bundle.map(|it| it.decide(&asked.question.request()).cause);
+                    unenforced += u64::from(asked.unenforced);
+                    forbidden += u64::from(cause == Some(Cause::Forbid));
+                    allowed.push(asked.question);
+                }
                 Ruling::Deny | Ruling::Escalate => others.push(asked.question),
             }
         }
@@ -38,7 +47,7 @@ pub(super) fn run(format: Format, args: &PolicySuggestArgs) -> anyhow::Result<()
     let left = allowed.len() - allowed.iter().filter(passes).count();
     let more = others.iter().filter(passes).count();
     output::say(format!(
-        "drafted from {} allowed calls; {left} of them are not covered, since bundle.json does not \
+        "drafted from {} allowed calls, {unenforced} of them unenforced, {forbidden} against a forbid; {left} of them are not covered, since bundle.json does not \
          declare them so; {more} of {} other calls would be allowed as well",
         allowed.len(),
         others.len()
