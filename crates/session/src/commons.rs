@@ -15,8 +15,8 @@ pub const EVERYWHERE: &str = "everywhere";
 pub(crate) const BREADTH_LIMIT: &str = "breadth_limit";
 
 /// What the sessions of one gateway share: the stores that hold content of untrusted sources, who
-/// joined where, the brakes, and which sessions are observed. A fold over all entries of the gateway's log in their order, so that whoever has the log
-/// has the same.
+/// joined where, the brakes, and which sessions are observed. A fold over all entries of the gateway's
+/// log in their order, so that whoever has the log has the same.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Commons {
     tainted: BTreeSet<Label>,
@@ -26,8 +26,8 @@ pub struct Commons {
     members: BTreeMap<Label, SessionId>,
     keys: BTreeMap<Digest, SessionId>,
     brakes: BTreeMap<(BrakeOn, Label), BrakeMode>,
-    /// The sessions that the operator has observed.
-    observed: BTreeSet<SessionId>,
+    /// The sessions that the operator has observed, each with the bundle that it was said under.
+    observed: BTreeMap<SessionId, Digest>,
 }
 
 /// What brakes are looked for.
@@ -82,7 +82,7 @@ impl Commons {
                 }
             }
             Event::ObserveSet(set) => {
-                self.observed.insert(set.session);
+                self.observed.insert(set.session, set.policy);
             }
             Event::ObserveEnd(end) => {
                 self.observed.remove(&end.session);
@@ -119,10 +119,10 @@ impl Commons {
         }
     }
 
-    /// Whether the operator has a session observed; that alone lets nothing pass: the bundle in force must
-    /// let sessions be observed.
-    pub fn is_observed(&self, session: SessionId) -> bool {
-        self.observed.contains(&session)
+    /// Whether the operator has a session observed under this bundle; under another one it has lapsed. That
+    /// alone lets nothing pass: the bundle must let sessions be observed.
+    pub fn is_observed(&self, session: SessionId, policy: Digest) -> bool {
+        self.observed.get(&session) == Some(&policy)
     }
 
     /// The stores that hold content of untrusted sources.

@@ -7,14 +7,14 @@
 use std::collections::BTreeSet;
 
 use chancery_audit::{Label, ObservedBy, Ruling, Unenforced};
-use chancery_delegation::Target;
 use chancery_delegation::access_token::EXCHANGE_SERVER;
+use chancery_delegation::{Call, Target};
 use chancery_policy::{Cause, Decision, Outcome};
 use chancery_types::id::SessionId;
 
 use crate::judge::{CallInput, denial, labels};
 use crate::translate::target;
-use crate::{Observe, Reason};
+use crate::{Observe, Reason, Rulebook};
 
 /// How a log names the question about a call that policy denies, where something else asks.
 const UNENFORCED: &str = "unenforced";
@@ -36,12 +36,7 @@ pub(crate) fn unenforced(
         Cause::Forbid | Cause::Ask | Cause::NoMatch => {}
         Cause::EvaluationError | Cause::Permit | Cause::Granted => return None,
     }
-    // What is signed for others acts where nobody observes.
-    if input.call.server == EXCHANGE_SERVER {
-        return None;
-    }
-    let is_tool = matches!(input.call.target, Target::Tool(_));
-    if is_tool && input.policy.tool(&target(&input.call)).is_none() {
+    if !is_observable(input.policy, &input.call) {
         return None;
     }
     Some(Unenforced {
@@ -50,6 +45,13 @@ pub(crate) fn unenforced(
         determining: labels(decision.determining.iter().cloned()),
         by: observed(session, input)?,
     })
+}
+
+/// Whether the call could be observed under some bundle with these declarations: what is signed for others acts
+/// where nobody observes, and no policy could ever allow a tool that is not declared.
+pub(crate) fn is_observable(policy: &Rulebook, call: &Call<'_>) -> bool {
+    let is_tool = matches!(call.target, Target::Tool(_));
+    call.server != EXCHANGE_SERVER && (!is_tool || policy.tool(&target(call)).is_some())
 }
 
 /// What of the bundle's observing is about a call.
@@ -65,7 +67,7 @@ fn observed(session: SessionId, input: &CallInput<'_>) -> Option<ObservedBy> {
     match observe {
         Observe::Everything => Some(ObservedBy::Bundle),
         Observe::Parts { sessions: true, .. } => {
-            let marked = input.commons.is_observed(session);
+            let marked = input.commons.is_observed(session, input.policy.digest());
             marked.then_some(ObservedBy::Session)
         }
         Observe::Parts { .. } => None,

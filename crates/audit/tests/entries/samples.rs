@@ -505,7 +505,10 @@ pub(crate) fn samples() -> Vec<Entry> {
             on: BrakeOn::Everywhere,
             name: label("everywhere"),
         }),
-        entry(ObserveSet { session: id(1) }),
+        entry(ObserveSet {
+            session: id(1),
+            policy: digest("policy"),
+        }),
         entry(ObserveEnd { session: id(1) }),
         entry(SessionVisit {
             session: id(1),

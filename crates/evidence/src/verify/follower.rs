@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chancery_audit::{
     Decision, Disclosure, EndReason, Event as Enrolled, InstanceChains, LeafRef, OutcomeStatus,
-    SessionJoin, SessionOpen, SessionVisit, Unenforced,
+    Ruling, SessionJoin, SessionOpen, SessionVisit, Unenforced,
 };
 use chancery_delegation::{Mission, VerifiedChain};
 use chancery_policy::Question;
@@ -200,7 +200,9 @@ impl Follower<'_, '_> {
                     &decision.instance,
                     logged,
                 );
-                if let Some(said) = &decision.unenforced {
+                // A question that nobody answered let nothing pass.
+                let passed = decision.outcome == Ruling::Allow;
+                if let Some(said) = decision.unenforced.as_ref().filter(|_| passed) {
                     self.note_unenforced(logged, decision, said);
                 }
                 let replay = self.replay_decision(logged, decision);

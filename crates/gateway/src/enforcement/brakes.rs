@@ -159,6 +159,7 @@ fn braked<'a>(open: &'a Open, person: &'a str) -> Braked<'a> {
 fn shown(permission: Permission) -> PermissionView {
     let (basis, once) = match permission.basis {
         Basis::Decision(execution) => (execution.to_string(), true),
+        Basis::Unenforced(execution) => (format!("{execution} (unenforced)"), true),
         Basis::Approval(approval) => (approval.to_string(), true),
         Basis::Standing(approval) => (approval.to_string(), false),
     };

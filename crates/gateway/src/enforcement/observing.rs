@@ -10,30 +10,31 @@ use super::in_force::InForce;
 
 impl Enforcement {
     /// Has policy not enforced in one open session, or enforced again: enrolled, and with that in force. A
-    /// call that is decided later finds it. The bundle in force must let sessions be observed; whether it
-    /// does is asked again with each call.
+    /// call that is decided later finds it. The bundle in force must let sessions be observed; under another
+    /// one the mark has lapsed.
     pub(crate) async fn observe_session(
         &self,
         session: SessionId,
         observed: bool,
     ) -> Result<ObserveChanged, &'static str> {
+        let in_force = self.in_force().ok_or("snapshot_missing")?;
+        let policy = in_force.policy.bundle.digest();
         if observed {
             let home = self.sessions.get(session).ok_or("session_unknown")?;
             home.lock().await.open().ok_or("session_unknown")?;
-            let in_force = self.in_force().ok_or("snapshot_missing")?;
             let observe = in_force.policy.bundle.sessions().observe();
             if !observe.is_some_and(Observe::offers_sessions) {
                 return Err("observe_not_offered");
             }
         }
-        if self.log.commons().is_observed(session) == observed {
+        if self.log.commons().is_observed(session, policy) == observed {
             return Err(match observed {
                 true => "observed_already",
                 false => "observe_unknown",
             });
         }
         let event: Event = match observed {
-            true => ObserveSet { session }.into(),
+            true => ObserveSet { session, policy }.into(),
             false => ObserveEnd { session }.into(),
         };
         let enrolled = self.log.enrol_at(&self.clock, event).await;
@@ -48,8 +49,10 @@ impl Enforcement {
     /// What of policy is not enforced in a session now, for people.
     pub(crate) fn observed(&self, open: &Open) -> Option<String> {
         let in_force = self.in_force()?;
-        let observe = in_force.policy.bundle.sessions().observe()?;
-        if observe.offers_sessions() && self.log.commons().is_observed(open.id()) {
+        let bundle = &in_force.policy.bundle;
+        let observe = bundle.sessions().observe()?;
+        let is_marked = self.log.commons().is_observed(open.id(), bundle.digest());
+        if observe.offers_sessions() && is_marked {
             return Some("every call of this session".to_owned());
         }
         let tools: Vec<&str> = observe.tools().collect();

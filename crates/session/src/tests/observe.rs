@@ -5,6 +5,7 @@ use chancery_audit::{
     ObservedBy, Ruling, SessionEnd,
 };
 use chancery_delegation::VerifiedChain;
+use chancery_delegation::access_token::EXCHANGE_SERVER;
 use chancery_policy::Annotations;
 use chancery_types::Digest;
 use proptest::prelude::*;
@@ -90,13 +91,18 @@ fn a_tool_that_is_observed_lets_no_other_pass() {
 fn a_session_is_observed_where_the_operator_says_so_and_the_bundle_lets_them() {
     let offered = json!({"observe": {"named_sessions": true}});
     let (mut world, mut live, chain) = world(offered.clone());
-    let set = |session| Logged::from(ObserveSet { session });
+    let policy = world.policy.digest();
+    let set = |session, policy| Logged::from(ObserveSet { session, policy });
     let reason = |world: &World, live: &Live| world.judge(live, 0, &chain, 1, FETCH).reason();
     assert_eq!(reason(&world, &live), Reason::PolicyNoMatch);
     // Another session's mark is no mark of this one.
-    live.commons.take(&set(id(9)));
+    live.commons.take(&set(id(9), policy));
     assert_eq!(reason(&world, &live), Reason::PolicyNoMatch);
-    live.commons.take(&set(world.session));
+    // Nor one that was set under another bundle.
+    live.commons
+        .take(&set(world.session, bundle(POLICIES).digest()));
+    assert_eq!(reason(&world, &live), Reason::PolicyNoMatch);
+    live.commons.take(&set(world.session, policy));
     assert_eq!(reason(&world, &live), Reason::Observed);
     let judged = world.judge(&live, 0, &chain, 1, FETCH);
     assert_eq!(said(&judged).unwrap().3, ObservedBy::Session);
@@ -105,7 +111,14 @@ fn a_session_is_observed_where_the_operator_says_so_and_the_bundle_lets_them() {
         world.policy = with_rules(POLICIES, rules);
         assert_eq!(reason(&world, &live), Reason::PolicyNoMatch);
     }
+    // The mark lapses with the bundle that it was set under, though the next one offers the same.
+    let next =
+        format!("{POLICIES} @id(\"more\") forbid (principal, action, resource) when {{ principal.depth == 4096 }};");
+    world.policy = with_rules(&next, offered.clone());
+    assert_ne!(world.policy.digest(), policy);
+    assert_eq!(reason(&world, &live), Reason::PolicyNoMatch);
     world.policy = with_rules(POLICIES, offered);
+    assert_eq!(reason(&world, &live), Reason::Observed);
     let end = ObserveEnd {
         session: world.session,
     };
@@ -117,9 +130,9 @@ fn a_session_is_observed_where_the_operator_says_so_and_the_bundle_lets_them() {
 #[test]
 fn the_mark_of_a_session_ends_with_it() {
     let (world, mut live, _) = world(json!({"observe": {"named_sessions": true}}));
-    let session = world.session;
-    live.commons.take(&ObserveSet { session }.into());
-    assert!(live.commons.is_observed(session));
+    let (session, policy) = (world.session, world.policy.digest());
+    live.commons.take(&ObserveSet { session, policy }.into());
+    assert!(live.commons.is_observed(session, policy));
     let end = SessionEnd {
         session,
         reason: chancery_audit::EndReason::Completed,
@@ -136,7 +149,7 @@ fn the_mark_of_a_session_ends_with_it() {
         cause: None,
     };
     live.commons.take(&end.into());
-    assert!(!live.commons.is_observed(session));
+    assert!(!live.commons.is_observed(session, policy));
 }
 
 /// No verdict of policy: a call that it cannot evaluate, and one that no policy could ever allow.
@@ -427,10 +440,11 @@ fn what_was_not_enforced_is_counted_and_earns_nothing() {
     let before = trust(&live);
     world.call(&mut live, 0, &chain, 1, FETCH);
     live.end_execution(1).unwrap();
-    assert_eq!(trust(&live), before);
+    // It costs what a denial costs.
+    assert_eq!(trust(&live), before - 20);
     world.call(&mut live, 0, &chain, 2, ("list", json!({})));
     live.end_execution(2).unwrap();
-    assert_eq!(trust(&live), before + 10);
+    assert_eq!(trust(&live), before - 10);
     let open = live.session.as_ref().unwrap().as_open().unwrap();
     assert_eq!(
         (open.counts().allowed, open.counts().unenforced),
@@ -442,6 +456,52 @@ fn what_was_not_enforced_is_counted_and_earns_nothing() {
     let live = enforced.open(&chain);
     let open = live.session.as_ref().unwrap().as_open().unwrap();
     assert_eq!(open.counts().unenforced, None);
+}
+
+/// What was let pass while nothing was enforced makes what is enforced later no milder.
+#[test]
+fn what_was_not_enforced_counts_against_what_follows_as_though_it_had_been() {
+    let (mut world, mut live, chain) = world(everything_observed());
+    world.call(&mut live, 0, &chain, 1, FETCH);
+    live.end_execution(1).unwrap();
+    world.call(&mut live, 0, &chain, 2, pay(5_000));
+    live.end_execution(2).unwrap();
+    let denied = |world: &mut World, live: &Live, condition: &str| {
+        let text = format!(
+            "@id(\"p\") permit (principal, action, resource); @id(\"f\") forbid (principal, action, resource) when {{ \
+             {condition} }};"
+        );
+        world.policy = with_rules(&text, json!({}));
+        world.judge(live, 0, &chain, 3, FETCH).reason() == Reason::PolicyForbid
+    };
+    for (condition, holds) in [
+        ("context.session.denied == 1", true),
+        ("context.session.escalated == 1", true),
+        ("context.session.trust == 80", true),
+        ("context.session.calls == 2", true),
+        ("context.session.denied == 0", false),
+    ] {
+        assert_eq!(denied(&mut world, &live, condition), holds, "{condition}");
+    }
+    live.check(world.session);
+}
+
+/// A row of denials is not ended by what policy denies.
+#[test]
+fn what_was_not_enforced_ends_no_row_of_denials() {
+    let (world, mut live, chain) = world(everything_observed());
+    let row = |live: &Live| {
+        let open = live.session.as_ref().unwrap().as_open().unwrap();
+        open.denials_in_a_row
+    };
+    let (denied, _) = world.call(&mut live, 0, &chain, 1, ("list", json!({"account": 5})));
+    assert_eq!((denied.ruling(), row(&live)), (Ruling::Deny, 1));
+    let (passed, _) = world.call(&mut live, 0, &chain, 2, FETCH);
+    assert_eq!((passed.reason(), row(&live)), (Reason::Observed, 1));
+    live.end_execution(2).unwrap();
+    let (passed, _) = world.call(&mut live, 0, &chain, 3, pay(5));
+    assert_eq!((passed.reason(), row(&live)), (Reason::Permit, 0));
+    live.check(world.session);
 }
 
 /// The mode is the bundle's: it has a digest of its own, and the next call goes by it.
@@ -512,7 +572,7 @@ fn what_cannot_be_observed_makes_no_rulebook() {
 
 fn check(world: &World, live: &Live, decision: &Decision) -> Result<(), &'static str> {
     let open = live.session.as_ref().unwrap().as_open().unwrap();
-    open.check_erased(live.now, decision, world.policy.sessions(), &live.commons)
+    open.check_erased(live.now, decision, &world.policy, &live.commons)
 }
 
 /// Without the arguments nothing is decided again; that the bundle has the call observed is known all the same.
@@ -544,6 +604,29 @@ fn what_was_erased_is_unenforced_only_where_the_bundle_says_so() {
     let mut said = honest.clone();
     said.unenforced.as_mut().unwrap().outcome = Ruling::Allow;
     assert_eq!(check(&world, &live, &said), Err("unenforced"));
+    // Only policy's own reasons, each with its verdict.
+    for (outcome, reason) in [
+        (Ruling::Deny, "policy_error"),
+        (Ruling::Deny, "ask"),
+        (Ruling::Deny, "not_in_scope"),
+        (Ruling::Escalate, "policy_forbid"),
+        (Ruling::Escalate, "policy_no_match"),
+    ] {
+        let mut said = honest.clone();
+        let unenforced = said.unenforced.as_mut().unwrap();
+        (unenforced.outcome, unenforced.reason) = (outcome, Label::or_digest(reason));
+        assert_eq!(check(&world, &live, &said), Err("unenforced"), "{reason}");
+    }
+    // Nor a tool that the bundle does not declare, nor what is signed for others.
+    for (server, name) in [("bank", "none"), (EXCHANGE_SERVER, "fetch")] {
+        let mut moved = honest.clone();
+        moved.request.server = Label::or_digest(server);
+        moved.request.name = Label::or_digest(name);
+        let facts = moved.facts.as_mut().unwrap();
+        facts.taint.clear();
+        facts.taints.clear();
+        assert_eq!(check(&world, &live, &moved), Err("unenforced"), "{server}");
+    }
     let mut renamed = honest.clone();
     renamed.reason = Label::or_digest("permit");
     assert_eq!(check(&world, &live, &renamed), Err("unenforced"));
@@ -593,6 +676,7 @@ proptest! {
         sums in 0..2_u64,
         irreversible: bool,
         opinion in 0..3_usize,
+        tainted: bool,
     ) {
         let text: String = policies
             .iter()
@@ -618,7 +702,10 @@ proptest! {
         let rules = |observed: bool| {
             let mut rules = json!({
                 "ask_beyond": {"cost_micros": 30_000 + sums * 1_000_000_000},
-                "tools": {"bank/pay": {"irreversible": irreversible}},
+                "tools": {
+                    "bank/pay": {"irreversible": irreversible},
+                    "bank/fetch": {"untrusted": true, "reads_only": true},
+                },
             });
             if observed {
                 rules["observe"] = json!({"everything": true});
@@ -626,7 +713,13 @@ proptest! {
             rules
         };
         let chain = world.root(0, terms);
-        let live = world.open(&chain);
+        let all = "@id(\"all\") permit (principal, action, resource);";
+        world.policy = with_rules(all, rules(false));
+        let mut live = world.open(&chain);
+        if tainted {
+            world.call(&mut live, 0, &chain, 9, FETCH);
+            live.end_execution(9).unwrap();
+        }
         let opinion = [None, Some("escalate"), Some("deny")][opinion]
             .map(|verdict| Opinion::read(json!({"verdict": verdict}).to_string().as_bytes()));
         let mut judge = |text: &str, observed: bool| {
@@ -635,7 +728,9 @@ proptest! {
         };
         let off = judge(&text, false);
         let on = judge(&text, true);
-        let open = judge("@id(\"all\") permit (principal, action, resource);", false);
+        let open = judge(all, false);
+        let is_tainted = open.facts().is_some_and(|facts| !facts.taint.is_empty());
+        prop_assert_eq!(is_tainted, tainted);
         prop_assert_eq!(said(&off), None);
         match off.reason() {
             Reason::PolicyForbid | Reason::PolicyNoMatch | Reason::Ask => {
