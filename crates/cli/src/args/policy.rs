@@ -129,4 +129,7 @@ pub(crate) struct PolicySuggestArgs {
     /// The trust document that the evidence is verified with.
     #[arg(long, value_name = "FILE")]
     pub(crate) trust: PathBuf,
+    /// Drafts calls too that went on though a policy forbids them by name; they are left out otherwise.
+    #[arg(long)]
+    pub(crate) also_forbidden: bool,
 }

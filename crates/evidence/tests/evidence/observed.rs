@@ -5,7 +5,7 @@ use chancery_crypto::AwsLc;
 use chancery_evidence::{
     Axis, AxisVerdict, NoteValue, Report, ReportOutcome, actions, asked, verify, why,
 };
-use chancery_policy::{Bundle, Files, Outcome, Question, schema_text, suggest};
+use chancery_policy::{Bundle, Cause, Files, Outcome, Question, schema_text, suggest};
 use serde_json::{Value, json};
 
 use crate::scene::{Scene, at, id};
@@ -120,7 +120,8 @@ fn what_was_observed_drafts_the_policy_that_covers_it() {
         .iter()
         .filter(|one| one.ruling == Ruling::Allow);
     let passed: Vec<_> = passed.map(|one| one.question.clone()).collect();
-    let text = suggest(bundle.index(), &passed);
+    let said = |question: &Question| bundle.decide(&question.request()).cause;
+    let text = suggest(bundle.index(), passed.iter().map(|it| (it, said(it))));
     let mut files = Files::from([
         (
             "bundle.json".to_owned(),
@@ -138,8 +139,13 @@ fn what_was_observed_drafts_the_policy_that_covers_it() {
     let draft = Bundle::load(&files).unwrap();
     assert_eq!(passed.len(), 3);
     for question in &passed {
+        // What policy asks about is asked about.
         let decided = draft.decide(&question.request());
-        assert_eq!(decided.outcome, Outcome::Allow, "{text}");
+        let expected = match said(question) {
+            Cause::Ask => Outcome::Escalate,
+            _ => Outcome::Allow,
+        };
+        assert_eq!(decided.outcome, expected, "{text}");
         // A neighbour of it: another tool, another amount, another agent.
         let denied = |change: &dyn Fn(&mut Value)| {
             let mut other = serde_json::to_value(question).unwrap();
