@@ -151,6 +151,51 @@ async fn what_fewer_people_signed_than_the_trust_document_demands_is_not_publish
     assert_eq!(cosigners, [second.public().thumbprint()]);
 }
 
+/// A bundle that the trust document of now does not back governs no more, after a restart neither; and nothing
+/// is done as though there were none.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fewer_signed_than_a_later_trust_document_demands_governs_no_more() {
+    let mut domain = Domain::start("own.example").await;
+    let bundle = domain.policy(1, NOBODY, None);
+    domain.client().publish_policy(&bundle).await.unwrap();
+    assert!(domain.client().status().await.is_ok());
+    let second = key();
+    let people = [1, 2].map(|number| Id::<PersonKind>::from_random([number; 16]));
+    domain
+        .change_trust(|trust| {
+            trust.people = people.map(nobody).to_vec();
+            let first = trust.policy_signers[0].kid();
+            trust.policy_signers.push(*second.public());
+            let signers = [(first, people[0]), (second.public().kid(), people[1])];
+            trust.policy_quorum = Some(PolicyQuorum {
+                people: 2,
+                since: trust.issued_at,
+                signers: BTreeMap::from(signers),
+            });
+        })
+        .await
+        .unwrap();
+    for _ in 0..2 {
+        match domain.client().status().await {
+            Err(ClientError::Refused(problem)) => assert_eq!(problem.reason, "policy_quorum"),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(refusal(&domain, &bundle).await, "policy_quorum");
+        domain.restart().await;
+    }
+    // Once the other one signs it, it governs again.
+    let statement = SignedBundle::statement(bundle_digest(&bundle.to_files()).unwrap());
+    let both = SignedBundle {
+        approvals: vec![BundleSignature {
+            kid: second.public().kid(),
+            signature: base64url::encode(second.sign(&statement).unwrap()),
+        }],
+        ..bundle
+    };
+    domain.client().publish_policy(&both).await.unwrap();
+    assert!(domain.client().status().await.is_ok());
+}
+
 fn key() -> SigningKey {
     SigningKey::generate(Algorithm::Ed25519).unwrap()
 }
