@@ -201,8 +201,8 @@ pub struct AxisReport {
 pub enum ReportOutcome {
     /// Everything holds.
     Verified,
-    /// Everything holds, and some calls went on though policy said otherwise, which the evidence says:
-    /// what was done was not all in scope.
+    /// Everything holds that is still there, and some calls went on though policy said otherwise, which the
+    /// evidence says: what was done was not all in scope. Whether something was erased, the axes say.
     Unenforced,
     /// Everything holds that is still there; the rest was erased, which is proven.
     Erased,
@@ -237,6 +237,12 @@ impl Report {
     /// Whether everything holds, and policy was enforced in every decision.
     pub fn is_verified(&self) -> bool {
         self.outcome == ReportOutcome::Verified
+    }
+
+    /// Whether something was erased, so that not everything could be asked.
+    pub fn is_erased(&self) -> bool {
+        let mut axes = self.axes.iter();
+        axes.any(|one| one.verdict == AxisVerdict::Erased)
     }
 }
 
@@ -316,8 +322,9 @@ impl Found {
             let whole = [Axis::Integrity, Axis::Completeness].contains(&axis);
             match (fails, self.replayed) {
                 (true, _) => AxisVerdict::Fails,
-                (false, true) if self.erased && !whole => AxisVerdict::Erased,
+                // What is known to have been out of scope outranks what can be asked no more.
                 (false, true) if unenforced && axis == Axis::Scope => AxisVerdict::Unenforced,
+                (false, true) if self.erased && !whole => AxisVerdict::Erased,
                 (false, true) => AxisVerdict::Holds,
                 (false, false) => AxisVerdict::Unproven,
             }
@@ -330,8 +337,8 @@ impl Found {
             .to_vec();
         let outcome = match (trust, self.findings.is_empty() && self.replayed) {
             (None, _) => ReportOutcome::SelfAsserted,
-            (Some(_), true) if self.erased => ReportOutcome::Erased,
             (Some(_), true) if unenforced => ReportOutcome::Unenforced,
+            (Some(_), true) if self.erased => ReportOutcome::Erased,
             (Some(_), true) => ReportOutcome::Verified,
             (Some(_), false) => ReportOutcome::Failed,
         };

@@ -40,6 +40,9 @@ pub(crate) fn check(files: &Files, trust: Option<&VerifiedTrust>) -> Report {
 pub(crate) fn shown(report: &Report) -> String {
     let outcome = match report.outcome {
         ReportOutcome::Verified => "verified",
+        ReportOutcome::Unenforced if report.is_erased() => {
+            "UNENFORCED: what is left holds, what is gone was erased, and calls went on though policy said otherwise"
+        }
         ReportOutcome::Unenforced => {
             "UNENFORCED: everything holds, and calls went on though policy said otherwise"
         }

@@ -229,7 +229,7 @@ impl Layout {
     }
 
     /// The root keys of the trust document that are in the data folder.
-    fn trust_roots(&self) -> anyhow::Result<Vec<SigningKey>> {
+    pub(crate) fn trust_roots(&self) -> anyhow::Result<Vec<SigningKey>> {
         let mut keys = Vec::new();
         for name in names(&self.root(), "trust-root")? {
             keys.push(open_key(&self.root(), (&name, TRUST_ROOT.1))?);

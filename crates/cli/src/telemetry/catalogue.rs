@@ -78,7 +78,7 @@ const FAMILIES: [Family; 23] = [
         kind: "counter",
         labels: "`decision`, `reason`",
         shown_by: "gateway",
-        says: "Decided calls: `allow`, `deny` or `escalate`; of a denial its [reason code](reasons.md).",
+        says: "Decided calls: `allow`, `deny` or `escalate`; of a denial its [reason code](reasons.md); `observed` of what passed unenforced.",
     },
     Family {
         name: "chancery_unenforced_total",

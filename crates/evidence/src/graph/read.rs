@@ -46,7 +46,8 @@ pub fn graph(
     };
     let verified = match (files.get(INDEX_PATH), report.outcome) {
         (None, _) => Extent::Logs,
-        (Some(_), ReportOutcome::Verified | ReportOutcome::Unenforced) => Extent::Evidence,
+        (Some(_), ReportOutcome::Verified) => Extent::Evidence,
+        (Some(_), ReportOutcome::Unenforced) if !report.is_erased() => Extent::Evidence,
         (Some(_), _) => Extent::EvidenceFailed,
     };
     let basis = Basis {

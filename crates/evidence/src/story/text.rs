@@ -102,7 +102,9 @@ impl Story {
             "evidence",
             match self.evidence {
                 ReportOutcome::Verified => "verified",
-                ReportOutcome::Unenforced => "verified; policy was not enforced in all calls",
+                ReportOutcome::Unenforced => {
+                    "what is there holds; policy was not enforced in all calls"
+                }
                 ReportOutcome::Erased => "erased in part: what is left is verified",
                 ReportOutcome::Failed => "FAILED: run verify and read its findings first",
                 ReportOutcome::SelfAsserted => "SELF-ASSERTED",

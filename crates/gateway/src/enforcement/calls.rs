@@ -429,11 +429,13 @@ impl Enforcement {
         for effect in effects {
             match effect {
                 Effect::Forward(permit) => {
-                    if let Some(verdict) = unenforced {
-                        metrics::counter!("chancery_unenforced_total", "verdict" => verdict)
-                            .increment(1);
-                    }
-                    return Ok(Verdict::Forward(Permit::new(permit.execution(), seat)));
+                    let permit = Permit::new(permit.execution(), seat);
+                    let Some(verdict) = unenforced else {
+                        return Ok(Verdict::Forward(permit));
+                    };
+                    metrics::counter!("chancery_unenforced_total", "verdict" => verdict)
+                        .increment(1);
+                    return Ok(Verdict::Forward(permit.unenforced()));
                 }
                 Effect::Refuse(execution) => return Ok(denied(reason, Some(execution))),
                 Effect::Escalate(execution) => {

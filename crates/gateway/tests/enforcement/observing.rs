@@ -205,12 +205,18 @@ async fn no_session_is_observed_against_the_bundle_nor_by_an_agent() {
             .connection
             .send(method, &path, &[], "{}".to_owned())
             .await;
-        assert!(reply.status.is_client_error(), "{method}: {reply:?}");
+        // There is no such way at all, not one that is refused.
+        assert_eq!(reply.status.as_u16(), 404, "{method}: {reply:?}");
     }
     // Nor by what an agent says beside its call.
     assert_eq!(
         opened.call("wipe", json!({})).await.reason(),
         "policy_forbid"
     );
-    assert_eq!(count(&world.log().await, "observe.set"), 0);
+    // The same connection is heard where there is a way.
+    opened.end().await;
+    let log = world.log().await;
+    let marks = ["observe.set", "observe.end"].map(|name| count(&log, name));
+    assert_eq!(marks, [0, 0]);
+    assert_eq!(count(&log, "session.end"), 1);
 }

@@ -141,11 +141,15 @@ async fn a_bundle_that_a_further_person_signs_stays_in_force_when_two_must() {
     let world = World::start().await;
     let plane = &world.plane;
     let second = SigningKey::generate(Algorithm::Ed25519).unwrap();
+    let mut early = world.open(&tools()).await;
     let mut opened = world.open(&tools()).await;
-    assert_eq!(
-        opened.call("read", json!({"path": "/a"})).await.reason(),
-        "ok"
-    );
+    for one in [&mut early, &mut opened] {
+        let read = one.call("read", json!({"path": "/a"})).await;
+        assert_eq!(read.reason(), "ok");
+    }
+    early.end().await;
+    // What one person signed.
+    let by_one = world.evidence(&early.session).await;
     let first = plane.policy_key.public().kid();
     plane
         .change_trust(|trust| trust.policy_signers.push(*second.public()))
@@ -165,7 +169,8 @@ async fn a_bundle_that_a_further_person_signs_stays_in_force_when_two_must() {
         .change_trust(|trust| {
             trust.policy_quorum = Some(PolicyQuorum {
                 people: 2,
-                since: now().min(trust.issued_at),
+                // So long ago that no grace is left.
+                since: now().minus_seconds(1_000),
                 signers: BTreeMap::from([
                     (first, plane.principal.id),
                     (second.public().kid(), plane.approver.id),
@@ -185,4 +190,10 @@ async fn a_bundle_that_a_further_person_signs_stays_in_force_when_two_must() {
     let files = world.evidence(&opened.session).await;
     let report = chancery_evidence::verify(&files, Some(&trust), &chancery_crypto::AwsLc, now());
     assert_eq!(report.findings, [], "{report:?}");
+    let report = chancery_evidence::verify(&by_one, Some(&trust), &chancery_crypto::AwsLc, now());
+    let mut reasons = report.findings.iter().map(|finding| finding.reason);
+    assert!(
+        reasons.any(|reason| reason == "policy_quorum"),
+        "{report:?}"
+    );
 }

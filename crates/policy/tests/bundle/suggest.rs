@@ -25,14 +25,15 @@ fn pay(args: &Value) -> Question {
 }
 
 fn drafted(observed: &[Question]) -> (String, Bundle) {
-    drafted_as(observed.iter().map(|one| (one, Cause::Permit)))
+    let (text, bundle) = drafted_as(observed.iter().map(|one| (one, Cause::Permit)));
+    assert_eq!(bundle.analyse().unwrap(), [], "{text}");
+    (text, bundle)
 }
 
 fn drafted_as<'a>(observed: impl IntoIterator<Item = (&'a Question, Cause)>) -> (String, Bundle) {
     let index = Files::from([("bundle.json".to_owned(), INDEX.as_bytes().to_vec())]);
     let text = suggest(&Index::parse(&index).unwrap(), observed);
     let bundle = Bundle::load(&files(&text)).unwrap_or_else(|error| panic!("{error}\n{text}"));
-    assert_eq!(bundle.analyse().unwrap(), [], "{text}");
     (text, bundle)
 }
 

@@ -53,9 +53,15 @@ pub(super) async fn change(
     if !args.force {
         let known = known.context("the server says which authorities sign; or say --force")?;
         check_in_use(&next, &known)?;
+        if policy_signers::is_asked(&args) || args.threshold.is_some() {
+            policy_signers::check_roots(&next)?;
+        }
         if policy_signers::is_asked(&args) {
             policy_signers::check_in_force(&next, layout).await?;
         }
+    }
+    if policy_signers::is_asked(&args) {
+        policy_signers::warn_of_roots(&next, layout)?;
     }
     let proposed = layout.proposed_trust(&current, |trust| *trust = next)?;
     let Some(file) = &args.out else {

@@ -11,6 +11,7 @@ use chancery_types::{Jwk, Timestamp};
 
 use crate::args::TrustChangeArgs;
 use crate::deployment::Layout;
+use crate::output;
 
 /// Whether the change is about who signs policy bundles.
 pub(super) fn is_asked(args: &TrustChangeArgs) -> bool {
@@ -92,6 +93,38 @@ fn name(
         "{person}: the trust document names no such person; enrol or invite them first"
     );
     quorum.signers.insert(kid, person);
+    Ok(())
+}
+
+/// Refuses a quorum that fewer holders of root keys could take away again than it names people: it would promise
+/// more than it holds.
+pub(super) fn check_roots(next: &TrustDocument) -> anyhow::Result<()> {
+    let Some(quorum) = &next.policy_quorum else {
+        return Ok(());
+    };
+    ensure!(
+        quorum.people <= next.threshold,
+        "--policy-quorum {}: {} of the root keys can change who is counted, so that fewer people than that could \
+         put a policy in force; raise --threshold first, or say --force",
+        quorum.people,
+        next.threshold
+    );
+    Ok(())
+}
+
+/// Says aloud where root keys lie beside what they are to hold: whoever has the machine has them.
+pub(super) fn warn_of_roots(next: &TrustDocument, layout: &Layout) -> anyhow::Result<()> {
+    let held = layout.trust_roots()?;
+    let held = held.iter().filter(|key| next.roots.contains(key.public()));
+    let held = held.count();
+    if next.policy_quorum.is_some() && held > 0 {
+        output::say(format!(
+            "WARNING: {held} of the {} root keys lie in the data folder: whoever has this machine signs with them, \
+             and {} root keys change who must sign a policy; keep them elsewhere",
+            next.roots.len(),
+            next.threshold
+        ));
+    }
     Ok(())
 }
 
