@@ -112,8 +112,9 @@ fn a_session_is_observed_where_the_operator_says_so_and_the_bundle_lets_them() {
         assert_eq!(reason(&world, &live), Reason::PolicyNoMatch);
     }
     // The mark lapses with the bundle that it was set under, though the next one offers the same.
-    let next =
-        format!("{POLICIES} @id(\"more\") forbid (principal, action, resource) when {{ principal.depth == 4096 }};");
+    let next = format!(
+        "{POLICIES} @id(\"more\") forbid (principal, action, resource) when {{ principal.depth == 4096 }};"
+    );
     world.policy = with_rules(&next, offered.clone());
     assert_ne!(world.policy.digest(), policy);
     assert_eq!(reason(&world, &live), Reason::PolicyNoMatch);
