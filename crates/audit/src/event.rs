@@ -97,6 +97,7 @@ registry! {
     AgentRetire, InstanceOpen, BrakeSet, BrakeRelease,
     SessionVisit,
     ProducerEntry,
+    ObserveSet, ObserveEnd,
 }
 
 impl Event {
@@ -147,8 +148,10 @@ impl Event {
             | Self::InstanceOpen(_)
             | Self::BrakeSet(_)
             | Self::BrakeRelease(_)
-            | Self::SessionVisit(_)
-            | Self::ProducerEntry(_) => None,
+            | Self::ProducerEntry(_)
+            | Self::ObserveSet(_)
+            | Self::ObserveEnd(_)
+            | Self::SessionVisit(_) => None,
         }
     }
 
@@ -200,7 +203,10 @@ impl Event {
             | Self::InstanceOpen(_)
             | Self::BrakeSet(_)
             | Self::BrakeRelease(_)
-            | Self::ProducerEntry(_) => None,
+            | Self::ProducerEntry(_)
+            // They are the gateway's: no part of the session's own entries.
+            | Self::ObserveSet(_)
+            | Self::ObserveEnd(_) => None,
         }
     }
 }

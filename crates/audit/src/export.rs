@@ -88,6 +88,11 @@ impl<'a> LoggedEntry<'a> {
         self.kind() == "session.refuse" || self.text(&["outcome"]) == Some("deny")
     }
 
+    /// What policy said, where that was not enforced.
+    fn unenforced(&self) -> Option<&str> {
+        self.text(&["unenforced", "outcome"])
+    }
+
     /// Whether authority was withdrawn.
     fn is_withdrawal(&self) -> bool {
         matches!(self.kind(), "revocation.add" | "epoch.raise")

@@ -12,6 +12,7 @@ mod federation;
 mod identity;
 mod index;
 mod node;
+mod observe;
 mod producer;
 mod revocation;
 mod session;
@@ -28,6 +29,7 @@ pub use federation::{FederationAdd, FederationBundle, FederationRemove};
 pub use identity::{AgentRetire, IdentityEnd, IdentityIssue, InstanceOpen, ManifestRegister};
 pub use index::IndexRoot;
 pub use node::{NodeAuthority, NodeEvict, NodeJoin, NodeToken, NodeTpm};
+pub use observe::{ObserveEnd, ObserveSet};
 pub use producer::ProducerEntry;
 pub use revocation::{EpochRaise, RevocationAdd, RevocationLift, SnapshotAdopt};
 pub use session::{

@@ -55,7 +55,8 @@ pub(crate) use node::{JoinArgs, NodeArgs, NodeCommand, PcrValue, TpmArgs, TpmKey
 pub(crate) use parts::{LedgerArgs, LedgerCommand, PartArgs};
 pub(crate) use people::{AnswerArgs, ApprovalsArgs, ApprovalsCommand};
 pub(crate) use policy::{
-    PolicyArgs, PolicyCommand, PolicyDiffArgs, PolicySuggestArgs, PolicyWhyArgs,
+    PolicyArgs, PolicyCommand, PolicyDiffArgs, PolicySignArgs, PolicySuggestArgs, PolicyUnusedArgs,
+    PolicyWhyArgs,
 };
 pub(crate) use presentation::{
     ChallengeArgs, MakePresentationArgs, PresentationArgs, PresentationCommand,

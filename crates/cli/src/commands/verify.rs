@@ -40,6 +40,12 @@ pub(crate) fn check(files: &Files, trust: Option<&VerifiedTrust>) -> Report {
 pub(crate) fn shown(report: &Report) -> String {
     let outcome = match report.outcome {
         ReportOutcome::Verified => "verified",
+        ReportOutcome::Unenforced if report.is_erased() => {
+            "UNENFORCED: what is left holds, what is gone was erased, and calls went on though policy said otherwise"
+        }
+        ReportOutcome::Unenforced => {
+            "UNENFORCED: everything holds, and calls went on though policy said otherwise"
+        }
         ReportOutcome::Erased => "erased in part: what is left holds, what is gone was erased",
         ReportOutcome::Failed => "NOT VERIFIED",
         ReportOutcome::SelfAsserted => "self-asserted: NOTHING IS PROVEN without --trust",
@@ -56,6 +62,7 @@ pub(crate) fn shown(report: &Report) -> String {
             AxisVerdict::Fails => "FAILS",
             AxisVerdict::Unproven => "unproven",
             AxisVerdict::Erased => "erased",
+            AxisVerdict::Unenforced => "UNENFORCED",
         };
         [
             axis.axis.to_string(),
