@@ -140,7 +140,10 @@ impl Whole {
         ]);
         let context = json!({
             "args": {"amount": 900},
-            "session": {"calls": 0, "cost_micros": 0, "denied": 0, "escalated": 0, "minutes": 0},
+            "session": {
+                "calls": 0, "cost_micros": 0, "denied": 0, "escalated": 0, "minutes": 0,
+                "rows": 0, "resources": 0, "trust": 0, "tainted": false,
+            },
             "now": {"__extn": {"fn": "datetime", "arg": "2027-01-15T08:00:00Z"}},
         });
         let action: EntityUid = "Chancery::Action::\"s/t0\"".parse()?;

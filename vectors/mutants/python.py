@@ -166,6 +166,7 @@ MUTANTS: list[tuple[str, str, str, str]] = [
     (C + "chain/scope.py", "            if entry.applies_to(call):", "            if False:", "restriction applies"),
     (C + "chain/scope.py", "    for number, link in enumerate(chain.links):", "    for number, link in list(enumerate(chain.links))[-1:]:", "restrictions of every link"),
     (C + "canonical.py", "        if abs(value) > MAX_SAFE_INTEGER:", "        if False:", "exact integers as they came"),
+    (C + "token/arguments.py", "    return read is not None and read == _decimal(number)", "    return True", "exact fractions as they came"),
     (C + "canonical.py", "sorted(value, key=_utf16)", "sorted(value)", "order by UTF-16"),
     (C + "canonical.py", 'if character < " " else character', 'if character < "\\x80" and not character.isprintable() else character', "escapes of RFC 8785 alone"),
     (C + "proof/verify.py", "    require(token.header.typ == PROOF_TYP, Reason.WRONG_TYP)\n", "", "typ of a proof"),

@@ -248,9 +248,11 @@ MUTANTS: list[tuple[str, str, str, list[str]]] = [
      ["restriction applies"]),
     (D + "chain/scope.rs", "at = link.subsumed_by.get(index).copied();",
      "at = if M0 { Some(0) } else { link.subsumed_by.get(index).copied() };", ["subsuming entry is followed"]),
-    (D + "token/arguments.rs", "if !integers_are_exact(raw) || !integers_are_exact(kept) {",
-     "if !M0 && !integers_are_exact(raw) || !integers_are_exact(kept) {",
+    (D + "token/arguments.rs", "if !numbers_are_exact(raw) || !numbers_are_exact(kept) {",
+     "if !M0 && !numbers_are_exact(raw) || !numbers_are_exact(kept) {",
      ["exact integers as they came"]),
+    (D + "token/arguments.rs", "    read.is_some() && read == decimal(number)",
+     "    M0 || read.is_some() && read == decimal(number)", ["exact fractions as they came"]),
     # Proofs.
     (D + "proof/verify.rs", "if token.header.typ != PROOF_TYP {", "if !M0 && token.header.typ != PROOF_TYP {",
      ["typ of a proof"]),

@@ -57,6 +57,10 @@ class Room:
         lists = {"covered": covered or [], "forbidden": forbidden or [], "asked": asked or []}
         self.file.reject(slug, why, "not_in_scope", None, self.chain, **members, **lists)
 
+    def malformed(self, slug: str, why: str, request: dict[str, Any], form: str) -> None:
+        members = self._members(request, form)
+        self.file.reject(slug, why, "malformed", None, self.chain, **members)
+
 
 def request(args: Any = None, name: str = "read_file", server: str = "fs") -> dict[str, Any]:
     return {"server": server, "tool": name, "args": {} if args is None else args}
@@ -74,6 +78,7 @@ def write() -> File:
     _types(file)
     _forbid(file)
     _ask(file)
+    _rounded(file)
     return file
 
 
@@ -286,3 +291,23 @@ def _ask(file: File) -> None:
     room = Room(file, specs, links=1)
     why = "a question grants nothing"
     room.deny("ask-grants-nothing", why, request({}, "write_file"), asked=[[0, 0]])
+
+
+def _rounded(file: File) -> None:
+    """Numbers that a reader of doubles rounds into the range, and a reader of decimals does not."""
+    limited = tool(args={"count": {"int_range": [0, 9]}})
+    room = Room(file, {0: grants(limited)}, links=1)
+    call = {"server": "fs", "tool": "read_file", "args_json": '{"count":9.00}'}
+    why = "zeros behind a fraction's last digit"
+    room.allow("rounded-not", why, call, [[0, 0], [1, 0]], form='{"count":9}', base=True)
+    for slug, written, form in [
+        ("down", "9.0000000000000000001", "9"),
+        ("up", "-0.00000000000000000000000000000000000000001e-400", "0"),
+        ("away", "1e-400", "0"),
+        ("near", "8.9999999999999999999", "9"),
+        ("fraction", "0.1000000000000000055511151231257827", "0.1"),
+        ("power", "0e99999999999999999999", "0"),
+    ]:
+        call = {**call, "args_json": '{"count":%s}' % written}
+        why = f"a number that a double does not hold: {slug}"
+        room.malformed(f"rounded-{slug}", why, call, '{"count":%s}' % form)

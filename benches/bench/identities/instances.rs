@@ -171,7 +171,7 @@ impl Instances {
             verification,
         } = arithmetic;
         let rounds = |one: f64| Series::new(vec![one; bursts.len()]);
-        let floor = rounds(key + signature + 2.0 * verification);
+        let floor = rounds(key + signature + verification);
         section.row(Row::beside(
             "one fresh SVID over the socket, by the clock",
             &each(|burst| burst.rate),
@@ -181,7 +181,7 @@ impl Instances {
         section.row(Row::beside(
             "its processor time, the workload's included",
             &spent,
-            "a key, a signature, two verifications",
+            "a key, a signature, a verification",
             &floor,
         ));
         section.row(Row::alone(

@@ -39,6 +39,10 @@ pub struct PinnedTool {
     pub schema_hash: Digest,
     /// The digest of its description.
     pub description_hash: Digest,
+    /// The digest of all that its server says of it, in RFC 8785 form, but how it is executed. Catalogs
+    /// of earlier versions have none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub entry_hash: Option<Digest>,
     /// Whether it says that it changes nothing.
     pub read_only: bool,
     /// Whether it may destroy something.

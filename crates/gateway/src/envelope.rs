@@ -4,6 +4,7 @@ mod fold;
 mod parse;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
@@ -226,6 +227,20 @@ impl Message {
         let members = members(&self.text, self.body.as_ref()?).ok()?;
         let member = members.into_iter().find(|member| member.name == name)?;
         Some(part(&self.text, &member.value))
+    }
+
+    /// The members of a response's `result` or `error`, by name with their raw JSON. None where it is
+    /// no object, or where readers could disagree about one: a name twice, or one that differs from
+    /// another or from one of `known` only by case.
+    pub(crate) fn body_members(&self, known: &[&str]) -> Option<BTreeMap<String, &str>> {
+        let members = members(&self.text, self.body.as_ref()?).ok()?;
+        let names = members.iter().map(|member| member.name.as_ref());
+        if ambiguous(names, known) {
+            return None;
+        }
+        let named = members.into_iter();
+        let named = named.map(|it| (it.name.into_owned(), part(&self.text, &it.value)));
+        Some(named.collect())
     }
 
     fn param_span(&self, name: &str) -> Option<Span> {

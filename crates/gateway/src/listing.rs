@@ -1,4 +1,4 @@
-use crate::envelope::Message;
+use crate::envelope::{Message, ambiguous};
 use crate::json::{Edit, Flaw, Span, apply, guard, items, members, part, removals};
 
 /// What a list is of.
@@ -84,7 +84,12 @@ impl Listing {
         let text = response.into_text();
         guard(part(&text, &result))?;
         let (mut array, mut cache_scope) = (None, None);
-        for member in members(&text, &result)? {
+        let listed = members(&text, &result)?;
+        let names = listed.iter().map(|member| member.name.as_ref());
+        if ambiguous(names, &[kind.array(), "nextCursor", "cacheScope", "ttlMs"]) {
+            return Err(ListingError::Unreadable);
+        }
+        for member in listed {
             match member.name.as_ref() {
                 name if name == kind.array() => array = Some(member.value),
                 "cacheScope" => cache_scope = Some(member.value),
@@ -154,7 +159,12 @@ fn name(text: &str, entry: &Span, member: &str) -> Result<String, ListingError> 
     if !part(text, entry).starts_with('{') {
         return Err(ListingError::Unnamed);
     }
-    members(text, entry)?
+    let members = members(text, entry)?;
+    let names = members.iter().map(|member| member.name.as_ref());
+    if ambiguous(names, &[member, "title", "description"]) {
+        return Err(ListingError::Unreadable);
+    }
+    members
         .into_iter()
         .find(|known| known.name == member)
         .and_then(|known| serde_json::from_str(part(text, &known.value)).ok())
@@ -200,6 +210,21 @@ mod tests {
             (r#"{"tools":[],"tools":[]}"#, ListingError::Unreadable),
             (
                 r#"{"tools":[{"name":"a","name":"b"}]}"#,
+                ListingError::Unreadable,
+            ),
+            // Some readers match names without regard to case.
+            (r#"{"tools":[],"Tools":[]}"#, ListingError::Unreadable),
+            (r#"{"tools":[],"nextcursor":"2"}"#, ListingError::Unreadable),
+            (
+                r#"{"tools":[],"cacheScope":"private","CacheScope":"public"}"#,
+                ListingError::Unreadable,
+            ),
+            (
+                r#"{"tools":[{"name":"a","Name":"b"}]}"#,
+                ListingError::Unreadable,
+            ),
+            (
+                r#"{"tools":[{"name":"a","DESCRIPTION":"b"}]}"#,
                 ListingError::Unreadable,
             ),
             (r#"{"tools":[{"n":"a"}]}"#, ListingError::Unnamed),

@@ -61,4 +61,7 @@ pub use wit::{Confirmation, VerifiedWit, WitBundle, WitClaims, WitError, verify_
 pub use wit_svid::{ProvenWitSvid, UnprovenWitSvid, WitSvidClaims, WitSvidError, verify_wit_svid};
 pub use x509_bundle::{X509Authority, X509Bundle, X509BundleError, X509Bundles};
 pub use x509_profile::ProfileError;
-pub use x509_svid::{VerifiedX509Svid, X509SvidError, digests_above, verify_x509_svid};
+pub use x509_svid::{
+    VerifiedIntermediate, VerifiedX509Svid, X509SvidError, digests_above, leaf_profile,
+    verify_x509_svid,
+};

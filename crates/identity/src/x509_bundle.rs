@@ -1,6 +1,7 @@
 //! The X.509 authorities of trust domains.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chancery_types::Timestamp;
 use rustls_pki_types::CertificateDer;
@@ -25,7 +26,8 @@ pub struct X509Authority {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct X509Bundle {
     trust_domain: TrustDomain,
-    authorities: Vec<X509Authority>,
+    /// Shared: a bundle is handed around with every SVID.
+    authorities: Arc<[X509Authority]>,
 }
 
 /// Why a bundle is refused.
@@ -115,13 +117,13 @@ impl X509Bundle {
         })
     }
 
-    pub(crate) const fn of_authorities(
+    pub(crate) fn of_authorities(
         trust_domain: TrustDomain,
         authorities: Vec<X509Authority>,
     ) -> Self {
         Self {
             trust_domain,
-            authorities,
+            authorities: authorities.into(),
         }
     }
 

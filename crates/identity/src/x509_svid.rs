@@ -1,5 +1,7 @@
 //! X.509-SVIDs: profile and path together.
 
+mod intermediate;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -9,6 +11,8 @@ use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
 use crate::x509_profile::{Certificate, ProfileError};
 use crate::{SpiffeId, X509Bundle};
+
+pub use intermediate::VerifiedIntermediate;
 
 /// The most certificates of a chain, leaf included.
 pub const MAX_CHAIN_CERTIFICATES: usize = 8;
@@ -62,6 +66,12 @@ pub fn digests_above(chain: &[impl AsRef<[u8]>]) -> BTreeSet<Digest> {
     chain.iter().skip(1).map(Digest::of).collect()
 }
 
+/// The SPIFFE ID of a certificate that has the profile of a leaf (X509-SVID section 4), whoever signed it: it
+/// proves nothing about who presents it.
+pub fn leaf_profile(der: &[u8]) -> Result<SpiffeId, ProfileError> {
+    Certificate::parse(der)?.check_leaf()
+}
+
 /// Verifies `chain` (DER, leaf first) by the X.509-SVID profile and by RFC 5280 path validation,
 /// with the authorities of the leaf's own trust domain as only roots (X509-SVID section 5).
 pub fn verify_x509_svid(
@@ -70,6 +80,17 @@ pub fn verify_x509_svid(
     now: Timestamp,
     algorithms: &[&dyn SignatureVerificationAlgorithm],
 ) -> Result<VerifiedX509Svid, X509SvidError> {
+    verify_with_path(chain, bundle, now, algorithms).map(|(svid, _)| svid)
+}
+
+/// The same, and the certificates that the path leads through, from the leaf's issuer on; others of the chain
+/// are in no path.
+fn verify_with_path(
+    chain: &[impl AsRef<[u8]>],
+    bundle: &X509Bundle,
+    now: Timestamp,
+    algorithms: &[&dyn SignatureVerificationAlgorithm],
+) -> Result<(VerifiedX509Svid, Vec<CertificateDer<'static>>), X509SvidError> {
     if chain.len() > MAX_CHAIN_CERTIFICATES {
         return Err(X509SvidError::ChainTooLong);
     }
@@ -80,15 +101,16 @@ pub fn verify_x509_svid(
     if spiffe_id.trust_domain() != bundle.trust_domain() {
         return Err(X509SvidError::WrongTrustDomain);
     }
-    verify_path(leaf, intermediates, bundle, now, algorithms)?;
-    Ok(VerifiedX509Svid {
+    let through = verify_path(leaf, intermediates, bundle, now, algorithms)?;
+    let svid = VerifiedX509Svid {
         spiffe_id,
         not_before: profile.not_before(),
         not_after: profile.not_after(),
         serial: profile.serial().to_vec(),
         spki_der: profile.spki_der().to_vec(),
         digest: Digest::of(leaf),
-    })
+    };
+    Ok((svid, through))
 }
 
 fn verify_path(
@@ -97,7 +119,7 @@ fn verify_path(
     bundle: &X509Bundle,
     now: Timestamp,
     algorithms: &[&dyn SignatureVerificationAlgorithm],
-) -> Result<(), X509SvidError> {
+) -> Result<Vec<CertificateDer<'static>>, X509SvidError> {
     // Path validation asks neither validity nor path length of an anchor; an authority of ours is
     // held to both.
     let current = bundle.authorities().iter();
@@ -119,16 +141,18 @@ fn verify_path(
             None,
         )
         .map_err(path_error)?;
-    let mut length = 0;
+    let (mut length, mut through) = (0, Vec::new());
     for intermediate in path.intermediate_certificates() {
         length += 1;
-        Certificate::parse(&intermediate.der())
+        let der = intermediate.der();
+        Certificate::parse(&der)
             .and_then(|signing| signing.check_authority(bundle.trust_domain()))
             .map_err(X509SvidError::Intermediate)?;
+        through.push(der.into_owned());
     }
     let mut reached = anchors.iter().zip(&current);
     if reached.any(|(anchor, one)| anchor == path.anchor() && one.admits(length)) {
-        Ok(())
+        Ok(through)
     } else {
         Err(X509SvidError::Untrusted)
     }

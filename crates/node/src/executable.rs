@@ -120,13 +120,16 @@ impl Executable {
         let name = fs::read_link(&path).map_err(ProcessError::Kernel)?;
         let stamp = Stamp::from(file.metadata().map_err(ProcessError::Kernel)?);
         let lasts = stamp.lasts(&file);
-        let digest = reads.digest(&file, stamp).map_err(ProcessError::Kernel)?;
+        let read = reads.read(&file, stamp).map_err(ProcessError::Kernel)?;
         let after = fs::metadata(&path).map_err(ProcessError::Kernel)?;
         if Stamp::from(after) != stamp {
             return Err(ProcessError::Contradiction);
         }
+        if stamp.tells_of_others(&file) {
+            reads.note(stamp, read);
+        }
         let executable = Self {
-            digest,
+            digest: read.digest,
             interpreter: name.file_name().is_none_or(is_interpreter),
             native: Some(is_native(&file).map_err(ProcessError::Kernel)?),
             size: Some(stamp.size),
@@ -138,7 +141,8 @@ impl Executable {
     /// interpreter a process shows nothing that could be compared: whatever it executes is taken.
     /// Where the file cannot be read the answer is no. A file is read only when it is another one than
     /// at `last`, or was changed, and has the size that was measured; one at a time, whoever gives up
-    /// waiting meanwhile. What was seen of one process is believed of no other one.
+    /// waiting meanwhile. What was seen of one process is believed of another one for a moment, where the
+    /// stamp of the file tells of others.
     pub(crate) async fn is_executed_by(&self, process: &Process, last: &LastSeen) -> bool {
         if self.interpreter || self.native == Some(false) {
             return true;
@@ -148,8 +152,12 @@ impl Executable {
         let path = PathBuf::from(format!("/proc/{}/exe", process.pid()));
         let now = fs::metadata(&path).map(Stamp::from).ok();
         let known = last.filter(|seen| now == Some(seen.stamp));
+        let known = known.or_else(|| self.noted(&path, now?, &reads));
         let same = match known {
-            Some(seen) => seen.same,
+            Some(seen) => {
+                *last = Some(seen);
+                seen.same
+            }
             None => {
                 let expected = self.clone();
                 let look = tokio::task::spawn_blocking(move || {
@@ -163,17 +171,31 @@ impl Executable {
         same && process.is_alive()
     }
 
+    /// Whether it is this file, by what was noted of a file with that stamp a moment ago.
+    fn noted(&self, path: &Path, stamp: Stamp, reads: &Reads) -> Option<Seen> {
+        let read = reads.noted(stamp)?;
+        // It executed the file before that was asked, and does still.
+        let now = fs::metadata(path).map(Stamp::from).ok()?;
+        let same = read.digest == self.digest;
+        (now == stamp).then_some(Seen { stamp, same })
+    }
+
     /// Whether it is this file, and whether that is so as long as the file has its stamp.
     fn look(&self, path: &Path, reads: &Reads) -> io::Result<(Seen, bool)> {
         let file = File::open(path)?;
         let stamp = Stamp::from(file.metadata()?);
         let lasts = stamp.lasts(&file);
-        let same = self.size.is_none_or(|size| size == stamp.size)
-            && reads.digest(&file, stamp)? == self.digest;
+        // A file of another size is not read.
+        let of_size = self.size.is_none_or(|size| size == stamp.size);
+        let read = of_size.then(|| reads.read(&file, stamp)).transpose()?;
         // What was read for several is what this one executes all along.
         if Stamp::from(fs::metadata(path)?) != stamp {
             return Err(io::Error::other("the process executes another file by now"));
         }
+        if let Some(read) = read.filter(|_| stamp.tells_of_others(&file)) {
+            reads.note(stamp, read);
+        }
+        let same = read.is_some_and(|read| read.digest == self.digest);
         Ok((Seen { stamp, same }, lasts))
     }
 
@@ -360,6 +382,56 @@ mod tests {
         assert_eq!(executable.again(&process, &last).await, None);
         end([one, two]);
         assert_eq!(executable.again(&process, &last).await, None);
+    }
+
+    #[tokio::test]
+    async fn what_was_just_read_serves_another_process_where_the_file_system_tells() {
+        let folder = on_disk();
+        let path = folder.path().join("one");
+        let (one, process) = sleeper(&path, b"1");
+        let (two, other) = run(&path);
+        let (file, reads) = (File::open(&path).unwrap(), Arc::new(Reads::default()));
+        let stamp = Stamp::from(file.metadata().unwrap());
+        // Right after a change nothing tells.
+        let (executable, _) = Executable::of(&process, &reads).await.unwrap();
+        assert!(stamp.tells_of_others(&file) || reads.noted(stamp).is_none());
+        until_it_lasts(&path).await;
+        let shared = loop {
+            Executable::of(&process, &reads).await.unwrap();
+            let noted = reads.noted(stamp);
+            // On a busy machine a second may be over before that is asked.
+            if noted.is_some() || !stamp.tells_of_others(&file) {
+                break noted;
+            }
+        };
+        assert!(shared.is_none_or(|read| read.digest == executable.digest));
+        assert!(
+            executable
+                .is_executed_by(&other, &LastSeen::new(&reads))
+                .await
+        );
+        // What was noted of this file says nothing of another one.
+        let (three, changed) = sleeper(&folder.path().join("two"), b"2");
+        let last = LastSeen::new(&reads);
+        assert!(!executable.is_executed_by(&changed, &last).await);
+        end([one, two, three]);
+    }
+
+    #[tokio::test]
+    async fn where_changes_are_not_seen_every_process_has_its_program_read() {
+        let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+        let path = folder.path().join("one");
+        let (one, process) = sleeper(&path, b"1");
+        let reads = Arc::new(Reads::default());
+        let (executable, _) = Executable::of(&process, &reads).await.unwrap();
+        let last = LastSeen::new(&reads);
+        assert!(executable.is_executed_by(&process, &last).await);
+        assert!(
+            reads
+                .noted(Stamp::from(fs::metadata(&path).unwrap()))
+                .is_none()
+        );
+        end([one]);
     }
 
     /// Writes a file through a mapping that it had before, when it is told to; nothing of the file

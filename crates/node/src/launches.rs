@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::clock::now;
 use crate::executable::{Executable, LastSeen};
+use crate::paths::Paths;
 use crate::process::{Known, Process, ProcessError};
 use crate::procfs::PidNamespace;
 use crate::reads::Reads;
@@ -34,6 +35,7 @@ pub struct Launches {
     records: Arc<LaunchRecords>,
     running: Mutex<Running>,
     reads: Arc<Reads>,
+    paths: Paths,
     watchers: Mutex<JoinSet<()>>,
     /// One registration of a process at a time, so that no two claim it: by the process's number.
     registering: [tokio::sync::Mutex<()>; TURNS],
@@ -134,6 +136,7 @@ impl Launches {
             records: Arc::new(records),
             running: Mutex::default(),
             reads: Arc::default(),
+            paths: Paths::default(),
             watchers: Mutex::default(),
             registering: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             rostering: tokio::sync::Mutex::default(),
@@ -392,6 +395,11 @@ impl Launches {
 
     pub(crate) fn issuer(&self) -> &Arc<dyn Issuer> {
         &self.issuer
+    }
+
+    /// What verifies the issuer's answers.
+    pub(crate) const fn paths(&self) -> &Paths {
+        &self.paths
     }
 
     fn running(&self) -> MutexGuard<'_, Running> {

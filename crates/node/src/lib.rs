@@ -22,6 +22,7 @@ mod launch;
 mod launches;
 mod node;
 mod operator;
+mod paths;
 mod peer;
 mod pinned_trust;
 mod process;

@@ -4,7 +4,9 @@ use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use nix::sys::statfs::{FsType, TMPFS_MAGIC, fstatfs};
+use nix::sys::statfs::{
+    BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, FsType, TMPFS_MAGIC, XFS_SUPER_MAGIC, fstatfs,
+};
 
 /// `RAMFS_MAGIC` of the kernel.
 const RAMFS_MAGIC: FsType = FsType(0x8584_58f6);
@@ -12,6 +14,11 @@ const RAMFS_MAGIC: FsType = FsType(0x8584_58f6);
 /// The file systems that do not see who writes through a shared mapping: the time of change stays what it
 /// was.
 const UNSEEING: [FsType; 2] = [TMPFS_MAGIC, RAMFS_MAGIC];
+
+/// The file systems of which a stamp says the same of every process: whoever executes the file keeps it from
+/// being written to, device and inode name one file, and nobody sets the time of change. An overlay, whose
+/// layers are written to beside it, is none of them.
+const TELLING: [FsType; 3] = [EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC];
 
 /// How old the last change of a file must be, in seconds: one that comes right after another one may bear
 /// the same time.
@@ -46,6 +53,12 @@ impl Stamp {
     /// Whether whatever changes this file from now on, that has this stamp, gives it another one.
     pub(crate) fn lasts(&self, file: &File) -> bool {
         self.is_settled() && sees_changes(file)
+    }
+
+    /// Whether what a process executes that has this stamp is what another one executed that had it.
+    pub(crate) fn tells_of_others(&self, file: &File) -> bool {
+        self.is_settled()
+            && fstatfs(file).is_ok_and(|system| TELLING.contains(&system.filesystem_type()))
     }
 
     fn is_settled(&self) -> bool {
@@ -103,5 +116,6 @@ mod tests {
         let file = until_settled(&path);
         assert!(!sees_changes(&file));
         assert!(!stamp(&file).lasts(&file));
+        assert!(!stamp(&file).tells_of_others(&file));
     }
 }

@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use chancery_crypto::{SVID_ALGORITHMS, SigningKey, random_bytes};
 use chancery_identity::{
-    RegistrationTerms, SpiffeId, X509Bundle, digests_above, spki_der, verify_x509_svid,
+    RegistrationTerms, SpiffeId, VerifiedX509Svid, X509Bundle, X509SvidError, digests_above,
+    spki_der, verify_x509_svid,
 };
 use chancery_types::{Algorithm, Digest, Secret, Timestamp};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::clock::now;
-use crate::{Issuer, IssuerError, Launch};
+use crate::{Issuer, IssuerError, Launch, Launches};
 
 /// How long nothing is asked of an issuer that failed.
 pub(crate) const RETRY_SECONDS: u64 = 5;
@@ -58,9 +59,10 @@ impl X509Source {
     /// SVID is valid; a refusal is. What is being issued is issued once, whoever gives up waiting.
     pub(crate) async fn current(
         launch: &Arc<Launch>,
-        issuer: &Arc<dyn Issuer>,
+        launches: &Arc<Launches>,
         bundle: &X509Bundle,
     ) -> Result<(Arc<X509Identity>, Timestamp), IssuerError> {
+        let issuer = launches.issuer();
         let state = Arc::clone(&launch.x509.0).lock_owned().await;
         let tainted = issuer.tainted().borrow().clone();
         let terms = issued_by(launch, &**issuer);
@@ -71,9 +73,9 @@ impl X509Source {
             let later = Unacceptable("asked again in a few seconds".to_owned());
             return Err(IssuerError::Unavailable(later.into()));
         }
-        let (launch, issuer) = (Arc::clone(launch), Arc::clone(issuer));
+        let (launch, launches) = (Arc::clone(launch), Arc::clone(launches));
         let bundle = bundle.clone();
-        let issuing = async move { State::renew(state, &launch, &*issuer, &bundle).await };
+        let issuing = async move { State::renew(state, &launch, &launches, &bundle).await };
         let issued = tokio::spawn(issuing).await;
         issued.unwrap_or_else(|error| Err(IssuerError::Unavailable(error.into())))
     }
@@ -114,11 +116,11 @@ impl State {
     async fn renew(
         mut state: OwnedMutexGuard<Self>,
         launch: &Launch,
-        issuer: &dyn Issuer,
+        launches: &Launches,
         bundle: &X509Bundle,
     ) -> Result<(Arc<X509Identity>, Timestamp), IssuerError> {
         let now = now();
-        match X509Identity::issue(launch, issuer, bundle, now, None).await {
+        match X509Identity::issue(launch, launches, bundle, now, None).await {
             Ok(identity) => {
                 let identity = Arc::new(identity);
                 let renew_at = identity.renew_at;
@@ -160,11 +162,12 @@ impl X509Identity {
     /// Has one issued for a key that is made here, for a broker where one is named, and judges the answer.
     pub(crate) async fn issue(
         launch: &Launch,
-        issuer: &dyn Issuer,
+        launches: &Launches,
         bundle: &X509Bundle,
         now: Timestamp,
         through: Option<&SpiffeId>,
     ) -> Result<Self, IssuerError> {
+        let issuer = &**launches.issuer();
         let failed = |error| IssuerError::Unavailable(error);
         let key = SigningKey::generate(Algorithm::Es256).map_err(|error| failed(error.into()))?;
         let spki = spki_der(key.public());
@@ -175,21 +178,22 @@ impl X509Identity {
             None => issuer.issue_x509(launch, &spki).await?,
         };
         let own = launch.instance().to_spiffe_id();
-        let judged = Self::judged(chain, &key, bundle, now, |id| *id == own)?;
+        let verified = launches.paths().verify(&chain, bundle, now);
+        let judged = Self::judged((chain, verified), &key, bundle, now, |id| *id == own)?;
         Ok(Self { terms, ..judged })
     }
 
-    /// The answer of an issuer, where it is an SVID over just this key for whom it was asked.
+    /// The answer of an issuer and how it was verified with the bundle, where it is an SVID over just this key
+    /// for whom it was asked.
     pub(crate) fn judged(
-        chain: Vec<Vec<u8>>,
+        (chain, verified): (Vec<Vec<u8>>, Result<VerifiedX509Svid, X509SvidError>),
         key: &SigningKey,
         bundle: &X509Bundle,
         now: Timestamp,
         is_own: impl FnOnce(&SpiffeId) -> bool,
     ) -> Result<Self, IssuerError> {
         let refused = |why: String| IssuerError::Unavailable(Unacceptable(why).into());
-        let svid = verify_x509_svid(&chain, bundle, now, SVID_ALGORITHMS)
-            .map_err(|error| refused(error.to_string()))?;
+        let svid = verified.map_err(|error| refused(error.to_string()))?;
         if !is_own(svid.spiffe_id()) {
             return Err(refused("another spiffe id".to_owned()));
         }

@@ -31,7 +31,8 @@ pub use revocation_kind::{RevocationKind, RevocationKindError};
 pub use secret::Secret;
 pub use signature::{Algorithm, SignatureVerifier};
 pub use strict_json::{
-    StrictJsonError, parse_strict, parse_strict_borrowed, parse_strict_with_floats,
+    StrictJsonError, is_mark_of_reader, parse_strict, parse_strict_borrowed,
+    parse_strict_with_floats,
 };
 pub use svid_key::{SvidAlgorithm, SvidCurve, SvidKey, SvidKeyError, SvidKeyMaterial};
 pub use timestamp::Timestamp;

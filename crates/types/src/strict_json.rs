@@ -12,13 +12,20 @@ use crate::limits::MAX_JSON_DEPTH;
 /// Up to so many members, each new name is compared with those before it; beyond, all are sorted once.
 const FEW_MEMBERS: usize = 16;
 
+/// Whether `serde_json` takes a member of that name for a mark of its own, with its features `raw_value` and
+/// `arbitrary_precision`: what stands there is read as another value than was written.
+pub fn is_mark_of_reader(name: &str) -> bool {
+    name.starts_with("$serde_json::private::")
+}
+
 /// Why a text is refused. The message names what was found, never the content.
 #[derive(Debug, thiserror::Error)]
 #[error("not strict JSON: {0}")]
 pub struct StrictJsonError(#[source] serde_json::Error);
 
-/// Parses one JSON text. Refuses duplicate members, floating point numbers, nesting beyond
-/// [`MAX_JSON_DEPTH`] and anything after the value.
+/// Parses one JSON text. Refuses duplicate members, members that some readers take for marks of their own
+/// (`$serde_json::private::`), floating point numbers, nesting beyond [`MAX_JSON_DEPTH`] and anything after the
+/// value.
 pub fn parse_strict(bytes: &[u8]) -> Result<Value, StrictJsonError> {
     parse(bytes, false).map(Value::from)
 }
@@ -121,6 +128,9 @@ impl<'de> Visitor<'de> for Strict {
         let deeper = self.deeper()?;
         let mut members: Vec<(Cow<'de, str>, Json<'de>)> = Vec::new();
         while let Some(name) = access.next_key_seed(Name)? {
+            if is_mark_of_reader(&name) {
+                return Err(A::Error::custom("a member that readers take for a mark"));
+            }
             let few = members.iter().take(FEW_MEMBERS);
             if few.into_iter().any(|(known, _)| *known == name) {
                 return Err(A::Error::custom("a duplicate member"));
@@ -186,6 +196,10 @@ mod tests {
             r#"{"a":1,}"#,
             "\u{feff}{}",
             r#""\ud800""#,
+            r#"{"$serde_json::private::RawValue":"7"}"#,
+            r#"{"a":[{"\u0024serde_json::private::RawValue":"{}"}]}"#,
+            r#"{"$serde_json::private::Number":"1"}"#,
+            r#"{"a":1,"$serde_json::private::":null}"#,
             &deep,
             "",
         ] {

@@ -12,14 +12,19 @@ from .limits import MAX_JSON_DEPTH
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 
 
+# How names begin that the library of the other verifier takes for marks of its own, and reads what stands
+# there as another value than was written.
+_MARKS = "$serde_json::private::"
+
+
 class StrictJsonError(ValueError):
     """Why a text is refused. The message names what was found, never the content."""
 
 
 def parse_strict(data: bytes) -> Any:
-    """Parses one JSON text. Refuses duplicate members, floating point numbers (``-0`` among them),
-    integers of more than 64 bits, lone surrogates, nesting beyond ``MAX_JSON_DEPTH`` and anything
-    after the value."""
+    """Parses one JSON text. Refuses duplicate members, members that some readers take for marks of their
+    own (``$serde_json::private::``), floating point numbers (``-0`` among them), integers of more than
+    64 bits, lone surrogates, nesting beyond ``MAX_JSON_DEPTH`` and anything after the value."""
     return _parse(data, _no_float, _integer)
 
 
@@ -70,6 +75,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
         raise StrictJsonError("a duplicate member")
+    if any(name.startswith(_MARKS) for name in members):
+        raise StrictJsonError("a member that readers take for a mark")
     return members
 
 

@@ -74,6 +74,8 @@ class Json(unittest.TestCase):
             "NaN",
             "{}x",
             '{"a":1,"a":1}',
+            '{"$serde_json::private::RawValue":"7"}',
+            '[{"\\u0024serde_json::private::Number":"7"}]',
             "[1.0]",
             "[1e3]",
             "[-0]",

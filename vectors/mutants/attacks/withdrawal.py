@@ -160,7 +160,7 @@ MUTANTS: list[Mutant] = [
            instead(WITHDRAWN, "state.take(&entry.event, entry.at);", "if !MUT { state.take(&entry.event, entry.at); }"),
            tests=PLANE + "what_is_revoked_outlives_a_restart_of_the_server"),
     mutant("revocation server", "whoever waits is told",
-           instead(SERVER + "snapshots.rs", "        self.changed();\n        match signed {", "        if !MUT {\n            self.changed();\n        }\n        match signed {"),
+           instead(SERVER + "snapshots.rs", "        self.changed();\n        match sequence {", "        if !MUT {\n            self.changed();\n        }\n        match sequence {"),
            instead(WITHDRAWN, "= withdrawn.standing.clone();\n        self.changed();", "= withdrawn.standing.clone();\n        if !MUT {\n            self.changed();\n        }"),
            tests=PLANE + "whoever_waits_for_a_snapshot_is_told_at_once"),
     mutant("revocation server", "who knows what is outdated", never(WITHDRAWN, "sequence <= self.outdated"), tests=PLANE + "whoever_waits_for_a_snapshot_is_told_at_once"),

@@ -316,7 +316,7 @@ fn unproven(error: AgentKeyError) -> Stop {
             let text = format!("no proof can be made for this call: {}", refusal.reason);
             Stop::Fault(
                 Fault::new(code::INVALID_PARAMS, "bad_arguments", text)
-                    .with_remedy("send integers beyond 2^53 as strings"),
+                    .with_remedy("send numbers that a double does not hold exactly as strings"),
             )
         }
         error => error.into(),

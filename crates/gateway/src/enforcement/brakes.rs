@@ -4,13 +4,13 @@ use chancery_api::gateway::{
 };
 use chancery_audit::{BrakeMode, BrakeOn, BrakeRelease, BrakeSet, Event, Label};
 use chancery_identity::SpiffeId;
-use chancery_session::{Basis, Braked, EVERYWHERE, Open, Permission};
+use chancery_session::{Basis, Braked, Commons, EVERYWHERE, Open, Permission};
 use chancery_types::id::SessionId;
 
 use super::Enforcement;
 use super::live::Live;
 
-/// Most brakes at once.
+/// Most brakes at once, but for the one that stops everything.
 const MOST: usize = 4_096;
 
 impl Enforcement {
@@ -19,7 +19,7 @@ impl Enforcement {
         if !is_name(order.on, &order.name) {
             return Err("brake_name");
         }
-        if self.log.commons().brakes().count() >= MOST {
+        if !has_room(&self.log.commons(), order.on, &order.name) {
             return Err("too_many_brakes");
         }
         let set = BrakeSet {
@@ -137,6 +137,13 @@ impl Enforcement {
     }
 }
 
+/// Whether one more is taken. One that is known may be made harder, and everything can always be stopped.
+fn has_room(commons: &Commons, on: BrakeOn, name: &Label) -> bool {
+    on == BrakeOn::Everywhere
+        || commons.brake(on, name).is_some()
+        || commons.brakes().count() < MOST
+}
+
 fn braked<'a>(open: &'a Open, person: &'a str) -> Braked<'a> {
     let opened = &open.opened().entry;
     Braked {
@@ -177,5 +184,30 @@ fn is_name(on: BrakeOn, name: &Label) -> bool {
         BrakeOn::Tool => text
             .split_once('/')
             .is_some_and(|(server, tool)| !server.is_empty() && !tool.is_empty()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_no_further_brake_is_taken_those_that_are_known_and_everything_are() {
+        let mut commons = Commons::default();
+        let name = |number: usize| Label::or_digest(&format!("s/t{number}"));
+        for number in 0..MOST {
+            assert!(has_room(&commons, BrakeOn::Tool, &name(number)));
+            let set = BrakeSet {
+                on: BrakeOn::Tool,
+                name: name(number),
+                mode: BrakeMode::Pause,
+            };
+            commons.take(&set.into());
+        }
+        assert!(!has_room(&commons, BrakeOn::Tool, &name(MOST)));
+        assert!(!has_room(&commons, BrakeOn::Agent, &name(0)));
+        assert!(has_room(&commons, BrakeOn::Tool, &name(0)));
+        let everywhere = Label::or_digest(EVERYWHERE);
+        assert!(has_room(&commons, BrakeOn::Everywhere, &everywhere));
     }
 }

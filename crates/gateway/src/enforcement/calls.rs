@@ -5,7 +5,7 @@ use chancery_crypto::{AwsLc, random_id};
 use chancery_delegation::{ProofContext, VerifiedProof, verify_proof};
 use chancery_identity::SpiffeId;
 use chancery_journal::Subject;
-use chancery_policy::Annotations;
+use chancery_policy::{Annotations, Kind};
 use chancery_session::{Action, CallInput, CatalogFacts, Effect, Event};
 use chancery_types::id::{ExecutionId, SessionId};
 use chancery_types::{Digest, Timestamp};
@@ -22,6 +22,7 @@ use super::presentation::Seen;
 use super::sessions::Home;
 use crate::call::Call;
 use crate::enforcer::{Pending, Permit, Refusal, Seat, Verdict};
+use crate::envelope::ambiguous;
 use crate::peer::Peer;
 
 /// When repeating a call that waits for a person makes sense.
@@ -168,6 +169,9 @@ impl Enforcement {
         let tool = tool.filter(|_| material.kind() == CallKind::Tool);
         if tool.is_some_and(|tool| material.arguments.keys().any(|name| !tool.admits(name))) {
             return Err("unknown_argument".into());
+        }
+        if is_confusable(tool, &in_force, material) {
+            return Err("ambiguous_argument".into());
         }
         Ok(Examined {
             in_force,
@@ -517,6 +521,31 @@ fn annotations(catalog: &Catalog, material: &Material) -> Option<Annotations> {
             destructive: false,
         }),
     }
+}
+
+/// Whether an argument differs from one that the tool's schema or the policy bundle names only by case:
+/// a server that reads names without regard to case would take it for the one that nobody judged.
+fn is_confusable(
+    tool: Option<&super::catalog::Tool>,
+    in_force: &InForce,
+    material: &Material,
+) -> bool {
+    let declared = in_force.policy.bundle.tool(&chancery_policy::Target {
+        kind: match material.kind() {
+            CallKind::Tool => Kind::Tool,
+            CallKind::Resource => Kind::Resource,
+            CallKind::Prompt => Kind::Prompt,
+        },
+        server: &material.server,
+        name: &material.name,
+    });
+    let declared = declared.into_iter().flat_map(|tool| tool.args().keys());
+    let known: Vec<&str> = declared
+        .map(String::as_str)
+        .chain(tool.into_iter().flat_map(super::catalog::Tool::properties))
+        .collect();
+    let mut names = material.arguments.keys().map(String::as_str);
+    names.any(|name| !known.contains(&name) && ambiguous([name].into_iter(), &known))
 }
 
 /// The session that a chain says it is for; verified by nobody, so good for choosing a log only.

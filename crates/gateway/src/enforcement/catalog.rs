@@ -5,10 +5,11 @@ use chancery_delegation::access_token::{Audience, EXCHANGE_SERVER};
 use chancery_delegation::{CatalogTool, catalog_root};
 use chancery_identity::TrustDomain;
 use chancery_policy::Annotations;
-use chancery_types::{Digest, to_canonical};
+use chancery_types::{Digest, to_canonical, to_jcs};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::envelope::ambiguous;
 use crate::server_name::{ServerName, ServerNameError};
 use crate::upstream::{SurveyError, Upstreams};
 
@@ -32,12 +33,41 @@ pub(crate) struct Tool {
     name: String,
     schema_hash: Digest,
     description_hash: Digest,
+    /// The digest of the whole entry's RFC 8785 form, title, output schema and what else a model is
+    /// shown among it.
+    entry_hash: Digest,
     read_only: bool,
     destructive: bool,
     /// The only arguments that the tool has, where its schema admits no others.
     #[serde(skip_serializing_if = "Option::is_none")]
     arguments: Option<BTreeSet<String>>,
+    /// The arguments that its schema names.
+    #[serde(skip)]
+    properties: BTreeSet<String>,
 }
+
+/// What is said of a tool under these names and no others that differ by case: some readers would
+/// take those for them.
+const MEMBERS: &[&str] = &[
+    "name",
+    "title",
+    "description",
+    "inputSchema",
+    "outputSchema",
+    "annotations",
+    "icons",
+    "_meta",
+];
+const HINTS: &[&str] = &[
+    "title",
+    "readOnlyHint",
+    "destructiveHint",
+    "idempotentHint",
+    "openWorldHint",
+];
+
+/// How a tool is executed: revisions of the protocol differ about it, and no model is shown it.
+const UNPINNED: &str = "execution";
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -60,8 +90,13 @@ pub(crate) enum CatalogError {
 
 impl Tool {
     /// Reads a tool as its server lists it. Hints that are absent are what the protocol says they
-    /// then are: not read-only, destructive.
+    /// then are: not read-only, destructive. None of what cannot be pinned, among it what has several
+    /// readings.
     fn read(trust_domain: &TrustDomain, server: &ServerName, listed: &Value) -> Option<Self> {
+        let hints = listed.get("annotations");
+        if is_ambiguous(listed, MEMBERS) || hints.is_some_and(|hints| is_ambiguous(hints, HINTS)) {
+            return None;
+        }
         let name = listed
             .get("name")?
             .as_str()
@@ -79,22 +114,23 @@ impl Tool {
         let read_only = hint("readOnlyHint").unwrap_or(false);
         let closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
         let properties = schema.get("properties").and_then(Value::as_object);
-        let names = || {
-            properties
-                .into_iter()
-                .flatten()
-                .map(|(name, _)| name.clone())
-                .collect()
-        };
+        let properties: BTreeSet<String> = properties
+            .into_iter()
+            .flat_map(|properties| properties.keys().cloned())
+            .collect();
+        let mut entry = listed.as_object()?.clone();
+        entry.remove(UNPINNED);
         Some(Self {
             tool_id: leaf.tool_id,
             server: server.to_string(),
             name: name.to_owned(),
             schema_hash: leaf.schema_hash,
             description_hash: leaf.description_hash,
+            entry_hash: Digest::of(to_jcs(&Value::Object(entry)).ok()?),
             read_only,
             destructive: !read_only && hint("destructiveHint").unwrap_or(true),
-            arguments: closed.then(names),
+            arguments: closed.then(|| properties.clone()),
+            properties,
         })
     }
 
@@ -111,6 +147,17 @@ impl Tool {
             .as_ref()
             .is_none_or(|names| names.contains(argument))
     }
+
+    /// The arguments that its schema names.
+    pub(crate) fn properties(&self) -> impl Iterator<Item = &str> {
+        self.properties.iter().map(String::as_str)
+    }
+}
+
+fn is_ambiguous(object: &Value, known: &[&str]) -> bool {
+    let members = object.as_object();
+    let names = members.into_iter().flat_map(|members| members.keys());
+    ambiguous(names.map(String::as_str), known)
 }
 
 impl Catalog {
@@ -142,8 +189,7 @@ impl Catalog {
         self.tools.get(&(server.to_owned(), name.to_owned()))
     }
 
-    /// Whether a listed tool is, to the letter of what is pinned, the one of that name: its schema,
-    /// description and hints are those that were reviewed.
+    /// Whether a listed tool is, to the letter, the one of that name that is pinned.
     pub(crate) fn is_pinned(
         &self,
         trust_domain: &TrustDomain,
@@ -252,6 +298,9 @@ mod tests {
             json!({"name": 1, "inputSchema": {}}),
             json!({"name": "a", "inputSchema": []}),
             json!({"name": "a", "inputSchema": {}, "description": 7}),
+            json!({"name": "a", "inputSchema": {}, "Description": "x"}),
+            json!({"name": "a", "inputSchema": {}, "title": "x", "TITLE": "y"}),
+            json!({"name": "a", "inputSchema": {}, "annotations": {"ReadOnlyHint": true}}),
         ] {
             assert_eq!(read(&bad), None, "{bad}");
         }
@@ -273,6 +322,10 @@ mod tests {
         assert_ne!(before.digest, catalog(&hinted).digest);
         let described = json!({"name": "a", "inputSchema": {}, "description": "x"});
         assert_ne!(before.root, catalog(&described).root);
+        let titled = json!({"name": "a", "inputSchema": {}, "title": "x"});
+        assert_ne!(before.digest, catalog(&titled).digest);
+        let executed = json!({"name": "a", "inputSchema": {}, "execution": {"taskSupport": "x"}});
+        assert_eq!(before.digest, catalog(&executed).digest);
         let pinned = PinnedCatalog::default();
         assert!(pinned.current(0).is_none());
         pinned.pin(0, before);

@@ -56,13 +56,19 @@ impl Material {
                     Vec::new()
                 }
                 Err(_) => {
-                    fault = Some("malformed");
+                    fault = Some("delegation_reference_unknown");
                     Vec::new()
                 }
             },
             Some(links) => serde_json::from_value(links).unwrap_or_default(),
             None => Vec::new(),
         };
+        // Evidence keeps the chain as one text, and reads from it what is read here.
+        let links: Vec<String> = links
+            .iter()
+            .flat_map(|link: &String| link.split(','))
+            .map(str::to_owned)
+            .collect();
         let proof = call.proof().and_then(|raw| serde_json::from_str(raw).ok());
         let raw = call.arguments().unwrap_or("{}");
         let (arguments, canonical) = match arguments(raw) {

@@ -9,6 +9,10 @@ pub const REASONS: &[(&str, &str)] = &[
         "the instance joined this session before; an instance joins once",
     ),
     (
+        "ambiguous_argument",
+        "an argument is named like one of the tool's but for case; spell it as the schema does",
+    ),
+    (
         "approval_denied",
         "a person denied this action in this session",
     ),

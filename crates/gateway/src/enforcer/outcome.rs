@@ -7,9 +7,11 @@ use crate::envelope::{Kind, Message};
 pub enum Status {
     /// The server answered with a result.
     Completed,
-    /// The server answered with a result that reports a failure of the tool (`isError`).
+    /// The server answered with a result that reports a failure of the tool (`isError`), or that has
+    /// more than one reading.
     ToolError,
-    /// The server wants more input before it completes (`resultType: input_required`).
+    /// The server wants more before it completes (`resultType: input_required`, or any other but
+    /// `complete`).
     InputRequired,
     /// The server answered with a JSON-RPC error.
     Failed {
@@ -42,6 +44,22 @@ impl Status {
     }
 }
 
+/// How a call ended by a result. One that some reader could take for a failure, or for no end, is no
+/// completion: calls that complete earn trust.
+fn of_result(response: &Message) -> Status {
+    let Some(result) = response.body_members(&["isError", "resultType"]) else {
+        return Status::ToolError;
+    };
+    let member = |name: &str| result.get(name).copied();
+    let kind = member("resultType").map(serde_json::from_str::<String>);
+    match (member("isError"), kind) {
+        (None | Some("false"), None) => Status::Completed,
+        (None | Some("false"), Some(Ok(kind))) if kind == "complete" => Status::Completed,
+        (None | Some("false"), Some(Ok(_))) => Status::InputRequired,
+        _ => Status::ToolError,
+    }
+}
+
 /// The end of one permitted call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
@@ -68,16 +86,14 @@ impl Outcome {
 
     /// The end of a call by the server's answer.
     pub(crate) fn answered(response: &Message, micros: u64) -> Self {
-        let member = |name| response.body_member(name);
         let status = match response.kind() {
             Kind::Response { is_error: true, .. } => Status::Failed {
-                code: member("code")
+                code: response
+                    .body_member("code")
                     .and_then(|raw| raw.parse().ok())
                     .unwrap_or_default(),
             },
-            _ if member("isError") == Some("true") => Status::ToolError,
-            _ if member("resultType") == Some("\"input_required\"") => Status::InputRequired,
-            _ => Status::Completed,
+            _ => of_result(response),
         };
         let body = response.body().map(|raw| raw.get().as_bytes());
         Self {
@@ -85,6 +101,48 @@ impl Outcome {
             result_digest: body.map(Digest::of),
             result_bytes: body.map_or(0, |body| body.len() as u64),
             micros,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(result: &str) -> Status {
+        let text = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{result}}}"#);
+        let response = Message::from_server(text.into_bytes()).unwrap();
+        Outcome::answered(&response, 0).status
+    }
+
+    #[test]
+    fn what_some_reader_takes_for_no_completion_is_none() {
+        for complete in [
+            "{}",
+            r#"{"content":[]}"#,
+            r#"{"isError":false}"#,
+            r#"{"resultType":"compl\u0065te"}"#,
+        ] {
+            assert_eq!(status(complete), Status::Completed, "{complete}");
+        }
+        for failed in [
+            r#"{"isError":true}"#,
+            r#"{"isError":"false"}"#,
+            r#"{"isError":null}"#,
+            r#"{"isError":false,"isError":true}"#,
+            r#"{"IsError":true}"#,
+            r#"{"resultType":1}"#,
+            "null",
+            "[]",
+        ] {
+            assert_eq!(status(failed), Status::ToolError, "{failed}");
+        }
+        for waits in [
+            r#"{"resultType":"input_required"}"#,
+            r#"{"resultType":"input\u005frequired"}"#,
+            r#"{"resultType":"task"}"#,
+        ] {
+            assert_eq!(status(waits), Status::InputRequired, "{waits}");
         }
     }
 }

@@ -200,6 +200,12 @@ impl Exchange {
 
     async fn answer(self, end: End) {
         let (code, text) = match end {
+            End::Response(response) if reply::claims_to_be_ours(&response) => {
+                let server = self.visit.server();
+                tracing::warn!(%server, "a server answered as if it were the gateway");
+                let text = "the server answered with an error of the gateway's own: it is withheld";
+                (code::WITHHELD, text.to_owned())
+            }
             End::Response(response) => {
                 let status = self.status(&response);
                 let body = Bytes::from(response.into_text());

@@ -3,6 +3,7 @@ use std::cell::Cell;
 use std::collections::HashSet;
 use std::fmt;
 
+use chancery_types::is_mark_of_reader;
 use chancery_types::limits::MAX_JSON_DEPTH;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
@@ -11,14 +12,15 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 pub(crate) enum Flaw {
     /// Not JSON.
     Syntax,
-    /// A member name twice in one object, however it is escaped.
+    /// A member name twice in one object, however it is escaped, or one that a reader takes for a mark of its
+    /// own.
     Duplicate,
     /// Nested beyond [`MAX_JSON_DEPTH`].
     Depth,
 }
 
 /// Reads `text` to its end. Whatever passes has one reading: valid JSON, no member twice in any
-/// object, no unpaired surrogate, bounded nesting, nothing after the value.
+/// object, none that a reader takes for a mark of its own, no unpaired surrogate, bounded nesting, nothing after the value.
 pub(crate) fn guard(text: &str) -> Result<(), Flaw> {
     let flaw = Cell::new(Flaw::Syntax);
     let mut deserializer = serde_json::Deserializer::from_str(text);
@@ -99,9 +101,9 @@ impl<'de> Visitor<'de> for Guard<'_> {
         let deeper = self.deeper()?;
         let mut seen = HashSet::new();
         while let Some(name) = access.next_key_seed(Name)? {
-            if !seen.insert(name) {
+            if is_mark_of_reader(&name) || !seen.insert(name) {
                 self.flaw.set(Flaw::Duplicate);
-                return Err(A::Error::custom("a duplicate member"));
+                return Err(A::Error::custom("a member of several readings"));
             }
             access.next_value_seed(deeper)?;
         }
@@ -147,6 +149,14 @@ mod tests {
             (r#"{"a":1,"a":1}"#, Flaw::Duplicate),
             (r#"{"a":1,"\u0061":1}"#, Flaw::Duplicate),
             (r#"[{"x":{"y":[{"b":1,"b":2}]}}]"#, Flaw::Duplicate),
+            (
+                r#"{"a":{"$serde_json::private::RawValue":"7"}}"#,
+                Flaw::Duplicate,
+            ),
+            (
+                r#"[{"\u0024serde_json::private::Number":"7"}]"#,
+                Flaw::Duplicate,
+            ),
             (deep.as_str(), Flaw::Depth),
             (r#"{"a":1,}"#, Flaw::Syntax),
             (r#"{"a":01}"#, Flaw::Syntax),

@@ -18,6 +18,7 @@ use chancery_signer::ca::{IssuingAuthority, LeafRequest, SerialNumber, leaf_cert
 use chancery_types::id::{DelegationKind, InstanceId, LaunchId, ProofKind};
 use chancery_types::jws::{Header, assemble, signing_input};
 use chancery_types::{Algorithm, Digest, Timestamp, base64url, to_canonical};
+use http::response::Parts;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -333,25 +334,57 @@ impl Connection {
         headers: &[(&str, &str)],
         body: String,
     ) -> Reply {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("host", "localhost");
-        if !headers.iter().any(|(name, _)| *name == "content-type") {
-            request = request.header("content-type", "application/json");
+        let (status, body) = self.raw(method, path, headers, body).await;
+        Reply {
+            status,
+            body: serde_json::from_slice(&body).unwrap_or(Value::Null),
+        }
+    }
+
+    /// Opens a transport session of the legacy era: its id, and the answer.
+    pub(crate) async fn opening(
+        &mut self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: String,
+    ) -> (String, Bytes) {
+        let (head, answer) = self.exchange("POST", path, headers, body).await;
+        let session = head.headers.get("mcp-session-id").unwrap();
+        (session.to_str().unwrap().to_owned(), answer)
+    }
+
+    /// The answer as it came.
+    pub(crate) async fn raw(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> (StatusCode, Bytes) {
+        let (head, answer) = self.exchange(method, path, headers, body).await;
+        (head.status, answer)
+    }
+
+    async fn exchange(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> (Parts, Bytes) {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in [("host", "localhost"), ("content-type", "application/json")] {
+            if !headers.iter().any(|(known, _)| *known == name) {
+                request = request.header(name, value);
+            }
         }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(Full::new(Bytes::from(body))).unwrap();
+        let request = request.body(Full::new(body.into())).unwrap();
         self.0.ready().await.unwrap();
         let (head, body) = self.0.send_request(request).await.unwrap().into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        Reply {
-            status: head.status,
-            body,
-        }
+        (head, body.collect().await.unwrap().to_bytes())
     }
 
     pub(crate) async fn nonce(&mut self) -> String {

@@ -452,9 +452,9 @@ async fn a_chain_is_referred_to_by_who_presented_it_in_the_session() {
         .await;
     assert_eq!(again.reason(), "replay");
     for (named, reason) in [
-        ("sha256:00", "malformed"),
-        ("", "malformed"),
-        (opened.chain[0].as_str(), "malformed"),
+        ("sha256:00", "delegation_reference_unknown"),
+        ("", "delegation_reference_unknown"),
+        (opened.chain[0].as_str(), "delegation_reference_unknown"),
     ] {
         let params = referring(&opened.agent, &opened.chain, named);
         let refused = opened

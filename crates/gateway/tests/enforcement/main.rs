@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod adopting;
 #[cfg(test)]
+mod adversarial;
+#[cfg(test)]
 mod agent;
 #[cfg(test)]
 mod approvals;

@@ -45,7 +45,7 @@ const INDEX: &str = r#"{
     "fs/read": {"args": {"path": "string"}, "clear": ["path"]},
     "token-exchange/https://api.example": {}, "token-exchange/https://asked.example": {},
     "token-exchange/https://denied.example": {},
-    "fs/list": {}, "fs/note": {}, "fs/slow": {}, "fs/wipe": {}, "fs/change": {},
+    "fs/list": {}, "fs/note": {"args": {"text": "string?", "urgent": "bool?"}}, "fs/slow": {}, "fs/wipe": {}, "fs/change": {},
     "fs/pay": {"args": {"amount": "long"}, "clear": ["amount"], "cost_arg": "amount", "cost_unit": "cents"}
   }
 }"#;

@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 use std::ops::Deref;
+use std::sync::Arc;
 
 use chancery_types::{
     CanonicalError, Digest, Jwk, SignatureVerifier, base64url, parse_strict, to_canonical,
@@ -35,7 +36,8 @@ pub struct TrustSignature {
 /// another, by a threshold of that one's. Only verification makes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedTrust {
-    signed: SignedTrust,
+    /// Shared: it is handed around with every request.
+    signed: Arc<SignedTrust>,
     digest: Digest,
 }
 
@@ -128,7 +130,7 @@ impl SignedTrust {
         self.check(&self.trust.roots, threshold, "its own roots", verifier)?;
         let digest = Digest::of(self.to_bytes()?);
         Ok(VerifiedTrust {
-            signed: self,
+            signed: Arc::new(self),
             digest,
         })
     }
@@ -221,7 +223,7 @@ impl VerifiedTrust {
     }
 
     /// The document with its signatures.
-    pub const fn signed(&self) -> &SignedTrust {
+    pub fn signed(&self) -> &SignedTrust {
         &self.signed
     }
 }

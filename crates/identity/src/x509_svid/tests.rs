@@ -7,20 +7,20 @@ use rcgen::{
 use super::*;
 use crate::x509_profile::ProfileError as P;
 
-const NOW: u64 = 1_800_000_000;
+pub(super) const NOW: u64 = 1_800_000_000;
 const KEY_USAGE: &[u64] = &[2, 5, 29, 15];
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     Timestamp::from_seconds(NOW)
 }
 
-struct Authority {
-    params: CertificateParams,
-    key: KeyPair,
-    der: Vec<u8>,
+pub(super) struct Authority {
+    pub(super) params: CertificateParams,
+    pub(super) key: KeyPair,
+    pub(super) der: Vec<u8>,
 }
 
-fn uri(text: &str) -> SanType {
+pub(super) fn uri(text: &str) -> SanType {
     SanType::URI(text.try_into().unwrap())
 }
 
@@ -35,14 +35,14 @@ fn ca_params(name: &str) -> CertificateParams {
     params
 }
 
-fn validity(params: &mut CertificateParams, from: u64, to: u64) {
+pub(super) fn validity(params: &mut CertificateParams, from: u64, to: u64) {
     let date =
         |seconds: u64| rcgen::date_time_ymd(1970, 1, 1) + std::time::Duration::from_secs(seconds);
     params.not_before = date(from);
     params.not_after = date(to);
 }
 
-fn root_with(change: impl FnOnce(&mut CertificateParams)) -> Authority {
+pub(super) fn root_with(change: impl FnOnce(&mut CertificateParams)) -> Authority {
     let mut params = ca_params("root");
     change(&mut params);
     let key = KeyPair::generate().unwrap();
@@ -50,17 +50,17 @@ fn root_with(change: impl FnOnce(&mut CertificateParams)) -> Authority {
     Authority { params, key, der }
 }
 
-fn root() -> Authority {
+pub(super) fn root() -> Authority {
     root_with(|_| {})
 }
 
 impl Authority {
-    fn sign(&self, params: &CertificateParams, key: &KeyPair) -> Vec<u8> {
+    pub(super) fn sign(&self, params: &CertificateParams, key: &KeyPair) -> Vec<u8> {
         let issuer = Issuer::from_params(&self.params, &self.key);
         params.signed_by(key, &issuer).unwrap().der().to_vec()
     }
 
-    fn intermediate(&self, change: impl FnOnce(&mut CertificateParams)) -> Self {
+    pub(super) fn intermediate(&self, change: impl FnOnce(&mut CertificateParams)) -> Self {
         let mut params = ca_params("intermediate");
         change(&mut params);
         let key = KeyPair::generate().unwrap();
@@ -68,7 +68,7 @@ impl Authority {
         Self { params, key, der }
     }
 
-    fn leaf(&self, change: impl FnOnce(&mut CertificateParams)) -> Vec<u8> {
+    pub(super) fn leaf(&self, change: impl FnOnce(&mut CertificateParams)) -> Vec<u8> {
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
         params.subject_alt_names = vec![uri("spiffe://td/agent/a")];
@@ -84,7 +84,7 @@ impl Authority {
         self.sign(&params, &KeyPair::generate().unwrap())
     }
 
-    fn bundle(&self) -> X509Bundle {
+    pub(super) fn bundle(&self) -> X509Bundle {
         X509Bundle::new("td".parse().unwrap(), [self.der.clone()]).unwrap()
     }
 

@@ -305,16 +305,22 @@ fn a_list_that_names_what_is_gone_is_made_again() {
 
 #[test]
 fn the_lease_is_renewed_while_a_long_log_is_read() {
+    // So long that a busy machine has renewed it in time.
+    let term = 5 * TERM;
     let store = Arc::new(InMemory::new());
     let way = Stalling::new(&store);
     way.set(Mood::ListsLate);
-    let reading = disk(way.clone(), PATIENCE);
+    let of_term = |store| ObjectDisk::with_times(store, "fence".into(), term, PATIENCE).unwrap();
+    let reading = of_term(way.clone());
     let locked = std::thread::spawn(move || reading.lock(Path::new(LOCK)).unwrap());
-    std::thread::sleep(TERM / 2);
-    let other = disk(store, PATIENCE);
+    let lease = format!("fence/{LOCK}").into();
+    while runtime().block_on(store.head(&lease)).is_err() {
+        std::thread::sleep(TERM / 20);
+    }
+    let other = of_term(store);
     for _ in 0..2 {
         assert!(other.lock(Path::new(LOCK)).unwrap().is_none());
-        std::thread::sleep(TERM);
+        std::thread::sleep(term);
     }
     way.set(Mood::Well);
     assert!(locked.join().unwrap().is_some());

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chancery_api::tls::{TlsError, TlsIdentity};
-use chancery_crypto::SigningKey;
-use chancery_identity::{X509Bundle, spki_der};
+use chancery_crypto::{SVID_ALGORITHMS, SigningKey};
+use chancery_identity::{X509Bundle, spki_der, verify_x509_svid};
 use chancery_types::{Algorithm, Digest, Timestamp};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -120,7 +120,8 @@ async fn issue(issuer: &dyn Issuer, bundle: &X509Bundle) -> Result<X509Identity,
     let now = now();
     let key = SigningKey::generate(Algorithm::Es256).map_err(|error| failed(error.into()))?;
     let chain = issuer.issue_own(&spki_der(key.public())).await?;
-    X509Identity::judged(chain, &key, bundle, now, |id| id.path() == PATH)
+    let verified = verify_x509_svid(&chain, bundle, now, SVID_ALGORITHMS);
+    X509Identity::judged((chain, verified), &key, bundle, now, |id| id.path() == PATH)
 }
 
 /// Whether whoever has the bundle believes it, and no authority above it is tainted.

@@ -54,10 +54,9 @@ impl Source for BrokeredSvids {
         let (mut svids, mut made, mut refused) = (vec![], vec![], None);
         for launch in held {
             let issue = async {
-                let issuer = &**self.launches.issuer();
-                let through = Some(&self.broker);
+                let (launches, through) = (&self.launches, Some(&self.broker));
                 let issued =
-                    X509Identity::issue(launch, issuer, &known.own, now(), through).await?;
+                    X509Identity::issue(launch, launches, &known.own, now(), through).await?;
                 let due = issued.renew_at;
                 Ok::<_, IssuerError>((issued, due))
             };

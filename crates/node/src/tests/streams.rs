@@ -40,7 +40,7 @@ async fn who_gives_up_waiting_has_no_second_svid_issued() {
     let launch = &serving.launches.list()[0];
     let bundle = issuer.bundle.borrow().clone().unwrap();
     for _ in 0..20 {
-        let of = serving.launches.issuer();
+        let of = &serving.launches;
         let svid = crate::x509_source::X509Source::current(launch, of, &bundle);
         assert!(svid.now_or_never().is_none());
         tokio::task::yield_now().await;

@@ -170,13 +170,12 @@ impl Source for Svids {
         self.tainted.borrow_and_update();
         let registrations = self.registrations.borrow_and_update().clone();
         let known = self.bundles.current(held)?;
-        let issuer = self.launches.issuer();
         let (mut svids, mut identities, mut hints) = (vec![], vec![], vec![]);
         let (mut again, mut refused) = (None, None);
         // Those that are due are asked for together.
         let current = held
             .iter()
-            .map(|launch| X509Source::current(launch, issuer, &known.own));
+            .map(|launch| X509Source::current(launch, &self.launches, &known.own));
         for (launch, current) in held.iter().zip(join_all(current).await) {
             let (identity, at) = match current {
                 Ok(current) => current,

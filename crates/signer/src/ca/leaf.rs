@@ -1,6 +1,8 @@
+use std::cell::Cell;
+
 use chancery_crypto::SVID_ALGORITHMS;
 use chancery_identity::{
-    DnsName, ProfileError, SpiffeId, X509Bundle, X509SvidError, verify_x509_svid,
+    DnsName, ProfileError, SpiffeId, X509Bundle, X509SvidError, leaf_profile, verify_x509_svid,
 };
 use chancery_types::Timestamp;
 use rcgen::{ExtendedKeyUsagePurpose, IsCa, Issuer, KeyUsagePurpose, SanType};
@@ -32,6 +34,8 @@ pub(crate) struct LeafIssuer<'a> {
     issuer: Issuer<'static, SignerKey<'a>>,
     bundle: X509Bundle,
     now: Timestamp,
+    /// Whether a signature of this key was verified with the authority's certificate.
+    proven: Cell<bool>,
 }
 
 /// Issues an X.509-SVID: exactly one URI SAN, critical, with the DNS names that were asked for behind it; key usage `digitalSignature`, critical;
@@ -58,6 +62,7 @@ impl<'a> LeafIssuer<'a> {
             issuer: authority.issuer(now)?,
             bundle,
             now,
+            proven: Cell::new(false),
         })
     }
 
@@ -82,9 +87,25 @@ impl<'a> LeafIssuer<'a> {
         let leaf = params
             .signed_by(&subject_key(request.spki_der)?, &self.issuer)
             .map_err(CaError::Encode)?;
-        verify_x509_svid(&[leaf.der()], &self.bundle, self.now, SVID_ALGORITHMS)
-            .map_err(CaError::Refused)?;
+        self.judge(leaf.der(), request)?;
         Ok(leaf.der().to_vec())
+    }
+
+    /// Judges a leaf as who relies on it does: the first one whole, and each with DNS names, which an authority
+    /// may be constrained in; the others by their profile. That key and certificate belong together was seen
+    /// then, and whoever is answered verifies each signature.
+    fn judge(&self, leaf: &[u8], request: &LeafRequest<'_>) -> Result<(), CaError> {
+        if self.proven.get() && request.dns_names.is_empty() {
+            return match leaf_profile(leaf) {
+                Ok(id) if id == *request.spiffe_id => Ok(()),
+                Ok(_) => Err(CaError::Refused(X509SvidError::WrongTrustDomain)),
+                Err(error) => Err(CaError::Refused(X509SvidError::Leaf(error))),
+            };
+        }
+        verify_x509_svid(&[leaf], &self.bundle, self.now, SVID_ALGORITHMS)
+            .map_err(CaError::Refused)?;
+        self.proven.set(true);
+        Ok(())
     }
 }
 

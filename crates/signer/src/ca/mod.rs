@@ -2,7 +2,8 @@
 //! are X.509-SVIDs (X509-SVID sections 2 to 4).
 //!
 //! Every certificate is read back and judged by the verifier of `chancery-identity` before it is
-//! returned: what relying parties would refuse is never issued.
+//! returned: what relying parties would refuse is never issued. Of leaves that are issued together the whole
+//! path of the first is verified, and of each that has DNS names, and the profile of the others.
 
 mod authority;
 mod leaf;

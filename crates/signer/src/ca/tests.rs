@@ -217,6 +217,77 @@ fn refuses_an_authority_with_another_key() {
         outcome,
         Err(CaError::Refused(X509SvidError::Untrusted))
     ));
+    // None of several: what is refused proves nothing of the next.
+    let issuer = LeafIssuer::new(&authority, now()).unwrap();
+    for _ in 0..3 {
+        let outcome = issuer.leaf(&request);
+        assert!(matches!(
+            outcome,
+            Err(CaError::Refused(X509SvidError::Untrusted))
+        ));
+    }
+}
+
+#[test]
+fn what_is_issued_together_verifies_leaf_by_leaf() {
+    let deployment = Deployment::new();
+    let authority = deployment.authority();
+    let issuer = LeafIssuer::new(&authority, now()).unwrap();
+    for number in 0..3 {
+        let spiffe_id = format!("spiffe://td/agent/a{number}").parse().unwrap();
+        let leaf = issuer.leaf(&LeafRequest {
+            spiffe_id: &spiffe_id,
+            dns_names: &[],
+            spki_der: &spki(&key()),
+            now: now(),
+            lifetime_seconds: 3_600,
+            serial: serial(number),
+        });
+        let chain = [leaf.unwrap(), deployment.certificate.clone()];
+        let svid = verify_x509_svid(&chain, &deployment.bundle(), now(), SVID_ALGORITHMS);
+        assert_eq!(svid.unwrap().spiffe_id(), &spiffe_id);
+    }
+}
+
+/// An authority from elsewhere that may be constrained in its names, which the first leaf shows nothing of.
+#[test]
+fn a_dns_name_that_the_authority_may_not_give_is_refused_among_several() {
+    let deployment = Deployment::new();
+    let trust_domain = &deployment.trust_domain;
+    let validity = Validity::from_now(now(), YEAR);
+    let mut params =
+        super::params::common(&trust_domain.to_spiffe_id(), validity, serial(9)).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(0));
+    params.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
+    params.name_constraints = Some(rcgen::NameConstraints {
+        permitted_subtrees: vec![rcgen::GeneralSubtree::DnsName("inside.example".to_owned())],
+        excluded_subtrees: Vec::new(),
+    });
+    let root = SignerKey::new(&deployment.root_key).unwrap();
+    let root = rcgen::Issuer::from_ca_cert_der(&deployment.root.clone().into(), root).unwrap();
+    let certificate = params.signed_by(&SignerKey::new(&deployment.key).unwrap(), &root);
+    let certificate = certificate.unwrap().der().to_vec();
+    let authority = IssuingAuthority::new(trust_domain, certificate, &deployment.key).unwrap();
+    let issuer = LeafIssuer::new(&authority, now()).unwrap();
+    let names = [
+        None,
+        Some("agent.inside.example"),
+        Some("agent.outside.example"),
+        None,
+    ];
+    let issued = names.map(|name| {
+        let dns_names: Vec<_> = name.into_iter().map(|name| name.parse().unwrap()).collect();
+        let leaf = issuer.leaf(&LeafRequest {
+            spiffe_id: &"spiffe://td/agent/a".parse().unwrap(),
+            dns_names: &dns_names,
+            spki_der: &spki(&key()),
+            now: now(),
+            lifetime_seconds: 3_600,
+            serial: serial(7),
+        });
+        leaf.is_ok()
+    });
+    assert_eq!(issued, [true, true, false, true]);
 }
 
 #[test]

@@ -98,6 +98,7 @@ fn error_of(reason: &str) -> (StatusCode, &'static str) {
         | "malformed"
         | "too_long"
         | "unknown_argument"
+        | "ambiguous_argument"
         | "bad_arguments"
         | "delegation_missing" => (bad, "invalid_request"),
         "approval_pending" => (bad, "authorization_pending"),

@@ -6,7 +6,6 @@ mod fault;
 mod form;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -214,11 +213,15 @@ impl Enforcement {
         jwks(&self.trust.current().access_token_authorities)
     }
 
-    /// Whether a message holds an access token of our own authorities as it is written: a token is
-    /// for its audience, and passes through here to nobody.
+    /// Whether a message holds an access token of our own authorities, as it is written or as its
+    /// escapes are read: a token is for its audience, and passes through here to nobody.
     pub(crate) fn holds_access_token(&self, text: &str) -> bool {
-        let in_force = self.in_force();
-        let in_force: Option<&Arc<_>> = in_force.as_ref();
-        in_force.is_some_and(|in_force| in_force.holds_access_token(text))
+        let Some(in_force) = self.in_force() else {
+            return false;
+        };
+        in_force.holds_access_token(text)
+            || text.contains('\\')
+                && serde_json::from_str::<Value>(text)
+                    .is_ok_and(|read| in_force.holds_access_token(&read.to_string()))
     }
 }
