@@ -21,6 +21,9 @@ const MOST_FILES: usize = 1 << 20;
 /// Most bytes of one file: what a reader of a folder takes.
 const MOST_FILE_BYTES: usize = 64 << 20;
 
+/// Most bytes of the whole: the writer makes no file that a reader would refuse.
+pub const MOST_ARCHIVE_BYTES: usize = 2 << 30;
+
 /// Why bytes are no archive of evidence, or files cannot be one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -28,6 +31,9 @@ pub enum ArchiveError {
     /// The header of a file is none, or of another spelling than the one that is written.
     #[error("byte {0}: no header of a file, in the one form that evidence has")]
     Header(usize),
+    /// It is the header of something else: `tar` knows links, devices, folders and extensions too.
+    #[error("byte {0}: a link, a device, a folder or an extension; evidence has files alone")]
+    NoFile(usize),
     /// The path is not one of evidence: 1 to 100 letters, digits, `.`, `-`, `_` and `/`, without empty
     /// parts, `.` and `..`.
     #[error("{0:?}: no path of evidence")]
@@ -39,11 +45,17 @@ pub enum ArchiveError {
     #[error("{0}: a file and a folder")]
     Folder(String),
     /// There is more than evidence may have.
-    #[error("{0}: more than 64 MiB, or too many files")]
+    #[error("{0}: more than 64 MiB, or with it more than 2 GiB or 1048576 files")]
     TooLarge(String),
-    /// It is cut short, or something stands where only zeros may.
-    #[error("byte {0}: cut short, or not zero where the format has nothing")]
+    /// It ends before it is whole.
+    #[error("byte {0}: cut short")]
+    Short(usize),
+    /// Something stands between two files.
+    #[error("byte {0}: not zero, where nothing may stand")]
     Padding(usize),
+    /// Something stands behind the end, be it zeros.
+    #[error("byte {0}: more than the two blocks of zeros that end it")]
+    End(usize),
 }
 
 impl Files {
@@ -69,18 +81,18 @@ impl Files {
         let mut at = 0;
         loop {
             let block = archive.get(at..at + BLOCK);
-            let block = block.ok_or(ArchiveError::Padding(archive.len()))?;
+            let block = block.ok_or(ArchiveError::Short(archive.len()))?;
             if block.iter().all(|byte| *byte == 0) {
                 break;
             }
-            let (path, length) = read_header(block).ok_or(ArchiveError::Header(at))?;
+            let (path, length) = read_header(block).ok_or_else(|| no_header(block, at))?;
             order.next(&path, length)?;
             at += BLOCK;
             let content = archive.get(at..at + length);
-            let content = content.ok_or(ArchiveError::Padding(archive.len()))?;
+            let content = content.ok_or(ArchiveError::Short(archive.len()))?;
             at += length;
             let padding = archive.get(at..at.next_multiple_of(BLOCK));
-            let padding = padding.ok_or(ArchiveError::Padding(archive.len()))?;
+            let padding = padding.ok_or(ArchiveError::Short(archive.len()))?;
             if padding.iter().any(|byte| *byte != 0) {
                 return Err(ArchiveError::Padding(at));
             }
@@ -88,8 +100,11 @@ impl Files {
             files.insert(path, content.to_vec());
         }
         let end = archive.get(at..).unwrap_or_default();
-        if end.len() != 2 * BLOCK || end.iter().any(|byte| *byte != 0) {
-            return Err(ArchiveError::Padding(at));
+        if end.len() < 2 * BLOCK {
+            return Err(ArchiveError::Short(archive.len()));
+        }
+        if end.len() > 2 * BLOCK || end.iter().any(|byte| *byte != 0) {
+            return Err(ArchiveError::End(at));
         }
         Ok(files)
     }
@@ -99,6 +114,8 @@ impl Files {
 #[derive(Debug, Default)]
 struct Order {
     paths: BTreeSet<String>,
+    /// Bytes of the archive up to here.
+    bytes: usize,
 }
 
 impl Order {
@@ -107,6 +124,10 @@ impl Order {
             return Err(ArchiveError::Path(path.to_owned()));
         }
         if length > MOST_FILE_BYTES || self.paths.len() >= MOST_FILES {
+            return Err(ArchiveError::TooLarge(path.to_owned()));
+        }
+        self.bytes += BLOCK + length.next_multiple_of(BLOCK);
+        if self.bytes + 2 * BLOCK > MOST_ARCHIVE_BYTES {
             return Err(ArchiveError::TooLarge(path.to_owned()));
         }
         if self.paths.last().is_some_and(|last| last.as_str() >= path) {
@@ -172,6 +193,15 @@ fn read_header(block: &[u8]) -> Option<(String, usize)> {
     let size = str::from_utf8(block.get(124..135)?).ok()?;
     let length = usize::from_str_radix(size, 8).ok()?;
     (header(path, length)[..] == *block).then(|| (path.to_owned(), length))
+}
+
+/// What a block is that is no header of a file.
+fn no_header(block: &[u8], at: usize) -> ArchiveError {
+    let is_header = block.get(257..262) == Some(b"ustar");
+    match block.get(156) {
+        Some(kind) if is_header && *kind != b'0' => ArchiveError::NoFile(at),
+        _ => ArchiveError::Header(at),
+    }
 }
 
 #[cfg(test)]
@@ -268,6 +298,103 @@ mod tests {
             let refused = files(paths).to_archive();
             assert!(matches!(refused, Err(ArchiveError::Folder(_))), "{paths:?}");
         }
+    }
+
+    /// The header with other members, and the sum that is right for it.
+    fn forged(members: &[(usize, &[u8])]) -> [u8; BLOCK] {
+        let mut forged = header("a", 600);
+        for (begin, member) in members {
+            forged[*begin..][..member.len()].copy_from_slice(member);
+        }
+        forged[148..156].fill(b' ');
+        let sum: u32 = forged.iter().map(|byte| u32::from(*byte)).sum();
+        forged[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        forged
+    }
+
+    fn read_forged(members: &[(usize, &[u8])]) -> Result<Files, ArchiveError> {
+        let mut archive = files(&["a"]).to_archive().unwrap();
+        archive[..BLOCK].copy_from_slice(&forged(members));
+        Files::from_archive(&archive)
+    }
+
+    #[test]
+    fn takes_nothing_but_files() {
+        assert_eq!(read_forged(&[]), Ok(files(&["a"])));
+        // Hard and symbolic links, devices, a folder, a pipe, pax and GNU extensions, the old file.
+        for kind in b"1234567xgLKSVD\0".chunks(1) {
+            let to: &[u8] = b"/etc/passwd";
+            for members in [&[(156, kind)][..], &[(156, kind), (157, to)]] {
+                let refused = read_forged(members);
+                assert_eq!(refused, Err(ArchiveError::NoFile(0)), "{kind:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn takes_no_header_of_another_spelling() {
+        let others: [(usize, &[u8]); 14] = [
+            (100, b"0000755\0"),
+            (100, b"0004644\0"),
+            (100, b"000644 \0"),
+            (108, b"0000001\0"),
+            (116, b"0000001\0"),
+            (124, b"     001130\0"),
+            (124, b"+0000001130\0"),
+            (124, b"\x80\0\0\0\0\0\0\0\0\0\x02\x58"),
+            (136, b"14000000000\0"),
+            (157, b"b"),
+            (257, b"ustar  \0"),
+            (265, b"root"),
+            (329, b"0000001\0"),
+            (345, b".."),
+        ];
+        for other in others.into_iter().chain([(2, &b"b"[..]), (500, &b"x"[..])]) {
+            let refused = read_forged(&[other]);
+            assert_eq!(refused, Err(ArchiveError::Header(0)), "{other:?}");
+        }
+        // The sum in another spelling, and a wrong one.
+        for sum in [&b"0"[..], b" ", b"7"] {
+            let mut archive = files(&["a"]).to_archive().unwrap();
+            let right = archive[148];
+            archive[148..149].copy_from_slice(sum);
+            let read = Files::from_archive(&archive);
+            assert_eq!(read.is_ok(), sum == [right], "{sum:?}");
+        }
+    }
+
+    #[test]
+    fn says_where_it_is_cut_padded_or_goes_on() {
+        let whole = files(&["a"]).to_archive().unwrap();
+        let end = whole.len() - 2 * BLOCK;
+        for length in [0, 1, BLOCK, BLOCK + 600, end, end + BLOCK, whole.len() - 1] {
+            let refused = Files::from_archive(&whole[..length]);
+            assert_eq!(refused, Err(ArchiveError::Short(length)));
+        }
+        for more in [&[0][..], &[0; BLOCK], &[1], &whole] {
+            let longer = [&whole[..], more].concat();
+            assert_eq!(Files::from_archive(&longer), Err(ArchiveError::End(end)));
+        }
+        for at in [BLOCK + 600, end - 1] {
+            let mut padded = whole.clone();
+            padded[at] = 1;
+            let refused = Files::from_archive(&padded);
+            assert_eq!(refused, Err(ArchiveError::Padding(BLOCK + 600)));
+        }
+        let mut other = whole.clone();
+        other[end + BLOCK] = 1;
+        assert_eq!(Files::from_archive(&other), Err(ArchiveError::End(end)));
+    }
+
+    #[test]
+    fn is_as_large_as_a_reader_takes_and_no_larger() {
+        let mut order = Order::default();
+        let most = MOST_ARCHIVE_BYTES / (MOST_FILE_BYTES + BLOCK);
+        for file in 0..most {
+            assert_eq!(order.next(&format!("{file:03}"), MOST_FILE_BYTES), Ok(()));
+        }
+        let over = order.next("a", MOST_FILE_BYTES);
+        assert_eq!(over, Err(ArchiveError::TooLarge("a".to_owned())));
     }
 
     #[test]

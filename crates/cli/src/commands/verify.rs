@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
 use chancery_crypto::AwsLc;
+use chancery_evidence::archive::MOST_ARCHIVE_BYTES;
 use chancery_evidence::{
     AxisVerdict, ERASED_PATH, Files, INDEX_PATH, Report, ReportOutcome, TRUST_RECORD_PATH, verify,
 };
@@ -18,9 +19,6 @@ use crate::output;
 
 /// Most bytes of one file of evidence that are read.
 const MAX_FILE_BYTES: u64 = 64 << 20;
-
-/// Most bytes of evidence in one file.
-const MAX_ARCHIVE_BYTES: u64 = 2 << 30;
 
 pub(super) fn run(format: Format, args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     let files = read_evidence(&args.evidence)?;
@@ -99,7 +97,7 @@ pub(crate) fn read_evidence(evidence: &Path) -> anyhow::Result<Files> {
         found if found.is_dir() => read_folder(evidence)?,
         found => {
             ensure!(
-                found.is_file() && found.len() <= MAX_ARCHIVE_BYTES,
+                found.is_file() && found.len() <= MOST_ARCHIVE_BYTES as u64,
                 "{}: not a folder of evidence, nor a file of at most 2 GiB",
                 evidence.display()
             );
