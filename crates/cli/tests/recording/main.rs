@@ -1,11 +1,5 @@
 //! `chancery log write` and `log append` as processes: what is acknowledged survives a writer that is
 //! killed, and is there once.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::string_slice,
-    reason = "a test that cannot go on fails"
-)]
 
 #[cfg(test)]
 mod certificates;
