@@ -192,6 +192,7 @@ impl Founded {
             }],
             people: vec![principal.to_trust()],
             policy_signers: vec![*policy_key.public()],
+            policy_quorum: None,
             snapshot_signers: vec![*keys.snapshot.public()],
             record_signers,
             witnesses: None,
@@ -330,6 +331,7 @@ pub(crate) async fn publish(client: &ServerClient, key: &SigningKey) -> anyhow::
         files: files?,
         kid: key.public().kid(),
         signature: base64url::encode(key.sign(&statement)?),
+        approvals: Vec::new(),
     };
     client.publish_policy(&request).await?;
     Ok(digest)

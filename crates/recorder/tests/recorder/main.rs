@@ -1,9 +1,4 @@
 //! The append service over its own sockets.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test that cannot go on fails"
-)]
 
 #[cfg(test)]
 mod callers;
