@@ -69,7 +69,7 @@ fn say_as_scripted(script: &Path, request: &Value, id: &Value) -> Result<bool, B
     };
     let script: Value = serde_json::from_slice(&script)?;
     let method = request["method"].as_str().unwrap_or_default();
-    let Some(lines) = script[method].as_array() else {
+    let Some(lines) = script.get(method).and_then(Value::as_array) else {
         return Ok(false);
     };
     let mut out = stdout().lock();

@@ -37,7 +37,7 @@ impl Desk {
     }
 
     fn public(&self, place: usize) -> &Jwk {
-        self.keys[place].public()
+        self.keys.get(place).unwrap().public()
     }
 
     fn document(&self, people: Option<u32>) -> TrustDocument {

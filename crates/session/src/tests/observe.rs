@@ -240,9 +240,12 @@ fn what_is_not_policys_is_denied_though_everything_is_observed() {
     assert_eq!(checked, 8);
 }
 
+/// Terms of a chain, a change of its mission, the bundle's sums, and why a call is denied.
+type Case = (Terms3, fn(&mut Value), Budgets, Reason);
+
 #[test]
 fn what_the_chain_the_mission_and_the_sums_deny_is_denied_though_everything_is_observed() {
-    let cases: [(Terms3, fn(&mut Value), Budgets, Reason); 4] = [
+    let cases: [Case; 4] = [
         // The chain does not cover it,
         (
             everything(),

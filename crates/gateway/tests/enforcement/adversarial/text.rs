@@ -41,8 +41,11 @@ pub(super) fn bytes(text: &str) -> Vec<u8> {
     bytes.extend_from_slice(parts.next().unwrap_or_default().as_bytes());
     for part in parts {
         let (hex, after) = part.split_once(')').unwrap();
-        let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
-        bytes.extend((0..hex.len()).step_by(2).map(byte));
+        let byte = |digits: &[u8]| {
+            let digits = std::str::from_utf8(digits).unwrap();
+            u8::from_str_radix(digits, 16).unwrap()
+        };
+        bytes.extend(hex.as_bytes().chunks(2).map(byte));
         bytes.extend_from_slice(after.as_bytes());
     }
     bytes
@@ -62,7 +65,7 @@ pub(super) fn joined(members: &[&str]) -> String {
 
 /// The last message of an answer, which is one message or a stream of events.
 pub(super) fn last_message(heard: &str) -> Value {
-    let events = heard.lines().filter_map(|line| line.strip_prefix("data: "));
-    let last = events.last().unwrap_or(heard);
+    let mut events = heard.lines().filter_map(|line| line.strip_prefix("data: "));
+    let last = events.next_back().unwrap_or(heard);
     serde_json::from_str(last).unwrap_or_default()
 }
