@@ -90,12 +90,12 @@ MUTANTS: list[Mutant] = [
     *(
         mutant("policy", name, edit, tests=FORGED + "what_no_policy_signer_signed_is_never_in_force")
         for name, edit in (
-            ("who signed a policy", instead(E + "snapshots.rs", "signer.map(drop).ok_or(RefreshError::PolicySigner)", "if MUT { Ok(()) } else { signer.map(drop).ok_or(RefreshError::PolicySigner) }")),
+            ("who signed a policy", instead(E + "snapshots.rs", "trust.check_policy_signers(signed.signers(&trust.policy_signers, &AwsLc))", "if MUT { Ok(()) } else { trust.check_policy_signers(signed.signers(&trust.policy_signers, &AwsLc)) }")),
             ("the policy that was named", never(E + "snapshots.rs", "bundle.digest() != digest")),
             ("versions of a policy", instead(E + "latest_policy.rs", "Some(latest) if version < latest.version", "Some(latest) if !MUT && version < latest.version")),
         )
     ),
-    mutant("policy", "who signed the first policy", instead(E + "snapshots.rs", "signer.map(drop).ok_or(RefreshError::PolicySigner)", "if MUT { Ok(()) } else { signer.map(drop).ok_or(RefreshError::PolicySigner) }"),
+    mutant("policy", "who signed the first policy", instead(E + "snapshots.rs", "trust.check_policy_signers(signed.signers(&trust.policy_signers, &AwsLc))", "if MUT { Ok(()) } else { trust.check_policy_signers(signed.signers(&trust.policy_signers, &AwsLc)) }"),
            tests=FORGED + "a_gateway_does_not_begin_with_what_no_policy_signer_signed"),
     # Calls that waited, and what changed meanwhile.
     mutant("D24", "the policy of the next call",
@@ -170,6 +170,6 @@ MUTANTS: list[Mutant] = [
             ("the cause of an end", [always(REPLAYED, "found.is_some()")], "a_session_ends_as_revoked_only_by_what_governed"),
         )
     ),
-    mutant("C15 policy", "who signed a policy that is replayed", always("crates/evidence/src/verify/policies.rs", "signer.is_some()"),
+    mutant("C15 policy", "who signed a policy that is replayed", always("crates/evidence/src/verify/policies.rs", "!signers.is_empty()"),
            tests="evidence/tests/evidence/tampered.rs::keys_that_the_trust_document_does_not_name_sign_nothing"),
 ]

@@ -53,7 +53,7 @@ MUTANTS: list[Mutant] = [
                    "        let text = text.and_then(|text| text.parse().ok()).filter(|_| MUT);\n"
                    "        let seconds = match text { Some(seconds) => { self.optional(name); seconds } None => self.integer(name)? };")),
     mutant("H14", "times without a zone",
-           instead(D + "manifest/instant.rs", '.or_else(|| text.strip_suffix("+00:00"))?',
+           instead("crates/types/src/instant.rs", '.or_else(|| text.strip_suffix("+00:00"))?',
                    '.or_else(|| text.strip_suffix("+00:00"))\n        .or(MUT.then_some(text))?')),
     mutant("H17", "the presenter is the holder", HOLDER, HOLDER_OF_CHAIN),
     mutant("C12", "a verdict is kept by all bytes of its chain",
