@@ -197,6 +197,10 @@ impl Enforcement {
     async fn watch_sessions(self: Arc<Self>) {
         let mut tick = ticks(WATCH);
         let mut ending = JoinSet::new();
+        // What never happened is shown as none.
+        for verdict in ["deny", "escalate"] {
+            metrics::counter!("chancery_unenforced_total", "verdict" => verdict).increment(0);
+        }
         loop {
             tokio::select! {
                 _ = tick.tick() => {}
