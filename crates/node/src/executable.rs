@@ -119,13 +119,13 @@ impl Executable {
         let file = File::open(&path).map_err(ProcessError::Kernel)?;
         let name = fs::read_link(&path).map_err(ProcessError::Kernel)?;
         let stamp = Stamp::from(file.metadata().map_err(ProcessError::Kernel)?);
-        let lasts = stamp.lasts(&file);
+        let (lasts, tells) = (stamp.lasts(&file), stamp.tells_of_others(&file));
         let read = reads.read(&file, stamp).map_err(ProcessError::Kernel)?;
         let after = fs::metadata(&path).map_err(ProcessError::Kernel)?;
         if Stamp::from(after) != stamp {
             return Err(ProcessError::Contradiction);
         }
-        if stamp.tells_of_others(&file) {
+        if tells {
             reads.note(stamp, read);
         }
         let executable = Self {
@@ -184,7 +184,7 @@ impl Executable {
     fn look(&self, path: &Path, reads: &Reads) -> io::Result<(Seen, bool)> {
         let file = File::open(path)?;
         let stamp = Stamp::from(file.metadata()?);
-        let lasts = stamp.lasts(&file);
+        let (lasts, tells) = (stamp.lasts(&file), stamp.tells_of_others(&file));
         // A file of another size is not read.
         let of_size = self.size.is_none_or(|size| size == stamp.size);
         let read = of_size.then(|| reads.read(&file, stamp)).transpose()?;
@@ -192,7 +192,7 @@ impl Executable {
         if Stamp::from(fs::metadata(path)?) != stamp {
             return Err(io::Error::other("the process executes another file by now"));
         }
-        if let Some(read) = read.filter(|_| stamp.tells_of_others(&file)) {
+        if let Some(read) = read.filter(|_| tells) {
             reads.note(stamp, read);
         }
         let same = read.is_some_and(|read| read.digest == self.digest);
