@@ -20,6 +20,8 @@ pub(super) fn start(channel: &mut UnixStream, user: &str, network: &str) -> Resu
     process::prepare(channel)?;
     // The terminal's signals are the launcher's to pass on.
     setsid().map_err(Stage::Start.at("setsid"))?;
+    // Opened here: once pid 1 runs it may change the root of the mount namespace, which is this process' too.
+    let nothing = File::open("/dev/null").map_err(Stage::Start.at("/dev/null"))?;
     leave(user, network)?;
     set_dumpable(false).map_err(Stage::Start.at("dumpable"))?;
     let theirs = channel
@@ -33,7 +35,6 @@ pub(super) fn start(channel: &mut UnixStream, user: &str, network: &str) -> Resu
         .map_err(Stage::Start.at("pid 1"))?;
     let pid = i32::try_from(init.id()).map_err(Stage::Start.at("pid 1"))?;
     send(channel, &Report::Namespaces { init: pid }).map_err(Stage::Start.at("the channel"))?;
-    let nothing = File::open("/dev/null").map_err(Stage::Start.at("/dev/null"))?;
     dup2_stdin(&nothing).map_err(Stage::Start.at("/dev/null"))?;
     Ok(init)
 }
