@@ -64,23 +64,29 @@ async function documentOf(form, button) {
     sent.assertion = await assertion(form, button);
   }
   if (form.dataset.ceremony === "create") {
+    // A passkey that nobody waits for would stay in the authenticator.
+    await post(`${form.action}/code`, { code: sent.code });
     sent.registration = await registration(form);
   }
   return sent;
 }
 
-async function send(form, button) {
-  const response = await fetch(form.action, {
+async function post(to, document) {
+  const response = await fetch(to, {
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: JSON.stringify(await documentOf(form, button)),
+    body: JSON.stringify(document),
   });
-  const answer = await response.json();
   if (!response.ok) {
-    const remedy = answer.remedy ? `: ${answer.remedy}` : "";
-    throw new Error(`${answer.message} (${answer.reason})${remedy}`);
+    const { message, reason, remedy } = await response.json();
+    throw new Error(`${message} (${reason})${remedy ? `: ${remedy}` : ""}`);
   }
-  location.assign(answer.to);
+  return response;
+}
+
+async function send(form, button) {
+  const response = await post(form.action, await documentOf(form, button));
+  location.assign((await response.json()).to);
 }
 
 for (const form of document.querySelectorAll("form[data-ceremony]")) {

@@ -336,6 +336,8 @@ fn the_first_person_enrols_in_the_browser_and_only_with_the_code() {
         })
     };
     assert!(said.contains("invitation_unknown"), "{said}");
+    // No passkey was made that the authenticator would offer from then on.
+    assert_eq!(browser.credentials(), [] as [Value; 0]);
     enrol(&browser, &origin, &deployment.code());
     browser.arrives("/approvals");
     let shown = deployment

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{ConnectInfo, State};
+use axum::http::StatusCode;
 use axum::response::Response;
 use axum::{Extension, Json};
 use chancery_api::Problem;
@@ -40,6 +41,12 @@ pub(super) struct Enrol {
     registration: Registration,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OneTimeCode {
+    code: String,
+}
+
 pub(super) async fn page(State(desk): State<Arc<Desk>>) -> Result<Response, AsPage> {
     let page = Page {
         frame: desk.frame(None),
@@ -48,6 +55,19 @@ pub(super) async fn page(State(desk): State<Arc<Desk>>) -> Result<Response, AsPa
         user: base64url::encode(random_bytes::<16>().map_err(random)?),
     };
     Ok(page_of(&page)?)
+}
+
+/// Whether somebody waits for a one-time code: asked before a passkey is made, which would otherwise stay in
+/// the authenticator and be offered at the next sign-in.
+pub(super) async fn code(
+    State(desk): State<Arc<Desk>>,
+    Extension(ConnectInfo(peer)): Extension<ConnectInfo<SocketAddr>>,
+    FromPage(request): FromPage<OneTimeCode>,
+) -> Result<StatusCode, Problem> {
+    match open(&desk, &request.code) {
+        Ok(_) => Ok(StatusCode::NO_CONTENT),
+        Err(failure) => Err(desk.count_failure(peer, failure)),
+    }
 }
 
 /// Hands a passkey to whoever invited, and waits until the trust document names it.
@@ -76,12 +96,7 @@ async fn hand_on(desk: &Desk, request: Enrol) -> Result<String, Problem> {
     let (server, now) = (&desk.server, desk.server.now()?);
     desk.challenges
         .check(Purpose::Enrol, &request.challenge, now)?;
-    let unknown =
-        || Problem::forbidden("invitation_unknown", "nobody waits for this one-time code");
-    let code = Digest::of(request.code.trim().to_ascii_lowercase());
-    if !server.inviting.is_open(code) {
-        return Err(unknown());
-    }
+    let code = open(desk, &request.code)?;
     let (rp_id, origin) = (desk.origin.rp_id(), desk.origin.as_str());
     let (challenge, registration) = (request.challenge, request.registration);
     let made = verify_registration(&registration, &challenge, rp_id, origin, &AwsLc);
@@ -108,4 +123,15 @@ async fn hand_on(desk: &Desk, request: Enrol) -> Result<String, Problem> {
         return Err(unknown());
     }
     Ok(made.credential_id().to_owned())
+}
+
+/// The digest of a one-time code that somebody waits for.
+fn open(desk: &Desk, code: &str) -> Result<Digest, Problem> {
+    let code = Digest::of(code.trim().to_ascii_lowercase());
+    let is_open = desk.server.inviting.is_open(code);
+    is_open.then_some(code).ok_or_else(unknown)
+}
+
+fn unknown() -> Problem {
+    Problem::forbidden("invitation_unknown", "nobody waits for this one-time code")
 }

@@ -59,6 +59,7 @@ pub const CONSOLE_ROUTES: &[(&str, &str, Audience)] = &[
     ("POST", "/sign-out", Audience::SignedIn),
     ("GET", "/enrol", Audience::Anybody),
     ("POST", "/enrol", Audience::Anybody),
+    ("POST", "/enrol/code", Audience::Anybody),
     ("GET", "/approvals", Audience::Approver),
     ("GET", "/approvals/{id}", Audience::Approver),
     ("POST", "/approvals/{id}", Audience::Approver),
@@ -279,6 +280,7 @@ fn router(desk: Arc<Desk>) -> Router {
         .route("/sign-in", get(signing_in::page).post(signing_in::sign_in))
         .route("/sign-out", post(signing_in::sign_out))
         .route("/enrol", get(enrolling::page).post(enrolling::enrol))
+        .route("/enrol/code", post(enrolling::code))
         .route("/approvals", get(answering::list))
         .route(
             "/approvals/{id}",

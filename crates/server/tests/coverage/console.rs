@@ -425,6 +425,23 @@ async fn an_address_tries_so_often() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_code_that_nobody_waits_for_is_asked_after_as_often_as_an_address_tries() {
+    let served = Served::new().await;
+    let mut reasons = Vec::new();
+    for _ in 0..22 {
+        let guessed = json!({"code": "0000-0000-0000-0000"});
+        reasons.push(served.post("/enrol/code", "", &guessed).await.reason());
+    }
+    assert_eq!(reasons[0], "invitation_unknown");
+    assert_eq!(reasons[21], "too_many_attempts");
+    let more = json!({"code": "x", "challenge": Digest::of("x")});
+    assert_eq!(
+        served.post("/enrol/code", "", &more).await.reason(),
+        "malformed"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_signs_in_again_leaves_no_visit_behind() {
     let mut served = Served::new().await;
     let earlier = served.sign_in(true).await;
