@@ -100,7 +100,13 @@ pub(crate) fn shown(report: &Report) -> String {
 /// Reads evidence, a folder or one file.
 pub(crate) fn read_evidence(evidence: &Path) -> anyhow::Result<Files> {
     let shown = || evidence.display().to_string();
-    let files = match std::fs::metadata(evidence).with_context(shown)? {
+    let found = std::fs::metadata(evidence).with_context(|| {
+        format!(
+            "{}: not a folder of evidence, nor a file of it",
+            evidence.display()
+        )
+    });
+    let files = match found? {
         found if found.is_dir() => read_folder(evidence)?,
         found => {
             ensure!(
