@@ -119,9 +119,18 @@ class Canonical(unittest.TestCase):
     def test_arguments_are_judged_as_they_are_kept(self) -> None:
         self.assertEqual(read_arguments(b'{"b":5.0,"a":1e2}'), {"a": 100, "b": 5})
         self.assertIs(type(read_arguments(b'{"b":5.0}')["b"]), int)
-        for bad in [b'{"a":1e16}', b'{"a":9007199254740993}', b"[]", b"{"]:
+        endless = b"9" * 5_000
+        for bad in [
+            b'{"a":1e16}',
+            b'{"a":9007199254740993}',
+            b'{"a":1e-' + endless + b"}",
+            b'{"a":1e' + endless + b"}",
+            b"[]",
+            b"{",
+        ]:
             with self.assertRaises(Refused):
                 read_arguments(bad)
+        self.assertEqual(read_arguments(b'{"a":0e' + b"0" * 5_000 + b"1}"), {"a": 0})
         with self.assertRaises(Refused):
             arguments_digest({"a": 2**64})
 

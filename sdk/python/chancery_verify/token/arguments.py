@@ -9,7 +9,7 @@ from ..canonical import CanonicalError, to_jcs
 from ..reason import Reason, Refused
 from ..strict_json import StrictJsonError, parse_strict_with_floats
 
-# A string, or a number that is no integer. In valid JSON nothing else looks like either.
+# A string, or a number. In valid JSON nothing else looks like either.
 _PARTS = re.compile(rb'"(?:[^"\\]|\\.)*"|(-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)', re.DOTALL)
 
 
@@ -50,7 +50,11 @@ def _decimal(number: str) -> tuple[str, int] | None:
     whole, _, fraction = mantissa.partition(".")
     digits = whole + fraction
     significant = digits.rstrip("0")
-    power = int(written or "0")
+    magnitude = written.lstrip("+-0")
+    # Longer than any integer of 64 bits; Python does not read much longer ones.
+    if len(magnitude) > 19:
+        return None
+    power = -int(magnitude or "0") if written.startswith("-") else int(magnitude or "0")
     for step in (0, -len(fraction), len(digits) - len(significant)):
         power += step
         if not -(2**63) <= power < 2**63:
