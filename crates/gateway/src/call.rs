@@ -1,8 +1,7 @@
 use std::sync::Arc;
 
-use crate::envelope::{EnvelopeError, Kind, Message, ambiguous};
+use crate::envelope::{EnvelopeError, Kind, Message, unambiguous};
 use crate::era::Era;
-use crate::json::members;
 use crate::method::{Method, MethodClass};
 use crate::server_name::ServerName;
 use crate::transport_id::TransportId;
@@ -83,10 +82,7 @@ impl Call {
             if !arguments.starts_with('{') {
                 return Err(EnvelopeError::Params);
             }
-            let members = members(arguments, &(0..arguments.len()))?;
-            if ambiguous(members.iter().map(|member| member.name.as_ref()), &[]) {
-                return Err(EnvelopeError::Ambiguous);
-            }
+            unambiguous(arguments, &(0..arguments.len()), &[])?;
         }
         Ok(Self {
             visit,

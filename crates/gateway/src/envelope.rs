@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use crate::json::{Span, apply, members, part, removals};
 use crate::request_id::RequestId;
 
-pub(crate) use fold::ambiguous;
+pub(crate) use fold::{ambiguous, fold, unambiguous};
 pub use parse::EnvelopeError;
 
 /// What the names of our own members of `_meta` begin with.
@@ -233,11 +233,7 @@ impl Message {
     /// no object, or where readers could disagree about one: a name twice, or one that differs from
     /// another or from one of `known` only by case.
     pub(crate) fn body_members(&self, known: &[&str]) -> Option<BTreeMap<String, &str>> {
-        let members = members(&self.text, self.body.as_ref()?).ok()?;
-        let names = members.iter().map(|member| member.name.as_ref());
-        if ambiguous(names, known) {
-            return None;
-        }
+        let members = unambiguous(&self.text, self.body.as_ref()?, known).ok()?;
         let named = members.into_iter();
         let named = named.map(|it| (it.name.into_owned(), part(&self.text, &it.value)));
         Some(named.collect())

@@ -1,5 +1,5 @@
-use crate::envelope::{Message, ambiguous};
-use crate::json::{Edit, Flaw, Span, apply, guard, items, members, part, removals};
+use crate::envelope::{Message, unambiguous};
+use crate::json::{Edit, Flaw, Span, apply, guard, items, part, removals};
 
 /// What a list is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -84,12 +84,8 @@ impl Listing {
         let text = response.into_text();
         guard(part(&text, &result))?;
         let (mut array, mut cache_scope) = (None, None);
-        let listed = members(&text, &result)?;
-        let names = listed.iter().map(|member| member.name.as_ref());
-        if ambiguous(names, &[kind.array(), "nextCursor", "cacheScope", "ttlMs"]) {
-            return Err(ListingError::Unreadable);
-        }
-        for member in listed {
+        let known = [kind.array(), "nextCursor", "cacheScope", "ttlMs"];
+        for member in unambiguous(&text, &result, &known)? {
             match member.name.as_ref() {
                 name if name == kind.array() => array = Some(member.value),
                 "cacheScope" => cache_scope = Some(member.value),
@@ -159,12 +155,7 @@ fn name(text: &str, entry: &Span, member: &str) -> Result<String, ListingError> 
     if !part(text, entry).starts_with('{') {
         return Err(ListingError::Unnamed);
     }
-    let members = members(text, entry)?;
-    let names = members.iter().map(|member| member.name.as_ref());
-    if ambiguous(names, &[member, "title", "description"]) {
-        return Err(ListingError::Unreadable);
-    }
-    members
+    unambiguous(text, entry, &[member, "title", "description"])?
         .into_iter()
         .find(|known| known.name == member)
         .and_then(|known| serde_json::from_str(part(text, &known.value)).ok())

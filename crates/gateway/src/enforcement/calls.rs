@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
 
 use chancery_audit::{CallKind, Label};
@@ -22,7 +23,7 @@ use super::presentation::Seen;
 use super::sessions::Home;
 use crate::call::Call;
 use crate::enforcer::{Pending, Permit, Refusal, Seat, Verdict};
-use crate::envelope::ambiguous;
+use crate::envelope::fold;
 use crate::peer::Peer;
 
 /// When repeating a call that waits for a person makes sense.
@@ -537,22 +538,25 @@ fn is_confusable(
     in_force: &InForce,
     material: &Material,
 ) -> bool {
+    if material.kind() != CallKind::Tool {
+        return false;
+    }
     let declared = in_force.policy.bundle.tool(&chancery_policy::Target {
-        kind: match material.kind() {
-            CallKind::Tool => Kind::Tool,
-            CallKind::Resource => Kind::Resource,
-            CallKind::Prompt => Kind::Prompt,
-        },
+        kind: Kind::Tool,
         server: &material.server,
         name: &material.name,
     });
     let declared = declared.into_iter().flat_map(|tool| tool.args().keys());
-    let known: Vec<&str> = declared
+    let known: HashSet<&str> = declared
         .map(String::as_str)
         .chain(tool.into_iter().flat_map(super::catalog::Tool::properties))
         .collect();
-    let mut names = material.arguments.keys().map(String::as_str);
-    names.any(|name| !known.contains(&name) && ambiguous([name].into_iter(), &known))
+    let names = material.arguments.keys().map(String::as_str);
+    let others: HashSet<String> = names
+        .filter(|name| !known.contains(name))
+        .map(fold)
+        .collect();
+    !others.is_empty() && known.iter().any(|name| others.contains(&fold(name)))
 }
 
 /// The session that a chain says it is for; verified by nobody, so good for choosing a log only.

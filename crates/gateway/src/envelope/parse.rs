@@ -1,5 +1,5 @@
-use crate::envelope::{DELEGATION, Kind, Message, Meta, OPINION, OWN, PROOF, STEP, ambiguous};
-use crate::json::{Flaw, Member, Span, guard, members, part};
+use crate::envelope::{DELEGATION, Kind, Message, Meta, OPINION, OWN, PROOF, STEP, unambiguous};
+use crate::json::{Flaw, Span, guard, members, part};
 use crate::reply::code;
 use crate::request_id::RequestId;
 
@@ -180,18 +180,6 @@ fn meta(text: &str, params: &Span) -> Result<Option<Meta>, EnvelopeError> {
     }
     meta.span = span;
     Ok(Some(meta))
-}
-
-fn unambiguous<'t>(
-    text: &'t str,
-    object: &Span,
-    known: &[&str],
-) -> Result<Vec<Member<'t>>, EnvelopeError> {
-    let members = members(text, object)?;
-    if ambiguous(members.iter().map(|member| member.name.as_ref()), known) {
-        return Err(EnvelopeError::Ambiguous);
-    }
-    Ok(members)
 }
 
 fn string(text: &str, span: &Span) -> Option<Box<str>> {

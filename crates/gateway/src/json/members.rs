@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -17,18 +18,17 @@ pub(crate) struct Member<'t> {
 /// The members of the object at `object`, in order. Refuses a name that occurs twice; values are
 /// skipped over, not read.
 pub(crate) fn members<'t>(text: &'t str, object: &Span) -> Result<Vec<Member<'t>>, Flaw> {
-    let raw = read(part(text, object), Members)?;
-    let mut members: Vec<Member<'t>> = Vec::with_capacity(raw.len());
-    for (name, value) in raw {
-        if members.iter().any(|known| known.name == name) {
-            return Err(Flaw::Duplicate);
-        }
-        members.push(Member {
-            name,
-            value: span(text, value),
-        });
+    let raw = read(part(text, object), Members)?.into_iter();
+    let member = |(name, value)| Member {
+        name,
+        value: span(text, value),
+    };
+    let members: Vec<Member<'t>> = raw.map(member).collect();
+    let names = members.iter().map(|member| member.name.as_ref());
+    match names.collect::<HashSet<&str>>().len() == members.len() {
+        true => Ok(members),
+        false => Err(Flaw::Duplicate),
     }
-    Ok(members)
 }
 
 /// Where the items of the array at `array` stand, in order.
