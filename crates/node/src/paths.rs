@@ -20,11 +20,9 @@ impl Paths {
         now: Timestamp,
     ) -> Result<VerifiedX509Svid, X509SvidError> {
         let known = self.known();
-        let known = known
-            .as_ref()
-            .and_then(|known| known.verify(chain, bundle, now, SVID_ALGORITHMS));
-        // What it refuses the whole path refuses too, and says why, or leads elsewhere.
-        if let Some(Ok(verified)) = known {
+        let verified = known.and_then(|known| known.verify(chain, bundle, now, SVID_ALGORITHMS));
+        // What it does not accept the whole path refuses too, and says why, or leads elsewhere.
+        if let Some(verified) = verified {
             return Ok(verified);
         }
         let (svid, kept) = VerifiedIntermediate::of(chain, bundle, now, SVID_ALGORITHMS)?;
