@@ -141,15 +141,14 @@ impl Enforcement {
         let chain = self.objects.get(whose.as_ref(), joined);
         let known = chain.and_then(|chain| self.joined_chain(peer, chain, &in_force, now));
         let server = visit.server();
-        let trust_domain = self.own().trust_domain();
         let entries = listing.entries().iter();
         Ok(entries
             .map(|entry| {
                 let chain = known.as_ref().map(|known| &known.chain);
                 chain.is_some_and(|chain| {
-                    let reviewed = listing.kind() != ListingKind::Tools
-                        || catalog.is_pinned(trust_domain, server, listing.raw(entry));
-                    reviewed && is_offered(chain, listing.kind(), server.as_str(), entry.name())
+                    is_offered(chain, listing.kind(), server.as_str(), entry.name())
+                        && (listing.kind() != ListingKind::Tools
+                            || catalog.is_pinned(server, listing.raw(entry)))
                 })
             })
             .collect())

@@ -118,15 +118,13 @@ impl Tool {
             .into_iter()
             .flat_map(|properties| properties.keys().cloned())
             .collect();
-        let mut entry = listed.as_object()?.clone();
-        entry.remove(UNPINNED);
         Some(Self {
             tool_id: leaf.tool_id,
             server: server.to_string(),
             name: name.to_owned(),
             schema_hash: leaf.schema_hash,
             description_hash: leaf.description_hash,
-            entry_hash: Digest::of(to_jcs(&Value::Object(entry)).ok()?),
+            entry_hash: entry_hash(listed)?,
             read_only,
             destructive: !read_only && hint("destructiveHint").unwrap_or(true),
             arguments: closed.then(|| properties.clone()),
@@ -152,6 +150,13 @@ impl Tool {
     pub(crate) fn properties(&self) -> impl Iterator<Item = &str> {
         self.properties.iter().map(String::as_str)
     }
+}
+
+/// The digest of a listed tool, but for what is not pinned.
+fn entry_hash(listed: &Value) -> Option<Digest> {
+    let mut entry = listed.as_object()?.clone();
+    entry.remove(UNPINNED);
+    Some(Digest::of(to_jcs(&Value::Object(entry)).ok()?))
 }
 
 fn is_ambiguous(object: &Value, known: &[&str]) -> bool {
@@ -190,17 +195,15 @@ impl Catalog {
     }
 
     /// Whether a listed tool is, to the letter, the one of that name that is pinned.
-    pub(crate) fn is_pinned(
-        &self,
-        trust_domain: &TrustDomain,
-        server: &ServerName,
-        listed: &str,
-    ) -> bool {
-        let listed = serde_json::from_str(listed).ok();
-        let listed = listed.and_then(|listed| Tool::read(trust_domain, server, &listed));
-        listed.is_some_and(|listed| {
-            self.tool(&listed.server, &listed.name)
-                .is_some_and(|pinned| *pinned == listed)
+    pub(crate) fn is_pinned(&self, server: &ServerName, listed: &str) -> bool {
+        let Ok(listed) = serde_json::from_str::<Value>(listed) else {
+            return false;
+        };
+        let name = listed.get("name").and_then(Value::as_str);
+        let pinned = name.and_then(|name| self.tool(server.as_str(), name));
+        // Not said by the digest: a variant of what is not pinned.
+        pinned.is_some_and(|pinned| {
+            !is_ambiguous(&listed, MEMBERS) && entry_hash(&listed) == Some(pinned.entry_hash)
         })
     }
 

@@ -49,17 +49,13 @@ impl Material {
             .and_then(|raw| serde_json::from_str(raw).ok());
         let is_referred = matches!(field, Some(Value::String(_)));
         let links = match field {
-            Some(Value::String(chain)) => match chain.parse().map(|chain| referred(&chain)) {
-                Ok(Some(links)) => links,
-                Ok(None) => {
+            Some(Value::String(chain)) => {
+                let known = chain.parse().ok().and_then(|chain| referred(&chain));
+                if known.is_none() {
                     fault = Some("delegation_reference_unknown");
-                    Vec::new()
                 }
-                Err(_) => {
-                    fault = Some("delegation_reference_unknown");
-                    Vec::new()
-                }
-            },
+                known.unwrap_or_default()
+            }
             Some(links) => serde_json::from_value(links).unwrap_or_default(),
             None => Vec::new(),
         };
@@ -69,6 +65,7 @@ impl Material {
             .flat_map(|link: &String| link.split(','))
             .map(str::to_owned)
             .collect();
+        let presented = links.join(",");
         let proof = call.proof().and_then(|raw| serde_json::from_str(raw).ok());
         let raw = call.arguments().unwrap_or("{}");
         let (arguments, canonical) = match arguments(raw) {
@@ -80,11 +77,11 @@ impl Material {
         };
         let names = call.visit().message().param_names();
         let is_ungoverned = names.iter().any(|name| !GOVERNED.contains(&name.as_str()));
-        if fault.is_none() && links.join(",").is_empty() {
+        if fault.is_none() && presented.is_empty() {
             fault = Some("delegation_missing");
         }
         Self {
-            chain: Digest::of(links.join(",")),
+            chain: Digest::of(presented),
             links,
             proof,
             opinion: call.opinion().map(str::to_owned),

@@ -1,6 +1,7 @@
 use chancery_types::Digest;
 
 use crate::envelope::{Kind, Message};
+use crate::json::part;
 
 /// How a permitted call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +96,8 @@ impl Outcome {
             },
             _ => of_result(response),
         };
-        let body = response.body().map(|raw| raw.get().as_bytes());
+        let body = response.body_span();
+        let body = body.map(|span| part(response.text(), span).as_bytes());
         Self {
             status,
             result_digest: body.map(Digest::of),

@@ -219,8 +219,9 @@ impl Enforcement {
         let Some(in_force) = self.in_force() else {
             return false;
         };
+        // Of what a token consists of, JSON has no other escapes.
         in_force.holds_access_token(text)
-            || text.contains('\\')
+            || text.contains("\\u")
                 && serde_json::from_str::<Value>(text)
                     .is_ok_and(|read| in_force.holds_access_token(&read.to_string()))
     }

@@ -28,14 +28,12 @@ async fn play(kind: &str) {
     let (known, written) = read(kind);
     let mut scene = Scene::start().await;
     for (case, written) in known.cases.iter().zip(&written) {
-        scene.play(&case.id, &case.steps()).await;
-        if case.restores {
-            scene.restore().await;
-        }
         let twin = format!("the twin of {}", case.id);
-        scene.play(&twin, &case.twin_steps(written)).await;
-        if case.restores {
-            scene.restore().await;
+        for (label, steps) in [(&case.id, case.steps()), (&twin, case.twin_steps(written))] {
+            scene.play(label, &steps).await;
+            if case.restores {
+                scene.restore().await;
+            }
         }
     }
     scene.end().await;
