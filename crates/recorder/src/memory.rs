@@ -91,14 +91,19 @@ struct WrittenProducer {
 impl Memory {
     /// Reads a file; what is wrong with it, where it is not what a recorder writes.
     pub fn parse(bytes: &[u8]) -> Result<Self, &'static str> {
+        Ok(Self::read(bytes)?.0)
+    }
+
+    /// The file, and what it says.
+    fn read(bytes: &[u8]) -> Result<(Self, Producers), &'static str> {
         let written: Written =
             serde_json::from_slice(bytes).map_err(|_| "not what a recorder writes")?;
         if written.v != VERSION {
             return Err("of another version");
         }
         let memory = Self(written);
-        memory.producers()?;
-        Ok(memory)
+        let producers = memory.producers()?;
+        Ok((memory, producers))
     }
 
     /// The bytes of the file.
@@ -204,7 +209,7 @@ fn remembered(path: &Path, bytes: &[u8], journal: &Journal) -> Result<Producers,
         path: path.to_owned(),
         what,
     };
-    let memory = Memory::parse(bytes).map_err(malformed)?;
+    let (memory, producers) = Memory::read(bytes).map_err(malformed)?;
     let Written {
         origin, size, last, ..
     } = &memory.0;
@@ -221,7 +226,7 @@ fn remembered(path: &Path, bytes: &[u8], journal: &Journal) -> Result<Producers,
     if *last != last_leaf(journal, *size)? {
         return Err(malformed("of another history of this log"));
     }
-    memory.producers().map_err(malformed)
+    Ok(producers)
 }
 
 /// The leaf hash of the last of so many entries.
