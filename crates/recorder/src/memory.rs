@@ -136,10 +136,12 @@ impl Memory {
 /// What is known of producers at one moment; the file, once everything that it names is durable.
 pub(crate) struct Snapshot {
     pub(crate) size: u64,
-    producers: Vec<WrittenProducer>,
+    /// The sequence that each one sends next, and its last entries.
+    producers: Vec<(Label, u64, Vec<u8>)>,
 }
 
 impl Snapshot {
+    /// Copies and no more: every append waits meanwhile.
     pub(crate) fn of(producers: &Producers) -> Self {
         // Who opened a stream and sent nothing is not in the log.
         let known = producers.known.iter();
@@ -150,11 +152,7 @@ impl Snapshot {
                 recent.extend(one.index.to_be_bytes());
                 recent.extend(one.digest.as_bytes());
             }
-            WrittenProducer {
-                producer: name.clone(),
-                next: producer.next,
-                recent: base64url::encode(recent),
-            }
+            (name.clone(), producer.next, recent)
         });
         Self {
             size: producers.size,
@@ -164,12 +162,18 @@ impl Snapshot {
 
     /// Writes the file.
     pub(crate) fn write(self, path: &Path, journal: &Journal) -> Result<(), MemoryError> {
+        let producers = self.producers.into_iter();
+        let producers = producers.map(|(producer, next, recent)| WrittenProducer {
+            producer,
+            next,
+            recent: base64url::encode(recent),
+        });
         let memory = Memory(Written {
             v: VERSION,
             origin: Label::or_digest(journal.origin().as_str()),
             size: self.size,
             last: last_leaf(journal, self.size)?,
-            producers: self.producers,
+            producers: producers.collect(),
         });
         Ok(replace_private_file(path, &memory.to_bytes())?)
     }
