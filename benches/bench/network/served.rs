@@ -1,18 +1,18 @@
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use chancery_api::OwnerListener;
 use chancery_api::tls::TlsIdentity;
 use chancery_identity::X509Bundle;
 use chancery_recorder::{Admission, Listeners, Recorder, TlsSetup, serve};
-use chancery_types::{Secret, Timestamp};
+use chancery_types::Secret;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose, SanType,
 };
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
+use crate::plane::now;
 use crate::throughput::journal;
 
 pub(crate) const DOMAIN: &str = "measured.example";
@@ -67,11 +67,6 @@ impl Served {
         };
         Ok(Self { recorder, place })
     }
-}
-
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    Timestamp::from_micros(since.map_or(0, |since| since.as_micros() as u64))
 }
 
 fn authority() -> anyhow::Result<CertifiedIssuer<'static, KeyPair>> {

@@ -39,7 +39,7 @@ const ALIVE: Duration = Duration::from_secs(5);
 const NAME: &str = "chancery";
 
 type Sender = http2::SendRequest<Full<Bytes>>;
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Speaks HTTP/2 and JSON over mutual TLS, all requests on one connection, which is opened again when
 /// it breaks.
@@ -270,14 +270,19 @@ impl fmt::Debug for TlsClient {
     }
 }
 
-fn connector(mut config: ClientConfig, protocol: &[u8]) -> TlsConnector {
+/// What opens connections on which that protocol is spoken.
+pub(crate) fn connector(mut config: ClientConfig, protocol: &[u8]) -> TlsConnector {
     config.alpn_protocols = vec![protocol.to_vec()];
     // The server asks for the certificate on every connection.
     config.resumption = Resumption::disabled();
     TlsConnector::from(Arc::new(config))
 }
 
-async fn connect(server: &str, tls: &TlsConnector) -> Result<TlsStream<TcpStream>, Failure> {
+/// A connection to `server` (`HOST:PORT`), authenticated on both sides.
+pub(crate) async fn connect(
+    server: &str,
+    tls: &TlsConnector,
+) -> Result<TlsStream<TcpStream>, Failure> {
     let connected = async {
         let stream = TcpStream::connect(server).await?;
         stream.set_nodelay(true)?;

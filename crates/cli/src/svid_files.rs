@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use chancery_api::tls::{TlsIdentity, verify_peer};
 use chancery_crypto::read_private_file;
 use chancery_identity::{SpiffeId, TrustDomain, X509Bundle};
+use chancery_server::Clock;
 use chancery_types::{Digest, Secret, Timestamp};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
@@ -49,8 +50,8 @@ impl SvidFiles {
 
     /// The identity in the files, and whose it is. It is replaced as long as the program runs when the files
     /// change; files that are not usable are told, and the last ones stay.
-    pub(crate) fn follow(self, now: fn() -> Timestamp) -> anyhow::Result<(SpiffeId, TlsIdentity)> {
-        let content = self.read(now())?;
+    pub(crate) fn follow(self) -> anyhow::Result<(SpiffeId, TlsIdentity)> {
+        let content = self.read(Clock::machine())?;
         let identity = TlsIdentity::new(content.chain, &content.key, content.bundle)?;
         let (spiffe_id, followed) = (content.spiffe_id.clone(), identity.clone());
         let mut known = content.digest;
@@ -58,7 +59,7 @@ impl SvidFiles {
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(LOOK).await;
-                match self.renew(&followed, known, &own, now()) {
+                match self.renew(&followed, known, &own, Clock::machine()) {
                     Ok(digest) => known = digest,
                     Err(error) => output::say(format_args!(
                         "the last X.509-SVID stays: {}",

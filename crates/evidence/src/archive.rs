@@ -18,8 +18,8 @@ const MOST_PATH_BYTES: usize = 100;
 /// Most files.
 const MOST_FILES: usize = 1 << 20;
 
-/// Most bytes of one file: what a reader of a folder takes.
-const MOST_FILE_BYTES: usize = 64 << 20;
+/// Most bytes of one file, in an archive and in a folder.
+pub const MOST_FILE_BYTES: usize = 64 << 20;
 
 /// Most bytes of the whole: the writer makes no file that a reader would refuse.
 pub const MOST_ARCHIVE_BYTES: usize = 2 << 30;

@@ -91,14 +91,19 @@ struct WrittenProducer {
 impl Memory {
     /// Reads a file; what is wrong with it, where it is not what a recorder writes.
     pub fn parse(bytes: &[u8]) -> Result<Self, &'static str> {
+        Ok(Self::read(bytes)?.0)
+    }
+
+    /// The file, and what it says.
+    fn read(bytes: &[u8]) -> Result<(Self, Producers), &'static str> {
         let written: Written =
             serde_json::from_slice(bytes).map_err(|_| "not what a recorder writes")?;
         if written.v != VERSION {
             return Err("of another version");
         }
         let memory = Self(written);
-        memory.producers()?;
-        Ok(memory)
+        let producers = memory.producers()?;
+        Ok((memory, producers))
     }
 
     /// The bytes of the file.
@@ -131,10 +136,12 @@ impl Memory {
 /// What is known of producers at one moment; the file, once everything that it names is durable.
 pub(crate) struct Snapshot {
     pub(crate) size: u64,
-    producers: Vec<WrittenProducer>,
+    /// The sequence that each one sends next, and its last entries.
+    producers: Vec<(Label, u64, Vec<u8>)>,
 }
 
 impl Snapshot {
+    /// Copies and no more: every append waits meanwhile.
     pub(crate) fn of(producers: &Producers) -> Self {
         // Who opened a stream and sent nothing is not in the log.
         let known = producers.known.iter();
@@ -145,11 +152,7 @@ impl Snapshot {
                 recent.extend(one.index.to_be_bytes());
                 recent.extend(one.digest.as_bytes());
             }
-            WrittenProducer {
-                producer: name.clone(),
-                next: producer.next,
-                recent: base64url::encode(recent),
-            }
+            (name.clone(), producer.next, recent)
         });
         Self {
             size: producers.size,
@@ -159,12 +162,18 @@ impl Snapshot {
 
     /// Writes the file.
     pub(crate) fn write(self, path: &Path, journal: &Journal) -> Result<(), MemoryError> {
+        let producers = self.producers.into_iter();
+        let producers = producers.map(|(producer, next, recent)| WrittenProducer {
+            producer,
+            next,
+            recent: base64url::encode(recent),
+        });
         let memory = Memory(Written {
             v: VERSION,
             origin: Label::or_digest(journal.origin().as_str()),
             size: self.size,
             last: last_leaf(journal, self.size)?,
-            producers: self.producers,
+            producers: producers.collect(),
         });
         Ok(replace_private_file(path, &memory.to_bytes())?)
     }
@@ -204,7 +213,7 @@ fn remembered(path: &Path, bytes: &[u8], journal: &Journal) -> Result<Producers,
         path: path.to_owned(),
         what,
     };
-    let memory = Memory::parse(bytes).map_err(malformed)?;
+    let (memory, producers) = Memory::read(bytes).map_err(malformed)?;
     let Written {
         origin, size, last, ..
     } = &memory.0;
@@ -221,7 +230,7 @@ fn remembered(path: &Path, bytes: &[u8], journal: &Journal) -> Result<Producers,
     if *last != last_leaf(journal, *size)? {
         return Err(malformed("of another history of this log"));
     }
-    memory.producers().map_err(malformed)
+    Ok(producers)
 }
 
 /// The leaf hash of the last of so many entries.

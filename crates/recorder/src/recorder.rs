@@ -6,7 +6,7 @@ use bytes::Bytes;
 use chancery_audit::Label;
 use chancery_journal::{Acknowledgement, AppendError, Journal, PublishError, Submitted};
 use chancery_types::{Digest, Timestamp};
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::Refusal;
@@ -32,13 +32,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The file that remembers the producers, beside the log's folder.
 const MEMORY_FILE: &str = "producers";
 
+/// Who waits until a snapshot is written down, where anybody does.
+type Reply = Option<oneshot::Sender<Result<(), MemoryError>>>;
+
 /// The one appender of a log that holds what other programs send.
 #[derive(Debug)]
 pub struct Recorder {
     journal: Arc<Journal>,
     origin: Label,
     is_witnessed: bool,
-    memory: PathBuf,
     clock: fn() -> Timestamp,
     /// INVARIANT: entries are submitted to the journal under this lock alone, so that the index that an
     /// entry gets is known when it is submitted.
@@ -46,7 +48,7 @@ pub struct Recorder {
     room: Arc<Semaphore>,
     placed: mpsc::UnboundedSender<Placed>,
     durable: watch::Receiver<u64>,
-    remembering: mpsc::Sender<Snapshot>,
+    remembering: mpsc::Sender<(Snapshot, Reply)>,
     closing: watch::Sender<bool>,
 }
 
@@ -105,18 +107,12 @@ impl Recorder {
         let (told, durable) = watch::channel(producers.size);
         let (remembering, snapshots) = mpsc::channel(1);
         tokio::spawn(settle(places, told));
-        let remember = remember(
-            snapshots,
-            durable.clone(),
-            Arc::clone(&journal),
-            memory.clone(),
-        );
+        let remember = remember(snapshots, durable.clone(), Arc::clone(&journal), memory);
         tokio::spawn(remember);
         Ok(Arc::new(Self {
             origin: Label::or_digest(journal.origin().as_str()),
             journal,
             is_witnessed,
-            memory,
             clock,
             producers: Mutex::new(producers),
             room: Arc::new(Semaphore::new(MOST_ON_THE_WAY)),
@@ -152,14 +148,11 @@ impl Recorder {
     pub async fn close(&self) -> Result<(), RecorderError> {
         self.closing.send_replace(true);
         self.room.close();
+        let (reply, written) = oneshot::channel();
+        let place = self.remembering.reserve().await;
+        let place = place.map_err(|_| RecorderError::Unwritten)?;
         let snapshot = Snapshot::of(&*self.producers.lock().await);
-        let size = snapshot.size;
-        let mut durable = self.durable.clone();
-        if durable.wait_for(|durable| *durable >= size).await.is_err() {
-            return Err(RecorderError::Unwritten);
-        }
-        let (journal, path) = (Arc::clone(&self.journal), self.memory.clone());
-        let written = tokio::task::spawn_blocking(move || snapshot.write(&path, &journal));
+        place.send((snapshot, Some(reply)));
         written.await.map_err(|_| RecorderError::Unwritten)??;
         let published = self.journal.publish().await;
         published.map_err(RecorderError::Publish)?;
@@ -261,7 +254,7 @@ impl Recorder {
         }
         // The next time is as good where the last one is not written yet.
         if let Ok(place) = self.remembering.try_reserve() {
-            place.send(Snapshot::of(producers));
+            place.send((Snapshot::of(producers), None));
         }
     }
 }
@@ -283,21 +276,30 @@ async fn settle(mut places: mpsc::UnboundedReceiver<Placed>, durable: watch::Sen
     }
 }
 
-/// Writes snapshots down, each once all that it names is durable.
+/// Writes snapshots down, each once all that it names is durable. Nobody else writes the file: two
+/// writers would take each other's new file away before it has its name.
 async fn remember(
-    mut snapshots: mpsc::Receiver<Snapshot>,
+    mut snapshots: mpsc::Receiver<(Snapshot, Reply)>,
     mut durable: watch::Receiver<u64>,
     journal: Arc<Journal>,
     path: PathBuf,
 ) {
-    while let Some(snapshot) = snapshots.recv().await {
+    while let Some((snapshot, reply)) = snapshots.recv().await {
         let size = snapshot.size;
         if durable.wait_for(|durable| *durable >= size).await.is_err() {
             return;
         }
         let (journal, path) = (Arc::clone(&journal), path.clone());
         let written = tokio::task::spawn_blocking(move || snapshot.write(&path, &journal));
-        if let Ok(Err(error)) = written.await {
+        // Whoever waits is told by the end of its reply.
+        let Ok(written) = written.await else {
+            continue;
+        };
+        let unheard = match reply {
+            Some(reply) => reply.send(written).err(),
+            None => Some(written),
+        };
+        if let Some(Err(error)) = unheard {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(error, "what is known of the producers is not written down");
         }

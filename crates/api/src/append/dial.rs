@@ -1,26 +1,20 @@
 use std::fmt;
-use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use chancery_identity::SpiffeId;
 use http::Uri;
 use hyper_util::rt::TokioIo;
-use rustls::client::Resumption;
-use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
-use tokio_rustls::TlsConnector;
+use tokio::net::UnixStream;
 use tonic::codegen::Service;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::tls::{TlsIdentity, client_config};
+use crate::tls_client::{self, Failure, connector};
 
-/// Sent as the name of the log's host; who it is, its SVID says.
-const NAME: &str = "chancery";
 const CONNECT: Duration = Duration::from_secs(10);
 const ALIVE: Duration = Duration::from_secs(10);
 const WINDOW_BYTES: u32 = 1 << 20;
@@ -87,10 +81,10 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 impl Service<Uri> for Dial {
     type Response = TokioIo<Box<dyn Stream>>;
-    type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
+    type Error = Failure;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Failure>> + Send>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         Poll::Ready(Ok(()))
     }
 
@@ -100,7 +94,7 @@ impl Service<Uri> for Dial {
     }
 }
 
-async fn connect(target: AppendTarget) -> io::Result<Box<dyn Stream>> {
+async fn connect(target: AppendTarget) -> Result<Box<dyn Stream>, Failure> {
     match target {
         AppendTarget::Owner { socket, .. } => Ok(Box::new(UnixStream::connect(socket).await?)),
         AppendTarget::Tls {
@@ -108,15 +102,8 @@ async fn connect(target: AppendTarget) -> io::Result<Box<dyn Stream>> {
             identity,
             expected,
         } => {
-            let mut config = client_config(&identity, expected).map_err(io::Error::other)?;
-            config.alpn_protocols = vec![b"h2".to_vec()];
-            // The log asks for the certificate on every connection.
-            config.resumption = Resumption::disabled();
-            let name = ServerName::try_from(NAME).map_err(io::Error::other)?;
-            let stream = TcpStream::connect(server).await?;
-            stream.set_nodelay(true)?;
-            let tls = TlsConnector::from(Arc::new(config));
-            Ok(Box::new(tls.connect(name, stream).await?))
+            let tls = connector(client_config(&identity, expected)?, b"h2");
+            Ok(Box::new(tls_client::connect(&server, &tls).await?))
         }
     }
 }

@@ -195,9 +195,10 @@ impl Driver {
                 place = connection.requests.reserve(), if has_unsent => match place {
                     Ok(place) => place.send(request(Said::Batch(self.batch()))),
                     // Why, the answer says.
-                    Err(_) => match connection.responses.message().await? {
-                        Some(_) | None => return Err(Broken::Again("the stream broke".to_owned())),
-                    },
+                    Err(_) => {
+                        connection.responses.message().await?;
+                        return Err(Broken::Again("the stream broke".to_owned()));
+                    }
                 },
                 () = tokio::time::sleep_until(end), if !self.waiting.is_empty() => {
                     return Err(Broken::Again("no acknowledgement".to_owned()));

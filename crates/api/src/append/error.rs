@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use chancery_audit::Content;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
@@ -45,7 +46,7 @@ pub enum AppendError {
         next: u64,
     },
     /// The entry is empty or too large. It was not sent.
-    #[error("an entry has 1 to 32768 bytes")]
+    #[error("an entry has 1 to {} bytes", Content::MAX_BYTES)]
     Size,
     /// What was answered is not of the protocol.
     #[error("the answer is not one of a log's")]

@@ -17,6 +17,7 @@ use chancery_journal::Reader;
 use chancery_types::Digest;
 use chancery_types::id::SessionId;
 use serde::Serialize;
+use tempfile::TempDir;
 
 use super::verify::read_evidence;
 use crate::args::{EvidenceArgs, Format};
@@ -108,22 +109,32 @@ fn pack(folder: &Path, out: &Path) -> anyhow::Result<Packed> {
     })
 }
 
+fn ensure_new(out: &Path) -> anyhow::Result<()> {
+    ensure!(
+        !out.exists(),
+        "{}: exists already; evidence is never mixed",
+        out.display()
+    );
+    Ok(())
+}
+
+/// A folder beside `out` that goes away with the value.
+fn staging(out: &Path) -> anyhow::Result<TempDir> {
+    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty());
+    tempfile::Builder::new()
+        .prefix(".evidence-")
+        .tempdir_in(parent.unwrap_or(Path::new(".")))
+        .with_context(|| out.display().to_string())
+}
+
 /// Copies a session's evidence into one file that does not exist yet.
 async fn export_packed(
     layout: &Layout,
     session: SessionId,
     out: &Path,
 ) -> anyhow::Result<Exported> {
-    ensure!(
-        !out.exists(),
-        "{}: exists already; evidence is never mixed",
-        out.display()
-    );
-    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let staging = tempfile::Builder::new()
-        .prefix(".evidence-")
-        .tempdir_in(parent.unwrap_or(Path::new(".")))
-        .with_context(|| out.display().to_string())?;
+    ensure_new(out)?;
+    let staging = staging(out)?;
     let folder = staging.path().join("evidence");
     let exported = export(layout, session, &folder).await?;
     let packed = pack(&folder, out)?;
@@ -139,11 +150,7 @@ pub(crate) async fn export(
     session: SessionId,
     out: &Path,
 ) -> anyhow::Result<Exported> {
-    ensure!(
-        !out.exists(),
-        "{}: exists already; evidence is never mixed",
-        out.display()
-    );
+    ensure_new(out)?;
     let gateway = Reader::open(&layout.gateway_log())?;
     let server = Reader::open(&layout.server_log())?;
     let (end, index_digest) = end_of(&gateway, session)?;
@@ -175,11 +182,7 @@ pub(crate) async fn export(
         kept: layout.gateway_checkpoint(),
     };
     let (gateway_note, server_note) = enrolled.settled(&gateway, &server).await?;
-    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let staging = tempfile::Builder::new()
-        .prefix(".evidence-")
-        .tempdir_in(parent.unwrap_or(Path::new(".")))
-        .with_context(|| out.display().to_string())?;
+    let staging = staging(out)?;
     let folder = staging.path();
     write(&folder.join(INDEX_PATH), &index_bytes)?;
     write(&folder.join(TRUST_RECORD_PATH), &record)?;

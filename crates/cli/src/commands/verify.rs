@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
 use chancery_crypto::AwsLc;
-use chancery_evidence::archive::MOST_ARCHIVE_BYTES;
+use chancery_evidence::archive::{MOST_ARCHIVE_BYTES, MOST_FILE_BYTES};
 use chancery_evidence::{
     AxisVerdict, ERASED_PATH, Files, INDEX_PATH, Report, ReportOutcome, TRUST_RECORD_PATH, verify,
 };
@@ -16,9 +16,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::args::{Format, VerifyArgs};
 use crate::deployment::read_trust;
 use crate::output;
-
-/// Most bytes of one file of evidence that are read.
-const MAX_FILE_BYTES: u64 = 64 << 20;
 
 pub(super) fn run(format: Format, args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     let files = read_evidence(&args.evidence)?;
@@ -154,7 +151,7 @@ fn read_folder(folder: &Path) -> anyhow::Result<Files> {
             );
             let size = entry.metadata().with_context(shown)?.len();
             ensure!(
-                size <= MAX_FILE_BYTES,
+                size <= MOST_FILE_BYTES as u64,
                 "{}: too large for evidence",
                 path.display()
             );

@@ -7,7 +7,7 @@ use nix::unistd::Uid;
 use serde_json::json;
 
 use crate::certificates::Authority;
-use crate::writer::{ORIGIN, Writer, chancery, checked, fed, places, printed};
+use crate::writer::{ORIGIN, Writer, chancery, checked, fed, impatient, places, printed};
 
 fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
@@ -93,17 +93,8 @@ fn what_is_refused_says_why_and_appends_nothing() {
     assert!(writer.stop());
     assert_eq!(checked(folder.path()).len(), 1);
     // Nobody is there any more.
-    let mut command = chancery();
-    command.args([
-        "log",
-        "append",
-        "--name",
-        "ci",
-        "--patience",
-        "1",
-        "--socket",
-    ]);
-    let output = fed(command.arg(folder.path().join("append.sock")), b"x\n");
+    let mut command = impatient(&folder.path().join("append.sock"));
+    let output = fed(&mut command, b"x\n");
     assert_eq!(output.status.code(), Some(3), "{}", said(&output));
     // A log without a name.
     let nameless = chancery()
@@ -133,17 +124,8 @@ fn another_user_appends_nothing() {
     };
     open(folder.path(), 0o755);
     open(&writer.socket(), 0o666);
-    let mut command = chancery();
-    command.args([
-        "log",
-        "append",
-        "--name",
-        "ci",
-        "--patience",
-        "1",
-        "--socket",
-    ]);
-    let output = fed(command.arg(writer.socket()).uid(65_534).gid(65_534), b"x\n");
+    let mut command = impatient(&writer.socket());
+    let output = fed(command.uid(65_534).gid(65_534), b"x\n");
     assert_eq!(output.status.code(), Some(3), "{}", said(&output));
     assert!(writer.stop());
     assert!(checked(folder.path()).is_empty());

@@ -75,6 +75,14 @@ impl Writer {
     }
 }
 
+/// A `log append` over that socket that gives up after a second.
+pub(crate) fn impatient(socket: &Path) -> Command {
+    let mut command = chancery();
+    command.args(["log", "append", "--name", "ci", "--patience", "1"]);
+    command.arg("--socket").arg(socket);
+    command
+}
+
 /// Runs a command to its end with that input.
 pub(crate) fn fed(command: &mut Command, input: &[u8]) -> Output {
     let mut child = command

@@ -13,7 +13,6 @@ use chancery_audit::Content;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use super::write::now;
 use crate::args::{AppendArgs, Format, Until};
 use crate::commands::open;
 use crate::output;
@@ -118,7 +117,7 @@ fn target(args: &AppendArgs) -> anyhow::Result<AppendTarget> {
     };
     let files = SvidFiles::of(&args.svid, expected.trust_domain());
     let files = files.context("--to needs --svid, --key and --bundle")?;
-    let (_, identity) = files.follow(now)?;
+    let (_, identity) = files.follow()?;
     Ok(AppendTarget::Tls {
         server,
         identity,

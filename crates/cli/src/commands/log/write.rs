@@ -3,15 +3,14 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use chancery_api::OwnerListener;
 use chancery_identity::SpiffeId;
 use chancery_journal::{Config, Journal, LocalSigner, Reader, Unwitnessed, Witnesses};
 use chancery_recorder::{Admission, Listeners, Recorder, TlsSetup};
+use chancery_server::Clock;
 use chancery_tlog::{LogKeys, LogPolicy, Origin};
-use chancery_types::Timestamp;
 use nix::sys::stat::{Mode, umask};
 use serde::Serialize;
 use tokio::net::TcpListener;
@@ -54,7 +53,7 @@ pub(super) async fn run(format: Format, args: WriteArgs) -> anyhow::Result<()> {
     let is_witnessed = config.witnesses.is_some();
     let opening = tokio::task::spawn_blocking(move || Journal::open(config, Arc::new(signer)));
     let journal = opening.await??;
-    let recorder = Recorder::open(journal, &args.folder, is_witnessed, now)?;
+    let recorder = Recorder::open(journal, &args.folder, is_witnessed, Clock::machine)?;
 
     let socket = args.folder.join("append.sock");
     let owner = OwnerListener::bind(&socket).with_context(|| socket.display().to_string())?;
@@ -129,7 +128,7 @@ async fn tls(args: &WriteArgs) -> anyhow::Result<Option<(SpiffeId, TlsSetup)>> {
     }
     let files = SvidFiles::of(&args.svid, trust_domain);
     let files = files.context("--listen needs --svid, --key and --bundle")?;
-    let (spiffe_id, identity) = files.follow(now)?;
+    let (spiffe_id, identity) = files.follow()?;
     let listener = TcpListener::bind(address).await;
     let listener = listener
         .with_context(|| format!("{address} cannot be opened; choose another with --listen"))?;
@@ -153,11 +152,4 @@ fn text(opened: &Opened) -> String {
         text += &format!("key {key}\n");
     }
     text
-}
-
-/// The system's time.
-pub(super) fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let micros = since.map_or(0, |since| since.as_micros());
-    Timestamp::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
 }
