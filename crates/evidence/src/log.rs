@@ -8,7 +8,7 @@ use chancery_tlog::{
     TilePath, VerifiedCheckpoint, decode_bundle, parse_tile, rebuild, tiles_for,
     verify_checkpoint_cosigned,
 };
-use chancery_types::{Digest, SignatureVerifier};
+use chancery_types::{Digest, SignatureVerifier, causes};
 
 use crate::Files;
 
@@ -56,7 +56,7 @@ impl VerifiedLog {
         }
         let bundles = reader.bundles(checkpoint.size())?;
         let rebuilt = rebuild(checkpoint.size(), bundles.iter().map(|(_, bytes)| bytes))
-            .map_err(|error| vec![reader.problem("tile/entries", &said(&error))])?;
+            .map_err(|error| vec![reader.problem("tile/entries", &causes(&error))])?;
         let mut problems = reader.differing_tiles(&rebuilt);
         if rebuilt.root != *checkpoint.root() {
             problems = reader.why_another_root(&checkpoint, &rebuilt, problems);
@@ -132,7 +132,7 @@ impl<'a> Reader<'a> {
     ) -> Result<(VerifiedCheckpoint, Cosigned), LogProblem> {
         let note = self.read("checkpoint")?;
         verify_checkpoint_cosigned(note, keys, policy, verifier)
-            .map_err(|error| self.problem("checkpoint", &said(&error)))
+            .map_err(|error| self.problem("checkpoint", &causes(&error)))
     }
 
     fn bundles(&self, size: u64) -> Result<Vec<(TilePath, &'a [u8])>, Vec<LogProblem>> {
@@ -143,7 +143,7 @@ impl<'a> Reader<'a> {
                 Ok(_) if path.kind() != TileKind::Entries => {}
                 Ok(bytes) => match decode_bundle(bytes, path.width()) {
                     Ok(_) => bundles.push((path, bytes)),
-                    Err(error) => problems.push(self.problem(&path.to_string(), &said(&error))),
+                    Err(error) => problems.push(self.problem(&path.to_string(), &causes(&error))),
                 },
             }
         }
@@ -212,7 +212,7 @@ impl<'a> Reader<'a> {
 pub fn log_keys(origin: &LogOrigin) -> Result<LogKeys, LogProblem> {
     let problem = |error: &dyn std::error::Error| LogProblem {
         path: format!("trust document, log origin {}", origin.origin),
-        problem: said(error),
+        problem: causes(error),
     };
     let name = origin.origin.parse().map_err(|error| problem(&error))?;
     let ed25519 = origin.ed25519.parse().map_err(|error| problem(&error))?;
@@ -230,7 +230,8 @@ pub fn witness_policy(trust: &TrustDocument) -> Result<Option<LogPolicy>, LogPro
     let Some(rule) = &trust.witnesses else {
         return Ok(None);
     };
-    let policy = LogPolicy::parse(rule.policy.as_bytes()).map_err(|error| problem(said(&error)))?;
+    let policy =
+        LogPolicy::parse(rule.policy.as_bytes()).map_err(|error| problem(causes(&error)))?;
     if !policy.logs().is_empty() {
         let text = "the policy has log lines; the logs are those that the document names";
         return Err(problem(text.to_owned()));
@@ -254,16 +255,4 @@ pub fn witness_policy(trust: &TrustDocument) -> Result<Option<LogPolicy>, LogPro
 pub fn checkpoint_digest(note: &[u8]) -> Result<Digest, NoteError> {
     let own = Note::parse(note)?.of_log_alone()?;
     Ok(Digest::of(own.to_string()))
-}
-
-/// An error with its causes, in one line.
-pub(crate) fn said(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text.push_str(": ");
-        text.push_str(&next.to_string());
-        cause = next.source();
-    }
-    text
 }

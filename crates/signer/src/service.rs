@@ -24,7 +24,7 @@ use chancery_identity::trust::{SignedTrust, VerifiedTrust};
 use chancery_journal::{CheckpointSigner, LocalSigner};
 use chancery_tlog::TreeHash;
 use chancery_types::id::ConsentId;
-use chancery_types::{Timestamp, base64url};
+use chancery_types::{Timestamp, base64url, causes};
 
 use crate::authorities::Authorities;
 use crate::keys::{KeyFolder, StandingKeys};
@@ -280,7 +280,7 @@ async fn prepare_authority(
             };
             Arc::clone(&signer).change(certify).await
         }
-        Err(error) => Err(Problem::unavailable("authority_root", told(&error))
+        Err(error) => Err(Problem::unavailable("authority_root", causes(&error))
             .with_remedy("look at the signer's root.json and at what it names")),
     };
     if certified.is_err() {
@@ -289,15 +289,6 @@ async fn prepare_authority(
         drop(signer.change(destroy).await?);
     }
     certified
-}
-
-/// An error with what caused it.
-fn told(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
 }
 
 async fn certify_authority(

@@ -5,6 +5,7 @@
 
 pub mod base64url;
 pub mod canonical;
+pub mod causes;
 pub mod credential_crypto;
 pub mod digest;
 pub mod foreign_jws;
@@ -23,6 +24,7 @@ pub mod svid_key;
 pub mod timestamp;
 
 pub use canonical::{CanonicalError, to_canonical, to_jcs};
+pub use causes::causes;
 pub use credential_crypto::{CredentialCrypto, EcdhShare};
 pub use digest::{Digest, DigestError};
 pub use foreign_jws::ForeignJws;

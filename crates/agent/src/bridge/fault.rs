@@ -1,3 +1,4 @@
+use chancery_types::causes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -110,17 +111,6 @@ pub(super) fn line(document: &impl Serialize) -> String {
     serde_json::to_string(document).unwrap_or_default()
 }
 
-/// An error with its causes: what failed last stands at the end.
-fn chained(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
-}
-
 impl From<&SessionError> for Fault {
     fn from(error: &SessionError) -> Self {
         let code = match error {
@@ -130,7 +120,7 @@ impl From<&SessionError> for Fault {
             | SessionError::OtherKey => code::DENIED,
             _ => code::UNAVAILABLE,
         };
-        let fault = Self::new(code, error.reason(), chained(error));
+        let fault = Self::new(code, error.reason(), causes(error));
         Self {
             remedy: error.remedy().map(str::to_owned),
             ..fault

@@ -11,12 +11,12 @@ use chancery_identity::{TrustDomain, VerifiedWit, WitBundle, verify_wit};
 use chancery_session::Member;
 use chancery_tlog::{LogPolicy, TreeHash, VerifiedCheckpoint, verify_checkpoint_cosigned};
 use chancery_types::limits::MAX_CHAIN_LINKS;
-use chancery_types::{Digest, SignatureVerifier, Timestamp, base64url};
+use chancery_types::{Digest, SignatureVerifier, Timestamp, base64url, causes};
 
 use super::document::{Enrolled, Parts, Presentation};
 use super::holder::verify_holder;
 use super::{Challenge, Part, PresentationRefusal};
-use crate::log::{log_keys, said, witness_policy};
+use crate::log::{log_keys, witness_policy};
 use crate::snapshot::VerifiedSnapshot;
 use crate::verify::{enrolment, is_token};
 
@@ -171,7 +171,7 @@ impl<'a> Desk<'a> {
         let policy: Option<LogPolicy> = witness_policy(trust).map_err(unusable)?;
         let (checkpoint, cosigned) =
             verify_checkpoint_cosigned(note.as_bytes(), &keys, policy.as_ref(), verifier)
-                .map_err(|error| refused(said(&error)))?;
+                .map_err(|error| refused(causes(&error)))?;
         let withheld = (trust.witnesses.as_ref())
             .is_some_and(|rule| rule.unwitnessed == UnwitnessedRule::Withhold);
         if withheld && !cosigned.is_met() {

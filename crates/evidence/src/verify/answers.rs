@@ -7,14 +7,13 @@ use chancery_delegation::{ApprovalStatement, Assertion, verify_approval};
 use chancery_identity::trust::Role;
 use chancery_session::{Action, Answered, ApprovalQuestion, Event};
 use chancery_types::id::{ApprovalId, ExecutionId};
-use chancery_types::{Digest, Timestamp, parse_strict, to_canonical};
+use chancery_types::{Digest, Timestamp, causes, parse_strict, to_canonical};
 use serde::{Deserialize, Serialize};
 
 use super::chains::note_credential;
 use super::follower::Follower;
 use super::roll::Logged;
 use crate::ObjectKind;
-use crate::log::said;
 use crate::report::{Axis, Place};
 
 /// What people were asked and what they answered so far.
@@ -213,8 +212,8 @@ impl Follower<'_, '_> {
             }
             return Ok(None);
         };
-        let value = parse_strict(bytes).map_err(|error| said(&error))?;
-        let signed: SignedAnswer = serde_json::from_value(value).map_err(|error| said(&error))?;
+        let value = parse_strict(bytes).map_err(|error| causes(&error))?;
+        let signed: SignedAnswer = serde_json::from_value(value).map_err(|error| causes(&error))?;
         if !to_canonical(&signed).is_ok_and(|again| again == bytes) {
             return Err("the answer is not in canonical form".to_owned());
         }
@@ -230,7 +229,7 @@ impl Follower<'_, '_> {
             at,
             verifier,
         )
-        .map_err(|error| said(&error))?;
+        .map_err(|error| causes(&error))?;
         note_credential(
             self.desk,
             known,

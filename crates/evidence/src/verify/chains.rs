@@ -10,14 +10,13 @@ use chancery_delegation::{
 };
 use chancery_identity::trust::PersonCredential;
 use chancery_session::{PRINCIPAL, principal_text};
-use chancery_types::Digest;
 use chancery_types::id::SessionId;
+use chancery_types::{Digest, causes};
 
 use super::case::{Case, Desk};
 use super::consents;
 use super::roll::Logged;
 use crate::ObjectKind;
-use crate::log::said;
 use crate::report::{Axis, NoteValue, Place};
 
 /// The chains of a session, each by its digest, with what was found out about their roots.
@@ -297,7 +296,7 @@ fn verified_consent(
                 ConsentError::Uncovered(reason) => reason.code(),
                 _ => REFUSED,
             };
-            refuse(reason, said(&error));
+            refuse(reason, causes(&error));
             None
         }
     }

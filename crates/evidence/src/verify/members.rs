@@ -6,11 +6,10 @@ use chancery_audit::{Credential, CredentialForm, Event, Isolation, Label, Sessio
 use chancery_delegation::{ManifestContext, VerifiedManifest, verify_manifest};
 use chancery_identity::{AttestationLevel, VerifiedWit, verify_wit};
 use chancery_session::Member;
-use chancery_types::{Digest, Timestamp};
+use chancery_types::{Digest, Timestamp, causes};
 
 use super::case::{Case, Desk, FRESH_SECONDS, GRACE_SECONDS};
 use super::roll::Logged;
-use crate::log::said;
 use crate::report::{Axis, NoteValue, Place};
 use crate::{Catalog, ObjectKind, object_path};
 
@@ -39,7 +38,7 @@ impl Members {
                 Some(Ok(token)) => members.tokens.push(token),
                 Some(Err(error)) => {
                     desk.found
-                        .add(Axis::Authenticity, place, "token_refused", said(&error));
+                        .add(Axis::Authenticity, place, "token_refused", causes(&error));
                 }
                 None => {
                     let text = "names no trust domain";
@@ -79,7 +78,7 @@ impl Members {
                     return Some(manifest);
                 }
                 Ok(_) => {}
-                Err(error) => why = Some((*object, said(&error))),
+                Err(error) => why = Some((*object, causes(&error))),
             }
         }
         let text = match why {
@@ -123,7 +122,7 @@ impl Members {
             desk.objects.take(token.digest(), ObjectKind::Wit);
             match Member::new(token, &manifest, root) {
                 _ if now >= token.expires() => why = "the token has expired".to_owned(),
-                Err(error) => why = said(&error),
+                Err(error) => why = causes(&error),
                 Ok(member) => {
                     check_issued(case, desk, token, &manifest, at);
                     found.push(member);

@@ -7,11 +7,10 @@ use chancery_audit::Event;
 use chancery_identity::trust::PolicySignersError;
 use chancery_policy::SignedBundle;
 use chancery_session::Rulebook;
-use chancery_types::{Digest, parse_strict, to_canonical};
+use chancery_types::{Digest, causes, parse_strict, to_canonical};
 
 use super::case::{Case, Desk};
 use super::roll::Logged;
-use crate::log::said;
 use crate::report::{Axis, Place};
 use crate::{ObjectKind, object_path};
 
@@ -63,7 +62,7 @@ impl Policies {
                 }
                 Err(error) => {
                     desk.found
-                        .add(Axis::Scope, place, "policy_refused", said(&error));
+                        .add(Axis::Scope, place, "policy_refused", causes(&error));
                 }
             }
         }

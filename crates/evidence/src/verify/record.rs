@@ -1,13 +1,12 @@
 //! The Trust Record says what the log says.
 
 use chancery_audit::{DelegationRoot, Event, Ruling};
-use chancery_types::Digest;
+use chancery_types::{Digest, causes};
 
 use super::case::{Case, Desk};
 use super::chains::enrolled_root;
 use super::follower::Followed;
 use super::policies::Policies;
-use crate::log::said;
 use crate::report::{Axis, Found, NoteValue, Place};
 use crate::trust_record::{EnforcementMode, Reference, VerifiedTrustRecord, transcript_hash};
 use crate::{Files, TRUST_RECORD_PATH};
@@ -38,7 +37,7 @@ pub(super) fn read(
     match VerifiedTrustRecord::verify(bytes, &trust.record_signers, verifier) {
         Ok(record) => Some(record),
         Err(error) => {
-            found.add(Axis::Authenticity, file(), "record_refused", said(&error));
+            found.add(Axis::Authenticity, file(), "record_refused", causes(&error));
             None
         }
     }

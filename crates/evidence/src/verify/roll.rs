@@ -2,10 +2,10 @@
 
 use chancery_audit::{Entry, Event, Label, LeafRef, LogSucceed, Writer, leaf_hash};
 use chancery_identity::trust::VerifiedTrust;
-use chancery_types::{SignatureVerifier, Timestamp};
+use chancery_types::{SignatureVerifier, Timestamp, causes};
 
 use crate::Files;
-use crate::log::{VerifiedLog, log_keys, said, witness_policy};
+use crate::log::{VerifiedLog, log_keys, witness_policy};
 use crate::report::{Axis, Found, NoteValue, Place};
 
 /// One of the two logs.
@@ -172,7 +172,7 @@ impl Roll {
             let entry = match Entry::parse(bytes) {
                 Ok(entry) => entry,
                 Err(error) => {
-                    found.add(Axis::Integrity, place, "entry_malformed", said(&error));
+                    found.add(Axis::Integrity, place, "entry_malformed", causes(&error));
                     continue;
                 }
             };

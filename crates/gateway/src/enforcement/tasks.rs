@@ -5,7 +5,7 @@ use chancery_api::tls::TlsIdentity;
 use chancery_audit::EndReason;
 use chancery_session::Session;
 use chancery_types::id::SessionId;
-use chancery_types::{Digest, Timestamp};
+use chancery_types::{Digest, Timestamp, causes};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
@@ -308,12 +308,5 @@ fn ticks(period: Duration) -> tokio::time::Interval {
 
 /// Logs an error with its causes.
 pub(super) fn said(what: &str, error: &dyn std::error::Error) {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text.push_str(": ");
-        text.push_str(&next.to_string());
-        cause = next.source();
-    }
-    tracing::warn!(error = text, "{what}");
+    tracing::warn!(error = causes(error), "{what}");
 }

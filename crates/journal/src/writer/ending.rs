@@ -1,6 +1,8 @@
 use std::error::Error;
 use std::sync::Arc;
 
+use chancery_types::causes;
+
 use super::pending::{Ended, Pending};
 use crate::Storage;
 
@@ -15,12 +17,7 @@ pub(super) struct Ending {
 impl Ending {
     /// Says why, and ends the process where the storage is a disk.
     pub(super) fn end(&self, what: &str, error: &dyn Error) -> Ended {
-        let mut reasons = error.to_string();
-        let mut source = error.source();
-        while let Some(reason) = source {
-            reasons = format!("{reasons}: {reason}");
-            source = reason.source();
-        }
+        let reasons = causes(error);
         tracing::error!(reasons, "{what}; ending the process, restart it to recover");
         self.pending.end();
         self.storage.end_process();

@@ -1,4 +1,5 @@
 use chancery_api::Problem;
+use chancery_types::causes;
 use http::StatusCode;
 
 use crate::IssuerError;
@@ -6,7 +7,7 @@ use crate::launches::LaunchError;
 
 /// What the operator is told when a launch is refused: one code for each cause.
 pub(super) fn of(error: &LaunchError) -> Problem {
-    let message = sources(error);
+    let message = causes(error);
     match error {
         LaunchError::Caller(_) => Problem::forbidden("caller_unknown", message),
         LaunchError::CallerNamespace => Problem::forbidden("caller_namespace", message)
@@ -82,14 +83,4 @@ fn of_spawning(reason: &str) -> bool {
     reason.starts_with("parent_")
         || reason.starts_with("spawn_")
         || ["launch_lifetime", "outlive_without_parent"].contains(&reason)
-}
-
-fn sources(error: &LaunchError) -> String {
-    let mut message = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(inner) = source {
-        message = format!("{message}: {inner}");
-        source = inner.source();
-    }
-    message
 }
