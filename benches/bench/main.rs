@@ -9,6 +9,7 @@ mod identities;
 mod large;
 mod links;
 mod manifest;
+mod network;
 mod options;
 mod plane;
 mod policies;
@@ -31,6 +32,9 @@ fn main() -> anyhow::Result<()> {
     if arguments.peek().map(String::as_str) == Some(tool_server::ARGUMENT) {
         return tool_server::serve();
     }
+    if arguments.peek().map(String::as_str) == Some(network::CLIENT) {
+        return network::run_client(arguments.skip(1).collect());
+    }
     if let Some(part) = arguments.peek().and_then(|name| identities::part(name)) {
         return part(arguments.skip(1).collect());
     }
@@ -51,7 +55,7 @@ fn main() -> anyhow::Result<()> {
 type Measure = fn(&Options, &mut Report) -> anyhow::Result<()>;
 
 fn run(options: &Options) -> anyhow::Result<Report> {
-    let sections: [(&str, Measure); 12] = [
+    let sections: [(&str, Measure); 13] = [
         ("signatures", signatures::measure),
         ("links", links::measure),
         ("biscuits", biscuits::measure),
@@ -59,6 +63,7 @@ fn run(options: &Options) -> anyhow::Result<Report> {
         ("sessions", sessions::measure),
         ("appends", appends::measure),
         ("throughput", throughput::measure),
+        ("network", network::measure),
         ("calls", calls::measure),
         ("revocations", revocations::measure),
         ("identities", identities::measure_delays),

@@ -27,8 +27,8 @@ pub(crate) const LARGE: &str = "large";
 pub(crate) const USAGE: &str =
     "cargo bench -p chancery-benches -- [--format text|json] [--dir DIR] [--quick] [SECTION...]
 
-Sections: signatures, links, biscuits, policies, sessions, appends, throughput, calls, revocations,
-identities, instances; and large, which is measured only when it is named.
+Sections: signatures, links, biscuits, policies, sessions, appends, throughput, network, calls,
+revocations, identities, instances; and large, which is measured only when it is named.
 --dir      the folder whose disk is measured (default: the target directory's tmp)
 --entries  of the large log (default: 10000000, which take nine gigabytes)
 --live     instances of the section instances (default: 10000)

@@ -117,7 +117,7 @@ async fn load(
     Ok((times, each))
 }
 
-fn hashing(options: &Options) -> anyhow::Result<Series> {
+pub(crate) fn hashing(options: &Options) -> anyhow::Result<Series> {
     let entry = vec![b'x'; ENTRY];
     let mut subjects: [Subject<'_>; 1] = [Box::new(|| {
         std::hint::black_box(LeafHash::of(std::hint::black_box(&entry)));

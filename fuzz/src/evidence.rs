@@ -21,6 +21,17 @@ pub(crate) fn files(input: &[u8]) -> bool {
     !actions.is_empty()
 }
 
+/// Evidence in one file that is read is what would be written.
+pub(crate) fn archive(input: &[u8]) -> bool {
+    let Ok(files) = Files::from_archive(input) else {
+        return false;
+    };
+    assert_eq!(files.to_archive().ok().as_deref(), Some(input));
+    let inside = |path: &str| path.split('/').all(|part| !matches!(part, "" | "." | ".."));
+    assert!(files.paths().all(inside));
+    true
+}
+
 /// A list of erased objects that is read is what would be written.
 pub(crate) fn erased(input: &[u8]) -> bool {
     let Some(list) = ErasedObjects::parse(input) else {

@@ -25,6 +25,8 @@ mod node;
 #[cfg(feature = "whole")]
 mod policy;
 #[cfg(feature = "whole")]
+mod recorder;
+#[cfg(feature = "whole")]
 mod sections;
 #[cfg(feature = "whole")]
 mod session;
@@ -145,7 +147,13 @@ pub const TARGETS: &[Target] = &[
     #[cfg(feature = "whole")]
     target("node_roster", node::roster, 20_000),
     #[cfg(feature = "whole")]
+    target("recorder_request", recorder::request, 20_000),
+    #[cfg(feature = "whole")]
+    target("recorder_memory", recorder::memory, 10_000),
+    #[cfg(feature = "whole")]
     target("evidence_files", evidence::files, 60),
+    #[cfg(feature = "whole")]
+    target("evidence_archive", evidence::archive, 20_000),
     #[cfg(feature = "whole")]
     target("evidence_erased", evidence::erased, 10_000),
     #[cfg(feature = "whole")]

@@ -9,16 +9,18 @@ use anyhow::{Context as _, bail};
 use protox::prost::Message as _;
 use protox::prost_reflect::prost_types::FileDescriptorSet;
 
-/// The files of the services of the workload socket, and those of the broker socket.
-const PROTOS: [&str; 4] = [
+/// The files of the services of the workload socket, those of the broker socket, and that of a
+/// recorder's.
+const PROTOS: [&str; 5] = [
     "workloadapi.proto",
     "chancery_agent.proto",
     "brokerapi.proto",
     "chancery_broker.proto",
+    "chancery_append.proto",
 ];
 
 /// What the generator calls the file of each package, and where it is committed.
-const RENAMED: [(&str, &str); 4] = [
+const RENAMED: [(&str, &str); 5] = [
     ("_.rs", "crates/node/src/pb/workload.rs"),
     ("chancery.agent.v1.rs", "crates/api/src/pb/agent.rs"),
     ("spiffe.broker.rs", "crates/node/src/pb/broker.rs"),
@@ -26,6 +28,7 @@ const RENAMED: [(&str, &str); 4] = [
         "chancery.broker.v1.rs",
         "crates/node/src/pb/broker_reference.rs",
     ),
+    ("chancery.append.v1.rs", "crates/api/src/pb/append.rs"),
 ];
 
 /// Writes the Rust of `proto/` to where it is committed; with `check`, compares and fails on any
@@ -101,7 +104,7 @@ const DESCRIPTORS: &str = "crates/node/src/pb/descriptors.rs";
 
 /// The descriptors of each socket's services, as Rust.
 fn described(root: &Path) -> anyhow::Result<String> {
-    let [workload, agent, broker, reference] = PROTOS;
+    let [workload, agent, broker, reference, _] = PROTOS;
     let mut text = String::from("// Generated from `proto/` by `cargo xtask gen`; never edited.\n");
     for (name, socket, files) in [
         ("FILE_DESCRIPTOR_SET", "workload", [workload, agent]),
@@ -137,6 +140,8 @@ fn generated(root: &Path) -> anyhow::Result<BTreeMap<String, String>> {
     fs::create_dir(&folder).with_context(|| folder.display().to_string())?;
     let outcome = tonic_prost_build::configure()
         .emit_rerun_if_changed(false)
+        // An entry is not copied out of the message that it came in.
+        .bytes(".chancery.append.v1")
         .out_dir(&folder)
         .compile_fds(descriptors)
         .map_err(anyhow::Error::from)

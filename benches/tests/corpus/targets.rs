@@ -6,7 +6,7 @@ use chancery_fuzz::{TARGETS, Target};
 
 use super::mutation::Mutations;
 
-const FAMILIES: [&str; 12] = [
+const FAMILIES: [&str; 13] = [
     "types",
     "tlog",
     "journal",
@@ -19,6 +19,7 @@ const FAMILIES: [&str; 12] = [
     "session",
     "gateway",
     "evidence",
+    "recorder",
 ];
 
 fn seeds(target: &Target) -> Vec<Vec<u8>> {
@@ -130,6 +131,11 @@ fn session() {
 #[test]
 fn gateway() {
     family("gateway");
+}
+
+#[test]
+fn recorder() {
+    family("recorder");
 }
 
 #[test]

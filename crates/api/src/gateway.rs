@@ -116,6 +116,16 @@ pub struct BrakeChanged {
     pub at: Timestamp,
 }
 
+/// That a session is observed, or enforced again, is in the gateway's log: calls that stand after it go by it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObserveChanged {
+    /// The index of its entry.
+    pub log_index: u64,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// One brake in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -196,6 +206,9 @@ pub struct OperatorSession {
     pub taint: Vec<Label>,
     /// The brakes that stop all of it.
     pub stopped_by: Vec<Label>,
+    /// What of policy is not enforced in it now, for people; absent where all of policy is enforced.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub observed: Option<String>,
     /// Questions that wait for a person.
     pub questions: u64,
     /// What is permitted now. Nothing when it opens.
@@ -228,6 +241,18 @@ impl GatewayClient {
     /// One open session.
     pub async fn session(&self, session: SessionId) -> Result<OperatorSession, ClientError> {
         self.0.get(&format!("/v1/sessions/{session}")).await
+    }
+
+    /// Has policy not enforced in one open session, where the bundle lets sessions be observed.
+    pub async fn observe(&self, session: SessionId) -> Result<ObserveChanged, ClientError> {
+        let path = format!("/v1/sessions/{session}/observe");
+        self.0.post(&path, &serde_json::json!({})).await
+    }
+
+    /// Has policy enforced in it again; in force for every call that is decided after the answer.
+    pub async fn enforce(&self, session: SessionId) -> Result<ObserveChanged, ClientError> {
+        let path = format!("/v1/sessions/{session}/enforce");
+        self.0.post(&path, &serde_json::json!({})).await
     }
 
     /// The brakes in force.

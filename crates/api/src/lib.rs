@@ -3,6 +3,7 @@
 //! Signer, server and the node's operator side speak HTTP/1.1 and JSON over Unix sockets that only
 //! their owner may use. Nothing of an implementation is here.
 
+pub mod append;
 pub mod authority;
 pub mod client;
 pub mod error;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chancery_audit::Label;
 use chancery_delegation::ConsentArtefact;
 use chancery_identity::DnsName;
+use chancery_policy::BundleSignature;
 use chancery_types::Timestamp;
 use chancery_types::id::ConsentId;
 use chancery_types::limits::MAX_REVOCATIONS;
@@ -172,12 +173,16 @@ pub struct LastCheckpoint {
 pub struct SignSnapshot {
     /// The canonical snapshot.
     pub snapshot: String,
+    /// The signatures of policy signers over the bundle that it names: where the trust document has a
+    /// quorum, the signer holds them against it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policy: Vec<BundleSignature>,
 }
 
 impl SignSnapshot {
     /// Most bytes of a request: as much is revoked as may be, each by the longest name that can be enrolled. A
     /// name has no character that is longer within a text within a text, but that of a token, which is short.
-    pub const MAX_BYTES: usize = 4_096 + MAX_REVOCATIONS * (Label::MAX_BYTES + 128);
+    pub const MAX_BYTES: usize = 65_536 + MAX_REVOCATIONS * (Label::MAX_BYTES + 128);
 }
 
 /// A signature.

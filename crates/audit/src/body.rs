@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::Label;
+use crate::{Content, Label};
 
 /// Whose log holds a type of entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,6 +21,8 @@ pub enum Writer {
     Gateway,
     /// Either of them.
     Either,
+    /// That of a recorder, which holds what other programs send and nothing else.
+    Recorder,
 }
 
 impl Writer {
@@ -99,6 +101,13 @@ described! {
         "minLength": 1,
         "maxLength": Label::MAX_BYTES,
         "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$",
+    });
+    Content => "base64url", json!({
+        "type": "string",
+        "minLength": 2,
+        // Four characters for each three bytes.
+        "maxLength": (Content::MAX_BYTES * 4).div_ceil(3),
+        "pattern": "^[A-Za-z0-9_-]*$",
     });
     Digest => "digest", json!({ "type": "string", "pattern": "^sha256:[0-9a-f]{64}$" });
     Timestamp => "microseconds since the epoch", u64::schema();

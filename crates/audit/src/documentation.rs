@@ -22,6 +22,7 @@ pub fn markdown() -> String {
             Writer::Server => "server",
             Writer::Gateway => "gateway",
             Writer::Either => "server or the gateway, each in its own log",
+            Writer::Recorder => "recorder (`chancery log write`)",
         };
         // Writing to a String cannot fail.
         let _ = write!(

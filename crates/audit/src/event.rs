@@ -96,6 +96,8 @@ registry! {
     AuthorityChange, NodeToken, NodeAuthority, NodeTpm, NodeJoin, NodeEvict, BrokerAllow, BrokerRemove,
     AgentRetire, InstanceOpen, BrakeSet, BrakeRelease,
     SessionVisit,
+    ProducerEntry,
+    ObserveSet, ObserveEnd,
 }
 
 impl Event {
@@ -146,6 +148,9 @@ impl Event {
             | Self::InstanceOpen(_)
             | Self::BrakeSet(_)
             | Self::BrakeRelease(_)
+            | Self::ProducerEntry(_)
+            | Self::ObserveSet(_)
+            | Self::ObserveEnd(_)
             | Self::SessionVisit(_) => None,
         }
     }
@@ -197,7 +202,11 @@ impl Event {
             | Self::AgentRetire(_)
             | Self::InstanceOpen(_)
             | Self::BrakeSet(_)
-            | Self::BrakeRelease(_) => None,
+            | Self::BrakeRelease(_)
+            | Self::ProducerEntry(_)
+            // They are the gateway's: no part of the session's own entries.
+            | Self::ObserveSet(_)
+            | Self::ObserveEnd(_) => None,
         }
     }
 }

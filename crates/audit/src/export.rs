@@ -1,6 +1,6 @@
 //! What others read of a log: its entries as OCSF events and as OpenTelemetry log records.
 //!
-//! Values that stand in clear in an entry (`clear` of a call) are left out of both; digests and
+//! Values that stand in clear in an entry (`clear` of a call, what another program recorded) are left out of both; digests and
 //! commitments stay. Both formats are under development: each record names the version that it
 //! was made for.
 
@@ -10,7 +10,7 @@ mod otlp;
 use chancery_types::Digest;
 use serde_json::Value;
 
-use crate::{Entry, EntryError, leaf_hash};
+use crate::{Entry, EntryError, Event, leaf_hash};
 
 pub use ocsf::{OCSF_VERSION, ocsf};
 pub use otlp::{SEMANTIC_CONVENTIONS, otlp};
@@ -34,6 +34,9 @@ impl<'a> LoggedEntry<'a> {
         let mut body = entry.event.to_value().map_err(EntryError::Shape)?;
         if let Some(request) = body.get_mut("request").and_then(Value::as_object_mut) {
             request.remove("clear");
+        }
+        if let (Event::ProducerEntry(_), Some(members)) = (&entry.event, body.as_object_mut()) {
+            members.remove("content");
         }
         Ok(Self {
             index,
@@ -83,6 +86,11 @@ impl<'a> LoggedEntry<'a> {
     /// Whether something was refused.
     fn is_refusal(&self) -> bool {
         self.kind() == "session.refuse" || self.text(&["outcome"]) == Some("deny")
+    }
+
+    /// What policy said, where that was not enforced.
+    fn unenforced(&self) -> Option<&str> {
+        self.text(&["unenforced", "outcome"])
     }
 
     /// Whether authority was withdrawn.

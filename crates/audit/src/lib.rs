@@ -9,6 +9,7 @@
 #[macro_use]
 mod body;
 mod commitment;
+mod content;
 mod documentation;
 mod entry;
 mod event;
@@ -20,6 +21,7 @@ mod words;
 
 pub use body::{Body, FieldDoc, FieldType, TypeDoc, Writer};
 pub use commitment::{Commitment, Disclosure, DisclosureError, commit};
+pub use content::{Content, ContentSizeError};
 pub use documentation::{documentation, json_schema, markdown};
 pub use entry::{Entry, EntryError, leaf_hash};
 pub use event::Event;
@@ -29,9 +31,9 @@ pub use events::{
     DelegationEnrol, DelegationRoot, EpochRaise, Erasure, ErasureDone, FederationAdd,
     FederationBundle, FederationRemove, GapDisclose, IdentityEnd, IdentityIssue, IndexRoot,
     InstanceOpen, LogSucceed, ManifestRegister, NodeAuthority, NodeEvict, NodeJoin, NodeToken,
-    NodeTpm, Outcome, PolicyPublish, RecordEnrol, RevocationAdd, RevocationLift, SessionEnd,
-    SessionJoin, SessionLeave, SessionOpen, SessionRefuse, SessionVisit, SnapshotAdopt,
-    TrustChange,
+    NodeTpm, ObserveEnd, ObserveSet, Outcome, PolicyPublish, ProducerEntry, RecordEnrol,
+    RevocationAdd, RevocationLift, SessionEnd, SessionJoin, SessionLeave, SessionOpen,
+    SessionRefuse, SessionVisit, SnapshotAdopt, TrustChange,
 };
 pub use export::{LoggedEntry, OCSF_VERSION, SEMANTIC_CONVENTIONS, ocsf, otlp};
 pub use instance_chain::{ChainError, InstanceChains, InstanceLink, LeafRef};
@@ -39,5 +41,5 @@ pub use label::{Label, LabelError};
 pub use words::{
     Assurance, AuthorityKind, AuthorityStep, BrakeMode, BrakeOn, CallFacts, CallKind, CallRecord,
     Charge, ClearValue, Counts, Credential, CredentialForm, EndReason, EndpointProfile, Isolation,
-    LeaveReason, NodeProof, OutcomeStatus, Ruling, Verdict,
+    LeaveReason, NodeProof, ObservedBy, OutcomeStatus, Ruling, Unenforced, Verdict,
 };

@@ -280,6 +280,32 @@ part! {
     }
 }
 
+words! {
+    /// What has it that policy is not enforced.
+    pub enum ObservedBy {
+        /// The bundle observes every call.
+        Bundle = "bundle",
+        /// The bundle observes this tool.
+        Tool = "tool",
+        /// The operator has the session observed, as the bundle lets them.
+        Session = "session",
+    }
+}
+
+part! {
+    /// What policy said that was not enforced.
+    pub struct Unenforced {
+        /// What policy decided.
+        outcome: Ruling,
+        /// Which of its rules decided.
+        reason: Label,
+        /// The policies that determined it.
+        determining: Vec<Label>,
+        /// What has it that policy is not enforced.
+        by: ObservedBy,
+    }
+}
+
 part! {
     /// How often what was decided.
     pub struct Counts {
@@ -293,6 +319,9 @@ part! {
         outcomes: u64,
         /// What the allowed calls cost, in millionths.
         cost_micros: u64,
+        [optional]
+        /// Those of them in which what policy said was not enforced; absent where there are none.
+        unenforced: u64,
     }
 }
 

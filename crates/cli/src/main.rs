@@ -8,6 +8,7 @@ mod deployment;
 mod gateway_config;
 mod output;
 mod server_config;
+mod svid_files;
 mod telemetry;
 
 use std::io::IsTerminal as _;

@@ -31,6 +31,9 @@ pub struct ActionLine {
     pub ruling: Ruling,
     /// Which check decided.
     pub reason: String,
+    /// What policy said, where that was not enforced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unenforced: Option<Ruling>,
     /// How it ended, where it was allowed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<OutcomeStatus>,
@@ -57,6 +60,7 @@ pub fn actions(files: &Files) -> Vec<ActionLine> {
                 name: decision.request.name.to_string(),
                 ruling: decision.outcome,
                 reason: decision.reason.to_string(),
+                unenforced: decision.unenforced.as_ref().map(|said| said.outcome),
                 outcome: None,
             }),
             Event::Outcome(outcome) if outcome.session == session => {

@@ -38,6 +38,8 @@ pub struct Asked {
     pub ruling: Ruling,
     /// Which check decided.
     pub reason: Label,
+    /// Whether what policy said was not enforced.
+    pub unenforced: bool,
     /// The bundle that decided.
     pub policy: Digest,
     /// What policy was asked.
@@ -55,7 +57,7 @@ pub fn asked(
     let (report, known) = examine(files, Some(trust), verifier, now);
     let holds = matches!(
         report.outcome,
-        ReportOutcome::Verified | ReportOutcome::Erased
+        ReportOutcome::Verified | ReportOutcome::Unenforced | ReportOutcome::Erased
     );
     let Some(mut known) = known.filter(|_| holds) else {
         return Err(Box::new(report));
@@ -75,6 +77,7 @@ pub fn asked(
                 index,
                 ruling: decision.outcome,
                 reason: decision.reason.clone(),
+                unenforced: decision.unenforced.is_some(),
                 policy: decision.policy,
                 question,
             });

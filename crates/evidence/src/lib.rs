@@ -5,6 +5,7 @@
 //! itself. [`verify`] answers whether evidence holds, [`why`] tells the five facts of one action,
 //! [`actions`] lists what was done, [`asked`] what policy was asked, so that another one can be.
 
+pub mod archive;
 pub mod catalog;
 pub mod completeness;
 pub mod erased;
@@ -24,6 +25,7 @@ mod verify;
 mod withdrawn;
 
 pub use actions::{ActionLine, actions};
+pub use archive::ArchiveError;
 pub use asked::{Asked, Recorded, asked};
 pub use catalog::Catalog;
 pub use erased::{

@@ -144,6 +144,8 @@ pub enum NoteValue {
     Succeeded,
     /// Not there any more, because whoever it was about was erased.
     Erased,
+    /// A call that policy denied or asked about, and that went on all the same: observe mode.
+    Unenforced,
 }
 
 impl NoteValue {
@@ -162,6 +164,7 @@ impl NoteValue {
             Self::LateWithdrawal => "late-withdrawal",
             Self::Succeeded => "succeeded",
             Self::Erased => "erased",
+            Self::Unenforced => "unenforced",
         }
     }
 }
@@ -178,6 +181,9 @@ pub enum AxisVerdict {
     Unproven,
     /// It can no longer be asked in full, because what it rests on was erased.
     Erased,
+    /// Every decision follows again, and in some of them what policy said was not enforced: those calls
+    /// were not in scope. Of the axis of scope alone.
+    Unenforced,
 }
 
 /// One axis and what it came to.
@@ -195,6 +201,9 @@ pub struct AxisReport {
 pub enum ReportOutcome {
     /// Everything holds.
     Verified,
+    /// Everything holds that is still there, and some calls went on though policy said otherwise, which the
+    /// evidence says: what was done was not all in scope. Whether something was erased, the axes say.
+    Unenforced,
     /// Everything holds that is still there; the rest was erased, which is proven.
     Erased,
     /// Something does not hold.
@@ -225,9 +234,15 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether everything holds.
+    /// Whether everything holds, and policy was enforced in every decision.
     pub fn is_verified(&self) -> bool {
         self.outcome == ReportOutcome::Verified
+    }
+
+    /// Whether something was erased, so that not everything could be asked.
+    pub fn is_erased(&self) -> bool {
+        let mut axes = self.axes.iter();
+        axes.any(|one| one.verdict == AxisVerdict::Erased)
     }
 }
 
@@ -298,11 +313,17 @@ impl Found {
         self.findings.dedup();
         self.notes.sort();
         self.notes.dedup();
+        let unenforced = self
+            .notes
+            .iter()
+            .any(|note| note.value == NoteValue::Unenforced);
         let verdict = |axis| {
             let fails = self.findings.iter().any(|finding| finding.axis == axis);
             let whole = [Axis::Integrity, Axis::Completeness].contains(&axis);
             match (fails, self.replayed) {
                 (true, _) => AxisVerdict::Fails,
+                // What is known to have been out of scope outranks what can be asked no more.
+                (false, true) if unenforced && axis == Axis::Scope => AxisVerdict::Unenforced,
                 (false, true) if self.erased && !whole => AxisVerdict::Erased,
                 (false, true) => AxisVerdict::Holds,
                 (false, false) => AxisVerdict::Unproven,
@@ -316,6 +337,7 @@ impl Found {
             .to_vec();
         let outcome = match (trust, self.findings.is_empty() && self.replayed) {
             (None, _) => ReportOutcome::SelfAsserted,
+            (Some(_), true) if unenforced => ReportOutcome::Unenforced,
             (Some(_), true) if self.erased => ReportOutcome::Erased,
             (Some(_), true) => ReportOutcome::Verified,
             (Some(_), false) => ReportOutcome::Failed,

@@ -25,6 +25,7 @@ mod log;
 mod material;
 mod missions;
 mod objects;
+mod observing;
 mod opening;
 mod peers;
 mod presentation;

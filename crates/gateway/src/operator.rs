@@ -10,7 +10,7 @@ use axum::extract::{Path, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use chancery_api::gateway::{
-    BrakeChanged, BrakeOrder, Brakes, OperatorSession, OperatorSessions, SetBrake,
+    BrakeChanged, BrakeOrder, Brakes, ObserveChanged, OperatorSession, OperatorSessions, SetBrake,
 };
 use chancery_api::{OwnerListener, Problem, measured};
 use http::StatusCode;
@@ -26,6 +26,8 @@ pub(crate) async fn serve(
     let router = Router::new()
         .route("/v1/sessions", get(sessions))
         .route("/v1/sessions/{session}", get(session))
+        .route("/v1/sessions/{session}/observe", post(observe))
+        .route("/v1/sessions/{session}/enforce", post(enforce))
         .route("/v1/brakes", get(brakes).post(set_brake))
         .route("/v1/brakes/release", post(release_brake));
     let router = measured(router)
@@ -48,6 +50,35 @@ async fn session(
     let session = session.parse().map_err(|_| problem("session_unknown"))?;
     let view = enforcement.operator_session(session).await;
     view.map(Json).map_err(problem)
+}
+
+async fn observe(
+    State(enforcement): State<Arc<Enforcement>>,
+    Path(session): Path<String>,
+) -> Result<Json<ObserveChanged>, Problem> {
+    change_observed(enforcement, &session, true).await
+}
+
+async fn enforce(
+    State(enforcement): State<Arc<Enforcement>>,
+    Path(session): Path<String>,
+) -> Result<Json<ObserveChanged>, Problem> {
+    change_observed(enforcement, &session, false).await
+}
+
+async fn change_observed(
+    enforcement: Arc<Enforcement>,
+    session: &str,
+    observed: bool,
+) -> Result<Json<ObserveChanged>, Problem> {
+    let session = session.parse().map_err(|_| problem("session_unknown"))?;
+    // Goes on to its end when its asker has gone.
+    let changing =
+        tokio::spawn(async move { enforcement.observe_session(session, observed).await });
+    let changed = changing
+        .await
+        .map_err(|error| Problem::internal("observe", &error))?;
+    changed.map(Json).map_err(problem)
 }
 
 async fn brakes(State(enforcement): State<Arc<Enforcement>>) -> Json<Brakes> {
@@ -86,6 +117,22 @@ fn problem(code: &'static str) -> Problem {
     match code {
         "session_unknown" => Problem::not_found(code, "no open session of that id is here")
             .with_remedy("GET /v1/sessions lists those that are open"),
+        "observe_not_offered" => Problem::new(
+            StatusCode::CONFLICT,
+            code,
+            "the policy bundle in force lets no session be observed",
+        )
+        .with_remedy(
+            "publish a bundle whose session.json has \"observe\": {\"named_sessions\": true}",
+        ),
+        "observed_already" => {
+            Problem::new(StatusCode::CONFLICT, code, "the session is observed already")
+        }
+        "observe_unknown" => {
+            Problem::not_found(code, "no operator has this session observed")
+                .with_remedy("GET /v1/sessions shows which are")
+        }
+        "snapshot_missing" => Problem::unavailable(code, "the gateway has no policy yet"),
         "brake_unknown" => Problem::not_found(code, "there is no such brake")
             .with_remedy("GET /v1/brakes lists those in force"),
         "brake_kills" => Problem::new(

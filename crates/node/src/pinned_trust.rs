@@ -136,6 +136,7 @@ mod tests {
             manifest_issuers: vec![],
             people: vec![],
             policy_signers: vec![],
+            policy_quorum: None,
             snapshot_signers: vec![],
             record_signers: vec![],
             witnesses: None,

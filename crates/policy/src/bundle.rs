@@ -10,8 +10,8 @@ use crate::slices::Slices;
 use crate::tool::{CostError, Tool};
 use crate::vocabulary::{Vocabulary, qualified};
 use crate::{
-    BundleError, Cause, Decision, Files, Index, Kind, Place, Request, Target, bundle_digest, files,
-    policies, projection, schema,
+    BundleError, Cause, Decision, Effect, Files, Index, Kind, Place, Request, Target,
+    bundle_digest, files, policies, projection, schema,
 };
 
 /// A policy bundle whose every policy is named, strictly valid under its schema, and whose schema
@@ -25,8 +25,8 @@ pub struct Bundle {
     pub(crate) slices: Slices,
     reasons: BTreeMap<String, String>,
     pub(crate) places: BTreeMap<String, Place>,
-    /// Every policy's id, and whether it is an ask.
-    ids: BTreeMap<String, bool>,
+    /// Every policy's id, and what it is for.
+    ids: BTreeMap<String, Effect>,
 }
 
 impl Bundle {
@@ -43,12 +43,18 @@ impl Bundle {
         let ids = policies
             .rules
             .iter()
-            .map(|policy| (policy.id().to_string(), false))
+            .map(|policy| {
+                let effect = match policy.effect() {
+                    cedar_policy::Effect::Forbid => Effect::Forbid,
+                    cedar_policy::Effect::Permit => Effect::Permit,
+                };
+                (policy.id().to_string(), effect)
+            })
             .chain(
                 policies
                     .asks
                     .iter()
-                    .map(|policy| (policy.id().to_string(), true)),
+                    .map(|policy| (policy.id().to_string(), Effect::Ask)),
             )
             .collect();
         Ok(Self {
@@ -75,7 +81,12 @@ impl Bundle {
 
     /// Whether the bundle has an ask of this id; only asks can be granted.
     pub fn is_ask(&self, policy: &str) -> bool {
-        self.ids.get(policy) == Some(&true)
+        self.ids.get(policy) == Some(&Effect::Ask)
+    }
+
+    /// Every policy's id and what it is for, sorted by id.
+    pub fn effects(&self) -> impl Iterator<Item = (&str, Effect)> {
+        self.ids.iter().map(|(id, effect)| (id.as_str(), *effect))
     }
 
     /// The ids of all policies, sorted.

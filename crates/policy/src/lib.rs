@@ -71,7 +71,7 @@ pub use policies::MAX_POLICIES;
 pub use question::{Question, QuestionError};
 pub use request::{Annotations, Kind, Principal, Request, SessionFacts, Target};
 pub use schema::schema_text;
-pub use signed::SignedBundle;
+pub use signed::{BundleSignature, SignedBundle};
 pub use suggest::suggest;
 pub use table::{Expected, Row, Table};
 pub use tool::{ArgType, Argument, CostError, CostUnit, Tool};

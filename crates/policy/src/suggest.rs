@@ -7,18 +7,24 @@ use serde_json::Value;
 
 use crate::tool::Tool;
 use crate::vocabulary::{GET_PROMPT, READ_RESOURCE, qualified};
-use crate::{ArgType, Index, Kind, Question};
+use crate::{ArgType, Cause, Index, Kind, Question};
 
 /// The policies, as the text of a file: one permit for each agent and tool, resource or prompt. Of the
 /// arguments that `bundle.json` declares, an integer lies between the least and the largest that were
 /// seen, a text or a truth value is one of those that were seen, and one that never came stays away.
 /// The same questions in another order give the same text.
 ///
+/// Each question comes with the cause of what policy said of it: what policy asks a person about is drafted so
+/// that it is asked about, and `@reason` says what policy said.
+///
 /// A question whose tool is not declared, or whose arguments are not as declared, is left out: no
 /// policy can allow it.
-pub fn suggest<'a>(index: &Index, observed: impl IntoIterator<Item = &'a Question>) -> String {
-    let mut seen: BTreeMap<(Kind, String, String), Vec<&Question>> = BTreeMap::new();
-    for question in observed {
+pub fn suggest<'a>(
+    index: &Index,
+    observed: impl IntoIterator<Item = (&'a Question, Cause)>,
+) -> String {
+    let mut seen: BTreeMap<(Kind, String, String, Said), Vec<&Question>> = BTreeMap::new();
+    for (question, cause) in observed {
         let request = question.request();
         let target = qualified(&request.target);
         let kind = request.target.kind;
@@ -28,12 +34,13 @@ pub fn suggest<'a>(index: &Index, observed: impl IntoIterator<Item = &'a Questio
                 .get(&target)
                 .is_some_and(|tool| tool.fits(request.arguments));
         if fits {
-            let key = (kind, target, request.principal.agent.to_owned());
+            let agent = request.principal.agent.to_owned();
+            let key = (kind, target, agent, Said::of(cause));
             seen.entry(key).or_default().push(question);
         }
     }
     let mut text = String::new();
-    for (number, ((kind, target, agent), questions)) in (1..).zip(&seen) {
+    for (number, ((kind, target, agent, said), questions)) in (1..).zip(&seen) {
         let (resource, action) = match kind {
             Kind::Tool => ("Tool", target.as_str()),
             Kind::Resource => ("Resource", READ_RESOURCE),
@@ -50,11 +57,12 @@ pub fn suggest<'a>(index: &Index, observed: impl IntoIterator<Item = &'a Questio
             false => format!("\nwhen {{\n    {}\n}}", conditions.join(" &&\n    ")),
         };
         let calls = questions.len();
+        let (effect, said) = (said.effect(), said.text());
         let separator = if text.is_empty() { "" } else { "\n" };
         // Writing to a String cannot fail.
         let _ = write!(
             text,
-            "{separator}@id(\"suggested-{number}\")\n@reason(\"Drafted from {calls} observed calls.\")\npermit (\n    \
+            "{separator}@id(\"suggested-{number}\")\n{effect}@reason(\"Drafted from {calls} observed calls, {said}.\")\npermit (\n    \
              principal in Chancery::Agent::{},\n    action == Chancery::Action::{},\n    \
              resource == Chancery::{resource}::{}\n){when};\n",
             literal(agent),
@@ -63,6 +71,42 @@ pub fn suggest<'a>(index: &Index, observed: impl IntoIterator<Item = &'a Questio
         );
     }
     text
+}
+
+/// What policy said of a call that went on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Said {
+    Permitted,
+    Unmatched,
+    Asked,
+    Forbidden,
+}
+
+impl Said {
+    const fn of(cause: Cause) -> Self {
+        match cause {
+            Cause::Permit => Self::Permitted,
+            Cause::NoMatch => Self::Unmatched,
+            Cause::Ask | Cause::Granted => Self::Asked,
+            Cause::Forbid | Cause::EvaluationError => Self::Forbidden,
+        }
+    }
+
+    const fn effect(self) -> &'static str {
+        match self {
+            Self::Asked => "@effect(\"ask\")\n",
+            Self::Permitted | Self::Unmatched | Self::Forbidden => "",
+        }
+    }
+
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Permitted => "which policy permitted",
+            Self::Unmatched => "which no policy matched",
+            Self::Asked => "which policy asks a person about",
+            Self::Forbidden => "which policy forbade",
+        }
+    }
 }
 
 fn conditions(tool: &Tool, questions: &[&Question]) -> Vec<String> {

@@ -19,6 +19,7 @@ mod inviting;
 mod nodes;
 mod own_svid;
 mod passkeys;
+mod published_policy;
 mod registration_reasons;
 mod remote_signer;
 mod retirement;

@@ -21,6 +21,7 @@ use crate::brokers::Brokering;
 use crate::federation::{Federating, own};
 use crate::inviting::Inviting;
 use crate::nodes::NodeRoll;
+use crate::published_policy::PublishedPolicy;
 use crate::revoking::Asked;
 use crate::snapshots::Snapshots;
 use crate::spawning::Turns;
@@ -38,7 +39,7 @@ pub struct Server {
     enrolling: tokio::sync::Mutex<()>,
     clock: Clock,
     trust: RwLock<VerifiedTrust>,
-    policy: RwLock<Option<Arc<Rulebook>>>,
+    policy: RwLock<Option<Arc<PublishedPolicy>>>,
     pub(crate) withdrawn: tokio::sync::Mutex<Withdrawn>,
     pub(crate) snapshots: tokio::sync::Mutex<Snapshots>,
     /// Revocations that wait for their turn.
@@ -137,7 +138,7 @@ impl Server {
     /// Puts a server together. Enrols the trust document when the log does not hold it yet.
     pub async fn new(config: ServerConfig) -> Result<Arc<Self>, ServerError> {
         let policy = match config.store.current_policy().await? {
-            Some(row) => Some(Arc::new(Rulebook::load(&row.bundle.to_files())?)),
+            Some(row) => Some(Arc::new(PublishedPolicy::stored(&row, &config.trust)?)),
             None => None,
         };
         // A clock that stepped back issues nothing; what is revoked is read all the same.
@@ -298,8 +299,10 @@ impl Server {
             .clone()
     }
 
-    /// Puts a later trust document in force, on disk first.
+    /// Puts a later trust document in force, on disk first. The policy bundle is in force from then on only
+    /// where enough people signed it by that document too.
     pub(crate) async fn install(&self, text: &str) -> Result<u64, Problem> {
+        let _turn = self.publishing.lock().await;
         let refused =
             |error: &dyn std::error::Error| Problem::forbidden("trust", error.to_string());
         let next = SignedTrust::parse(text.as_bytes()).map_err(|error| refused(&error))?;
@@ -323,7 +326,7 @@ impl Server {
             .map_err(|error| Problem::unavailable("signer", error.to_string()))?;
         replace_private_file(&self.trust_file, text.as_bytes())
             .map_err(|error| Problem::internal("trust", &error))?;
-        *self.trust.write().unwrap_or_else(PoisonError::into_inner) = accepted;
+        self.put_trust(accepted);
         if let Ok(now) = self.now() {
             self.issuing.trust_changed(now);
         }
@@ -333,24 +336,46 @@ impl Server {
         Ok(index)
     }
 
-    /// The policy bundle in force.
-    pub(crate) fn policy(&self) -> Result<Arc<Rulebook>, Problem> {
-        let policy = self
-            .policy
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        policy.ok_or_else(|| {
-            Problem::unavailable("no_policy", "no policy bundle is published")
-                .with_remedy("start `chancery up` with --policy DIR")
-        })
+    /// Puts a trust document in force, and holds the policy bundle to it.
+    fn put_trust(&self, accepted: VerifiedTrust) {
+        let mut policy = self.policy.write().unwrap_or_else(PoisonError::into_inner);
+        *policy = policy.take().map(|known| Arc::new(known.under(&accepted)));
+        *self.trust.write().unwrap_or_else(PoisonError::into_inner) = accepted;
     }
 
-    /// The rules for chains in force; none before a bundle is published.
-    pub(crate) fn chain_rules(&self) -> ChainRules {
-        self.policy()
-            .map(|policy| policy.chains().clone())
-            .unwrap_or_default()
+    /// The policy bundle in force.
+    pub(crate) fn policy(&self) -> Result<Arc<Rulebook>, Problem> {
+        Ok(Arc::clone(&self.published_policy()?.bundle))
+    }
+
+    /// The policy bundle in force, with the signatures of those who signed it.
+    pub(crate) fn published_policy(&self) -> Result<Arc<PublishedPolicy>, Problem> {
+        let policy = self.last_policy().ok_or_else(|| {
+            Problem::unavailable("no_policy", "no policy bundle is published")
+                .with_remedy("start `chancery up` with --policy DIR")
+        })?;
+        policy.check()?;
+        Ok(policy)
+    }
+
+    /// What was published last, whether it is in force or not.
+    fn last_policy(&self) -> Option<Arc<PublishedPolicy>> {
+        self.policy
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// The rules for chains in force; none before a bundle is published. Fails where one is published and
+    /// not in force.
+    pub(crate) fn chain_rules(&self) -> Result<ChainRules, Problem> {
+        match self.last_policy() {
+            None => Ok(ChainRules::default()),
+            Some(policy) => {
+                policy.check()?;
+                Ok(policy.bundle.chains().clone())
+            }
+        }
     }
 
     /// Puts a published bundle in force.
@@ -363,7 +388,9 @@ impl Server {
             .put_policy(row)
             .await
             .map_err(|error| Problem::internal("store", &error))?;
-        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(bundle));
+        let signatures = row.bundle.signatures();
+        let published = PublishedPolicy::new(Arc::new(bundle), signatures, &self.trust());
+        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(published));
         self.snapshot_changed().await;
         Ok(())
     }

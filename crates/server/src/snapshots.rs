@@ -6,6 +6,7 @@ use chancery_api::signer::SignSnapshot;
 use chancery_api::snapshot::{SignedSnapshot, Snapshot};
 use chancery_api::{ClientError, Problem};
 use chancery_delegation::RevocationSet;
+use chancery_policy::BundleSignature;
 use chancery_types::{Timestamp, to_canonical};
 use tokio::time::Instant;
 
@@ -130,13 +131,14 @@ impl Server {
         &self,
         snapshots: &'s mut Snapshots,
     ) -> Result<&'s SignedSnapshot, Problem> {
-        let snapshot = self.take_snapshot().await?;
+        let (snapshot, policy) = self.take_snapshot().await?;
         let at = snapshot.issued_at;
         let canonical = to_canonical(&snapshot).map_err(|e| Problem::internal("snapshot", &e))?;
         let canonical =
             String::from_utf8(canonical).map_err(|error| Problem::internal("snapshot", &error))?;
         let request = SignSnapshot {
             snapshot: canonical,
+            policy,
         };
         // Until it answers, since whoever waits for it may go.
         let before = std::mem::replace(&mut snapshots.unanswered, true);
@@ -160,18 +162,19 @@ impl Server {
         last.signed.as_ref().map_err(Problem::clone)
     }
 
-    /// What is in force now.
-    async fn take_snapshot(&self) -> Result<Snapshot, Problem> {
+    /// What is in force now, with the signatures of those who signed the policy.
+    async fn take_snapshot(&self) -> Result<(Snapshot, Vec<BundleSignature>), Problem> {
         let mut withdrawn = self.withdrawn.lock().await;
         // Whoever changes one of these says so afterwards: then this snapshot is outdated.
         let trust = self.trust();
-        let policy_digest = self.policy()?.digest();
+        let published = self.published_policy()?;
+        let policy_digest = published.bundle.digest();
         let now = self.now()?;
         let (sequence, standing) = withdrawn.take(now);
         drop(withdrawn);
         let mut revoked = RevocationSet::clone(&standing.revoked);
         revoked.settle(now);
-        Ok(Snapshot {
+        let snapshot = Snapshot {
             sequence,
             issued_at: now,
             trust_version: trust.version,
@@ -179,7 +182,8 @@ impl Server {
             policy_digest,
             epoch: standing.epoch,
             revoked,
-        })
+        };
+        Ok((snapshot, published.signatures.clone()))
     }
 }
 

@@ -15,8 +15,8 @@ pub const EVERYWHERE: &str = "everywhere";
 pub(crate) const BREADTH_LIMIT: &str = "breadth_limit";
 
 /// What the sessions of one gateway share: the stores that hold content of untrusted sources, who
-/// joined where, and the brakes. A fold over all entries of the gateway's log in their order, so that whoever has the log
-/// has the same.
+/// joined where, the brakes, and which sessions are observed. A fold over all entries of the gateway's
+/// log in their order, so that whoever has the log has the same.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Commons {
     tainted: BTreeSet<Label>,
@@ -26,6 +26,8 @@ pub struct Commons {
     members: BTreeMap<Label, SessionId>,
     keys: BTreeMap<Digest, SessionId>,
     brakes: BTreeMap<(BrakeOn, Label), BrakeMode>,
+    /// The sessions that the operator has observed, each with the bundle that it was said under.
+    observed: BTreeMap<SessionId, Digest>,
 }
 
 /// What brakes are looked for.
@@ -79,8 +81,15 @@ impl Commons {
                     self.brakes.remove(&key);
                 }
             }
+            Event::ObserveSet(set) => {
+                self.observed.insert(set.session, set.policy);
+            }
+            Event::ObserveEnd(end) => {
+                self.observed.remove(&end.session);
+            }
             // What ended needs no brake any more.
             Event::SessionEnd(end) => {
+                self.observed.remove(&end.session);
                 let session = Label::or_digest(&end.session.to_string());
                 self.brakes.remove(&(BrakeOn::Session, session));
             }
@@ -108,6 +117,12 @@ impl Commons {
             true => Ok(()),
             false => Err(Reason::JoinedElsewhere),
         }
+    }
+
+    /// Whether the operator has a session observed under this bundle; under another one it has lapsed. That
+    /// alone lets nothing pass: the bundle must let sessions be observed.
+    pub fn is_observed(&self, session: SessionId, policy: Digest) -> bool {
+        self.observed.get(&session) == Some(&policy)
     }
 
     /// The stores that hold content of untrusted sources.

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use chancery_audit::{CallFacts, CallKind, Decision, Label, Ruling};
+use chancery_audit::{CallFacts, CallKind, Decision, Label, ObservedBy, Ruling, Unenforced};
 use chancery_delegation::{Call, Target};
 use chancery_types::{Digest, Timestamp, to_jcs};
 use serde_json::{Map, Value, json};
 
 use crate::action::call_kind;
+use crate::judge::IRREVERSIBLE;
 use crate::session_rules::ToolRules;
 use crate::state::{Instance, Open};
-use crate::{Commons, Reason, SessionRules, limits, trust};
+use crate::{Commons, Observe, Reason, Rulebook, SessionRules, limits, observe, trust};
 
 /// Most sources that a decision names: there is room for no more in an entry.
 const MAX_SOURCES: usize = 32;
@@ -129,9 +130,10 @@ impl Open {
         &self,
         at: Timestamp,
         decision: &Decision,
-        rules: &SessionRules,
+        policy: &Rulebook,
         commons: &Commons,
     ) -> Result<(), &'static str> {
+        let rules = policy.sessions();
         let said = decision.facts.as_ref().ok_or("facts")?;
         let instance = self
             .joined(decision.instance.as_str())
@@ -160,19 +162,63 @@ impl Open {
         if *said != expected {
             return Err("facts");
         }
+        let unenforced = decision.unenforced.as_ref();
+        let is_observed = unenforced
+            .is_none_or(|said| is_verdict(said) && self.backs(said.by, &call, policy, commons));
+        if !is_observed {
+            return Err("unenforced");
+        }
         if decision.outcome != Ruling::Allow {
             return Ok(());
+        }
+        if unenforced.is_some() != (decision.reason == Reason::Observed.code()) {
+            return Err("unenforced");
         }
         limits::check_breadth(self, rules, said.resource).map_err(|_| "breadth")?;
         let sums = (said.resource, said.rows, decision.cost_micros);
         let exceeded = limits::exceeded(self, rules, sums, at).into_iter();
         let mut asked = exceeded.map(str::to_owned).chain(facts.asks());
         let named = |ask: String| decision.determining.contains(&Label::or_digest(&ask));
+        let tool = rules.tool(call.server, name);
+        let irreversible = tool.is_some_and(|tool| tool.irreversible().is_some());
+        if unenforced.is_some() && irreversible && !named(IRREVERSIBLE.to_owned()) {
+            return Err("asks");
+        }
         match asked.all(named) {
             true => Ok(()),
             false => Err("asks"),
         }
     }
+}
+
+impl Open {
+    /// Whether the bundle, and where it leaves that to the operator the log, has the call observed.
+    fn backs(&self, by: ObservedBy, call: &Call<'_>, policy: &Rulebook, commons: &Commons) -> bool {
+        let Some(observe) = policy.sessions().observe() else {
+            return false;
+        };
+        if !observe::is_observable(policy, call) {
+            return false;
+        }
+        match (by, call.target) {
+            (ObservedBy::Bundle, _) => *observe == Observe::Everything,
+            (ObservedBy::Tool, Target::Tool(name)) => observe.names(call.server, name),
+            (ObservedBy::Tool, Target::Resource(_) | Target::Prompt(_)) => false,
+            (ObservedBy::Session, _) => {
+                observe.offers_sessions() && commons.is_observed(self.id(), policy.digest())
+            }
+        }
+    }
+}
+
+/// Whether this is what policy can say of a call that it judges, with a reason of its own.
+fn is_verdict(said: &Unenforced) -> bool {
+    let reasons: &[Reason] = match said.outcome {
+        Ruling::Allow => &[],
+        Ruling::Deny => &[Reason::PolicyForbid, Reason::PolicyNoMatch],
+        Ruling::Escalate => &[Reason::Ask],
+    };
+    reasons.iter().any(|reason| said.reason == reason.code())
 }
 
 fn untrusted(rules: &SessionRules, known: Option<&ToolRules>, call: &Call<'_>) -> Option<Label> {

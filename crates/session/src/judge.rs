@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chancery_audit::{CallRecord, Charge, ClearValue, DelegationEnrol, Disclosure, Label, Ruling};
+use chancery_audit::{
+    CallRecord, Charge, ClearValue, DelegationEnrol, Disclosure, Label, ObservedBy, Ruling,
+    Unenforced,
+};
 use chancery_delegation::{
     Call, Consent, Mission, Progress, Restriction, Scope, Standing, Target, Unserved,
     VerifiedChain, VerifiedProof, authorise,
@@ -21,11 +24,12 @@ use crate::opinion::{OPINION_ASK, Opinion, OpinionVerdict};
 use crate::state::{Instance, Open, Reach};
 use crate::translate::{Translated, session_facts, target};
 use crate::{
-    Braked, Commons, Judgement, PRINCIPAL, Reason, Rulebook, admission, chain_ask, principal_text,
+    Braked, Commons, Judgement, PRINCIPAL, Reason, Rulebook, admission, chain_ask, observe,
+    principal_text,
 };
 
 /// How a log names the question about what cannot be undone.
-const IRREVERSIBLE: &str = "irreversible";
+pub(crate) const IRREVERSIBLE: &str = "irreversible";
 
 /// What the pinned catalog says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -304,7 +308,8 @@ fn check_call(
     let covered = scope
         .covered()
         .map_err(|reason| bare(Reason::Chain(reason)))?;
-    if decision.outcome == Outcome::Deny {
+    let unenforced = observe::unenforced(open.id(), input, &decision);
+    if decision.outcome == Outcome::Deny && unenforced.is_none() {
         return Err((denial(decision.cause), labels(decision.determining)));
     }
     limits::check(open, input.chain, &input.call, covered, cost_micros).map_err(bare)?;
@@ -315,9 +320,10 @@ fn check_call(
     let exceeded = limits::exceeded(open, rules, sums, input.standing.now);
     asked.extend(exceeded.into_iter().map(str::to_owned));
     asked.extend(facts.asks());
-    asked.extend(irreversible(input, &decision));
+    asked.extend(irreversible(input, &decision, unenforced.as_ref()));
+    let unenforced = observe::beside(unenforced, &decision, &mut asked);
     let mut open_asks: BTreeSet<String> = asked.difference(&grants).cloned().collect();
-    if decision.outcome == Outcome::Escalate {
+    if decision.outcome == Outcome::Escalate && unenforced.is_none() {
         open_asks.extend(decision.determining.iter().cloned());
     }
     if !open_asks.is_empty() {
@@ -327,16 +333,21 @@ fn check_call(
             determining: labels(open_asks),
             approvals: Vec::new(),
             charges: Vec::new(),
+            unenforced,
         });
     }
     let approved = decision.cause == Cause::Granted || !asked.is_empty();
-    let determining: BTreeSet<String> = decision.determining.into_iter().chain(asked).collect();
+    let allowed_by = match unenforced {
+        None => decision.determining,
+        Some(_) => Vec::new(),
+    };
+    let determining: BTreeSet<String> = allowed_by.into_iter().chain(asked).collect();
     Ok(Found {
         ruling: Ruling::Allow,
-        reason: if approved {
-            Reason::Approved
-        } else {
-            Reason::Permit
+        reason: match (&unenforced, approved) {
+            (Some(_), _) => Reason::Observed,
+            (None, true) => Reason::Approved,
+            (None, false) => Reason::Permit,
         },
         determining: labels(determining),
         approvals: if approved { approvals } else { Vec::new() },
@@ -347,6 +358,7 @@ fn check_call(
                 entry: coverage.entry as u64,
             })
             .collect(),
+        unenforced,
     })
 }
 
@@ -448,15 +460,22 @@ fn asked(input: &CallInput<'_>, scope: &Scope) -> Result<BTreeSet<String>, Reaso
 }
 
 /// What cannot be undone asks, unless a permit that the operator named for it determines the decision.
-/// Of a tool that the operator left out where others are listed, the pinned catalog says it.
-fn irreversible(input: &CallInput<'_>, decision: &Decision) -> Option<String> {
+/// Of a tool that the operator left out where others are listed, the pinned catalog says it; of one that
+/// policy does not allow and that is observed without being named, always.
+fn irreversible(
+    input: &CallInput<'_>,
+    decision: &Decision,
+    unenforced: Option<&Unenforced>,
+) -> Option<String> {
     let Target::Tool(name) = input.call.target else {
         return None;
     };
     let rules = input.policy.sessions();
     let Some(rules) = rules.tool(input.call.server, name) else {
         let destructive = input.catalog.annotations.is_none_or(|it| it.destructive);
-        return (destructive && !rules.tools().is_empty()).then(|| IRREVERSIBLE.to_owned());
+        let unnamed = unenforced.is_some_and(|it| it.by != ObservedBy::Tool);
+        let asks = destructive && (unnamed || !rules.tools().is_empty());
+        return asks.then(|| IRREVERSIBLE.to_owned());
     };
     let unless = rules.irreversible()?;
     let named = decision.cause == Cause::Permit
@@ -519,14 +538,14 @@ fn asks_of(restrictions: &[Restriction]) -> BTreeSet<String> {
     restrictions.iter().map(chain_ask).collect()
 }
 
-fn labels(names: impl IntoIterator<Item = String>) -> Vec<Label> {
+pub(crate) fn labels(names: impl IntoIterator<Item = String>) -> Vec<Label> {
     names
         .into_iter()
         .map(|name| Label::or_digest(&name))
         .collect()
 }
 
-const fn denial(cause: Cause) -> Reason {
+pub(crate) const fn denial(cause: Cause) -> Reason {
     match cause {
         Cause::Forbid => Reason::PolicyForbid,
         Cause::NoMatch => Reason::PolicyNoMatch,

@@ -2,6 +2,7 @@
 
 use chancery_audit::{
     CallFacts, CallRecord, Charge, Decision, DelegationEnrol, InstanceLink, Label, Ruling,
+    Unenforced,
 };
 use chancery_types::Digest;
 use chancery_types::id::{ApprovalId, ExecutionId, SessionId};
@@ -39,6 +40,7 @@ pub(crate) struct Found {
     pub(crate) determining: Vec<Label>,
     pub(crate) approvals: Vec<ApprovalId>,
     pub(crate) charges: Vec<Charge>,
+    pub(crate) unenforced: Option<Unenforced>,
 }
 
 impl Found {
@@ -49,6 +51,7 @@ impl Found {
             determining,
             approvals: Vec::new(),
             charges: Vec::new(),
+            unenforced: None,
         }
     }
 }
@@ -66,9 +69,15 @@ impl Judgement {
 
     /// The policies that determined it, sorted; `chain:` and a jti where the chain did, `mission:` and
     /// what of it where the mission did, `opinion:` where an opinion asked; `budget:`, `taint:` and
-    /// `irreversible` where the rules for sessions did, `brake:` where a brake stopped it.
+    /// `irreversible` where the rules for sessions did, `brake:` where a brake stopped it; `unenforced:` and
+    /// which rule of policy denies it, where a person is asked about a call that is observed.
     pub fn determining(&self) -> &[Label] {
         &self.found.determining
+    }
+
+    /// What policy said, where that is not enforced.
+    pub const fn unenforced(&self) -> Option<&Unenforced> {
+        self.found.unenforced.as_ref()
     }
 
     /// What the call costs, in millionths.
@@ -135,6 +144,7 @@ impl Judgement {
             revoked: None,
             opinion: self.opinion,
             facts: self.facts.clone(),
+            unenforced: self.found.unenforced.clone(),
         }
     }
 }

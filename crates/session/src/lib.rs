@@ -26,6 +26,7 @@ mod judge;
 mod judgement;
 mod limits;
 mod member;
+mod observe;
 mod opinion;
 mod reason;
 mod refused;
@@ -54,7 +55,9 @@ pub use refused::{Fault, Refused};
 pub use replay::ReplayError;
 pub use rulebook::{Rulebook, RulebookError};
 pub use session::Session;
-pub use session_rules::{Ceilings, SESSION_RULES_FORM, SessionRules, SessionRulesError, ToolRules};
+pub use session_rules::{
+    Ceilings, Observe, SESSION_RULES_FORM, SessionRules, SessionRulesError, ToolRules,
+};
 pub use state::{Basis, Ended, Grant, Open, Opened, Pending, Permission, Reach, Totals};
 
 #[cfg(test)]

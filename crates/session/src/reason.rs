@@ -86,11 +86,13 @@ pub enum Reason {
     Permit,
     /// A person approved the call.
     Approved,
+    /// Policy denies the call or asks about it, and the operator has it observed: nothing is enforced.
+    Observed,
 }
 
 impl Reason {
     /// Every reason but those of the chain, which [`delegation::Reason::ALL`] holds.
-    pub const OWN: [Self; 37] = [
+    pub const OWN: [Self; 38] = [
         Self::NotOpen,
         Self::Ended,
         Self::ClockSteppedBack,
@@ -128,6 +130,7 @@ impl Reason {
         Self::Ask,
         Self::Permit,
         Self::Approved,
+        Self::Observed,
     ];
 
     /// The code in the log.
@@ -172,6 +175,7 @@ impl Reason {
             Self::Ask => "ask",
             Self::Permit => "permit",
             Self::Approved => "approved",
+            Self::Observed => "observed",
         }
     }
 
@@ -233,6 +237,9 @@ impl Reason {
             Self::Ask => "a person must approve this call first",
             Self::Permit => "a policy permits the call",
             Self::Approved => "a person approved the call",
+            Self::Observed => {
+                "policy does not allow the call; it is observed, not enforced: see what policy said"
+            }
         }
     }
 }

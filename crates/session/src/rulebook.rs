@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 
+use chancery_delegation::access_token::EXCHANGE_SERVER;
 use chancery_delegation::{ChainRules, ChainRulesError};
 use chancery_policy::{ArgType, Bundle, BundleError, DELEGATION_FILE, Files, SESSION_FILE};
 
@@ -32,6 +33,14 @@ pub enum RulebookError {
     /// The rules for sessions speak of a server of which the bundle has no tool.
     #[error("{SESSION_FILE}: untrusted_servers: bundle.json declares no tool of {0:?}")]
     Server(String),
+    /// The rules for sessions observe what is not observed.
+    #[error("{SESSION_FILE}: observe.tools: {tool}: {problem}")]
+    Observe {
+        /// The tool.
+        tool: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// The rules for sessions speak of what the bundle does not have.
     #[error("{SESSION_FILE}: tools.{tool}: {problem}")]
     Tool {
@@ -56,6 +65,7 @@ impl Rulebook {
         };
         let bundle = Bundle::load(files)?;
         check_tools(&sessions, &bundle)?;
+        check_observed(&sessions, &bundle)?;
         Ok(Self {
             bundle,
             chains,
@@ -120,6 +130,37 @@ fn check_tools(rules: &SessionRules, bundle: &Bundle) -> Result<(), RulebookErro
         }) {
             let problem = format!("irreversible_unless: there is no permit {policy:?}");
             return Err(refused(problem));
+        }
+    }
+    Ok(())
+}
+
+/// What is observed is declared, and can be undone: irreversible actions are never observed by name.
+fn check_observed(rules: &SessionRules, bundle: &Bundle) -> Result<(), RulebookError> {
+    let Some(observe) = rules.observe() else {
+        return Ok(());
+    };
+    for tool in observe.tools() {
+        let refused = |problem: &str| RulebookError::Observe {
+            tool: tool.to_owned(),
+            problem: problem.to_owned(),
+        };
+        if !bundle.index().tools().contains_key(tool) {
+            return Err(refused("bundle.json does not declare it"));
+        }
+        if tool
+            .split_once('/')
+            .is_some_and(|(server, _)| server == EXCHANGE_SERVER)
+        {
+            return Err(refused(
+                "what is signed for others is not observed: leave it out",
+            ));
+        }
+        let known = rules.tools().get(tool);
+        if known.is_some_and(|known| known.irreversible().is_some()) {
+            return Err(refused(
+                "what cannot be undone is not observed: leave it out, it asks a person",
+            ));
         }
     }
     Ok(())

@@ -22,6 +22,59 @@ pub struct SessionRules {
     tools: BTreeMap<String, ToolRules>,
     /// The stores of each server, by what is said of its tools.
     stores: BTreeMap<String, BTreeSet<Label>>,
+    observe: Option<Observe>,
+}
+
+/// What of policy is enrolled and not enforced. Without it, all of policy is enforced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Observe {
+    /// Every call.
+    Everything,
+    /// Some; at least one of the two.
+    Parts {
+        /// The calls of these tools, as `server/tool`.
+        tools: BTreeSet<String>,
+        /// All calls of the sessions that the operator has observed at the gateway.
+        sessions: bool,
+    },
+}
+
+impl Observe {
+    /// The tools that are named.
+    pub fn tools(&self) -> impl Iterator<Item = &str> {
+        let tools = match self {
+            Self::Everything => None,
+            Self::Parts { tools, .. } => Some(tools),
+        };
+        tools.into_iter().flatten().map(String::as_str)
+    }
+
+    /// Whether a tool is named.
+    pub fn names(&self, server: &str, tool: &str) -> bool {
+        match self {
+            Self::Everything => false,
+            Self::Parts { tools, .. } => tools.contains(&format!("{server}/{tool}")),
+        }
+    }
+
+    /// Whether the operator may have sessions observed.
+    pub const fn offers_sessions(&self) -> bool {
+        matches!(self, Self::Parts { sessions: true, .. })
+    }
+}
+
+impl std::fmt::Display for Observe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Everything => f.write_str("every call"),
+            Self::Parts { tools, sessions } => {
+                let tools: Vec<&str> = tools.iter().map(String::as_str).collect();
+                let sessions = sessions.then_some("the sessions that an operator names");
+                let parts: Vec<&str> = tools.into_iter().chain(sessions).collect();
+                f.write_str(&parts.join(", "))
+            }
+        }
+    }
 }
 
 /// What a whole session may use up before a person is asked.
@@ -66,6 +119,11 @@ impl SessionRules {
     /// How many distinct resources a session may reach before it is suspended.
     pub const fn suspend_beyond_resources(&self) -> Option<u64> {
         self.suspend_beyond
+    }
+
+    /// What of policy is not enforced.
+    pub const fn observe(&self) -> Option<&Observe> {
+        self.observe.as_ref()
     }
 
     /// What is said of a tool.

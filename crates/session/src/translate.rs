@@ -70,8 +70,9 @@ pub(crate) fn session_facts(open: &Open, facts: &Facts, now: Timestamp) -> Sessi
     SessionFacts {
         calls: counts.allowed,
         cost_micros: counts.cost_micros,
-        denied: counts.denied,
-        escalated: counts.escalated,
+        // Where policy was not enforced it counts as though it had been: what follows is judged no milder.
+        denied: counts.denied.saturating_add(open.unenforced.denied),
+        escalated: counts.escalated.saturating_add(open.unenforced.asked),
         minutes: minutes(open, now),
         rows: open.rows(),
         resources: open.resources(),

@@ -15,13 +15,14 @@ struct Formula {
     /// What an instance begins with, and what trust decays to.
     base: u64,
     most: u64,
-    /// Earned by an allowed call that names its step and completes: by each action once.
+    /// Earned by an allowed call that names its step and completes: by each action once. A call that policy
+    /// did not allow and that went on in observe mode earns nothing.
     completed: u64,
     /// How many calls earn in one decay period, which begins with the first of them.
     most_completed: u64,
     /// Lost by a call that fails at the tool, or that the caller breaks off.
     failed: u64,
-    /// Lost by a call that is denied for what it asks.
+    /// Lost by a call that is denied for what it asks, or would be where policy is enforced.
     denied: u64,
     /// Lost by a denial of this kind, or of none.
     anomaly: u64,
@@ -136,9 +137,14 @@ impl Trust {
         FORMULA.base.saturating_add(above)
     }
 
+    /// What policy denies costs the same where it is not enforced: else whoever was observed would stand
+    /// higher afterwards than who was not.
     pub(crate) fn decided(&mut self, at: Timestamp, decision: &Decision) {
-        let reason = decision.reason.as_str();
-        match decision.outcome {
+        let (ruling, reason) = match &decision.unenforced {
+            Some(said) => (said.outcome, said.reason.as_str()),
+            None => (decision.outcome, decision.reason.as_str()),
+        };
+        match ruling {
             Ruling::Deny if is_anomaly(reason) => self.lose(at, FORMULA.anomaly),
             Ruling::Deny if FORMULA.conduct.contains(&reason) => self.lose(at, FORMULA.denied),
             Ruling::Deny | Ruling::Allow | Ruling::Escalate => {}

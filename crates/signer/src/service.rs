@@ -419,8 +419,9 @@ async fn sign_snapshot(
     State(signer): State<Arc<Signer>>,
     Json(request): Json<SignSnapshot>,
 ) -> Answer<SignedSnapshot> {
+    let trust = signer.trust();
     let sign = move |ratchet: &mut SnapshotRatchet, keys: &StandingKeys, now| {
-        ratchet.sign(keys, &request, now)
+        ratchet.sign((keys, &trust), &request, now)
     };
     signer.ratchet(sign).await
 }

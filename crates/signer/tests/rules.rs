@@ -210,6 +210,7 @@ fn trust(
             }],
         }],
         policy_signers: vec![],
+        policy_quorum: None,
         snapshot_signers: vec![*keys.snapshot.public()],
         record_signers: vec![],
         witnesses: None,

@@ -121,6 +121,7 @@ impl Domain {
                 }],
             }],
             policy_signers: Vec::new(),
+            policy_quorum: None,
             snapshot_signers: Vec::new(),
             record_signers: Vec::new(),
             witnesses: None,

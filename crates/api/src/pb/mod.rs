@@ -8,3 +8,13 @@
 )]
 #[rustfmt::skip]
 pub mod agent;
+
+/// Package `chancery.append.v1`.
+#[expect(
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    missing_docs,
+    reason = "generated code carries attributes of its generator"
+)]
+#[rustfmt::skip]
+pub mod append;

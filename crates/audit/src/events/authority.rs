@@ -34,8 +34,10 @@ body! {
         /// The digest of the signed statement.
         statement: Digest,
         [optional]
-        /// The digest of the one before.
+        /// The digest of the one before; the same where further people signed it.
         previous: Digest,
+        /// The thumbprints of the keys of others who signed the same.
+        cosigners: Vec<Digest>,
     }
 }
 

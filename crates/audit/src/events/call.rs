@@ -3,7 +3,9 @@
 use chancery_types::id::{ApprovalId, ExecutionId, SessionId};
 use chancery_types::{Digest, RevocationKind};
 
-use crate::{CallFacts, CallRecord, Charge, InstanceLink, Label, OutcomeStatus, Ruling};
+use crate::{
+    CallFacts, CallRecord, Charge, InstanceLink, Label, OutcomeStatus, Ruling, Unenforced,
+};
 
 body! {
     /// A call was decided. Written before the call is forwarded.
@@ -47,6 +49,9 @@ body! {
         opinion: Digest,
         /// What the rules for sessions made of it, where it was judged.
         facts: CallFacts,
+        /// What policy said, where that was not enforced: the call went on, or a person was asked, though
+        /// policy denied it or asked.
+        unenforced: Unenforced,
     }
 }
 

@@ -12,6 +12,8 @@ mod federation;
 mod identity;
 mod index;
 mod node;
+mod observe;
+mod producer;
 mod revocation;
 mod session;
 
@@ -27,6 +29,8 @@ pub use federation::{FederationAdd, FederationBundle, FederationRemove};
 pub use identity::{AgentRetire, IdentityEnd, IdentityIssue, InstanceOpen, ManifestRegister};
 pub use index::IndexRoot;
 pub use node::{NodeAuthority, NodeEvict, NodeJoin, NodeToken, NodeTpm};
+pub use observe::{ObserveEnd, ObserveSet};
+pub use producer::ProducerEntry;
 pub use revocation::{EpochRaise, RevocationAdd, RevocationLift, SnapshotAdopt};
 pub use session::{
     SessionEnd, SessionJoin, SessionLeave, SessionOpen, SessionRefuse, SessionVisit,

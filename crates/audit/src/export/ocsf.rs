@@ -67,9 +67,11 @@ fn activity(kind: &str) -> u64 {
     }
 }
 
-/// Informational, low where something was refused, medium where authority was withdrawn.
+/// Informational, low where something was refused, medium where authority was withdrawn or policy is not
+/// enforced.
 fn severity(logged: &LoggedEntry<'_>) -> u64 {
-    match (logged.is_withdrawal(), logged.is_refusal()) {
+    let unenforced = logged.unenforced().is_some() || logged.kind() == "observe.set";
+    match (logged.is_withdrawal() || unenforced, logged.is_refusal()) {
         (true, _) => 3,
         (_, true) => 2,
         _ => 1,
@@ -203,10 +205,12 @@ fn control(logged: &LoggedEntry<'_>) -> Vec<(String, Value)> {
         return Vec::new();
     }
     let decision = logged.text(&["outcome"]).unwrap_or_default();
-    // Allowed, blocked, or delayed until a person answers.
-    let (action, disposition) = match decision {
-        "allow" => (1, 1),
-        "deny" => (2, 2),
+    let unenforced = logged.unenforced();
+    // Allowed, blocked, delayed until a person answers, or observed and logged.
+    let (action, disposition) = match (decision, unenforced) {
+        ("allow", None) => (1, 1),
+        ("allow", Some(_)) => (3, 17),
+        ("deny", _) => (2, 2),
         _ => (0, 14),
     };
     let bundle = logged.text(&["policy"]);
@@ -216,7 +220,15 @@ fn control(logged: &LoggedEntry<'_>) -> Vec<(String, Value)> {
         .flatten()
         .map(|policy| json!({ "decision": decision, "policy": { "uid": policy, "version": bundle } }))
         .collect();
+    if let Some(said) = unenforced {
+        let by = logged.body.pointer("/unenforced/determining");
+        let by = by.and_then(Value::as_array).into_iter().flatten();
+        authorizations.extend(by.map(
+            |policy| json!({ "decision": said, "policy": { "uid": policy, "version": bundle } }),
+        ));
+    }
     if authorizations.is_empty() {
+        let decision = unenforced.unwrap_or(decision);
         authorizations.push(json!({ "decision": decision, "policy": { "uid": bundle } }));
     }
     let resource = json!({
@@ -227,7 +239,7 @@ fn control(logged: &LoggedEntry<'_>) -> Vec<(String, Value)> {
         ("action_id".to_owned(), action.into()),
         ("disposition_id".to_owned(), disposition.into()),
         ("authorizations".to_owned(), authorizations.into()),
-        ("is_alert".to_owned(), false.into()),
+        ("is_alert".to_owned(), unenforced.is_some().into()),
         ("resources".to_owned(), json!([resource])),
     ]
 }

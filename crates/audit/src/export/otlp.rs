@@ -16,7 +16,8 @@ const WARN: u64 = 13;
 /// `.leaf_hash`) and, of what an agent did, which agent, tool and session (`gen_ai.*`, `mcp.*`).
 pub fn otlp(logged: &LoggedEntry<'_>) -> Value {
     let nanos = u128::from(logged.entry.at.as_micros()) * 1_000;
-    let (severity, name) = match logged.is_refusal() || logged.is_withdrawal() {
+    let warns = logged.is_refusal() || logged.is_withdrawal() || logged.unenforced().is_some();
+    let (severity, name) = match warns || logged.kind() == "observe.set" {
         true => (WARN, "WARN"),
         false => (INFO, "INFO"),
     };
@@ -76,6 +77,7 @@ fn attributes(logged: &LoggedEntry<'_>) -> Vec<Value> {
         ("chancery.instance", logged.instance()),
         ("chancery.decision", decided("outcome")),
         ("chancery.decision.reason", decided("reason")),
+        ("chancery.decision.unenforced", logged.unenforced()),
         ("chancery.policy.digest", logged.text(&["policy"])),
         (
             "chancery.delegation",

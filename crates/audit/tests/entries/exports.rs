@@ -1,7 +1,7 @@
 use chancery_audit::{ClearValue, LoggedEntry, OCSF_VERSION, leaf_hash, ocsf, otlp};
 use serde_json::{Value, json};
 
-use crate::samples::{decision, entry, label, link, outcome, samples};
+use crate::samples::{decision, entry, label, link, observed, outcome, samples};
 
 fn exported(index: u64, bytes: &[u8]) -> [Value; 2] {
     let logged = LoggedEntry::parse(index, bytes).unwrap();
@@ -118,6 +118,36 @@ fn what_was_decided_is_what_the_control_did() {
         .as_str()
         .unwrap();
     assert!(policy.starts_with("sha256:"));
+}
+
+/// Who reads the exports alone sees that policy said no and was not enforced.
+#[test]
+fn what_was_not_enforced_is_observed_and_an_alert() {
+    let [event, record] = exported(1, &entry(observed()).to_bytes().unwrap());
+    assert_eq!(
+        (&event["action_id"], &event["disposition_id"]),
+        (&json!(3), &json!(17))
+    );
+    assert_eq!(event["is_alert"], true);
+    assert_eq!(event["severity_id"], 3);
+    assert_eq!(event["status_code"], "observed");
+    let authorizations = event["authorizations"].as_array().unwrap();
+    assert_eq!(authorizations.len(), 1);
+    assert_eq!(authorizations[0]["decision"], "deny");
+    assert_eq!(authorizations[0]["policy"]["uid"], "never-large");
+    let mut found = Vec::new();
+    texts(&record, &mut found);
+    assert!(found.contains(&"chancery.decision.unenforced"));
+    let [plain, record] = exported(1, &entry(decision()).to_bytes().unwrap());
+    assert_eq!(plain["is_alert"], false);
+    let mut found = Vec::new();
+    texts(&record, &mut found);
+    assert!(!found.contains(&"chancery.decision.unenforced"));
+    // Policy was silent.
+    let mut silent = observed();
+    silent.unenforced.as_mut().unwrap().determining.clear();
+    let [event, _] = exported(1, &entry(silent).to_bytes().unwrap());
+    assert_eq!(event["authorizations"][0]["decision"], "deny");
 }
 
 #[test]

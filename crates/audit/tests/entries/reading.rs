@@ -183,7 +183,7 @@ fn the_page_has_every_type_and_member() {
         .iter()
         .filter(|kind| kind.writer == Writer::Gateway)
         .count();
-    assert_eq!(gateway, 17);
+    assert_eq!(gateway, 19);
 }
 
 #[test]

@@ -121,6 +121,22 @@ pub(crate) fn decision() -> Decision {
             taints: vec![label("notes")],
             grant_seconds: Some(60),
         }),
+        unenforced: None,
+    }
+}
+
+/// A call that went on though policy denied it.
+pub(crate) fn observed() -> Decision {
+    Decision {
+        reason: label("observed"),
+        determining: Vec::new(),
+        unenforced: Some(Unenforced {
+            outcome: Ruling::Deny,
+            reason: label("policy_forbid"),
+            determining: vec![label("never-large")],
+            by: ObservedBy::Tool,
+        }),
+        ..decision()
     }
 }
 
@@ -131,6 +147,7 @@ fn counts() -> Counts {
         escalated: 1,
         outcomes: 3,
         cost_micros: 50_000,
+        unenforced: Some(1),
     }
 }
 
@@ -153,6 +170,7 @@ pub(crate) fn samples() -> Vec<Entry> {
             signer: digest("key"),
             statement: digest("statement"),
             previous: None,
+            cosigners: Some(vec![digest("cosigner")]),
         }),
         entry(ManifestRegister {
             agent: agent.clone(),
@@ -487,6 +505,11 @@ pub(crate) fn samples() -> Vec<Entry> {
             on: BrakeOn::Everywhere,
             name: label("everywhere"),
         }),
+        entry(ObserveSet {
+            session: id(1),
+            policy: digest("policy"),
+        }),
+        entry(ObserveEnd { session: id(1) }),
         entry(SessionVisit {
             session: id(1),
             instance: instance.clone(),
@@ -494,6 +517,11 @@ pub(crate) fn samples() -> Vec<Entry> {
             policy: digest("policy"),
             taint: vec![label("server:web")],
             reads: vec![label("notes")],
+        }),
+        entry(ProducerEntry {
+            producer: label("owner/ci"),
+            sequence: 9,
+            content: b"built".to_vec().try_into().unwrap(),
         }),
         entry(AgentRetire {
             agent,

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::DataArgs;
+use super::{AppendArgs, DataArgs, WriteArgs};
 
 #[derive(Debug, Args)]
 pub(crate) struct LogArgs {
@@ -70,6 +70,14 @@ pub(crate) enum LogCommand {
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8460")]
         listen: SocketAddr,
     },
+    /// Writes a log for programs that keep none of their own, which append to it over a socket or over
+    /// mutual TLS.
+    ///
+    /// Each of their entries stands in it with who sent it and its number among that producer's: what is
+    /// sent again after a break is there once.
+    Write(WriteArgs),
+    /// Appends entries to such a log, one a line, and says where they are.
+    Append(AppendArgs),
     /// Follows a served log: whether it only grew, its keys signed it, and every file is what its
     /// entries make.
     ///

@@ -22,6 +22,7 @@ mod parts;
 mod people;
 mod policy;
 mod presentation;
+mod recording;
 mod revoke;
 mod run;
 mod session;
@@ -54,12 +55,14 @@ pub(crate) use node::{JoinArgs, NodeArgs, NodeCommand, PcrValue, TpmArgs, TpmKey
 pub(crate) use parts::{LedgerArgs, LedgerCommand, PartArgs};
 pub(crate) use people::{AnswerArgs, ApprovalsArgs, ApprovalsCommand};
 pub(crate) use policy::{
-    PolicyArgs, PolicyCommand, PolicyDiffArgs, PolicySuggestArgs, PolicyWhyArgs,
+    PolicyArgs, PolicyCommand, PolicyDiffArgs, PolicySignArgs, PolicySuggestArgs, PolicyUnusedArgs,
+    PolicyWhyArgs,
 };
 pub(crate) use presentation::{
     ChallengeArgs, MakePresentationArgs, PresentationArgs, PresentationCommand,
     VerifyPresentationArgs,
 };
+pub(crate) use recording::{AppendArgs, SvidArgs, Until, WriteArgs};
 pub(crate) use revoke::{DepartArgs, RevokeArgs, RevokeCommand};
 pub(crate) use run::{IsolationMode, NetworkMode, RosterArgs, RunArgs, SpawnArgs};
 pub(crate) use session::{SessionArgs, SessionCommand};

@@ -28,14 +28,31 @@ pub(crate) enum PolicyCommand {
     /// evidence: what becomes allowed, asked or denied, counted by tool and policies. Needs no
     /// deployment. The exit code is 0 where nothing changes, 4 where something does.
     Diff(PolicyDiffArgs),
-    /// Drafts the narrowest policies under which the calls that were allowed in verified evidence are
-    /// allowed: agents, tools, resources, and of the arguments that `bundle.json` declares what was
-    /// seen. Needs no deployment.
+    /// Names the permits and asks of a bundle that determine none of the recorded calls of verified evidence:
+    /// what is granted and not used. Needs no deployment.
+    Unused(PolicyUnusedArgs),
+    /// Drafts the narrowest policies under which the calls that went on in verified evidence are
+    /// allowed, those that observe mode let pass among them: agents, tools, resources, and of the arguments
+    /// that `bundle.json` declares what was seen. Needs no deployment.
     Suggest(PolicySuggestArgs),
     /// Writes the Cedar schema that belongs to a bundle's `bundle.json`; needs no deployment.
     Schema(BundleArgs),
-    /// Signs a bundle and publishes it in the running deployment, unless one of its own tests fails.
+    /// Adds a policy signer's signature over a bundle to `approvals.json` in its folder, unless one of its
+    /// own tests fails. Needs no server, and with --key no deployment.
+    Sign(PolicySignArgs),
+    /// Signs a bundle and publishes it in the running deployment with what others signed, unless one of its
+    /// own tests fails or fewer people signed it than the trust document demands.
     Publish(BundleArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PolicySignArgs {
+    /// The folder of the bundle.
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// The policy signer's key, in a file of mode 0600; without it, the one of the data folder.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -89,6 +106,19 @@ pub(crate) struct PolicyDiffArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct PolicyUnusedArgs {
+    /// The folder of the bundle.
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// Evidence of a session; may be given several times.
+    #[arg(long, value_name = "DIR", required = true)]
+    pub(crate) evidence: Vec<PathBuf>,
+    /// The trust document that the evidence is verified with.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trust: PathBuf,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct PolicySuggestArgs {
     /// The folder with the `bundle.json` that the draft is for.
     #[arg(value_name = "DIR")]
@@ -99,4 +129,7 @@ pub(crate) struct PolicySuggestArgs {
     /// The trust document that the evidence is verified with.
     #[arg(long, value_name = "FILE")]
     pub(crate) trust: PathBuf,
+    /// Drafts calls too that went on though a policy forbids them by name; they are left out otherwise.
+    #[arg(long)]
+    pub(crate) also_forbidden: bool,
 }

@@ -21,4 +21,15 @@ pub(crate) enum SessionCommand {
         /// The session.
         session: SessionId,
     },
+    /// Has policy not enforced in one open session: what it denies or asks is enrolled and passes, marked
+    /// `unenforced`. Only where the bundle in force says named_sessions under observe.
+    Observe {
+        /// The session.
+        session: SessionId,
+    },
+    /// Has policy enforced again in a session that was observed.
+    Enforce {
+        /// The session.
+        session: SessionId,
+    },
 }

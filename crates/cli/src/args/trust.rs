@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use chancery_types::Digest;
+use chancery_types::id::PersonId;
 use clap::{Args, Subcommand};
 
 use super::{DataArgs, DepartArgs, InviteArgs};
@@ -106,10 +107,73 @@ pub(crate) struct TrustChangeArgs {
     /// How many root keys must sign.
     #[arg(long, value_name = "COUNT")]
     pub(crate) threshold: Option<u32>,
+    /// A policy signer, whose key it is and its public half, as `trust key` wrote it. May be repeated.
+    #[arg(long, value_name = "PERSON=FILE")]
+    pub(crate) add_policy_signer: Vec<PolicySignerFile>,
+    /// Whose the key of a policy signer is that the document names already, by its key id. May be
+    /// repeated.
+    #[arg(long, value_name = "PERSON=KID")]
+    pub(crate) policy_signer_of: Vec<PolicySignerKey>,
+    /// A policy signer that signs no more, by its key id. May be repeated.
+    #[arg(long, value_name = "KID")]
+    pub(crate) remove_policy_signer: Vec<String>,
+    /// How many distinct people must have signed a policy bundle, from now on.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) policy_quorum: Option<u32>,
     /// Writes the document into a file, for others to sign; nothing is put in force.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// Also where what is taken out signs or is about to.
     #[arg(long)]
     pub(crate) force: bool,
+}
+
+/// A person, and the file with the public half of their key.
+#[derive(Debug, Clone)]
+pub(crate) struct PolicySignerFile {
+    pub(crate) person: PersonId,
+    pub(crate) file: PathBuf,
+}
+
+/// A person, and the id of their key.
+#[derive(Debug, Clone)]
+pub(crate) struct PolicySignerKey {
+    pub(crate) person: PersonId,
+    pub(crate) kid: String,
+}
+
+/// What stands before and behind the first equals sign.
+fn pair(text: &str) -> Result<(PersonId, &str), String> {
+    let (person, rest) = text
+        .split_once('=')
+        .ok_or("write PERSON=VALUE, with a person's id as `trust show` has it")?;
+    let person = person
+        .parse()
+        .map_err(|error| format!("{person:?} is no person's id: {error}"))?;
+    match rest.is_empty() {
+        true => Err("nothing stands behind the equals sign".to_owned()),
+        false => Ok((person, rest)),
+    }
+}
+
+impl std::str::FromStr for PolicySignerFile {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        pair(text).map(|(person, file)| Self {
+            person,
+            file: file.into(),
+        })
+    }
+}
+
+impl std::str::FromStr for PolicySignerKey {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        pair(text).map(|(person, kid)| Self {
+            person,
+            kid: kid.to_owned(),
+        })
+    }
 }

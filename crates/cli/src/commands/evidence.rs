@@ -1,5 +1,6 @@
 //! `chancery evidence`: copies a session's evidence into a folder.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use chancery_types::Digest;
 use chancery_types::id::SessionId;
 use serde::Serialize;
 
+use super::verify::read_evidence;
 use crate::args::{EvidenceArgs, Format};
 use crate::deployment::Layout;
 use crate::output;
@@ -28,6 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug, Serialize)]
 pub(crate) struct Exported {
     session: SessionId,
+    /// Or the file.
     folder: String,
     objects: usize,
     /// Those that were erased, with the person they were about.
@@ -37,8 +40,15 @@ pub(crate) struct Exported {
 }
 
 pub(super) async fn run(format: Format, args: EvidenceArgs) -> anyhow::Result<ExitCode> {
+    if let Some(folder) = &args.from {
+        return pack_folder(format, folder, &args.out);
+    }
     let layout = super::layout(&args.data)?;
-    let exported = export(&layout, args.session, &args.out).await?;
+    let session = args.session.context("which session?")?;
+    let exported = match args.pack {
+        false => export(&layout, session, &args.out).await?,
+        true => export_packed(&layout, session, &args.out).await?,
+    };
     output::result(format, &exported, || {
         let erased = match exported.erased_objects {
             0 => String::new(),
@@ -55,6 +65,72 @@ pub(super) async fn run(format: Format, args: EvidenceArgs) -> anyhow::Result<Ex
         )
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A folder that was packed.
+#[derive(Debug, Serialize)]
+struct Packed {
+    file: String,
+    files: usize,
+    bytes: usize,
+    digest: Digest,
+}
+
+fn pack_folder(format: Format, folder: &Path, out: &Path) -> anyhow::Result<ExitCode> {
+    ensure!(
+        folder.is_dir(),
+        "{}: not a folder of evidence",
+        folder.display()
+    );
+    let packed = pack(folder, out)?;
+    output::result(format, &packed, || {
+        format!(
+            "{}: {} files, {} bytes, {}",
+            packed.file, packed.files, packed.bytes, packed.digest
+        )
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the evidence in a folder into one file that does not exist yet.
+fn pack(folder: &Path, out: &Path) -> anyhow::Result<Packed> {
+    let files = read_evidence(folder)?;
+    let archive = files.to_archive()?;
+    let shown = || out.display().to_string();
+    let mut file = std::fs::File::create_new(out).with_context(shown)?;
+    file.write_all(&archive).with_context(shown)?;
+    file.sync_all().with_context(shown)?;
+    Ok(Packed {
+        file: shown(),
+        files: files.paths().count(),
+        bytes: archive.len(),
+        digest: Digest::of(&archive),
+    })
+}
+
+/// Copies a session's evidence into one file that does not exist yet.
+async fn export_packed(
+    layout: &Layout,
+    session: SessionId,
+    out: &Path,
+) -> anyhow::Result<Exported> {
+    ensure!(
+        !out.exists(),
+        "{}: exists already; evidence is never mixed",
+        out.display()
+    );
+    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let staging = tempfile::Builder::new()
+        .prefix(".evidence-")
+        .tempdir_in(parent.unwrap_or(Path::new(".")))
+        .with_context(|| out.display().to_string())?;
+    let folder = staging.path().join("evidence");
+    let exported = export(layout, session, &folder).await?;
+    let packed = pack(&folder, out)?;
+    Ok(Exported {
+        folder: packed.file,
+        ..exported
+    })
 }
 
 /// Copies a session's evidence into a folder that does not exist yet.

@@ -1,8 +1,11 @@
 //! `chancery policy`.
 
+mod approvals;
 mod diff;
+mod sign;
 mod suggest;
 mod test;
+mod unused;
 mod why;
 
 use std::collections::BTreeMap;
@@ -14,15 +17,15 @@ use anyhow::Context as _;
 use chancery_audit::{Entry, Event};
 use chancery_crypto::AwsLc;
 use chancery_evidence::{Recorded, asked};
-use chancery_identity::trust::VerifiedTrust;
+use chancery_identity::trust::{PolicySignersError, VerifiedTrust};
 use chancery_journal::Reader;
 use chancery_policy::{
-    BUNDLE_FILE, Bundle, DELEGATION_FILE, Files, Finding, Index, SCHEMA_FILE, SESSION_FILE,
-    SignedBundle, TESTS_FOLDER, Table, schema_text,
+    BUNDLE_FILE, DELEGATION_FILE, Files, Finding, Index, SCHEMA_FILE, SESSION_FILE, SignedBundle,
+    TESTS_FOLDER, Table, schema_text,
 };
 use chancery_server::Clock;
 use chancery_session::Rulebook;
-use chancery_types::{Digest, base64url};
+use chancery_types::Digest;
 use serde::Serialize;
 
 use super::verify::read_evidence;
@@ -52,6 +55,7 @@ pub(super) async fn run(format: Format, args: PolicyArgs) -> anyhow::Result<Exit
         }
         PolicyCommand::Why(args) => why::run(format, &args)?,
         PolicyCommand::Suggest(args) => suggest::run(format, &args)?,
+        PolicyCommand::Unused(args) => unused::run(format, &args)?,
         PolicyCommand::Diff(args) => return diff::run(format, &args),
         PolicyCommand::Test(bundle) => return test::run(format, &bundle.folder),
         PolicyCommand::Schema(bundle) => {
@@ -60,11 +64,16 @@ pub(super) async fn run(format: Format, args: PolicyArgs) -> anyhow::Result<Exit
             let text = schema_text(&index.with_context(|| folder.display().to_string())?);
             output::result(format, &text, || text.clone())?;
         }
+        PolicyCommand::Sign(signing) => sign::run(format, &args.data, &signing)?,
         PolicyCommand::Publish(bundle) => {
             let layout = super::layout(&args.data)?;
-            let checked = load(&bundle.folder)?;
-            test::require(&bundle.folder)?;
-            let Published { digest, log_index } = publish(&layout, &bundle.folder).await?;
+            // Read once: what is tested is what is signed and published.
+            let texts = read(&bundle.folder)?;
+            let shown = || bundle.folder.display().to_string();
+            let checked = Rulebook::load(&to_files(texts.clone())).with_context(shown)?;
+            test::require(&bundle.folder, &to_files(texts.clone()))?;
+            let Published { digest, log_index } =
+                publish_texts(&layout, &bundle.folder, texts).await?;
             let in_force = in_force(&layout, digest).await?;
             if !in_force {
                 output::say(
@@ -101,13 +110,16 @@ struct Described<'a> {
     log_index: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     in_force: Option<bool>,
+    /// What of it is not enforced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unenforced: Option<String>,
     /// What is proven of its policies.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     findings: Vec<Finding>,
 }
 
 impl<'a> Described<'a> {
-    fn of(bundle: &'a Bundle) -> Self {
+    fn of(bundle: &'a Rulebook) -> Self {
         let index = bundle.index();
         Self {
             name: index.name(),
@@ -117,6 +129,7 @@ impl<'a> Described<'a> {
             policies: bundle.policy_ids().count(),
             log_index: None,
             in_force: None,
+            unenforced: bundle.sessions().observe().map(ToString::to_string),
             findings: Vec::new(),
         }
     }
@@ -128,7 +141,11 @@ impl std::fmt::Display for Described<'_> {
             f,
             "bundle {}, version {}, {} tools, {} policies, {}",
             self.name, self.version, self.tools, self.policies, self.digest
-        )
+        )?;
+        match &self.unenforced {
+            Some(observed) => write!(f, ", UNENFORCED: {observed}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -168,18 +185,44 @@ pub(crate) struct Published {
     pub(crate) log_index: u64,
 }
 
+/// Says aloud what of a bundle is not enforced.
+fn warn_observed(bundle: &Rulebook) {
+    if let Some(observed) = bundle.sessions().observe() {
+        output::say(format!(
+            "UNENFORCED: this bundle observes {observed}; what its policies deny or ask about passes \
+             there and is enrolled. Take `observe` out of session.json to enforce it"
+        ));
+    }
+}
+
 /// Signs and publishes the bundle in a folder.
 pub(crate) async fn publish(layout: &Layout, folder: &Path) -> anyhow::Result<Published> {
-    let key = layout.policy_key()?;
-    let mut request = SignedBundle {
-        files: read(folder)?,
-        kid: key.public().kid(),
-        signature: String::new(),
-    };
-    let bundle =
-        Rulebook::load(&request.to_files()).with_context(|| folder.display().to_string())?;
-    let statement = SignedBundle::statement(bundle.digest());
-    request.signature = base64url::encode(key.sign(&statement)?);
+    publish_texts(layout, folder, read(folder)?).await
+}
+
+/// Signs these files with the deployment's key where it has it, adds what others signed, and publishes
+/// them. Refuses where the signatures do not suffice.
+async fn publish_texts(
+    layout: &Layout,
+    folder: &Path,
+    files: BTreeMap<String, String>,
+) -> anyhow::Result<Published> {
+    let shown = || folder.display().to_string();
+    let bundle = Rulebook::load(&to_files(files.clone())).with_context(shown)?;
+    warn_observed(&bundle);
+    let mut signatures = approvals::read(folder, bundle.digest())?;
+    if layout.has_policy_key() {
+        signatures.push(sign::signature(&layout.policy_key()?, bundle.digest())?);
+    }
+    let trust = layout.trust()?;
+    let known = &trust.policy_signers;
+    let request = SignedBundle::gathered(files, &signatures, known, &AwsLc);
+    let request = request
+        .ok_or(PolicySignersError::Nobody)
+        .with_context(shown)?;
+    trust
+        .check_policy_signers(request.signers(known, &AwsLc))
+        .with_context(shown)?;
     let enrolled = layout.server_client().publish_policy(&request).await;
     Ok(Published {
         digest: bundle.digest(),

@@ -139,6 +139,11 @@ fn reasons() -> String {
         "Brokers and WIT-SVIDs",
         chancery_server::BROKER_REASONS,
     );
+    codes(
+        &mut text,
+        "Appending to a log",
+        chancery_recorder::APPEND_REASONS,
+    );
     codes(&mut text, "Passkeys", chancery_server::PASSKEY_REASONS);
     codes(&mut text, "The console", chancery_server::CONSOLE_REASONS);
     codes(

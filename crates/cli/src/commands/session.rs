@@ -19,6 +19,25 @@ pub(super) async fn run(format: Format, args: SessionArgs) -> anyhow::Result<Exi
             let view = gateway.session(session).await?;
             output::result(format, &view, || shown(&view))?;
         }
+        SessionCommand::Observe { session } => {
+            let changed = gateway.observe(session).await?;
+            output::result(format, &changed, || {
+                format!(
+                    "{session}: policy is UNENFORCED from here on, entry {}; `chancery session enforce \
+                     {session}` ends that",
+                    changed.log_index
+                )
+            })?;
+        }
+        SessionCommand::Enforce { session } => {
+            let changed = gateway.enforce(session).await?;
+            output::result(format, &changed, || {
+                format!(
+                    "{session}: policy is enforced again, entry {}",
+                    changed.log_index
+                )
+            })?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -31,10 +50,18 @@ fn listed(known: &OperatorSessions) -> String {
             session.counts.allowed.to_string(),
             session.permissions.len().to_string(),
             stopped(session),
+            unenforced(session),
         ]
     });
     output::table(
-        ["session", "agent", "calls", "permissions", "stopped by"],
+        [
+            "session",
+            "agent",
+            "calls",
+            "permissions",
+            "stopped by",
+            "unenforced",
+        ],
         rows,
     )
 }
@@ -44,6 +71,13 @@ fn stopped(session: &OperatorSession) -> String {
         [] => "nothing".to_owned(),
         brakes => joined(brakes),
     }
+}
+
+/// What is not enforced now, and how many calls passed though policy said otherwise.
+fn unenforced(session: &OperatorSession) -> String {
+    let passed = session.counts.unenforced.unwrap_or_default();
+    let now = session.observed.as_deref().unwrap_or("nothing");
+    format!("{now} ({passed} calls so far)")
 }
 
 fn joined(labels: &[Label]) -> String {
@@ -71,6 +105,7 @@ fn shown(view: &OperatorSession) -> String {
         ["resources", &view.resources.to_string()],
         ["has read", &read],
         ["stopped by", &stopped(view)],
+        ["unenforced", &unenforced(view)],
         ["questions", &view.questions.to_string()],
     ];
     let mut text = output::table(["what", "value"], rows.map(|row| row.map(str::to_owned)));

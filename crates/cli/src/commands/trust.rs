@@ -2,6 +2,7 @@
 
 mod change;
 mod invite;
+mod policy_signers;
 mod witnesses;
 
 pub(crate) use change::{put, take_out};
@@ -74,6 +75,22 @@ fn show(format: Format, trust: &VerifiedTrust) -> anyhow::Result<()> {
         }
         if let Some(rule) = &trust.witnesses {
             rows.extend(witnesses::rows(rule));
+        }
+        if let Some(quorum) = &trust.policy_quorum {
+            let text = format!(
+                "{} people must sign a bundle, since {}",
+                quorum.people, quorum.since
+            );
+            rows.push(["policy".to_owned(), text]);
+        }
+        for key in &trust.policy_signers {
+            let kid = key.kid();
+            let quorum = trust.policy_quorum.as_ref();
+            let text = match quorum.and_then(|quorum| quorum.signers.get(&kid)) {
+                Some(person) => format!("{kid}, of {person}"),
+                None => kid,
+            };
+            rows.push(["policy signer".to_owned(), text]);
         }
         for person in &trust.people {
             let hardware = person

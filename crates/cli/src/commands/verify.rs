@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
 use chancery_crypto::AwsLc;
+use chancery_evidence::archive::MOST_ARCHIVE_BYTES;
 use chancery_evidence::{
     AxisVerdict, ERASED_PATH, Files, INDEX_PATH, Report, ReportOutcome, TRUST_RECORD_PATH, verify,
 };
@@ -40,6 +41,12 @@ pub(crate) fn check(files: &Files, trust: Option<&VerifiedTrust>) -> Report {
 pub(crate) fn shown(report: &Report) -> String {
     let outcome = match report.outcome {
         ReportOutcome::Verified => "verified",
+        ReportOutcome::Unenforced if report.is_erased() => {
+            "UNENFORCED: what is left holds, what is gone was erased, and calls went on though policy said otherwise"
+        }
+        ReportOutcome::Unenforced => {
+            "UNENFORCED: everything holds, and calls went on though policy said otherwise"
+        }
         ReportOutcome::Erased => "erased in part: what is left holds, what is gone was erased",
         ReportOutcome::Failed => "NOT VERIFIED",
         ReportOutcome::SelfAsserted => "self-asserted: NOTHING IS PROVEN without --trust",
@@ -56,6 +63,7 @@ pub(crate) fn shown(report: &Report) -> String {
             AxisVerdict::Fails => "FAILS",
             AxisVerdict::Unproven => "unproven",
             AxisVerdict::Erased => "erased",
+            AxisVerdict::Unenforced => "UNENFORCED",
         };
         [
             axis.axis.to_string(),
@@ -89,13 +97,36 @@ pub(crate) fn shown(report: &Report) -> String {
     text
 }
 
-/// Reads a folder of evidence. Symbolic links and special files are refused.
-pub(crate) fn read_evidence(folder: &Path) -> anyhow::Result<Files> {
+/// Reads evidence, a folder or one file.
+pub(crate) fn read_evidence(evidence: &Path) -> anyhow::Result<Files> {
+    let shown = || evidence.display().to_string();
+    let files = match std::fs::metadata(evidence).with_context(shown)? {
+        found if found.is_dir() => read_folder(evidence)?,
+        found => {
+            ensure!(
+                found.is_file() && found.len() <= MOST_ARCHIVE_BYTES as u64,
+                "{}: not a folder of evidence, nor a file of at most 2 GiB",
+                evidence.display()
+            );
+            let archive = std::fs::read(evidence).with_context(shown)?;
+            Files::from_archive(&archive).with_context(|| {
+                format!(
+                    "{}: not evidence in one file; `chancery evidence --pack` writes it",
+                    evidence.display()
+                )
+            })?
+        }
+    };
     ensure!(
-        folder.is_dir(),
-        "{}: not a folder of evidence",
-        folder.display()
+        files.paths().any(is_evidence),
+        "{}: holds no evidence; copy a session's with `chancery evidence SESSION --out DIR`",
+        evidence.display()
     );
+    Ok(files)
+}
+
+/// Reads a folder of evidence. Symbolic links and special files are refused.
+fn read_folder(folder: &Path) -> anyhow::Result<Files> {
     let bar = ProgressBar::new_spinner();
     bar.set_style(ProgressStyle::with_template("{spinner} {pos} files read")?);
     let mut files = Files::new();
@@ -131,11 +162,6 @@ pub(crate) fn read_evidence(folder: &Path) -> anyhow::Result<Files> {
         }
     }
     bar.finish_and_clear();
-    ensure!(
-        files.paths().any(is_evidence),
-        "{}: holds no evidence; copy a session's with `chancery evidence SESSION --out DIR`",
-        folder.display()
-    );
     Ok(files)
 }
 

@@ -22,9 +22,10 @@ pub(super) fn run(format: Format, args: &WhyArgs) -> anyhow::Result<ExitCode> {
     })?;
     Ok(match story.evidence {
         ReportOutcome::Verified => ExitCode::SUCCESS,
-        ReportOutcome::Erased | ReportOutcome::Failed | ReportOutcome::SelfAsserted => {
-            ExitCode::FAILURE
-        }
+        ReportOutcome::Unenforced
+        | ReportOutcome::Erased
+        | ReportOutcome::Failed
+        | ReportOutcome::SelfAsserted => ExitCode::FAILURE,
     })
 }
 

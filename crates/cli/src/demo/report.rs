@@ -73,6 +73,7 @@ pub(super) fn write(path: &Path, story: &Story, proven: &Proven) -> anyhow::Resu
             AxisVerdict::Fails => "FAILS",
             AxisVerdict::Unproven => "unproven",
             AxisVerdict::Erased => "erased",
+            AxisVerdict::Unenforced => "UNENFORCED",
         };
         (axis.axis.to_string(), verdict)
     });

@@ -131,6 +131,7 @@ pub(crate) fn create(
         }],
         people: Vec::new(),
         policy_signers: vec![*policy.public()],
+        policy_quorum: None,
         snapshot_signers: vec![*signer.snapshot.public()],
         record_signers: vec![*record.public()],
         witnesses: None,
@@ -228,7 +229,7 @@ impl Layout {
     }
 
     /// The root keys of the trust document that are in the data folder.
-    fn trust_roots(&self) -> anyhow::Result<Vec<SigningKey>> {
+    pub(crate) fn trust_roots(&self) -> anyhow::Result<Vec<SigningKey>> {
         let mut keys = Vec::new();
         for name in names(&self.root(), "trust-root")? {
             keys.push(open_key(&self.root(), (&name, TRUST_ROOT.1))?);
@@ -276,6 +277,11 @@ impl Layout {
     /// The key that signs policy bundles.
     pub(crate) fn policy_key(&self) -> Result<SigningKey, KeysError> {
         open_key(&self.root(), POLICY)
+    }
+
+    /// Whether the data folder has that key; others may have theirs elsewhere.
+    pub(crate) fn has_policy_key(&self) -> bool {
+        self.root().join(POLICY.0).exists()
     }
 
     /// The key that signs agent manifests.

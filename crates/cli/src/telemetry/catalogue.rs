@@ -16,7 +16,7 @@ const BUCKETS: [f64; 14] = [
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
 ];
 
-const FAMILIES: [Family; 22] = [
+const FAMILIES: [Family; 23] = [
     Family {
         name: "chancery_part_up",
         kind: "gauge",
@@ -78,7 +78,14 @@ const FAMILIES: [Family; 22] = [
         kind: "counter",
         labels: "`decision`, `reason`",
         shown_by: "gateway",
-        says: "Decided calls: `allow`, `deny` or `escalate`; of a denial its [reason code](reasons.md).",
+        says: "Decided calls: `allow`, `deny` or `escalate`; of a denial its [reason code](reasons.md); `observed` of what passed unenforced.",
+    },
+    Family {
+        name: "chancery_unenforced_total",
+        kind: "counter",
+        labels: "`verdict`",
+        shown_by: "gateway",
+        says: "Calls that passed though policy said `deny` or `escalate`: observe mode. Not zero in production: look at `session list`.",
     },
     Family {
         name: "chancery_decision_seconds",

@@ -40,9 +40,11 @@ fn evidence_of_a_demo_stands_and_falls_as_a_whole() {
     program::passes_as_it_is(&scene);
     program::nothing_is_proven_without_trust(&scene);
     program::fails_after_a_flip_a_deletion_and_an_addition(&scene, &mut rng);
+    program::is_the_same_as_one_file(&scene, &mut rng);
     offline::holds_without_network_writes_or_processes(&scene);
     policy::can_be_asked_again(&scene);
     policy::is_drafted_from_what_was_allowed(&scene);
+    policy::z9_is_held_to_what_was_used(&scene);
     policy::is_not_asked_about_what_is_not_verified(&scene);
 
     let single = flips::each_single_flip_is_found(&scene, &mut rng);

@@ -37,6 +37,78 @@ pub(crate) fn nothing_is_proven_without_trust(scene: &Scene) {
     assert_eq!(answer.report["outcome"], "self-asserted");
 }
 
+/// One file is read as the folder is, is always the same, and is what any `tar` takes apart; one that any
+/// `tar` makes is not read.
+pub(crate) fn is_the_same_as_one_file(scene: &Scene, rng: &mut Rng) {
+    let copy = scene.copy("packed");
+    let parent = copy.parent().unwrap();
+    let pack = |out: &str| {
+        let out = parent.join(out);
+        let mut command = Command::new(CHANCERY);
+        command.args(["evidence", "--pack", "--from"]).arg(&copy);
+        let status = command
+            .arg("--out")
+            .arg(&out)
+            .stdout(Stdio::null())
+            .status();
+        (out, status.unwrap().success())
+    };
+    let (file, packed) = pack("one.tar");
+    assert!(packed);
+    let archive = std::fs::read(&file).unwrap();
+    assert!(!pack("one.tar").1, "a file was written over");
+    assert_eq!(std::fs::read(pack("two.tar").0).unwrap(), archive);
+    // The same report, but for the time.
+    let report = |evidence: &Path| {
+        let mut answer = verify(evidence, Some(&scene.trust_file));
+        assert_eq!(answer.code, Some(0), "{}", answer.report);
+        answer.report["verified_at"].take();
+        answer.report
+    };
+    let whole = report(&copy);
+    assert_eq!(report(&file), whole);
+    // Any byte of a content that is changed is found; any other one makes it no archive.
+    for _ in 0..10 {
+        let mut spoiled = archive.clone();
+        let at = rng.below(archive.len());
+        spoiled[at] ^= 1;
+        let out = parent.join("spoiled.tar");
+        std::fs::write(&out, &spoiled).unwrap();
+        let mut command = Command::new(CHANCERY);
+        command
+            .arg("verify")
+            .arg(&out)
+            .arg("--trust")
+            .arg(&scene.trust_file);
+        let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+        assert_eq!(status.unwrap().code(), Some(1), "byte {at}");
+    }
+    let foreign = parent.join("foreign.tar");
+    let taken = parent.join("taken");
+    std::fs::create_dir(&taken).unwrap();
+    let tar = |arguments: &[&str], file: &Path, folder: &Path| {
+        let mut command = Command::new("tar");
+        command.args(arguments).arg(file).arg("-C").arg(folder);
+        command
+    };
+    assert!(tar(&["-xf"], &file, &taken).status().unwrap().success());
+    assert_eq!(report(&taken), whole);
+    assert!(
+        tar(&["-cf"], &foreign, &copy)
+            .arg(".")
+            .status()
+            .unwrap()
+            .success()
+    );
+    let refused = Command::new(CHANCERY)
+        .arg("verify")
+        .arg(&foreign)
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("not evidence in one file"));
+}
+
 pub(crate) fn fails_after_a_flip_a_deletion_and_an_addition(scene: &Scene, rng: &mut Rng) {
     let (others, objects) = scene.paths();
     let copy = scene.copy("spoiled");

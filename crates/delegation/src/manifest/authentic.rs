@@ -1,11 +1,10 @@
 use std::fmt;
 
-use chancery_types::{Digest, Jwk, SignatureVerifier, Timestamp, parse_strict};
+use chancery_types::{Digest, Jwk, SignatureVerifier, Timestamp, parse_instant, parse_strict};
 use serde_json::Value;
 
 use super::ManifestError;
 use super::envelope::{Envelope, key_id};
-use super::instant::parse_instant;
 use super::schema::{Completeness, check, problem_at};
 use super::tables::MANIFEST;
 

@@ -8,7 +8,6 @@ mod authentic;
 mod catalog;
 mod envelope;
 mod error;
-mod instant;
 mod schema;
 mod seal;
 mod tables;
@@ -19,5 +18,3 @@ pub use catalog::{CatalogError, CatalogTool, catalog_root};
 pub use error::ManifestError;
 pub use seal::{SealError, seal_manifest_payload, sign_manifest};
 pub use verified::{EnforcementMode, ManifestTool, VerifiedManifest, verify_manifest};
-
-pub(crate) use instant::parse_instant;

@@ -1,9 +1,8 @@
 use chancery_identity::SpiffeId;
-use chancery_types::Digest;
+use chancery_types::{Digest, parse_instant};
 use serde_json::Value;
 
 use super::ManifestError;
-use super::instant::parse_instant;
 
 /// The form of a value.
 #[derive(Debug, Clone, Copy)]

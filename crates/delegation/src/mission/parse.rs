@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use chancery_types::parse_strict;
+use chancery_types::{parse_instant, parse_strict};
 use serde_json::Value;
 
 use super::fields::Fields;
@@ -8,7 +8,6 @@ use super::{
     Approver, Budget, MAX_MISSION_BYTES, MISSION_FORM, Mission, MissionError, MissionProblem, Step,
     StopCondition,
 };
-use crate::manifest::parse_instant;
 use crate::token::{Entry, Limits};
 
 const MOST_TEXT: usize = 4_096;

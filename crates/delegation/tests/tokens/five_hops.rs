@@ -92,6 +92,7 @@ impl Organisation {
                 }],
             }],
             policy_signers: vec![],
+            policy_quorum: None,
             snapshot_signers: vec![],
             record_signers: vec![],
             witnesses: None,

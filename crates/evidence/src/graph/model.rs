@@ -405,6 +405,9 @@ pub struct Called {
     pub delegation: String,
     /// Calls allowed.
     pub allowed: u64,
+    /// Those of them in which what policy said was not enforced.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unenforced: u64,
     /// Calls denied.
     pub denied: u64,
     /// Calls that waited for a person.
@@ -415,6 +418,11 @@ pub struct Called {
     pub outcomes: BTreeMap<&'static str, u64>,
     /// When last.
     pub last: Timestamp,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl How {

@@ -47,6 +47,7 @@ pub fn graph(
     let verified = match (files.get(INDEX_PATH), report.outcome) {
         (None, _) => Extent::Logs,
         (Some(_), ReportOutcome::Verified) => Extent::Evidence,
+        (Some(_), ReportOutcome::Unenforced) if !report.is_erased() => Extent::Evidence,
         (Some(_), _) => Extent::EvidenceFailed,
     };
     let basis = Basis {

@@ -151,7 +151,10 @@ impl Shapes {
             self.line(holder, tool, Stroke::Could, text);
         }
         if one.allowed > 0 {
-            let text = format!("{} allowed{by}", one.allowed);
+            let mut text = format!("{} allowed{by}", one.allowed);
+            if one.unenforced > 0 {
+                text.push_str(&format!(", {} unenforced", one.unenforced));
+            }
             self.line(holder, tool, Stroke::Did, text);
         }
         if one.denied > 0 {

@@ -120,6 +120,7 @@ pub(super) struct Use {
     /// How many of the holders did or tried.
     pub(super) callers: u64,
     pub(super) allowed: u64,
+    pub(super) unenforced: u64,
     pub(super) denied: u64,
     pub(super) escalated: u64,
     pub(super) denied_for: BTreeMap<String, u64>,

@@ -240,9 +240,10 @@ pub(super) fn pills(branch: &Branch, everything: bool) -> Vec<Pill> {
     }
     let (called, never): (Vec<&Use>, Vec<&Use>) =
         branch.tools.iter().partition(|one| one.callers > 0);
-    // Refusals are never the ones that are folded away.
-    let (refused, fine): (Vec<&Use>, Vec<&Use>) =
-        called.into_iter().partition(|one| one.denied > 0);
+    // Refusals are never the ones that are folded away, nor what was not enforced.
+    let (refused, fine): (Vec<&Use>, Vec<&Use>) = called
+        .into_iter()
+        .partition(|one| one.denied > 0 || one.unenforced > 0);
     let (first, rest) = fine.split_at(fine.len().min(TOOLS));
     let shown = refused.into_iter().chain(first.iter().copied());
     let mut made: Vec<Pill> = shown.map(single).collect();
@@ -302,6 +303,10 @@ fn pill(one: &Use, many: u64, known: bool) -> Pill {
                 String::new()
             };
             lines.push(Line::new("good", format!("{} allowed{by}", one.allowed)));
+        }
+        if one.unenforced > 0 {
+            let text = format!("{} of them unenforced", one.unenforced);
+            lines.push(Line::new("bad", text));
         }
         if one.denied > 0 {
             let text = format!("{} refused: {}", one.denied, reasons(&one.denied_for));

@@ -3,7 +3,7 @@
 mod tell;
 mod text;
 
-use chancery_audit::{CallKind, OutcomeStatus, Ruling, Verdict};
+use chancery_audit::{CallKind, ObservedBy, OutcomeStatus, Ruling, Verdict};
 use chancery_types::id::{ApprovalId, ExecutionId, LaunchId, PersonId, SessionId};
 use chancery_types::{Digest, Timestamp};
 use serde::Serialize;
@@ -192,12 +192,28 @@ pub struct ScopeFact {
     pub reason: String,
     /// The policies and links that determined it.
     pub determining: Vec<PolicyFact>,
+    /// What policy said, where that was not enforced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unenforced: Option<UnenforcedFact>,
     /// The people who approved it.
     pub approvals: Vec<ApprovalFact>,
     /// What deciding again gave.
     pub replay: Replay,
     /// Requests and answers.
     pub places: Vec<LogPlace>,
+}
+
+/// What policy said, and was not enforced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UnenforcedFact {
+    /// What policy decided.
+    pub verdict: Ruling,
+    /// Which of its rules decided.
+    pub reason: String,
+    /// The policies that determined it.
+    pub determining: Vec<PolicyFact>,
+    /// What had the call observed.
+    pub by: ObservedBy,
 }
 
 /// A policy that determined a decision.

@@ -9,7 +9,7 @@ use chancery_types::{SignatureVerifier, Timestamp, parse_strict};
 
 use super::{
     ActionFact, ApprovalFact, AuthorityFact, BehalfFact, EndFact, InstanceFact, LinkFact, LogPlace,
-    MakeupFact, PolicyFact, ScopeFact, Story,
+    MakeupFact, PolicyFact, ScopeFact, Story, UnenforcedFact,
 };
 use crate::verify::{Known, Logged, Roll, enrolled_root, examine, up_to};
 use crate::{Files, NoteValue, ObjectKind, Replay, Report};
@@ -285,11 +285,19 @@ impl Teller<'_, '_> {
             .policies
             .bundles
             .get(&self.decision.policy);
-        let determining = self.decision.determining.iter().map(|id| PolicyFact {
+        let policy = |id: &Label| PolicyFact {
             id: id.to_string(),
             reason: bundle
                 .and_then(|it| it.reason(id.as_str()))
                 .map(str::to_owned),
+        };
+        let determining = self.decision.determining.iter().map(policy);
+        let said = self.decision.unenforced.as_ref();
+        let unenforced = said.map(|said| UnenforcedFact {
+            verdict: said.outcome,
+            reason: said.reason.to_string(),
+            determining: said.determining.iter().map(policy).collect(),
+            by: said.by,
         });
         let (mut approvals, mut places) = (Vec::new(), Vec::new());
         for logged in self.known.case.entries() {
@@ -320,6 +328,7 @@ impl Teller<'_, '_> {
             ruling: self.decision.outcome,
             reason: self.decision.reason.to_string(),
             determining: determining.collect(),
+            unenforced,
             approvals,
             replay: replays.get(&decided.leaf.index).copied().unwrap_or(
                 match self.known.objects.has_erased() {

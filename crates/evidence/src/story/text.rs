@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::{LogPlace, Story};
+use super::{LogPlace, PolicyFact, ScopeFact, Story};
 use crate::{Replay, ReportOutcome};
 
 /// Plain text, a few lines for each fact. Control characters of what others wrote are left out.
@@ -14,6 +14,27 @@ impl fmt::Display for Story {
         self.allowed_by(&mut page);
         self.still(&mut page);
         f.write_str(&page.0.join("\n"))
+    }
+}
+
+impl ScopeFact {
+    /// What was decided, with the mark of what was not enforced.
+    fn decided(&self) -> String {
+        let mark = match self.unenforced {
+            Some(_) => ", unenforced",
+            None => "",
+        };
+        format!("{} ({}){mark}", self.ruling.name(), self.reason)
+    }
+}
+
+impl fmt::Display for PolicyFact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.id)?;
+        match &self.reason {
+            Some(reason) => write!(f, ": {reason}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -81,6 +102,9 @@ impl Story {
             "evidence",
             match self.evidence {
                 ReportOutcome::Verified => "verified",
+                ReportOutcome::Unenforced => {
+                    "what is there holds; policy was not enforced in all calls"
+                }
                 ReportOutcome::Erased => "erased in part: what is left is verified",
                 ReportOutcome::Failed => "FAILED: run verify and read its findings first",
                 ReportOutcome::SelfAsserted => "SELF-ASSERTED",
@@ -94,10 +118,7 @@ impl Story {
             (None, true) => page.line("arguments", ERASED),
             (arguments, _) => page.maybe("arguments", arguments.as_ref()),
         }
-        page.line(
-            "decision",
-            format!("{} ({})", self.allowed.ruling.name(), self.allowed.reason),
-        );
+        page.line("decision", self.allowed.decided());
         if action.gap {
             page.line(
                 "gap",
@@ -177,16 +198,21 @@ impl Story {
     fn allowed_by(&self, page: &mut Page) {
         let fact = &self.allowed;
         page.head("4. Who or what allowed it, and was it in scope");
-        page.line(
-            "decision",
-            format!("{} ({})", fact.ruling.name(), fact.reason),
-        );
+        page.line("decision", fact.decided());
         for policy in &fact.determining {
-            let reason = policy.reason.as_deref().map(|text| format!(": {text}"));
-            page.line(
-                "policy",
-                format!("{}{}", policy.id, reason.unwrap_or_default()),
+            page.line("policy", policy);
+        }
+        if let Some(said) = &fact.unenforced {
+            let verdict = format!(
+                "policy says {} ({}), which was not enforced: observed by {}",
+                said.verdict.name(),
+                said.reason,
+                said.by.name()
             );
+            page.line("unenforced", verdict);
+            for policy in &said.determining {
+                page.line("unenforced", policy);
+            }
         }
         for approval in &fact.approvals {
             let marks: Vec<_> = approval.marks.iter().map(|mark| mark.name()).collect();

@@ -91,6 +91,18 @@ pub struct Policy {
 pub enum EnforcementMode {
     /// Every denial blocked.
     Enforce,
+    /// Some calls went on though policy said otherwise.
+    Advisory,
+}
+
+impl EnforcementMode {
+    /// The mode of a session in which so many calls went on unenforced.
+    pub const fn of(unenforced: u64) -> Self {
+        match unenforced {
+            0 => Self::Enforce,
+            _ => Self::Advisory,
+        }
+    }
 }
 
 /// How the code was built; level 0 claims nothing.
@@ -155,6 +167,9 @@ pub struct ToolTranscript {
     /// are none.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub gap_count: u64,
+    /// In how many of them the call went on though policy said otherwise; absent where there are none.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub unenforced_count: u64,
 }
 
 /// Something that the record stands on.

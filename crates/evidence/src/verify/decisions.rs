@@ -128,6 +128,7 @@ impl<'a> Follower<'_, 'a> {
         let reason = decision.reason.as_str();
         if !is_bare(decision) {
             let external = decision.outcome == Ruling::Deny
+                && decision.unenforced.is_none()
                 && decision.charges.is_empty()
                 && decision.approvals.is_empty();
             return (external && self.is_external(reason, logged)).then_some(Replay::Unproven);
@@ -341,6 +342,7 @@ fn is_bare(decision: &Decision) -> bool {
         && decision.step.is_none()
         && decision.opinion.is_none()
         && decision.facts.is_none()
+        && decision.unenforced.is_none()
         && decision.request.clear.is_empty()
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use chancery_audit::{
-    Disclosure, EndReason, Event as Enrolled, InstanceChains, LeafRef, OutcomeStatus, SessionJoin,
-    SessionOpen, SessionVisit,
+    Decision, Disclosure, EndReason, Event as Enrolled, InstanceChains, LeafRef, OutcomeStatus,
+    Ruling, SessionJoin, SessionOpen, SessionVisit, Unenforced,
 };
 use chancery_delegation::{Mission, VerifiedChain};
 use chancery_policy::Question;
@@ -200,6 +200,11 @@ impl Follower<'_, '_> {
                     &decision.instance,
                     logged,
                 );
+                // A question that nobody answered let nothing pass.
+                let passed = decision.outcome == Ruling::Allow;
+                if let Some(said) = decision.unenforced.as_ref().filter(|_| passed) {
+                    self.note_unenforced(logged, decision, said);
+                }
                 let replay = self.replay_decision(logged, decision);
                 self.replays.insert(logged.leaf.index, replay);
                 self.answers.decided(decision);
@@ -223,6 +228,21 @@ impl Follower<'_, '_> {
             _ => {}
         }
         self.fold(at, logged);
+    }
+
+    /// What policy said was not enforced. Said whatever else the replay finds, also where nothing can be
+    /// decided again.
+    fn note_unenforced(&mut self, logged: &Logged, decision: &Decision, said: &Unenforced) {
+        let (request, place) = (&decision.request, self.case.place(logged));
+        let about = format!(
+            "{}/{} {} at {place}: policy says {} ({})",
+            request.server,
+            request.name,
+            decision.outcome.name(),
+            said.outcome.name(),
+            said.reason
+        );
+        self.desk.found.note(NoteValue::Unenforced, about);
     }
 
     /// A session that was killed has a brake before its end that ends it.

@@ -107,7 +107,7 @@ impl Follower<'_, '_> {
         let (Some(policy), Some(open)) = (policy, self.session.as_open()) else {
             return;
         };
-        if let Err(what) = open.check_erased(at, decision, policy.sessions(), &self.commons) {
+        if let Err(what) = open.check_erased(at, decision, &policy, &self.commons) {
             let text = format!("without the arguments, which were erased, its {what} differ");
             let (axis, place) = (Axis::Scope, case.place(logged));
             self.desk.found.add(axis, place, "facts_differ", text);

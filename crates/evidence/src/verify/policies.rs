@@ -1,9 +1,10 @@
 //! Policy bundles: from the object to the decision, and whether they were published.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use chancery_audit::Event;
+use chancery_identity::trust::PolicySignersError;
 use chancery_policy::SignedBundle;
 use chancery_session::Rulebook;
 use chancery_types::{Digest, parse_strict, to_canonical};
@@ -22,6 +23,10 @@ const GRACE_SECONDS: u64 = 900;
 pub(crate) struct Policies {
     pub(crate) bundles: BTreeMap<Digest, Rc<Rulebook>>,
     objects: BTreeMap<Digest, Digest>,
+    /// The bundles that enough people signed.
+    enough: BTreeSet<Digest>,
+    /// Why the signatures of a bundle do not suffice, where they do not.
+    short: BTreeMap<Digest, PolicySignersError>,
 }
 
 impl Policies {
@@ -35,10 +40,10 @@ impl Policies {
                 desk.found.add(Axis::Scope, place, "policy_malformed", text);
                 continue;
             };
-            let signer = signed.signer(&case.trust.policy_signers, case.verifier);
+            let signers = signed.signers(&case.trust.policy_signers, case.verifier);
             let text = "no key that the trust document names for policies signed these files";
             desk.found.require(
-                signer.is_some(),
+                !signers.is_empty(),
                 Axis::Authenticity,
                 &place,
                 "policy_signature",
@@ -46,6 +51,13 @@ impl Policies {
             );
             match Rulebook::load(&signed.to_files()) {
                 Ok(bundle) => {
+                    let digest = bundle.digest();
+                    // Of two objects of one bundle the one with more signatures counts.
+                    let enough = case.trust.check_policy_signers(signers);
+                    match enough {
+                        Ok(()) => policies.enough.extend([digest]),
+                        Err(error) => policies.short.extend([(digest, error)]),
+                    }
                     policies.objects.insert(bundle.digest(), object);
                     policies.bundles.insert(bundle.digest(), Rc::new(bundle));
                 }
@@ -68,6 +80,7 @@ impl Policies {
     ) -> Option<Rc<Rulebook>> {
         let place = case.place(at);
         check_published(case, desk, digest, at, &place);
+        self.check_quorum(case, desk, digest, at);
         if let Some(object) = self.objects.get(&digest) {
             desk.objects.take(*object, ObjectKind::Policy);
         }
@@ -78,6 +91,22 @@ impl Policies {
                 .add(Axis::Completeness, place, "policy_missing", text);
         }
         bundle
+    }
+}
+
+impl Policies {
+    /// Enough people signed what governed, from when on the trust document demands it.
+    fn check_quorum(&self, case: &Case<'_>, desk: &mut Desk<'_>, digest: Digest, at: &Logged) {
+        let Some(quorum) = &case.trust.policy_quorum else {
+            return;
+        };
+        let late = at.entry.at.micros_since(quorum.since) > GRACE_SECONDS * 1_000_000;
+        let short = self.short.get(&digest).filter(|_| late);
+        if let Some(error) = short.filter(|_| !self.enough.contains(&digest)) {
+            let place = case.place(at);
+            desk.found
+                .add(Axis::Authenticity, place, error.code(), error.to_string());
+        }
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) const APPROVAL_EXPIRED: &str = "approval_expired";
 pub(super) const DELEGATION_MISSING: &str = "delegation_missing";
 
 /// What only the session machine finds: it would have come out again.
-const JUDGED: [Reason; 35] = [
+const JUDGED: [Reason; 36] = [
     Reason::NotOpen,
     Reason::Ended,
     Reason::SessionExpired,
@@ -52,6 +52,7 @@ const JUDGED: [Reason; 35] = [
     Reason::Ask,
     Reason::Permit,
     Reason::Approved,
+    Reason::Observed,
 ];
 
 /// Whether the reason is one that follows from evidence alone, so that a denial for it must come

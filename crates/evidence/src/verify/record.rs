@@ -1,6 +1,6 @@
 //! The Trust Record says what the log says.
 
-use chancery_audit::{DelegationRoot, Event};
+use chancery_audit::{DelegationRoot, Event, Ruling};
 use chancery_types::Digest;
 
 use super::case::{Case, Desk};
@@ -9,7 +9,7 @@ use super::follower::Followed;
 use super::policies::Policies;
 use crate::log::said;
 use crate::report::{Axis, Found, NoteValue, Place};
-use crate::trust_record::{Reference, VerifiedTrustRecord, transcript_hash};
+use crate::trust_record::{EnforcementMode, Reference, VerifiedTrustRecord, transcript_hash};
 use crate::{Files, TRUST_RECORD_PATH};
 
 /// How many things a record refers to.
@@ -61,6 +61,13 @@ pub(super) fn check(
         .entries()
         .filter(|logged| matches!(logged.entry.event, Event::GapDisclose(_)));
     let gaps = gaps.count() as u64;
+    let unenforced = case.entries().filter(|logged| match &logged.entry.event {
+        Event::Decision(decision) => {
+            decision.outcome == Ruling::Allow && decision.unenforced.is_some()
+        }
+        _ => false,
+    });
+    let unenforced = unenforced.count() as u64;
     let ended = case
         .entries()
         .find(|logged| matches!(logged.entry.event, Event::SessionEnd(_)));
@@ -96,6 +103,14 @@ pub(super) fn check(
         (
             record.tool_transcript.gap_count == gaps,
             "tool_transcript.gap_count",
+        ),
+        (
+            record.tool_transcript.unenforced_count == unenforced,
+            "tool_transcript.unenforced_count",
+        ),
+        (
+            record.policy.enforcement_mode == EnforcementMode::of(unenforced),
+            "policy.enforcement_mode",
         ),
         (own, "transparency"),
         (record.iat >= not_before, "iat"),

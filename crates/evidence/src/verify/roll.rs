@@ -40,6 +40,8 @@ impl Roll {
         let (folder, name) = match writer {
             Writer::Gateway => ("log/gateway", "gateway"),
             Writer::Server | Writer::Either => ("log/server", "server"),
+            // Evidence holds none of these: a log of this writer is refused below.
+            Writer::Recorder => ("log/recorder", "recorder"),
         };
         let origin = claimed(files, folder, writer, trust);
         let origin = origin.unwrap_or_else(|| format!("{}/log/{name}", trust.trust_domain));
@@ -233,6 +235,7 @@ fn claimed(files: &Files, folder: &str, writer: Writer, trust: &VerifiedTrust) -
     let known = match writer {
         Writer::Gateway => trust.gateway_of_origin(origin),
         Writer::Server | Writer::Either => trust.server_of_origin(origin),
+        Writer::Recorder => None,
     };
     Some(known?.origin.clone())
 }

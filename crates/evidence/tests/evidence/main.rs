@@ -17,6 +17,8 @@ mod log_writer;
 #[cfg(test)]
 mod mesh;
 #[cfg(test)]
+mod observed;
+#[cfg(test)]
 mod presented;
 #[cfg(test)]
 mod revoked;

@@ -76,6 +76,7 @@ impl Mesh {
             signer: Digest::of("signer"),
             statement: Digest::of("statement"),
             previous: None,
+            cosigners: None,
         };
         mesh.server.append(at(0), publish.into());
         mesh
@@ -341,6 +342,7 @@ impl Mesh {
             revoked: None,
             opinion: None,
             facts: None,
+            unenforced: None,
         };
         self.linked(holder, decision.into());
         if outcome == Ruling::Allow {
@@ -442,6 +444,7 @@ fn counts() -> Counts {
         escalated: 0,
         outcomes: 0,
         cost_micros: 0,
+        unenforced: None,
     }
 }
 

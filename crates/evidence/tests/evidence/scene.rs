@@ -73,13 +73,13 @@ impl Scene {
     pub(crate) fn with_mission(change: impl FnOnce(&mut Value)) -> Self {
         let mut document = mission();
         change(&mut document);
-        Builder::new(document.to_string().into_bytes(), None).play()
+        Builder::new(document.to_string().into_bytes(), [None, None]).play()
     }
 
     /// The same calls under a root that is the first use of a standing consent; `change` changes what
     /// the server enrols before the root.
     pub(crate) fn with_standing(change: fn(&mut Vec<Event>), beside: Beside) -> Self {
-        let mut builder = Builder::new(mission().to_string().into_bytes(), None);
+        let mut builder = Builder::new(mission().to_string().into_bytes(), [None, None]);
         builder.standing = Some(change);
         builder.beside = beside;
         builder.play()
@@ -87,12 +87,22 @@ impl Scene {
 
     /// The same calls under rules for chains.
     pub(crate) fn with_rules(rules: &Value) -> Self {
-        Builder::new(mission().to_string().into_bytes(), Some(rules)).play()
+        Builder::new(mission().to_string().into_bytes(), [Some(rules), None]).play()
+    }
+
+    /// The same calls under rules for sessions that observe something.
+    pub(crate) fn observed(observe: &Value) -> Self {
+        let rules = json!({"rules": "chancery/session-rules/v1", "observe": observe});
+        let mut document = mission();
+        // What policy denies for its size is within the sums.
+        document["budget"]["cost_micros"] = json!(1_000_000_000_000_u64);
+        let rules = [None, Some(&rules)];
+        Builder::new(document.to_string().into_bytes(), rules).play()
     }
 
     /// The same play with something beside it, and another end.
     pub(crate) fn with(beside: Beside, reason: EndReason, cause: Option<&str>) -> Self {
-        let mut builder = Builder::new(mission().to_string().into_bytes(), None);
+        let mut builder = Builder::new(mission().to_string().into_bytes(), [None, None]);
         builder.beside = beside;
         builder.end.reason = reason;
         builder.end.cause = cause.map(Label::or_digest);
@@ -101,7 +111,7 @@ impl Scene {
 
     /// The same play with something beside it, whose calls come that many seconds later.
     pub(crate) fn late(beside: Beside, seconds: u64) -> Self {
-        let mut builder = Builder::new(mission().to_string().into_bytes(), None);
+        let mut builder = Builder::new(mission().to_string().into_bytes(), [None, None]);
         builder.beside = beside;
         builder.late = seconds;
         builder.play()
@@ -109,7 +119,7 @@ impl Scene {
 
     /// The same play with something beside it, in which another person answers.
     pub(crate) fn answered_by_another(beside: Beside) -> Self {
-        let mut builder = Builder::new(mission().to_string().into_bytes(), None);
+        let mut builder = Builder::new(mission().to_string().into_bytes(), [None, None]);
         builder.beside = beside;
         builder.another = true;
         builder.play()
@@ -190,7 +200,7 @@ pub(crate) fn approver() -> PersonId {
 }
 
 impl Builder {
-    fn new(mission: Vec<u8>, rules: Option<&Value>) -> Self {
+    fn new(mission: Vec<u8>, rules: [Option<&Value>; 2]) -> Self {
         let signers = Signers::new();
         let trust = trust(&signers);
         let (bundle, policy_object) = bundle(&signers.policy, rules);
@@ -320,13 +330,19 @@ impl Builder {
         }
         self.now = self.later(21);
         let huge = json!({"amount": 2_000_000, "memo": 0.5});
-        self.call(1, &link, &consent, &principal, 2, ("pay", huge));
+        if self.call(1, &link, &consent, &principal, 2, ("pay", huge)) == Ruling::Allow {
+            self.end_execution(2);
+        }
         self.now = self.later(22);
         self.foreign_chain(&root, 3);
         self.now = self.later(23);
         let large = json!({"amount": 5_000});
         let pay = ("pay", large.clone());
-        if self.call(0, &root, &consent, &principal, 4, pay.clone()) == Ruling::Escalate {
+        let paid = self.call(0, &root, &consent, &principal, 4, pay.clone());
+        if paid == Ruling::Allow {
+            self.end_execution(4);
+        }
+        if paid == Ruling::Escalate {
             self.ask(4, &root, &large);
             self.stage(25);
             self.now = self.later(30);

@@ -1,6 +1,7 @@
 //! Whatever is changed, taken away or added fails, and the finding names it.
 
-mod lies;
+pub(crate) mod lies;
+mod quorum;
 mod shared;
 pub(crate) mod swaps;
 

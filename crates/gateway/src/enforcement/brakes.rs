@@ -117,6 +117,7 @@ impl Enforcement {
             resources: open.resources(),
             taint: open.taint().cloned().collect(),
             stopped_by: self.log.commons().stopping(&braked(open, &person)),
+            observed: self.observed(open),
             questions: open.pending().count() as u64,
             permissions: permissions.into_iter().map(shown).collect(),
         })
@@ -158,6 +159,7 @@ fn braked<'a>(open: &'a Open, person: &'a str) -> Braked<'a> {
 fn shown(permission: Permission) -> PermissionView {
     let (basis, once) = match permission.basis {
         Basis::Decision(execution) => (execution.to_string(), true),
+        Basis::Unenforced(execution) => (format!("{execution} (unenforced)"), true),
         Basis::Approval(approval) => (approval.to_string(), true),
         Basis::Standing(approval) => (approval.to_string(), false),
     };

@@ -418,6 +418,7 @@ impl Enforcement {
             .collect();
         let step = judgement.step().map(ToString::to_string);
         let facts = judgement.facts().cloned();
+        let unenforced = judgement.unenforced().map(|said| said.outcome.name());
         let effects = live
             .step(&self.log, turn, now, Event::Decide(Box::new(judgement)))
             .await;
@@ -428,7 +429,13 @@ impl Enforcement {
         for effect in effects {
             match effect {
                 Effect::Forward(permit) => {
-                    return Ok(Verdict::Forward(Permit::new(permit.execution(), seat)));
+                    let permit = Permit::new(permit.execution(), seat);
+                    let Some(verdict) = unenforced else {
+                        return Ok(Verdict::Forward(permit));
+                    };
+                    metrics::counter!("chancery_unenforced_total", "verdict" => verdict)
+                        .increment(1);
+                    return Ok(Verdict::Forward(permit.unenforced()));
                 }
                 Effect::Refuse(execution) => return Ok(denied(reason, Some(execution))),
                 Effect::Escalate(execution) => {

@@ -24,6 +24,7 @@ impl Enforcer for Enforcement {
             let begun = Instant::now();
             let verdict = self.decide_call(peer, call).await;
             let (decision, reason) = match &verdict {
+                Verdict::Forward(permit) if permit.is_unenforced() => ("allow", "observed"),
                 Verdict::Forward(_) => ("allow", ""),
                 Verdict::Deny(refusal) => ("deny", refusal.reason),
                 Verdict::Pending(_) => ("escalate", ""),

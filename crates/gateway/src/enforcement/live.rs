@@ -275,6 +275,7 @@ impl Live {
             revoked: denied.revoked,
             opinion: None,
             facts: None,
+            unenforced: None,
         };
         let sent = match log.send(&turn, now, decision.into()).await {
             Ok(sent) => sent,

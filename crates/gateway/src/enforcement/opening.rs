@@ -224,12 +224,12 @@ impl Enforcement {
         in_force: &InForce,
     ) -> Result<(), &'static str> {
         let digest = in_force.policy.bundle.digest().to_string();
-        if live.dossier.policies.contains_key(&digest) {
+        let object = policy_object(in_force);
+        // The same bundle may be there with signatures of fewer people.
+        if live.dossier.policies.get(&digest) == Some(&object) {
             return Ok(());
         }
-        live.dossier
-            .policies
-            .insert(digest, policy_object(in_force));
+        live.dossier.policies.insert(digest, object);
         let kept = self.dossiers.keep(live.session().id(), &live.dossier).await;
         kept.map_err(|error| {
             tracing::error!(%error, "evidence was not stored");

@@ -50,6 +50,7 @@ pub(crate) fn trust_record(
         resolver: gateway.to_owned(),
         digest,
     };
+    let unenforced = ended.entry.counts.unenforced.unwrap_or_default();
     let origin = published.checkpoint.origin.to_string();
     let mut record = TrustRecord {
         eat_profile: Profile::V02,
@@ -65,7 +66,7 @@ pub(crate) fn trust_record(
         },
         policy: Policy {
             bundle_hash: opened.policy,
-            enforcement_mode: EnforcementMode::Enforce,
+            enforcement_mode: EnforcementMode::of(unenforced),
             version: version
                 .map(|policy| policy.version)
                 .unwrap_or_default()
@@ -87,6 +88,7 @@ pub(crate) fn trust_record(
             hash: Digest::of(&live.memory.transcript),
             call_count: live.memory.decisions,
             gap_count: live.memory.gaps,
+            unenforced_count: unenforced,
         },
         references: vec![
             reference(

@@ -6,7 +6,7 @@ use chancery_api::ClientError;
 use chancery_api::snapshot::{SignedSnapshot, SnapshotError, VerifiedSnapshot};
 use chancery_audit::SnapshotAdopt;
 use chancery_crypto::AwsLc;
-use chancery_identity::trust::VerifiedTrust;
+use chancery_identity::trust::{PolicySignersError, VerifiedTrust};
 use chancery_policy::SignedBundle;
 use chancery_session::{Rulebook, RulebookError};
 use chancery_types::{Digest, to_canonical};
@@ -16,6 +16,7 @@ use super::Enforcement;
 use super::in_force::{InForce, MAX_AHEAD_SECONDS, Policy};
 use super::latest_policy::LatestPolicyError;
 use super::log::LogError;
+use super::observing;
 use super::svid::{SvidError, x509_bundle};
 use super::trust_store::TrustStoreError;
 
@@ -41,8 +42,8 @@ pub(crate) enum RefreshError {
     Policy(#[from] RulebookError),
     #[error("the server sent another policy bundle than the snapshot names")]
     PolicyDiffers,
-    #[error("no policy signer of the trust document signed the policy bundle")]
-    PolicySigner,
+    #[error(transparent)]
+    PolicySigners(#[from] PolicySignersError),
     #[error("the policy bundle cannot be kept")]
     Store(#[from] std::io::Error),
     #[error("the clock stepped back")]
@@ -83,11 +84,10 @@ impl Enforcement {
             return Err(RefreshError::OutOfOrder);
         }
         let same = before.as_ref().map(|one| &one.policy);
-        let policy = match same.filter(|policy| policy.bundle.digest() == snapshot.policy_digest) {
-            Some(policy) => {
-                check_signer(&policy.signed, &trust)?;
-                policy.clone()
-            }
+        let same = same.filter(|policy| policy.bundle.digest() == snapshot.policy_digest);
+        let policy = match same.filter(|policy| check_signers(&policy.signed, &trust).is_ok()) {
+            Some(policy) => policy.clone(),
+            // Another one; or the same, which further people may have signed by now.
             None => self.fetch_policy(snapshot.policy_digest).await?,
         };
         self.latest_policy
@@ -126,6 +126,7 @@ impl Enforcement {
             .log
             .send(&turn, self.clock.latest(), adopt.into())
             .await?;
+        observing::say(&next, before);
         self.put_in_force(next);
         if !continues {
             self.chains.forget();
@@ -191,7 +192,7 @@ impl Enforcement {
         if bundle.digest() != digest {
             return Err(RefreshError::PolicyDiffers);
         }
-        check_signer(&signed, &self.trust.current())?;
+        check_signers(&signed, &self.trust.current())?;
         let name = Digest::of(&object);
         self.objects.put(None, vec![object]).await?;
         tracing::info!(%digest, version = bundle.index().version(), "policy in force");
@@ -203,8 +204,8 @@ impl Enforcement {
     }
 }
 
-/// What the server serves is policy only by a signature that it cannot make.
-fn check_signer(signed: &SignedBundle, trust: &VerifiedTrust) -> Result<(), RefreshError> {
-    let signer = signed.signer(&trust.policy_signers, &AwsLc);
-    signer.map(drop).ok_or(RefreshError::PolicySigner)
+/// What the server serves is policy only by signatures that it cannot make, of as many people as the trust
+/// document demands.
+fn check_signers(signed: &SignedBundle, trust: &VerifiedTrust) -> Result<(), PolicySignersError> {
+    trust.check_policy_signers(signed.signers(&trust.policy_signers, &AwsLc))
 }

@@ -127,6 +127,7 @@ mod tests {
             manifest_issuers: Vec::new(),
             people: Vec::new(),
             policy_signers: Vec::new(),
+            policy_quorum: None,
             snapshot_signers: Vec::new(),
             record_signers: Vec::new(),
             witnesses: None,

@@ -14,12 +14,31 @@ pub struct Seat {
 pub struct Permit {
     execution: ExecutionId,
     seat: Seat,
+    unenforced: bool,
 }
 
 impl Permit {
     /// For an enforcer, after the decision is durable.
     pub const fn new(execution: ExecutionId, seat: Seat) -> Self {
-        Self { execution, seat }
+        Self {
+            execution,
+            seat,
+            unenforced: false,
+        }
+    }
+
+    /// The same for a call that policy did not allow and that goes on all the same.
+    #[must_use]
+    pub const fn unenforced(self) -> Self {
+        Self {
+            unenforced: true,
+            ..self
+        }
+    }
+
+    /// Whether the call goes on though policy did not allow it.
+    pub const fn is_unenforced(&self) -> bool {
+        self.unenforced
     }
 
     /// The execution that decision and outcome share.

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use chancery_api::ClientError;
 use chancery_api::server::ServerClient;
 use chancery_api::signer::{SignSnapshot, SignerClient};
 use chancery_api::snapshot::{SignedSnapshot, Snapshot};
-use chancery_policy::SignedBundle;
+use chancery_policy::{BundleSignature, SignedBundle};
 use chancery_types::{Digest, to_canonical};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{UnixListener, UnixStream};
@@ -24,6 +25,8 @@ struct Lies {
     /// A snapshot to be told as it is, however old.
     told: Option<SignedSnapshot>,
     policies: BTreeMap<String, SignedBundle>,
+    /// The signatures of policy signers that the signer is shown.
+    signatures: Vec<BundleSignature>,
     /// A trust document to be told in place of the one in force.
     trust: Option<String>,
     /// Whether answers of people are kept back.
@@ -77,6 +80,30 @@ impl Intermediary {
         self.alter_snapshots(move |snapshot| snapshot.policy_digest = digest);
     }
 
+    /// Shows the signer these signatures over the policy from now on.
+    pub(crate) fn show_signatures(&self, signatures: Vec<BundleSignature>) {
+        self.between.lie(|lies| lies.signatures = signatures);
+    }
+
+    /// What the signer says to a snapshot that names this policy, shown these signatures.
+    pub(crate) async fn try_snapshot(
+        &self,
+        digest: Digest,
+        signatures: Vec<BundleSignature>,
+    ) -> String {
+        let mut snapshot = self.truth().await.snapshot;
+        snapshot.sequence += 1;
+        snapshot.policy_digest = digest;
+        let request = SignSnapshot {
+            snapshot: String::from_utf8(to_canonical(&snapshot).unwrap()).unwrap(),
+            policy: signatures,
+        };
+        match self.between.signer.snapshot(&request).await {
+            Err(ClientError::Refused(problem)) => problem.reason,
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// A snapshot of the truth, as the server has it signed.
     pub(crate) async fn truth(&self) -> SignedSnapshot {
         let server = ServerClient::new(self.between.server.clone());
@@ -127,6 +154,7 @@ impl Between {
         let canonical = String::from_utf8(to_canonical(&snapshot).unwrap()).unwrap();
         let request = SignSnapshot {
             snapshot: canonical,
+            policy: self.lie(|lies| lies.signatures.clone()),
         };
         let signed = self.signer.snapshot(&request).await.unwrap();
         SignedSnapshot {

@@ -37,11 +37,15 @@ mod intermediary;
 #[cfg(test)]
 mod missions;
 #[cfg(test)]
+mod observing;
+#[cfg(test)]
 mod online_keys;
 #[cfg(test)]
 mod outage;
 #[cfg(test)]
 mod plane;
+#[cfg(test)]
+mod policy_quorum;
 #[cfg(test)]
 mod presentations;
 #[cfg(test)]

@@ -186,6 +186,7 @@ impl Plane {
                 approver.to_trust(vec![Role::Approver]),
             ],
             policy_signers: vec![*policy_key.public()],
+            policy_quorum: None,
             snapshot_signers: vec![*keys.snapshot.public()],
             record_signers: vec![*record.public()],
             witnesses: None,
@@ -354,6 +355,7 @@ impl Plane {
                 .collect(),
             kid: self.policy_key.public().kid(),
             signature: base64url::encode(self.policy_key.sign(&statement).unwrap()),
+            approvals: Vec::new(),
         }
     }
 

@@ -2,6 +2,8 @@ use chancery_types::id::PersonId;
 use chancery_types::{Digest, Jwk, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::PolicyQuorum;
+
 /// The one format of a trust document. Unknown formats are refused when read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TrustFormat {
@@ -48,6 +50,9 @@ pub struct TrustDocument {
     pub people: Vec<Person>,
     /// Keys that sign policy bundles.
     pub policy_signers: Vec<Jwk>,
+    /// How many people must sign a policy bundle; absent where one policy signer does.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub policy_quorum: Option<PolicyQuorum>,
     /// Keys that sign the dated snapshots that gateways and nodes work from.
     pub snapshot_signers: Vec<Jwk>,
     /// Keys that sign Trust Records.

@@ -7,6 +7,7 @@
 
 mod document;
 mod gateway_name;
+mod policy_quorum;
 mod signed;
 
 pub use document::{
@@ -14,4 +15,5 @@ pub use document::{
     Role, TrustDocument, TrustFormat, UnwitnessedRule, WitnessRule,
 };
 pub use gateway_name::{GatewayName, GatewayNameError, server_log_origin, successor_of};
+pub use policy_quorum::{PolicyQuorum, PolicySignersError};
 pub use signed::{SignedTrust, TrustError, TrustSignature, VerifiedTrust};

@@ -7,6 +7,7 @@ use chancery_types::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::policy_quorum::is_met;
 use super::{TrustDocument, TrustFormat};
 
 const TAG: &[u8] = b"chancery/trust/v1\0";
@@ -55,6 +56,20 @@ pub enum TrustError {
         /// How many root keys there are.
         roots: usize,
     },
+    /// A quorum of policy signers that nobody, or not enough people, could meet.
+    #[error(
+        "{people} people must sign a policy bundle, and the policy signers are of {able}: say with \
+         policy_quorum.signers whose their keys are, or name further signers"
+    )]
+    PolicyQuorum {
+        /// How many people must.
+        people: u32,
+        /// How many could.
+        able: usize,
+    },
+    /// A quorum of policy signers that begins after the document.
+    #[error("policy_quorum begins later than the document: its since is at most issued_at")]
+    PolicyQuorumSince,
     /// Fewer valid signatures than the threshold.
     #[error("{valid} of {needed} signatures of {whose} verify")]
     Signatures {
@@ -127,12 +142,29 @@ impl SignedTrust {
                 roots: distinct,
             });
         }
+        self.check_policy_quorum()?;
         self.check(&self.trust.roots, threshold, "its own roots", verifier)?;
         let digest = Digest::of(self.to_bytes()?);
         Ok(VerifiedTrust {
             signed: Arc::new(self),
             digest,
         })
+    }
+
+    /// Refuses a quorum that would leave a deployment without policy, and one that is put off.
+    fn check_policy_quorum(&self) -> Result<(), TrustError> {
+        let Some(quorum) = &self.trust.policy_quorum else {
+            return Ok(());
+        };
+        let able = self.trust.able_to_sign_policy(quorum);
+        let people = quorum.people;
+        if !is_met(able, people) {
+            return Err(TrustError::PolicyQuorum { people, able });
+        }
+        match quorum.since <= self.trust.issued_at {
+            true => Ok(()),
+            false => Err(TrustError::PolicyQuorumSince),
+        }
     }
 
     fn check(

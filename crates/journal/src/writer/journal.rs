@@ -115,14 +115,24 @@ impl Journal {
     /// or when the checkpoint signer is there again. Nobody publishes for its sake. For an index
     /// that nothing gets, it waits for ever.
     pub async fn receipt(&self, index: u64) -> Result<TlogProof, ReceiptError> {
+        self.covered(index, false).await?;
+        self.reader.proof_file(index).map_err(ReceiptError::Proof)
+    }
+
+    /// The size of a visible checkpoint that covers entry `index`, and that the witness quorum cosigned
+    /// where that is asked, as soon as there is one. Nobody publishes for its sake, and it may wait for
+    /// ever, as [`Journal::receipt`] does.
+    pub async fn covered(&self, index: u64, witnessed: bool) -> Result<u64, ReceiptError> {
         let covers = |published: &Option<Published>| {
-            let checkpoint = published.as_ref().map(|published| &published.checkpoint);
-            checkpoint.is_some_and(|checkpoint| index < checkpoint.size)
+            published.as_ref().is_some_and(|published| {
+                index < published.checkpoint.size && (published.is_witnessed || !witnessed)
+            })
         };
         let mut published = self.published.clone();
         let covered = published.wait_for(covers).await;
-        drop(covered.map_err(|_| ReceiptError::Closed)?);
-        self.reader.proof_file(index).map_err(ReceiptError::Proof)
+        let covered = covered.map_err(|_| ReceiptError::Closed)?;
+        let size = covered.as_ref().map(|published| published.checkpoint.size);
+        size.ok_or(ReceiptError::Closed)
     }
 
     /// Publishes a checkpoint that covers everything durable now, and returns it.

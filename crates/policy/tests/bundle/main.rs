@@ -11,6 +11,8 @@ mod load;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod signed;
+#[cfg(test)]
 mod suggest;
 #[cfg(test)]
 mod support;

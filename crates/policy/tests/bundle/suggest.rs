@@ -25,10 +25,15 @@ fn pay(args: &Value) -> Question {
 }
 
 fn drafted(observed: &[Question]) -> (String, Bundle) {
+    let (text, bundle) = drafted_as(observed.iter().map(|one| (one, Cause::Permit)));
+    assert_eq!(bundle.analyse().unwrap(), [], "{text}");
+    (text, bundle)
+}
+
+fn drafted_as<'a>(observed: impl IntoIterator<Item = (&'a Question, Cause)>) -> (String, Bundle) {
     let index = Files::from([("bundle.json".to_owned(), INDEX.as_bytes().to_vec())]);
     let text = suggest(&Index::parse(&index).unwrap(), observed);
     let bundle = Bundle::load(&files(&text)).unwrap_or_else(|error| panic!("{error}\n{text}"));
-    assert_eq!(bundle.analyse().unwrap(), [], "{text}");
     (text, bundle)
 }
 
@@ -73,6 +78,47 @@ fn what_was_observed_is_allowed_and_what_differs_is_not() {
     ] {
         assert!(!allows(&bundle, &differs), "{differs:?}\n{text}");
     }
+}
+
+/// What a person is to be asked about is not drafted as though nobody were.
+#[test]
+fn what_policy_asks_about_is_drafted_as_an_ask_and_the_verdict_is_said() {
+    let paid = |amount: i64| pay(&json!({"amount": amount, "to": "rent"}));
+    let calls = [paid(1), paid(200), paid(300), paid(4_000)];
+    let causes = [Cause::NoMatch, Cause::Ask, Cause::Granted, Cause::Forbid];
+    let (text, bundle) = drafted_as(calls.iter().zip(causes));
+    let outcomes = [
+        &calls[0],
+        &calls[1],
+        &calls[2],
+        &paid(250),
+        &calls[3],
+        &paid(2),
+    ]
+    .map(|call| bundle.decide(&call.request()).cause);
+    let expected = [
+        Cause::Permit,
+        Cause::Ask,
+        Cause::Ask,
+        Cause::Ask,
+        Cause::Permit,
+        Cause::NoMatch,
+    ];
+    assert_eq!(outcomes, expected, "{text}");
+    for said in [
+        "1 observed calls, which no policy matched",
+        "2 observed calls, which policy asks a person about",
+        "1 observed calls, which policy forbade",
+    ] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    // The same call, permitted once and asked about once, is asked about.
+    let (text, bundle) = drafted_as([(&calls[0], Cause::Permit), (&calls[0], Cause::Ask)]);
+    assert_eq!(
+        bundle.decide(&calls[0].request()).cause,
+        Cause::Ask,
+        "{text}"
+    );
 }
 
 #[test]

@@ -173,7 +173,7 @@ async fn make(server: &Server, id: ConsentId, request: UseConsent) -> Result<Iss
     let now = server.now()?;
     let number = count(server, id).await?.saturating_add(1);
     let lifetime = server
-        .chain_rules()
+        .chain_rules()?
         .root()
         .by_default(statement.max_seconds);
     let left = statement.expires_at.micros_since(now) / 1_000_000;

@@ -55,7 +55,7 @@ pub(super) async fn draft(
 ) -> Answer<Draft> {
     let now = server.now()?;
     let instance = running(&server, request.instance_id).await?.instance;
-    let rules = server.chain_rules();
+    let rules = server.chain_rules()?;
     let lifetime = request.lifetime_seconds;
     let lifetime = lifetime.unwrap_or_else(|| rules.root().by_default(DEFAULT_LIFETIME_SECONDS));
     let mission = mission(&request.mission)?;
@@ -387,7 +387,7 @@ fn home(trust: &TrustDocument, name: Option<&str>) -> Result<String, Problem> {
 
 /// Holds a root and its holder to the operator's rules for chains.
 fn check_rules(server: &Server, draft: &RootDraft, instance: &InstanceRow) -> Result<(), Problem> {
-    let rules = server.chain_rules();
+    let rules = server.chain_rules()?;
     let evidence: Evidence = serde_json::from_value(instance.evidence.clone())
         .map_err(|error| Problem::internal("evidence", &error))?;
     draft

@@ -42,6 +42,7 @@ fn trust(people: Vec<Person>) -> VerifiedTrust {
         manifest_issuers: vec![],
         people,
         policy_signers: vec![],
+        policy_quorum: None,
         snapshot_signers: vec![],
         record_signers: vec![],
         witnesses: None,

@@ -173,6 +173,7 @@ impl Domain {
             }],
             people: vec![],
             policy_signers: vec![*policy_key.public()],
+            policy_quorum: None,
             snapshot_signers: vec![*keys.snapshot.public()],
             record_signers: vec![],
             witnesses: None,
@@ -364,6 +365,7 @@ impl Domain {
             files: files.collect(),
             kid: key.public().kid(),
             signature: base64url::encode(key.sign(&statement).unwrap()),
+            approvals: Vec::new(),
         }
     }
 
@@ -398,16 +400,27 @@ impl Domain {
     }
 
     async fn trust_next(&mut self, certificate: &[u8], also: bool) -> Result<(), ClientError> {
+        self.change_trust(|document| {
+            if !also {
+                document.x509_authorities.clear();
+            }
+            document
+                .x509_authorities
+                .push(base64url::encode(certificate));
+        })
+        .await
+    }
+
+    /// Installs the next version of the trust document.
+    pub(crate) async fn change_trust(
+        &mut self,
+        change: impl FnOnce(&mut TrustDocument),
+    ) -> Result<(), ClientError> {
         let mut document = self.trust.signed().trust.clone();
         document.version += 1;
         document.previous = Some(self.trust.digest());
         document.issued_at = now();
-        if !also {
-            document.x509_authorities.clear();
-        }
-        document
-            .x509_authorities
-            .push(base64url::encode(certificate));
+        change(&mut document);
         let signed = signed(&self.trust_root, document);
         let text = String::from_utf8(signed.to_bytes().unwrap()).unwrap();
         let request = TrustText { document: text };

@@ -1,10 +1,14 @@
 //! Who publishes policy, and that its version only rises.
 
+use std::collections::BTreeMap;
+
 use chancery_api::ClientError;
 use chancery_audit::Event;
 use chancery_crypto::SigningKey;
-use chancery_policy::SignedBundle;
-use chancery_types::Algorithm;
+use chancery_identity::trust::{Person, PolicyQuorum};
+use chancery_policy::{BundleSignature, SignedBundle, bundle_digest};
+use chancery_types::id::{Id, PersonId, PersonKind};
+use chancery_types::{Algorithm, base64url};
 use tokio::task::JoinSet;
 
 use super::domain::Domain;
@@ -81,4 +85,125 @@ async fn of_two_bundles_of_one_version_that_come_together_one_is_published() {
         .iter()
         .filter(|entry| matches!(entry.event, Event::PolicyPublish(_)));
     assert_eq!(published.count(), 1);
+}
+
+/// Where two people must sign, one signs nothing into force: not with two keys, and not by lending a signature.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fewer_people_signed_than_the_trust_document_demands_is_not_published() {
+    let mut domain = Domain::start("own.example").await;
+    let (second, third) = (key(), key());
+    let people = [1, 2].map(|number| Id::<PersonKind>::from_random([number; 16]));
+    let [one, other] = people;
+    domain
+        .change_trust(|trust| {
+            trust.people = people.map(nobody).to_vec();
+            let first = trust.policy_signers[0].kid();
+            trust
+                .policy_signers
+                .extend([*second.public(), *third.public()]);
+            let signers = BTreeMap::from([
+                (first, one),
+                (second.public().kid(), other),
+                // Another key of the first one.
+                (third.public().kid(), one),
+            ]);
+            trust.policy_quorum = Some(PolicyQuorum {
+                people: 2,
+                since: trust.issued_at,
+                signers,
+            });
+        })
+        .await
+        .unwrap();
+    let alone = domain.policy(1, NOBODY, None);
+    let sign = |key: &SigningKey, bundle: &SignedBundle| {
+        let statement = SignedBundle::statement(bundle_digest(&bundle.to_files()).unwrap());
+        BundleSignature {
+            kid: key.public().kid(),
+            signature: base64url::encode(key.sign(&statement).unwrap()),
+        }
+    };
+    let with = |signatures: Vec<BundleSignature>| SignedBundle {
+        approvals: signatures,
+        ..alone.clone()
+    };
+    let lent = sign(&second, &domain.policy(2, NOBODY, None));
+    for few in [
+        alone.clone(),
+        with(vec![sign(&third, &alone)]),
+        with(alone.signatures()),
+        with(vec![lent]),
+        with(vec![sign(&key(), &alone)]),
+    ] {
+        assert_eq!(refusal(&domain, &few).await, "policy_quorum");
+    }
+    let many = with(vec![sign(&key(), &alone); 65]);
+    assert_eq!(refusal(&domain, &many).await, "policy");
+    let both = with(vec![sign(&second, &alone)]);
+    domain.client().publish_policy(&both).await.unwrap();
+    // What was published has both, also where it is asked for again.
+    let entries = domain.entries().await;
+    let published = entries.iter().find_map(|entry| match &entry.event {
+        Event::PolicyPublish(publish) => Some(publish.clone()),
+        _ => None,
+    });
+    let cosigners = published.unwrap().cosigners.unwrap();
+    assert_eq!(cosigners, [second.public().thumbprint()]);
+}
+
+/// A bundle that the trust document of now does not back governs no more, after a restart neither; and nothing
+/// is done as though there were none.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fewer_signed_than_a_later_trust_document_demands_governs_no_more() {
+    let mut domain = Domain::start("own.example").await;
+    let bundle = domain.policy(1, NOBODY, None);
+    domain.client().publish_policy(&bundle).await.unwrap();
+    assert!(domain.client().status().await.is_ok());
+    let second = key();
+    let people = [1, 2].map(|number| Id::<PersonKind>::from_random([number; 16]));
+    domain
+        .change_trust(|trust| {
+            trust.people = people.map(nobody).to_vec();
+            let first = trust.policy_signers[0].kid();
+            trust.policy_signers.push(*second.public());
+            let signers = [(first, people[0]), (second.public().kid(), people[1])];
+            trust.policy_quorum = Some(PolicyQuorum {
+                people: 2,
+                since: trust.issued_at,
+                signers: BTreeMap::from(signers),
+            });
+        })
+        .await
+        .unwrap();
+    for _ in 0..2 {
+        match domain.client().status().await {
+            Err(ClientError::Refused(problem)) => assert_eq!(problem.reason, "policy_quorum"),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(refusal(&domain, &bundle).await, "policy_quorum");
+        domain.restart().await;
+    }
+    // Once the other one signs it, it governs again.
+    let statement = SignedBundle::statement(bundle_digest(&bundle.to_files()).unwrap());
+    let both = SignedBundle {
+        approvals: vec![BundleSignature {
+            kid: second.public().kid(),
+            signature: base64url::encode(second.sign(&statement).unwrap()),
+        }],
+        ..bundle
+    };
+    domain.client().publish_policy(&both).await.unwrap();
+    assert!(domain.client().status().await.is_ok());
+}
+
+fn key() -> SigningKey {
+    SigningKey::generate(Algorithm::Ed25519).unwrap()
+}
+
+fn nobody(id: PersonId) -> Person {
+    Person {
+        id,
+        roles: Vec::new(),
+        credentials: Vec::new(),
+    }
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{Ceilings, SESSION_RULES_FORM, SessionRules, ToolRules};
+use super::{Ceilings, Observe, SESSION_RULES_FORM, SessionRules, ToolRules};
 
 /// Largest document.
 const MAX_BYTES: usize = 262_144;
@@ -32,7 +32,7 @@ pub enum SessionRulesError {
     Form,
     /// A member that is not known.
     #[error(
-        "{0}: no such member; known are ask_beyond, suspend_beyond, untrusted_servers and tools"
+        "{0}: no such member; known are ask_beyond, suspend_beyond, untrusted_servers, observe and tools"
     )]
     Unknown(String),
     /// A member's value.
@@ -64,6 +64,17 @@ struct Asks {
 #[serde(deny_unknown_fields)]
 struct Suspends {
     resources: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Observed {
+    #[serde(default)]
+    everything: bool,
+    #[serde(default)]
+    tools: BTreeSet<String>,
+    #[serde(default)]
+    named_sessions: bool,
 }
 
 #[derive(Deserialize)]
@@ -102,6 +113,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<SessionRules, SessionRulesError> {
     }
     let asks: Asks = object(&mut members, "ask_beyond")?.unwrap_or_default();
     let suspends: Option<Suspends> = object(&mut members, "suspend_beyond")?;
+    let observed: Option<Observed> = object(&mut members, "observe")?;
+    let observe = observed.map(observe).transpose()?;
     let servers = members.remove("untrusted_servers");
     let servers = servers.map(serde_json::from_value).transpose();
     let servers: Option<BTreeSet<String>> =
@@ -130,7 +143,25 @@ pub(super) fn read(bytes: &[u8]) -> Result<SessionRules, SessionRulesError> {
         untrusted_servers: servers.unwrap_or_default(),
         tools,
         stores,
+        observe,
     })
+}
+
+/// What is observed is said once: a second word would look as if it narrowed the first.
+fn observe(observed: Observed) -> Result<Observe, SessionRulesError> {
+    let problem = |text: &str| Err(refused("observe", text.to_owned()));
+    let parts = !observed.tools.is_empty() || observed.named_sessions;
+    match (observed.everything, parts) {
+        (true, true) => problem("everything holds tools and named_sessions: leave them out"),
+        (true, false) => Ok(Observe::Everything),
+        (false, true) => Ok(Observe::Parts {
+            tools: observed.tools,
+            sessions: observed.named_sessions,
+        }),
+        (false, false) => {
+            problem("nothing is observed: say everything, tools or named_sessions, or leave it out")
+        }
+    }
 }
 
 /// The stores of each server; few enough for an entry to name them all.

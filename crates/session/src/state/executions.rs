@@ -28,7 +28,9 @@ struct Running {
     /// Whether a former run left it: then nothing is ever known of it.
     is_left: bool,
     reach: Reach,
-    /// The action, where the call named the step that it serves.
+    /// Whether policy did not allow it.
+    unenforced: bool,
+    /// The action, where the call named the step that it serves and policy was enforced.
     relevant: Option<Digest>,
 }
 
@@ -101,7 +103,10 @@ impl Executions {
                     decision: None,
                     is_left: false,
                     reach: Reach::of(decision),
-                    relevant: decision.step.is_some().then_some(action),
+                    unenforced: decision.unenforced.is_some(),
+                    // What policy did not allow earns nothing.
+                    relevant: (decision.step.is_some() && decision.unenforced.is_none())
+                        .then_some(action),
                 };
                 self.running.insert(decision.execution, running);
             }
@@ -167,10 +172,11 @@ impl Executions {
     }
 
     /// What the running executions are about.
-    pub(super) fn reaches(&self) -> impl Iterator<Item = (ExecutionId, &Reach)> {
+    /// The running ones, what each is about, and whether policy did not allow it.
+    pub(super) fn reaches(&self) -> impl Iterator<Item = (ExecutionId, &Reach, bool)> {
         self.running
             .iter()
-            .map(|(execution, running)| (*execution, &running.reach))
+            .map(|(execution, running)| (*execution, &running.reach, running.unenforced))
     }
 
     pub(super) fn check_asked(&self, request: &ApprovalRequest) -> Result<(), Fault> {

@@ -89,6 +89,8 @@ impl Open {
             | Event::InstanceOpen(_)
             | Event::BrakeSet(_)
             | Event::BrakeRelease(_)
+            | Event::ObserveSet(_)
+            | Event::ObserveEnd(_)
             | Event::AgentRetire(_)
             | Event::ApprovalAnswer(_)
             | Event::CheckpointEnrol(_)
@@ -96,7 +98,8 @@ impl Open {
             | Event::RevocationAdd(_)
             | Event::RevocationLift(_)
             | Event::EpochRaise(_)
-            | Event::SnapshotAdopt(_) => return Err(Fault::Foreign),
+            | Event::SnapshotAdopt(_)
+            | Event::ProducerEntry(_) => return Err(Fault::Foreign),
         }
         self.last_at = at;
         self.revision = self.revision.saturating_add(1);
@@ -182,7 +185,17 @@ impl Open {
         instance.trust.decided(at, decision);
         counts::decided(&mut instance.counts, decision);
         counts::decided(&mut self.counts, decision);
+        let unenforced = decision.unenforced.as_ref().map(|said| said.outcome);
+        match unenforced {
+            Some(Ruling::Deny) => self.unenforced.denied = self.unenforced.denied.saturating_add(1),
+            Some(Ruling::Escalate) => {
+                self.unenforced.asked = self.unenforced.asked.saturating_add(1);
+            }
+            Some(Ruling::Allow) | None => {}
+        }
         self.denials_in_a_row = match decision.outcome {
+            // What policy denies ends no row of denials.
+            Ruling::Allow if unenforced == Some(Ruling::Deny) => self.denials_in_a_row,
             Ruling::Allow => 0,
             Ruling::Deny => self.denials_in_a_row.saturating_add(1),
             Ruling::Escalate => self.denials_in_a_row,

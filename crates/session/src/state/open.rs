@@ -37,9 +37,20 @@ pub struct Open {
     pub(crate) taint: BTreeSet<Label>,
     /// The stores that it read.
     pub(crate) reads: BTreeSet<Label>,
-    /// Calls denied since one was allowed.
+    /// Calls denied since one was allowed that policy did not deny.
     pub(crate) denials_in_a_row: u64,
+    /// What policy said without being enforced.
+    pub(crate) unenforced: NotEnforced,
     pub(crate) revision: u64,
+}
+
+/// How often policy said what without being enforced.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct NotEnforced {
+    /// Calls that it denied.
+    pub(crate) denied: u64,
+    /// Calls that it asks a person about.
+    pub(crate) asked: u64,
 }
 
 /// An enrolled link of a chain.
@@ -88,6 +99,7 @@ impl Open {
             taint: BTreeSet::new(),
             reads: BTreeSet::new(),
             denials_in_a_row: 0,
+            unenforced: NotEnforced::default(),
             revision: 0,
         })
     }

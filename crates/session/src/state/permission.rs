@@ -45,6 +45,8 @@ impl Reach {
 pub enum Basis {
     /// The decision that allowed this execution, for as long as it runs.
     Decision(ExecutionId),
+    /// The decision by which this execution goes on though policy did not allow it, for as long as it runs.
+    Unenforced(ExecutionId),
     /// This approval, once for the exact action that was asked for.
     Approval(ApprovalId),
     /// This approval, for the tool and the resource until it lapses.
@@ -70,9 +72,12 @@ impl Open {
         let running = self
             .executions
             .reaches()
-            .map(|(execution, reach)| Permission {
+            .map(|(execution, reach, unenforced)| Permission {
                 reach: reach.clone(),
-                basis: Basis::Decision(execution),
+                basis: match unenforced {
+                    true => Basis::Unenforced(execution),
+                    false => Basis::Decision(execution),
+                },
                 expires,
             });
         let granted = self.approvals.granted().iter().filter_map(|(id, grant)| {

@@ -36,6 +36,40 @@ fn what_chain_and_policy_both_permit_is_allowed() {
     live.check(world.session);
 }
 
+/// A fixed task: two policies, ten calls, and nobody is asked anything. What is beside it is denied, not asked.
+#[test]
+fn p6_a_fixed_task_needs_two_policies_and_nobodys_answer() {
+    const TASK: &str = r#"
+@id("look") permit (principal, action == Chancery::Action::"bank/list", resource);
+@id("pay-the-rent") permit (principal, action == Chancery::Action::"bank/pay", resource)
+  when { context.args.amount == 900 && context.args has to && context.args.to == "landlord" };
+"#;
+    let mut world = World::new();
+    world.policy = bundle(TASK);
+    let chain = world.root(0, everything());
+    let mut live = world.open(&chain);
+    let rent = || ("pay", json!({"amount": 900, "to": "landlord"}));
+    for execution in 1..=10 {
+        let what = match execution % 2 {
+            0 => rent(),
+            _ => ("list", json!({})),
+        };
+        let (judged, permit) = world.call(&mut live, 0, &chain, execution, what);
+        assert_eq!(judged.reason(), Reason::Permit);
+        assert!(permit.is_some());
+        live.end_execution(execution).unwrap();
+    }
+    let others = [pay(900), ("pay", json!({"amount": 901, "to": "landlord"}))];
+    for (execution, other) in (20..).zip(others) {
+        let (judged, _) = world.call(&mut live, 0, &chain, execution, other);
+        assert_eq!(judged.reason(), Reason::PolicyNoMatch);
+    }
+    let open = live.session.as_ref().unwrap().as_open().unwrap();
+    assert_eq!((open.counts().allowed, open.counts().escalated), (10, 0));
+    assert_eq!((open.pending().count(), open.grants().count()), (0, 0));
+    live.check(world.session);
+}
+
 #[test]
 fn every_denial_has_its_reason() {
     let mut world = World::new();

@@ -39,7 +39,7 @@ fn decided() -> (World, Live, Decision) {
 
 fn check(world: &World, live: &Live, decision: &Decision) -> Result<(), &'static str> {
     let open = live.session.as_ref().unwrap().as_open().unwrap();
-    open.check_erased(live.now, decision, world.policy.sessions(), &live.commons)
+    open.check_erased(live.now, decision, &world.policy, &live.commons)
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod grants;
 mod lifecycle;
 mod limits;
 mod missions;
+mod observe;
 mod opening;
 mod properties;
 mod rules;

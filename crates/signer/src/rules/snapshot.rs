@@ -6,8 +6,10 @@ use std::sync::Arc;
 use chancery_api::Problem;
 use chancery_api::signer::{SignSnapshot, SignedSnapshot};
 use chancery_api::snapshot::Snapshot;
-use chancery_crypto::replace_private_file;
+use chancery_crypto::{AwsLc, replace_private_file};
 use chancery_delegation::{Revocation, RevocationSet};
+use chancery_identity::trust::VerifiedTrust;
+use chancery_policy::BundleSignature;
 use chancery_types::{Timestamp, base64url, canonical, parse_strict, to_canonical};
 use serde::{Deserialize, Serialize};
 
@@ -63,9 +65,11 @@ impl SnapshotRatchet {
         Arc::clone(&self.held)
     }
 
+    /// `trust` is the document in force here: where it demands several people's signatures of a policy
+    /// bundle, a server that was taken over has no snapshot signed that names another one.
     pub(crate) fn sign(
         &mut self,
-        keys: &StandingKeys,
+        (keys, trust): (&StandingKeys, &VerifiedTrust),
         request: &SignSnapshot,
         now: Timestamp,
     ) -> Result<SignedSnapshot, Problem> {
@@ -77,6 +81,7 @@ impl SnapshotRatchet {
         let value = parse_strict(bytes).map_err(|_| malformed())?;
         let snapshot: Snapshot = serde_json::from_value(value).map_err(|_| malformed())?;
         check_now(snapshot.issued_at, now)?;
+        check_policy(trust, &snapshot, request)?;
         if snapshot.sequence <= self.highest {
             return Err(Problem::conflict(
                 "ratchet",
@@ -174,6 +179,22 @@ impl Held {
             .with_remedy("a revocation is lifted with `chancery revoke lift`, by the root keys")),
         }
     }
+}
+
+/// Whether enough people signed the policy bundle that the snapshot names.
+fn check_policy(
+    trust: &VerifiedTrust,
+    snapshot: &Snapshot,
+    request: &SignSnapshot,
+) -> Result<(), Problem> {
+    if trust.policy_quorum.is_none() {
+        return Ok(());
+    }
+    let (digest, known) = (snapshot.policy_digest, &trust.policy_signers);
+    let signers = BundleSignature::signers(&request.policy, digest, known, &AwsLc);
+    trust
+        .check_policy_signers(signers)
+        .map_err(|error| Problem::forbidden(error.code(), error.to_string()))
 }
 
 fn read(path: &Path) -> std::io::Result<Option<String>> {

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chancery_identity::trust::PolicyQuorum;
+use chancery_policy::{BundleSignature, SignedBundle};
 use chancery_signer::StandingKeys;
+use chancery_types::id::Id;
 
 use super::*;
 
@@ -22,6 +25,7 @@ async fn snapshots_only_go_forward() {
         };
         SignSnapshot {
             snapshot: String::from_utf8(to_canonical(&snapshot).unwrap()).unwrap(),
+            policy: Vec::new(),
         }
     };
     bench.client.snapshot(&snapshot(5, NOW)).await.unwrap();
@@ -36,6 +40,7 @@ async fn snapshots_only_go_forward() {
     );
     let spaced = SignSnapshot {
         snapshot: snapshot(6, NOW).snapshot.replacen('{', "{ ", 1),
+        policy: Vec::new(),
     };
     assert_eq!(
         reason(bench.client.snapshot(&spaced).await).unwrap_err(),
@@ -43,6 +48,7 @@ async fn snapshots_only_go_forward() {
     );
     let other = SignSnapshot {
         snapshot: "{}".into(),
+        policy: Vec::new(),
     };
     assert_eq!(
         reason(bench.client.snapshot(&other).await).unwrap_err(),
@@ -71,7 +77,9 @@ impl Bench {
             revoked: set,
         };
         let snapshot = String::from_utf8(to_canonical(&snapshot).unwrap()).unwrap();
-        let signed = self.client.snapshot(&SignSnapshot { snapshot }).await;
+        let policy = Vec::new();
+        let request = SignSnapshot { snapshot, policy };
+        let signed = self.client.snapshot(&request).await;
         reason(signed).map(drop)
     }
 
@@ -307,4 +315,81 @@ async fn a_snapshot_of_the_longest_names_is_signed_and_stands_in_nobodys_way() {
     let token = revocation(RevocationKind::Token, "one-more", NOW);
     let dropped = bench.snapshot(2, 1, &[token]).await.unwrap_err();
     assert_eq!(dropped, "revocation_dropped");
+}
+
+/// Where the trust document demands several people's signatures of a policy bundle, no snapshot names one
+/// that fewer signed: whoever took the server over has no key for that.
+#[tokio::test]
+async fn a_snapshot_names_no_policy_that_too_few_people_signed() {
+    let mut bench = Bench::new(&[]).await;
+    let keys = [key(), key(), key()];
+    let other: PersonId = Id::from_random([77; 16]);
+    let whose = [person_id(), other, other];
+    bench
+        .install(|next| {
+            next.people.push(Person {
+                id: other,
+                roles: Vec::new(),
+                credentials: Vec::new(),
+            });
+            next.policy_signers = keys.iter().map(|key| *key.public()).collect();
+            let signers = keys.iter().zip(whose);
+            next.policy_quorum = Some(PolicyQuorum {
+                people: 2,
+                since: NOW,
+                signers: signers
+                    .map(|(key, person)| (key.public().kid(), person))
+                    .collect(),
+            });
+        })
+        .await;
+    let policy = Digest::of(b"p");
+    let sign = |key: &SigningKey, policy| BundleSignature {
+        kid: key.public().kid(),
+        signature: base64url::encode(key.sign(&SignedBundle::statement(policy)).unwrap()),
+    };
+    let ask = async |sequence, signatures: Vec<BundleSignature>| {
+        let snapshot = Snapshot {
+            sequence,
+            issued_at: NOW,
+            trust_version: 2,
+            trust_digest: Digest::of(b"t"),
+            policy_digest: policy,
+            epoch: 1,
+            revoked: RevocationSet::default(),
+        };
+        let request = SignSnapshot {
+            snapshot: String::from_utf8(to_canonical(&snapshot).unwrap()).unwrap(),
+            policy: signatures,
+        };
+        reason(bench.client.snapshot(&request).await).map(drop)
+    };
+    let [first, second, third] = &keys;
+    let elsewhere = Digest::of(b"another bundle");
+    for (signatures, refused) in [
+        (vec![], "policy_signer"),
+        (vec![sign(&key(), policy)], "policy_signer"),
+        (vec![sign(first, policy)], "policy_quorum"),
+        (
+            vec![sign(first, policy), sign(first, policy)],
+            "policy_quorum",
+        ),
+        (
+            vec![sign(second, policy), sign(third, policy)],
+            "policy_quorum",
+        ),
+        (
+            vec![sign(first, policy), sign(second, elsewhere)],
+            "policy_quorum",
+        ),
+    ] {
+        assert_eq!(ask(7, signatures).await, Err(refused.to_owned()));
+    }
+    // What was refused used up no sequence.
+    let both = vec![sign(first, policy), sign(third, policy)];
+    ask(7, both).await.unwrap();
+}
+
+fn key() -> SigningKey {
+    SigningKey::generate(Algorithm::Ed25519).unwrap()
 }

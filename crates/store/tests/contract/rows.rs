@@ -160,6 +160,7 @@ pub(crate) async fn the_newest_of_each_is_in_force(world: World) {
                 )]),
                 kid: "k".into(),
                 signature: "s".into(),
+                approvals: Vec::new(),
             },
             version: version.into(),
             log_index: 0,

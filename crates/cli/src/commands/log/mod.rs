@@ -1,5 +1,6 @@
 //! `chancery log`.
 
+mod append;
 mod check;
 mod completeness;
 mod export;
@@ -12,6 +13,7 @@ mod serve;
 mod show;
 mod succeed;
 mod tail;
+mod write;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,6 +39,8 @@ pub(super) async fn run(format: Format, args: LogArgs) -> anyhow::Result<ExitCod
         LogCommand::Keys { trust } => keys::show(format, &place, trust.as_deref())?,
         LogCommand::Check { trust } => check::run(format, &place.reader()?, trust.as_deref())?,
         LogCommand::Serve { listen } => serve::run(format, &place, listen).await?,
+        LogCommand::Write(args) => write::run(format, args).await?,
+        LogCommand::Append(args) => return append::run(format, args).await,
         LogCommand::Monitor(args) => return monitor::run(format, args).await,
         LogCommand::Succeed(args) => succeed::run(format, &place, args).await?,
         LogCommand::Tail { from, count } => tail::run(&place.reader()?, from, count).await?,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use chancery_policy::{Decision, Question};
+use chancery_session::Rulebook;
 use chancery_types::Digest;
 use chancery_types::id::ExecutionId;
 use serde::Serialize;
@@ -25,6 +26,34 @@ struct Compared {
     /// Those in which policy was asked: what is compared.
     compared: u64,
     changes: Vec<Change>,
+    /// What each has observed and not enforced, where they differ in that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    observe: Option<Observed>,
+}
+
+/// What each bundle has observed; none where it enforces all.
+#[derive(Debug, Serialize)]
+struct Observed {
+    was: Option<String>,
+    becomes: Option<String>,
+}
+
+impl Observed {
+    fn of(old: &Rulebook, new: &Rulebook) -> Option<Self> {
+        let (was, becomes) = (old.sessions().observe(), new.sessions().observe());
+        (was != becomes).then(|| Self {
+            was: was.map(ToString::to_string),
+            becomes: becomes.map(ToString::to_string),
+        })
+    }
+
+    fn shown(&self) -> String {
+        let text = |one: &Option<String>| match one {
+            Some(what) => format!("UNENFORCED: {what}"),
+            None => "enforced".to_owned(),
+        };
+        format!("{} becomes {}\n", text(&self.was), text(&self.becomes))
+    }
 }
 
 /// Calls of one tool for which the outcome changes in the same way.
@@ -46,6 +75,7 @@ pub(super) fn run(format: Format, args: &PolicyDiffArgs) -> anyhow::Result<ExitC
         decisions: 0,
         compared: 0,
         changes: Vec::new(),
+        observe: Observed::of(&old, &new),
     };
     let mut changes: BTreeMap<String, Change> = BTreeMap::new();
     for evidence in &args.evidence {
@@ -71,10 +101,12 @@ pub(super) fn run(format: Format, args: &PolicyDiffArgs) -> anyhow::Result<ExitC
     }
     compared.changes = changes.into_values().collect();
     output::result(format, &compared, || compared.shown())?;
-    Ok(match compared.changes.is_empty() {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::from(DIFFERS),
-    })
+    Ok(
+        match compared.changes.is_empty() && compared.observe.is_none() {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::from(DIFFERS),
+        },
+    )
 }
 
 fn target(question: &Question) -> String {
@@ -97,6 +129,9 @@ impl Compared {
             "{} decisions, policy was asked in {}, {changed} are decided otherwise\n",
             self.decisions, self.compared
         );
+        if let Some(observe) = &self.observe {
+            text.push_str(&observe.shown());
+        }
         if !self.changes.is_empty() {
             let rows = self.changes.iter().map(|change| {
                 let example = change.executions.first();

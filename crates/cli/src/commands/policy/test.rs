@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
-use chancery_policy::{Cause, Decision, Expected, Outcome, Table};
+use chancery_policy::{Cause, Decision, Expected, Files, Outcome, Table};
 use chancery_session::Rulebook;
 use chancery_types::Digest;
 use serde::Serialize;
@@ -15,7 +15,7 @@ use crate::args::Format;
 use crate::output;
 
 pub(super) fn run(format: Format, folder: &Path) -> anyhow::Result<ExitCode> {
-    let tested = tested(folder)?;
+    let tested = tested(folder, &to_files(read(folder)?))?;
     ensure!(
         tested.rows > 0,
         "{}: no tests: put a table into tests/NAME.json",
@@ -28,9 +28,9 @@ pub(super) fn run(format: Format, folder: &Path) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Fails where a row is decided otherwise than it says.
-pub(super) fn require(folder: &Path) -> anyhow::Result<()> {
-    let failures = tested(folder)?.failures;
+/// Fails where a row of these files is decided otherwise than it says.
+pub(super) fn require(folder: &Path, files: &Files) -> anyhow::Result<()> {
+    let failures = tested(folder, files)?.failures;
     if let Some(failure) = failures.first() {
         anyhow::bail!(
             "{}: {} of its tests fail, the first at {}: see `chancery policy test`",
@@ -63,11 +63,10 @@ struct Failure {
     decided: Decision,
 }
 
-fn tested(folder: &Path) -> anyhow::Result<Tested> {
-    let files = to_files(read(folder)?);
+fn tested(folder: &Path, files: &Files) -> anyhow::Result<Tested> {
     let shown = || folder.display().to_string();
-    let bundle = Rulebook::load(&files).with_context(shown)?;
-    let tables = Table::read(&files).with_context(shown)?;
+    let bundle = Rulebook::load(files).with_context(shown)?;
+    let tables = Table::read(files).with_context(shown)?;
     let mut failures = Vec::new();
     let mut determining = BTreeSet::new();
     for row in tables.iter().flat_map(Table::rows) {

@@ -66,7 +66,8 @@ fn asked(args: &PolicyWhyArgs) -> anyhow::Result<(Rc<Rulebook>, Option<String>, 
         let found = recorded.asked.swap_remove(found);
         let decided = || recorded.bundles.get(&found.policy).map(Rc::clone);
         let bundle = bundle.or_else(decided).context("the bundle that decided")?;
-        let said = format!("{} ({})", found.ruling.name(), found.reason);
+        let mark = if found.unenforced { ", unenforced" } else { "" };
+        let said = format!("{} ({}){mark}", found.ruling.name(), found.reason);
         return Ok((bundle, Some(said), found.question));
     }
     let bundle = bundle.context("which bundle?")?;

@@ -8,12 +8,13 @@ use chancery_api::authority::{AuthorityKind, AuthorityList, AuthorityState};
 use chancery_api::server::TrustText;
 use chancery_crypto::{AwsLc, SigningKey, create_private_file, read_private_file};
 use chancery_identity::trust::{SignedTrust, TrustDocument, VerifiedTrust};
+use chancery_server::Clock;
 use chancery_types::{Algorithm, Digest, Jwk, SignatureVerifier as _, base64url};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde::Serialize;
 
-use super::wait_for_gateway;
+use super::{policy_signers, wait_for_gateway};
 use crate::args::{Format, TrustChangeArgs};
 use crate::commands::authority::nameable;
 use crate::deployment::{Layout, add_signature, read_trust};
@@ -44,6 +45,7 @@ pub(super) async fn change(
     let known = layout.server_client().authorities().await;
     let mut next = current.signed().trust.clone();
     edit(&mut next, &args, known.as_ref().ok())?;
+    policy_signers::edit(&mut next, &args, Clock::machine())?;
     ensure!(
         next != current.signed().trust,
         "nothing changes; say what to add or to take out"
@@ -51,6 +53,15 @@ pub(super) async fn change(
     if !args.force {
         let known = known.context("the server says which authorities sign; or say --force")?;
         check_in_use(&next, &known)?;
+        if policy_signers::is_asked(&args) || args.threshold.is_some() {
+            policy_signers::check_roots(&next)?;
+        }
+        if policy_signers::is_asked(&args) {
+            policy_signers::check_in_force(&next, layout).await?;
+        }
+    }
+    if policy_signers::is_asked(&args) {
+        policy_signers::warn_of_roots(&next, layout)?;
     }
     let proposed = layout.proposed_trust(&current, |trust| *trust = next)?;
     let Some(file) = &args.out else {
@@ -141,10 +152,7 @@ fn edit(
         ensure!(trust.roots.len() < before, "{kid}: no such root key");
     }
     for file in &args.add_root {
-        let shown = || file.display().to_string();
-        let text = std::fs::read(file).with_context(shown)?;
-        let value = chancery_types::parse_strict(&text).with_context(shown)?;
-        let key: Jwk = serde_json::from_value(value).with_context(shown)?;
+        let key = policy_signers::public_half(file)?;
         ensure!(
             !trust.roots.contains(&key),
             "{}: named already",

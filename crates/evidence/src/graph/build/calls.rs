@@ -24,6 +24,7 @@ impl Builder<'_> {
             session: decision.session,
             delegation: decision.leaf.to_string(),
             allowed: 0,
+            unenforced: 0,
             denied: 0,
             escalated: 0,
             denied_for: BTreeMap::new(),
@@ -32,7 +33,11 @@ impl Builder<'_> {
         });
         called.last = called.last.max(at);
         match decision.outcome {
-            Ruling::Allow => called.allowed = called.allowed.saturating_add(1),
+            Ruling::Allow => {
+                called.allowed = called.allowed.saturating_add(1);
+                let unenforced = u64::from(decision.unenforced.is_some());
+                called.unenforced = called.unenforced.saturating_add(unenforced);
+            }
             Ruling::Escalate => called.escalated = called.escalated.saturating_add(1),
             Ruling::Deny => {
                 called.denied = called.denied.saturating_add(1);

@@ -227,9 +227,10 @@ fn use_key(one: &Use, level: Likeness) -> String {
     if level == Likeness::Terms {
         let _ = write!(
             key,
-            "|{:?}|{}|{}",
+            "|{:?}|{}|{}|{}",
             one.terms,
             one.allowed > 0,
+            one.unenforced > 0,
             one.escalated > 0
         );
     } else {
@@ -299,6 +300,7 @@ fn merge_use(uses: &mut Vec<Use>, other: Use) {
     one.terms.extend(other.terms);
     one.callers = one.callers.saturating_add(other.callers);
     one.allowed = one.allowed.saturating_add(other.allowed);
+    one.unenforced = one.unenforced.saturating_add(other.unenforced);
     one.denied = one.denied.saturating_add(other.denied);
     one.escalated = one.escalated.saturating_add(other.escalated);
     add(&mut one.denied_for, &other.denied_for);

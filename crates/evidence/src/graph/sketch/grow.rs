@@ -391,6 +391,7 @@ impl Use {
             terms: BTreeSet::new(),
             callers: 0,
             allowed: 0,
+            unenforced: 0,
             denied: 0,
             escalated: 0,
             denied_for: BTreeMap::new(),
@@ -411,6 +412,7 @@ impl Use {
     fn did_call(&mut self, called: &Called) {
         self.callers = 1;
         self.allowed = self.allowed.saturating_add(called.allowed);
+        self.unenforced = self.unenforced.saturating_add(called.unenforced);
         self.denied = self.denied.saturating_add(called.denied);
         self.escalated = self.escalated.saturating_add(called.escalated);
         add(&mut self.denied_for, &called.denied_for);

@@ -144,6 +144,7 @@ impl Builder {
             revoked: None,
             opinion: None,
             facts: None,
+            unenforced: None,
         };
         let entry = Entry {
             origin: self.gateway.origin.clone(),

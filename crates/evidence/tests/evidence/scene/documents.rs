@@ -42,7 +42,11 @@ pub(crate) fn mission() -> Value {
     })
 }
 
-pub(crate) fn bundle(signer: &SigningKey, rules: Option<&Value>) -> (Rulebook, Vec<u8>) {
+/// A bundle with `delegation.json` and `session.json` where they are given.
+pub(crate) fn bundle(
+    signer: &SigningKey,
+    [rules, sessions]: [Option<&Value>; 2],
+) -> (Rulebook, Vec<u8>) {
     let index = json!({"name": "p", "version": 1, "tools": {
         "bank/pay": {
             "args": {"amount": "long"}, "clear": ["amount"],
@@ -56,9 +60,10 @@ pub(crate) fn bundle(signer: &SigningKey, rules: Option<&Value>) -> (Rulebook, V
     ]);
     let schema = schema_text(&Index::parse(&files).unwrap());
     files.insert("schema.cedarschema".to_owned(), schema.into_bytes());
-    if let Some(rules) = rules {
-        let rules = rules.to_string().into_bytes();
-        files.insert("delegation.json".to_owned(), rules);
+    for (name, rules) in [("delegation.json", rules), ("session.json", sessions)] {
+        if let Some(rules) = rules {
+            files.insert(name.to_owned(), rules.to_string().into_bytes());
+        }
     }
     let texts: BTreeMap<_, _> = files
         .iter()
@@ -70,6 +75,7 @@ pub(crate) fn bundle(signer: &SigningKey, rules: Option<&Value>) -> (Rulebook, V
         files: texts,
         kid: signer.public().kid(),
         signature: base64url::encode(signer.sign(&statement).unwrap()),
+        approvals: Vec::new(),
     };
     let object = to_canonical(&signed).unwrap();
     (bundle, object)

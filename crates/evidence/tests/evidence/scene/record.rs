@@ -72,6 +72,13 @@ impl Builder {
             .iter()
             .filter(|entry| matches!(entry.event, Event::Decision(_)));
         let decisions = decided.count() as u64;
+        let unenforced = entries.iter().filter(|entry| match &entry.event {
+            Event::Decision(decision) => {
+                decision.outcome == Ruling::Allow && decision.unenforced.is_some()
+            }
+            _ => false,
+        });
+        let unenforced = unenforced.count() as u64;
         let reference = |rel: &str, id: String, digest| record::Reference {
             rel: rel.to_owned(),
             id,
@@ -95,7 +102,7 @@ impl Builder {
             },
             policy: record::Policy {
                 bundle_hash: self.bundle.digest(),
-                enforcement_mode: record::EnforcementMode::Enforce,
+                enforcement_mode: record::EnforcementMode::of(unenforced),
                 version: "1".into(),
             },
             data_class: "unclassified".into(),
@@ -114,6 +121,7 @@ impl Builder {
                 hash: record::transcript_hash(leaves),
                 call_count: decisions,
                 gap_count: 0,
+                unenforced_count: unenforced,
             },
             references: vec![
                 reference(

@@ -32,6 +32,7 @@ impl Builder {
             signer: self.signers.policy.public().thumbprint(),
             statement: Digest::of("statement"),
             previous: None,
+            cosigners: None,
         };
         self.server.append(now, publish.into());
         let register = ManifestRegister {

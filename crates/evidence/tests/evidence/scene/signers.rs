@@ -78,6 +78,7 @@ pub(crate) fn trust(signers: &Signers) -> VerifiedTrust {
             ),
         ],
         policy_signers: vec![*signers.policy.public()],
+        policy_quorum: None,
         snapshot_signers: Vec::new(),
         record_signers: vec![*signers.record.public()],
         witnesses: None,

@@ -11,7 +11,7 @@ use crate::scene::{Scene, at};
 
 /// Rewrites the gateway's log from an entry on, with every instance's chain made whole again: what
 /// a gateway that lies from the start could write.
-pub(super) fn rewritten(scene: &mut Scene, change: impl Fn(&mut Event) -> bool) {
+pub(crate) fn rewritten(scene: &mut Scene, change: impl Fn(&mut Event) -> bool) {
     let entries = scene.gateway.parsed();
     scene.gateway.entries.clear();
     scene.gateway.note = None;

@@ -1,7 +1,7 @@
 //! Objects, records and keys that are changed with what names them.
 
 use chancery_crypto::SigningKey;
-use chancery_evidence::trust_record::TrustRecord;
+use chancery_evidence::trust_record::{EnforcementMode, TrustRecord};
 use chancery_evidence::{INDEX_PATH, ObjectKind, TRUST_RECORD_PATH, object_path};
 use chancery_policy::{SignedBundle, bundle_digest};
 use chancery_types::{Algorithm, Digest, base64url, to_canonical};
@@ -24,13 +24,15 @@ pub(crate) fn resigned(
 }
 
 /// What a record may say that the log does not.
-pub(crate) const RECORD_LIES: [fn(&mut TrustRecord); 12] = [
+pub(crate) const RECORD_LIES: [fn(&mut TrustRecord); 14] = [
     |record| record.subject.push('x'),
     |record| record.policy.bundle_hash = Digest::of("x"),
     |record| record.policy.version = "2".to_owned(),
     |record| record.tool_transcript.hash = Digest::of("x"),
     |record| record.tool_transcript.call_count += 1,
     |record| record.tool_transcript.gap_count += 1,
+    |record| record.tool_transcript.unenforced_count += 1,
+    |record| record.policy.enforcement_mode = EnforcementMode::Advisory,
     |record| record.transparency.push('x'),
     |record| record.iat -= 1_000,
     |record| record.runtime.measurement = Digest::of("x"),

@@ -1,7 +1,10 @@
-use chancery_types::Timestamp;
+//! Points in time as RFC 3339 writes them.
 
-/// Reads RFC 3339 in UTC (`Z`, or `+00:00`) from 1970 on; fractions beyond microseconds are cut.
-pub(crate) fn parse_instant(text: &str) -> Option<Timestamp> {
+use crate::Timestamp;
+
+/// Reads RFC 3339 in UTC (`Z`, or `+00:00`) from 1970 on: every byte of it counts. Fractions have at
+/// most nine digits; what is beyond microseconds is cut.
+pub fn parse_instant(text: &str) -> Option<Timestamp> {
     let text = text
         .strip_suffix('Z')
         .or_else(|| text.strip_suffix("+00:00"))?;
@@ -114,6 +117,10 @@ mod tests {
             "+970-01-01T00:00:00Z",
             "1970-01-01T00:00:00z",
             "1970-01-01T00:00:00:00Z",
+            "1970-01-01T00:00:00.0000000000Z",
+            "1970-01-01T00:00:00.000000xZ",
+            "1970-01-01T00:00:00.000000Z9999-01-01T00:00:00Z",
+            "1970-01-01T00:00:00.000é000Z",
         ] {
             assert_eq!(parse_instant(bad), None, "{bad:?}");
         }

@@ -1,0 +1,4 @@
+//! `evidence_archive` of the library, driven by libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| chancery_fuzz::run("evidence_archive", input));

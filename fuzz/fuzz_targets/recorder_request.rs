@@ -1,0 +1,4 @@
+//! `recorder_request` of the library, driven by libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| chancery_fuzz::run("recorder_request", input));
