@@ -4,7 +4,7 @@
 mod scene;
 mod session;
 
-use chancery_audit::Ruling;
+use chancery_audit::{Decision, Ruling};
 use serde_json::json;
 
 use scene::Scene;
@@ -69,8 +69,12 @@ fn plant(scene: &Scene) {
         row("memory/create_entities", "escalate", &source),
         row("memory/create_entities", "allow", &source),
     ];
-    let decided = first.evidence().verified();
+    let evidence = first.evidence();
+    let decided = evidence.verified();
     assert_eq!(decided.iter().map(shown).collect::<Vec<_>>(), expected);
+    let (tool, taint) = evidence.told_otherwise(hides_the_store);
+    let found = (tool.as_str(), taint);
+    assert_eq!(found, ("memory/create_entities", json!(source)));
     assert!(scene.kept("memory").contains(PLANTED));
     assert!(!scene.kept("scratch").contains(PLANTED));
 }
@@ -114,18 +118,22 @@ fn is_asked(scene: &Scene) {
     assert_eq!(instances[0], instances[1]);
 
     // Whoever has the evidence comes to that taint from the log alone: a gateway that hides it where the
-    // memory was read, or where it was written to, is found.
+    // memory was read is found, and so is one that hides where it was written to and not here. Hiding both is
+    // found by the evidence of session A, as above.
     let (tool, taint) = evidence.told_otherwise(|decision| {
         let is_it = decision.request.name == *"read_graph" && decision.request.server == *"memory";
         let facts = decision.facts.as_mut().filter(|_| is_it);
         facts.map(|facts| facts.taint.clear()).is_some()
     });
     assert_eq!((tool.as_str(), taint), ("memory/read_graph", json!([])));
-    let (tool, taint) = evidence.told_otherwise(|decision| {
-        let wrote = decision.outcome == Ruling::Allow;
-        let facts = decision.facts.as_mut().filter(|_| wrote);
-        let facts = facts.filter(|facts| facts.taints.contains(&"memory".parse().unwrap()));
-        facts.map(|facts| facts.taints.clear()).is_some()
-    });
+    let (tool, taint) = evidence.told_otherwise(hides_the_store);
     assert_eq!((tool.as_str(), taint), ("memory/read_graph", json!(store)));
+}
+
+/// Leaves out of an allowed call that it was written to the memory, which taints it.
+fn hides_the_store(decision: &mut Decision) -> bool {
+    let wrote = decision.outcome == Ruling::Allow;
+    let facts = decision.facts.as_mut().filter(|_| wrote);
+    let facts = facts.filter(|facts| facts.taints.contains(&"memory".parse().unwrap()));
+    facts.map(|facts| facts.taints.clear()).is_some()
 }
