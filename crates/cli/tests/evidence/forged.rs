@@ -1,18 +1,14 @@
 //! Evidence that was made again and signed again.
 
-use std::path::Path;
-
 use chancery_audit::{Entry, Event, OutcomeStatus};
-use chancery_crypto::{AwsLc, MlDsa44Key, SigningKey, read_private_file};
+use chancery_crypto::{AwsLc, MlDsa44Key, SigningKey};
 use chancery_evidence::trust_record::{Confirmation, ConfirmationKey, TrustRecord};
 use chancery_evidence::{Files, Report, TRUST_RECORD_PATH, verify};
 use chancery_identity::trust::{LogOrigin, SignedTrust, TrustDocument, TrustSignature};
-use chancery_tlog::{
-    Checkpoint, LogEdge, Note, NoteSignature, Origin, Subtree, TimestampedSignature, VerifierKey,
-    cosigned_message, decode_bundle, tiles_for,
-};
+use chancery_tlog::Origin;
 use chancery_types::{Algorithm, base64url};
 
+use crate::forger::{Forger, entries};
 use crate::rng::Rng;
 use crate::scene::{Scene, now, with};
 
@@ -21,13 +17,6 @@ type Edit<'a> = &'a dyn Fn(&mut TrustDocument);
 
 /// The logs by the folder that they stand in.
 const LOGS: [&str; 2] = ["gateway", "server"];
-
-/// Somebody who signs checkpoints.
-struct Forger {
-    origin: Origin,
-    ed25519: SigningKey,
-    ml_dsa_44: MlDsa44Key,
-}
 
 /// Which key ids stand in the signature lines.
 #[derive(Debug, Clone, Copy)]
@@ -62,22 +51,22 @@ pub(crate) fn logs_of_other_keys_are_refused(scene: &Scene, rng: &mut Rng) -> us
         let entries = entries(&scene.files, log);
         for change in CHANGES {
             let changed = change.of(&entries, rng);
-            let fresh = Forger::fresh(scene, log);
+            let forger = fresh(scene, log);
             for ids in [Ids::Own, Ids::Claimed] {
-                let report = scene.verify(&fresh.write(scene, log, &changed, ids));
+                let report = scene.verify(&written(&forger, scene, log, &changed, ids));
                 let checkpoint = format!("log/{log}/checkpoint");
                 let what = format!("{change:?} in the {log}'s log, ids {ids:?}");
                 refused(&report, &what, &checkpoint, "checkpoint_refused");
                 forged += 1;
             }
             if log == "gateway" {
-                let own = Forger::insider(scene);
-                let report = scene.verify(&own.write(scene, log, &changed, Ids::Own));
+                let own = insider(scene);
+                let report = scene.verify(&written(&own, scene, log, &changed, Ids::Own));
                 assert!(!report.is_verified(), "{change:?} by the gateway itself");
                 forged += 1;
             }
         }
-        let same = Forger::fresh(scene, log).write(scene, log, &entries, Ids::Own);
+        let same = written(&fresh(scene, log), scene, log, &entries, Ids::Own);
         assert!(!scene.verify(&same).is_verified(), "signed again: {log}");
         forged += 1;
     }
@@ -128,15 +117,15 @@ pub(crate) fn foreign_trust_documents_verify_nothing(scene: &Scene) -> usize {
     let trust = &scene.trust.signed().trust;
     let other_keys = |trust: &mut TrustDocument| {
         for log in LOGS {
-            let fresh = Forger::fresh(scene, log);
+            let forger = fresh(scene, log);
             let named = trust
                 .log_origins
                 .iter_mut()
-                .find(|known| known.origin == fresh.origin.to_string());
+                .find(|known| known.origin == forger.origin.to_string());
             let named = named.unwrap();
             *named = LogOrigin {
-                ed25519: fresh.keys().0.to_string(),
-                ml_dsa_44: fresh.keys().1.to_string(),
+                ed25519: forger.keys().0.to_string(),
+                ml_dsa_44: forger.keys().1.to_string(),
                 ..named.clone()
             };
         }
@@ -181,87 +170,32 @@ pub(crate) fn foreign_trust_documents_verify_nothing(scene: &Scene) -> usize {
     foreign.len()
 }
 
-impl Forger {
-    fn fresh(scene: &Scene, log: &str) -> Self {
-        Self {
-            origin: origin(scene, log),
-            ed25519: SigningKey::generate(Algorithm::Ed25519).unwrap(),
-            ml_dsa_44: MlDsa44Key::generate().unwrap(),
-        }
+/// With keys of nobody.
+fn fresh(scene: &Scene, log: &str) -> Forger {
+    Forger {
+        origin: origin(scene, log),
+        ed25519: SigningKey::generate(Algorithm::Ed25519).unwrap(),
+        ml_dsa_44: MlDsa44Key::generate().unwrap(),
     }
+}
 
-    /// The gateway's operator, who has its keys and ignores its ratchet.
-    fn insider(scene: &Scene) -> Self {
-        let data = scene.evidence.parent().unwrap().join("data");
-        let folder = data.join("gateway/log-key");
-        let read = |name: &str| read_private_file(&folder.join(Path::new(name))).unwrap();
-        let ed25519 = SigningKey::from_pkcs8(Algorithm::Ed25519, read("ed25519.pk8"));
-        Self {
-            origin: origin(scene, "gateway"),
-            ed25519: ed25519.unwrap(),
-            ml_dsa_44: MlDsa44Key::from_seed(read("ml-dsa-44.seed")).unwrap(),
-        }
-    }
+/// The gateway's operator, who has its keys and ignores its ratchet.
+fn insider(scene: &Scene) -> Forger {
+    let data = scene.evidence.parent().unwrap().join("data");
+    Forger::insider(origin(scene, "gateway"), &data)
+}
 
-    fn keys(&self) -> (VerifierKey, VerifierKey) {
-        let name = self.origin.key_name();
-        let ed25519 = self.ed25519.public().to_public_bytes();
-        (
-            VerifierKey::ed25519(name.clone(), &ed25519).unwrap(),
-            VerifierKey::ml_dsa_44(name.clone(), &self.ml_dsa_44.public()).unwrap(),
-        )
-    }
-
-    /// The evidence with this log in place of the right one.
-    fn write(&self, scene: &Scene, log: &str, entries: &[Vec<u8>], ids: Ids) -> Files {
-        let folder = format!("log/{log}/");
-        let others = scene
-            .files
-            .iter()
-            .filter(|(path, _)| !path.starts_with(&folder));
-        let mut files: Files = others
-            .map(|(path, bytes)| (path.to_owned(), bytes.to_vec()))
-            .collect();
-        let (mut edge, mut resources) = (LogEdge::new(), Vec::new());
-        for entry in entries {
-            edge.push(entry, &mut resources).unwrap();
+/// The evidence with this log in place of the right one.
+fn written(forger: &Forger, scene: &Scene, log: &str, entries: &[Vec<u8>], ids: Ids) -> Files {
+    let ids = match ids {
+        Ids::Own => forger.keys(),
+        Ids::Claimed => {
+            let known = scene.trust.log_origin(&forger.origin.to_string()).unwrap();
+            let ed25519 = known.ed25519.parse().unwrap();
+            (ed25519, known.ml_dsa_44.parse().unwrap())
         }
-        resources.extend(edge.partials());
-        for resource in resources {
-            files.insert(format!("{folder}{}", resource.path), resource.bytes);
-        }
-        let note = self.checkpoint(scene, &edge, ids);
-        files.insert(format!("{folder}checkpoint"), note.into_bytes());
-        files
-    }
-
-    fn checkpoint(&self, scene: &Scene, edge: &LogEdge, ids: Ids) -> String {
-        let checkpoint = Checkpoint {
-            origin: self.origin.clone(),
-            size: edge.size(),
-            root: edge.root(),
-        };
-        let (name, seconds) = (self.origin.key_name(), now().as_seconds());
-        let text = checkpoint.to_string();
-        let whole = Subtree::new(0, edge.size()).unwrap();
-        let message = cosigned_message(name, seconds, &self.origin, whole, &edge.root()).unwrap();
-        let signed = self.ml_dsa_44.sign(&message).unwrap();
-        let signed = TimestampedSignature::new(seconds, signed).unwrap();
-        let plain = self.ed25519.sign(text.as_bytes()).unwrap();
-        let (ed25519, ml_dsa_44) = match ids {
-            Ids::Own => self.keys(),
-            Ids::Claimed => {
-                let known = scene.trust.log_origin(&self.origin.to_string()).unwrap();
-                let ed25519 = known.ed25519.parse().unwrap();
-                (ed25519, known.ml_dsa_44.parse().unwrap())
-            }
-        };
-        let lines = vec![
-            NoteSignature::new(name.clone(), ed25519.key_id(), plain),
-            NoteSignature::new(name.clone(), ml_dsa_44.key_id(), signed.to_bytes()),
-        ];
-        Note::new(&text, lines).unwrap().to_string()
-    }
+    };
+    forger.write(&scene.files, log, entries, &ids, now())
 }
 
 impl Change {
@@ -298,22 +232,6 @@ fn altered(entries: &mut [Vec<u8>], place: usize) {
 fn origin(scene: &Scene, log: &str) -> Origin {
     let origin = format!("{}/log/{log}", scene.trust.trust_domain);
     origin.parse().unwrap()
-}
-
-/// The entries of a log as they stand in evidence.
-fn entries(files: &Files, log: &str) -> Vec<Vec<u8>> {
-    let read = |path: &str| files.get(&format!("log/{log}/{path}")).unwrap();
-    let note = Note::parse(read("checkpoint")).unwrap();
-    let checkpoint: Checkpoint = note.text().parse().unwrap();
-    let bundles =
-        tiles_for(checkpoint.size).filter(|path| path.to_string().contains("tile/entries"));
-    let mut entries = Vec::new();
-    for path in bundles {
-        let decoded = decode_bundle(read(&path.to_string()), path.width()).unwrap();
-        entries.extend(decoded.into_iter().map(<[u8]>::to_vec));
-    }
-    assert_eq!(entries.len() as u64, checkpoint.size);
-    entries
 }
 
 fn refused(report: &Report, what: &str, path: &str, reason: &str) {

@@ -12,6 +12,7 @@
 
 mod flips;
 mod forged;
+mod forger;
 mod offline;
 mod policy;
 mod program;

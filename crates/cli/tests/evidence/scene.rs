@@ -1,6 +1,6 @@
 //! One demo, run by the real program, and its evidence as files.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use chancery_crypto::AwsLc;
@@ -10,6 +10,7 @@ use chancery_types::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::forger::read;
 use crate::rng::Rng;
 
 /// The program under test.
@@ -95,24 +96,6 @@ pub(crate) fn names(finding: &Finding, path: &str) -> bool {
 pub(crate) fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     Timestamp::from_micros(since.unwrap().as_micros().try_into().unwrap())
-}
-
-/// Everything below a folder, by its path in it.
-fn read(folder: &Path) -> Files {
-    let mut files = Files::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        for entry in std::fs::read_dir(next).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let name = path.strip_prefix(folder).unwrap().to_str().unwrap();
-            files.insert(name, std::fs::read(&path).unwrap());
-        }
-    }
-    files
 }
 
 /// One of them.

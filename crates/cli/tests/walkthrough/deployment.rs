@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
@@ -12,6 +12,7 @@ pub(crate) struct Deployment {
     pub(crate) place: Place,
     pub(crate) port: String,
     pub(crate) opened: Value,
+    policy: PathBuf,
     further: Vec<String>,
     up: Option<Started>,
 }
@@ -34,6 +35,11 @@ impl Deployment {
 
     /// In that place, with further arguments of `up`, where `{port}` is the gateway's.
     pub(crate) fn started(place: Place, further: &[&str]) -> Self {
+        Self::under(place, checkout().join("demo/policy"), further)
+    }
+
+    /// The same, under that policy.
+    pub(crate) fn under(place: Place, policy: PathBuf, further: &[&str]) -> Self {
         let books = checkout().join("demo");
         place
             .chancery(&["ledger", "load", "--db", "ledger.db", "--csv", text(&books)])
@@ -42,6 +48,7 @@ impl Deployment {
         let further = further.iter().map(|it| it.replace("{port}", &port));
         let mut deployment = Self {
             place,
+            policy,
             further: further.collect(),
             port,
             opened: Value::Null,
@@ -59,7 +66,7 @@ impl Deployment {
     }
 
     pub(crate) fn start(&mut self) {
-        let (policy, ledger) = (checkout().join("demo/policy"), self.place.at("ledger.db"));
+        let ledger = self.place.at("ledger.db");
         let server = format!(
             "ledger='{}' ledger serve --db '{}'",
             chancery(),
@@ -67,7 +74,7 @@ impl Deployment {
         );
         let mut command = self.place.command(chancery());
         command.args(["--format", "json", "up", "--gateway-port", &self.port]);
-        command.args(["--policy", text(&policy), "--tool-server", &server]);
+        command.args(["--policy", text(&self.policy), "--tool-server", &server]);
         command.args(["--metrics", "127.0.0.1:0"]);
         command.args(&self.further);
         let mut up = Started::new(&mut command, &self.place);

@@ -26,6 +26,9 @@ mod federating;
 #[cfg(test)]
 mod foreign;
 #[cfg(test)]
+#[path = "../evidence/forger.rs"]
+mod forger;
+#[cfg(test)]
 mod indexed;
 #[cfg(test)]
 mod joining;
@@ -55,6 +58,8 @@ mod readme;
 mod refusals;
 #[cfg(test)]
 mod registrations;
+#[cfg(test)]
+mod remembering;
 #[cfg(test)]
 mod rotating;
 #[cfg(test)]

@@ -47,6 +47,10 @@ impl Tools {
         self.package("server-filesystem/dist/index.js")
     }
 
+    pub(crate) fn memory_server(&self) -> String {
+        self.package("server-memory/dist/index.js")
+    }
+
     fn package(&self, path: &str) -> String {
         self.shown(&format!("npm/node_modules/@modelcontextprotocol/{path}"))
     }

@@ -22,13 +22,13 @@ const FORWARD: i64 = 300;
 const BACK: i64 = 120;
 
 /// Sets the clock of everything that reads it from that place.
-fn set(place: &Place, seconds: i64) {
+pub(crate) fn set(place: &Place, seconds: i64) {
     let next = place.write("clock.next", format!("{seconds:+}\n"));
     std::fs::rename(next, place.at("clock")).unwrap();
 }
 
 /// A place with a clock, and what has a command see it; none, said aloud, where there is no such library.
-fn place() -> Option<(Place, Vec<(&'static str, String)>)> {
+pub(crate) fn place() -> Option<(Place, Vec<(&'static str, String)>)> {
     if !Path::new(LIBRARY).exists() {
         let said = format!("{LIBRARY} is missing; run scripts/faketime");
         println!("skipped: {said}");

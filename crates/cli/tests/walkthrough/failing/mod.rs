@@ -2,7 +2,7 @@
 //! write, and the behaviour that `docs/reference/failures.md` states.
 
 mod calls;
-mod clock;
+pub(crate) mod clock;
 mod cut;
 mod disk;
 mod failover;
