@@ -50,7 +50,7 @@ pub struct Gateway {
 pub enum NodeError {
     /// The node is not there.
     #[error(
-        "{endpoint}: the node cannot be reached; is `chancery up` running with this data folder?"
+        "{endpoint}: the node cannot be reached; is `chancery up` running with this data folder, or, on a joined host, `chancery node join`?"
     )]
     Unreachable {
         /// Where it was looked for.

@@ -30,7 +30,7 @@ pub struct UnixClient {
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// Nobody listens, or the socket is not ours to use.
-    #[error("{}: {source}; is `chancery up` running with this data folder?", socket.display())]
+    #[error("{}: {source}; is `chancery up` running with this data folder, or, on a joined host, `chancery node join`?", socket.display())]
     Connect {
         /// The socket.
         socket: PathBuf,

@@ -12,7 +12,7 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ConnectionCommon, SideData};
+use rustls::{CertificateError, ClientConfig, ConnectionCommon, SideData};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
@@ -290,9 +290,25 @@ pub(crate) async fn connect(
         tls.connect(name, stream).await
     };
     match timeout(CONNECT, connected).await {
+        Ok(Err(error)) if is_another(&error) => Err(
+            "whoever answers there is not the server that the trust document names; \
+             is this the address of `up --nodes`?"
+                .into(),
+        ),
         Ok(connected) => Ok(connected?),
         Err(_) => Err("no connection in time".into()),
     }
+}
+
+/// Whether somebody else of the trust domain answered.
+fn is_another(error: &std::io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    matches!(
+        inner,
+        Some(rustls::Error::InvalidCertificate(
+            CertificateError::NotValidForName
+        ))
+    )
 }
 
 fn request(method: Method, uri: &str, body: Bytes) -> Result<Request<Full<Bytes>>, http::Error> {

@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 
 use anyhow::Context as _;
-use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
+use comfy_table::{ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle, Width};
 use serde::Serialize;
 
 use crate::args::Format;
@@ -62,19 +62,49 @@ pub(crate) fn table<const N: usize>(
     header: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
 ) -> String {
+    let terminal = std::io::stdout().is_terminal();
+    let width = terminal.then(|| Table::new().width()).flatten();
+    arranged(header, rows, width)
+}
+
+/// A table that is as wide as that where no word of it must be broken for it, and else one line for
+/// each row: whoever copies an identifier has all of it.
+fn arranged<const N: usize>(
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+    width: Option<u16>,
+) -> String {
     let mut table = Table::new();
     table
         .load_style(TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─')))
-        .set_content_arrangement(if std::io::stdout().is_terminal() {
-            ContentArrangement::Dynamic
-        } else {
-            ContentArrangement::Disabled
-        })
+        .set_content_arrangement(ContentArrangement::Disabled)
         .set_header(header);
+    let mut longest = header.map(longest_word);
     for row in rows {
+        for (longest, cell) in longest.iter_mut().zip(&row) {
+            *longest = longest_word(cell).max(*longest);
+        }
         table.add_row(row);
     }
+    // Each with a blank on either side.
+    let least = longest.map(|word| u16::try_from(word + 2).unwrap_or(u16::MAX));
+    let all = least
+        .iter()
+        .fold(0, |all: u16, one| all.saturating_add(*one));
+    if let Some(width) = width.filter(|width| all <= *width) {
+        table
+            .set_width(width)
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_constraints(
+                least.map(|least| ColumnConstraint::LowerBoundary(Width::Fixed(least))),
+            );
+    }
     table.to_string()
+}
+
+fn longest_word(cell: &str) -> usize {
+    let words = cell.split_whitespace().map(|word| word.chars().count());
+    words.max().unwrap_or_default()
 }
 
 /// Text for people: on a terminal, what does not fit into an indented line goes on in the next one,
@@ -142,6 +172,28 @@ mod tests {
             "short\n   policy       one two\n                three four\nplain words here\n"
         );
         assert_eq!(wrap(text, 16, 200), text);
+    }
+
+    #[test]
+    fn a_table_breaks_no_identifier_for_any_terminal() {
+        let agent = "spiffe://chancery.example/agent/fleeting";
+        let digest = "sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+        let why = "behaves oddly since the change of last week";
+        for (id, widths) in [(agent, 10..120), (digest, 10..160)] {
+            for width in widths {
+                let rows = [["agent", id, why].map(str::to_owned)];
+                let text = arranged(["kind", "id", "why"], rows, Some(width));
+                assert!(text.contains(id), "{width}:\n{text}");
+            }
+        }
+        // Where it fits, what has words goes on in the next line.
+        let rows = [["agent", agent, why].map(str::to_owned)];
+        let text = arranged(["kind", "id", "why"], rows, Some(80));
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 80),
+            "{text}"
+        );
+        assert!(text.lines().count() > 3 && !text.contains(why), "{text}");
     }
 
     #[test]

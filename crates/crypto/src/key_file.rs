@@ -17,6 +17,12 @@ pub enum KeyFileError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A file of that name is there, and stays as it is.
+    #[error("{} exists already; name another", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
     /// Others may read the file.
     #[error("{}: mode {mode:04o} lets others in; run: chmod 600 {}", path.display(), path.display())]
     Mode {
@@ -39,7 +45,12 @@ pub fn create_private_file(path: &Path, content: &[u8]) -> Result<(), KeyFileErr
         .create_new(true)
         .mode(0o600)
         .open(path)
-        .map_err(io)?;
+        .map_err(|source| match source.kind() {
+            std::io::ErrorKind::AlreadyExists => KeyFileError::Exists {
+                path: path.to_owned(),
+            },
+            _ => io(source),
+        })?;
     file.write_all(content).map_err(io)?;
     file.sync_all().map_err(io)?;
     sync_folder(path).map_err(io)
@@ -149,7 +160,7 @@ mod tests {
         assert!(read_private_file(&path).unwrap().ct_eq(b"secret"));
         assert!(matches!(
             create_private_file(&path, b"other"),
-            Err(KeyFileError::Io { .. })
+            Err(KeyFileError::Exists { .. })
         ));
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
         let refusal = read_private_file(&path).unwrap_err().to_string();

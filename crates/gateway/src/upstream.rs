@@ -95,10 +95,12 @@ pub enum UpstreamError {
     #[error("no server named {0} is configured")]
     Unknown(ServerName),
     /// The program could not be started.
-    #[error("server {server} could not be started: check its command and cwd")]
+    #[error("server {server} could not be started: check its command {} and cwd", command.display())]
     Spawn {
         /// The server.
         server: ServerName,
+        /// Its program.
+        command: PathBuf,
         /// What the system said.
         #[source]
         source: std::io::Error,
@@ -126,6 +128,22 @@ pub enum UpstreamError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_program_that_does_not_start_is_named_without_its_arguments() {
+        let server: ServerName = "files".parse().unwrap();
+        let upstream = Upstream::new("/no/such-program", ["hunter2"]);
+        let limits = crate::limits::Limits::default();
+        let changes = tokio::sync::watch::Sender::new(0);
+        let era = crate::era::Era::Legacy;
+        let refused = child::Child::spawn(&server, &upstream, era, &limits, changes);
+        let said = refused.unwrap_err().to_string();
+        assert!(
+            said.contains("files") && said.contains("/no/such-program"),
+            "{said}"
+        );
+        assert!(!said.contains("hunter2"), "{said}");
+    }
 
     #[test]
     fn values_of_variables_are_not_shown() {

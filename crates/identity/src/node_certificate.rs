@@ -47,7 +47,9 @@ pub enum NodeCertificateError {
     #[error("not a readable certificate")]
     Malformed,
     /// A certificate that may not sign others where an authority is wanted.
-    #[error("certificate is no certificate authority")]
+    #[error(
+        "certificate is no certificate authority: it needs CA:TRUE and the key usage keyCertSign"
+    )]
     NotCa,
     /// An authority where a host is wanted.
     #[error("an authority's certificate is no host's")]

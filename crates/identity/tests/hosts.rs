@@ -188,6 +188,7 @@ fn an_authority_is_one_and_valid() {
     assert_eq!(NodeAuthority::new(der), Err(E::NotCa));
     let (.., der) = ca(|params| params.key_usages = vec![KeyUsagePurpose::DigitalSignature]);
     assert_eq!(NodeAuthority::new(der), Err(E::NotCa));
+    assert!(E::NotCa.to_string().contains("keyCertSign"));
     assert_eq!(
         NodeAuthority::new(b"no certificate".to_vec()),
         Err(E::Malformed)

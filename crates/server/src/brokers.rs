@@ -62,7 +62,10 @@ impl Server {
         if broker.trust_domain().as_str() != self.trust().trust_domain {
             return Err(Problem::bad_request(
                 "broker",
-                "a broker is a workload of the own trust domain",
+                format!(
+                    "{broker}: a broker is a workload of the own trust domain, {}",
+                    self.trust().trust_domain
+                ),
             ));
         }
         let _turn = self.brokering.changing.lock().await;

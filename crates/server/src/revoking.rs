@@ -8,8 +8,9 @@ use chancery_api::Problem;
 use chancery_api::server::RevocationDone;
 use chancery_audit::RevocationAdd;
 use chancery_delegation::{Revocable, Revocation, RevocationSet};
+use chancery_identity::InstanceSpiffeId;
 use chancery_journal::Subject;
-use chancery_store::{Kept, NewRevocation, SealedRevocation};
+use chancery_store::{Kept, NewRevocation, SealedRevocation, StoreError};
 use chancery_types::id::ConsentId;
 use chancery_types::{RevocationKind, Timestamp};
 use tokio::sync::oneshot;
@@ -116,6 +117,7 @@ impl Server {
             before: in_force.before,
             epoch: self.standing().epoch,
             sequence: sequence.filter(|_| !in_force.before),
+            unknown: false,
         })
     }
 
@@ -213,6 +215,39 @@ impl Server {
         sealed.map_err(stored)
     }
 
+    /// Whether something of that identifier was registered, opened or signed here. Of tokens, only roots
+    /// are kept; whose a key is, is not asked.
+    pub(crate) async fn knows(&self, what: &Revocable) -> Result<bool, StoreError> {
+        let id = what.id();
+        Ok(match what.kind() {
+            RevocationKind::Token => self.store.root(id).await?.is_some(),
+            RevocationKind::Session => self.root_of_session(id).await?.is_some(),
+            RevocationKind::Agent => self.store.agent(id).await?.is_some(),
+            RevocationKind::Instance => match id.parse::<InstanceSpiffeId>() {
+                Ok(instance) => {
+                    let row = self.store.instance(instance.instance()).await?;
+                    row.is_some_and(|row| row.spiffe_id == id)
+                }
+                Err(_) => false,
+            },
+            RevocationKind::Consent => match id.parse::<ConsentId>() {
+                Ok(consent) => self.store.consent(consent).await?.is_some(),
+                Err(_) => false,
+            },
+            RevocationKind::Mission => match id.parse() {
+                Ok(mission) => !self.store.people_of_mission(mission).await?.is_empty(),
+                Err(_) => false,
+            },
+            RevocationKind::Person | RevocationKind::Key => true,
+        })
+    }
+
+    async fn root_of_session(&self, id: &str) -> Result<Option<serde_json::Value>, StoreError> {
+        let roots = self.store.roots_since(Timestamp::from_micros(0)).await?;
+        let of = |root: &serde_json::Value| reading_of(root).is_some_and(|read| read.sid() == id);
+        Ok(roots.into_iter().find(of))
+    }
+
     /// The person whom a revocation is about, where that is known: who is revoked, who stands at the root
     /// or signed the standing consent, whom alone a mission was drafted for.
     async fn person_of(&self, what: &Revocable) -> Result<Option<Subject>, Problem> {
@@ -224,13 +259,8 @@ impl Server {
                 root.as_ref().and_then(person_at)
             }
             RevocationKind::Session => {
-                let beginning = Timestamp::from_micros(0);
-                let roots = self.store.roots_since(beginning).await.map_err(stored)?;
-                let mut roots = roots
-                    .iter()
-                    .filter_map(|root| Some((reading_of(root)?, root)));
-                let found = roots.find(|(reading, _)| reading.sid() == id);
-                found.and_then(|(_, root)| person_at(root))
+                let root = self.root_of_session(id).await.map_err(stored)?;
+                root.as_ref().and_then(person_at)
             }
             RevocationKind::Mission => match id.parse() {
                 Ok(mission) => {

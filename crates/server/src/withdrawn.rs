@@ -261,6 +261,7 @@ impl Server {
             before: false,
             epoch,
             sequence,
+            unknown: false,
         })
     }
 
@@ -328,6 +329,7 @@ impl Server {
             before: false,
             epoch,
             sequence,
+            unknown: false,
         })
     }
 

@@ -2,8 +2,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use chancery_journal::{ContentError, Keyring};
-use sqlx::AnyPool;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::{AnyPool, ConnectOptions as _};
 
 use crate::{PostgresAddress, SCHEMA_VERSION};
 
@@ -171,8 +171,15 @@ impl Store {
                     Ok(())
                 })
             })
-            .connect_with(options)
-            .await?;
+            .connect_with(options.clone())
+            .await;
+        let pool = match pool {
+            // Whoever waits for a connection is not told what kept it from being made.
+            Err(sqlx::Error::PoolTimedOut) if backend == Backend::Postgres => {
+                return Err(cause_of(&options).await.into());
+            }
+            pool => pool?,
+        };
         Ok(Self {
             pool,
             keys,
@@ -208,6 +215,15 @@ impl Store {
         .execute(&self.pool)
         .await?;
         Ok(())
+    }
+}
+
+/// Why no connection is made, as one that is tried by itself says.
+async fn cause_of(options: &AnyConnectOptions) -> sqlx::Error {
+    let connected = tokio::time::timeout(ACQUIRE, options.connect()).await;
+    match connected {
+        Ok(Err(cause)) => cause,
+        Ok(Ok(_)) | Err(_) => sqlx::Error::PoolTimedOut,
     }
 }
 

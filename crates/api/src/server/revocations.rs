@@ -50,6 +50,9 @@ pub struct RevocationDone {
     /// Absent where the signer is away; gateways learn of it once it answers.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sequence: Option<u64>,
+    /// Whether the server knows nothing of that identifier: it is revoked should it appear.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub unknown: bool,
 }
 
 /// A revocation in force, with what is known of it here.

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use chancery_node::TpmAddress;
 use chancery_types::Digest;
 use chancery_types::id::NodeId;
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 
 use super::DataArgs;
 
@@ -124,24 +124,36 @@ impl FromStr for PcrValue {
     }
 }
 
+/// Reads the address of a server.
+fn address(text: &str) -> Result<String, String> {
+    let parts = text.rsplit_once(':').filter(|(host, port)| {
+        let named = !host.is_empty() && !host.contains('/');
+        named && port.parse::<u16>().is_ok_and(|port| port > 0)
+    });
+    parts.map_or_else(
+        || Err("expected HOST:PORT".to_owned()),
+        |_| Ok(text.to_owned()),
+    )
+}
+
 #[derive(Debug, Args)]
+#[command(group(
+    ArgGroup::new("proof")
+        .args(["token_file", "certificate", "tpm"])
+        .required(true)
+))]
 pub(crate) struct JoinArgs {
     /// Where the deployment listens for nodes (`up --nodes`).
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = address)]
     pub(crate) server: String,
     /// The deployment's trust document, handed over by a way that is trusted: nothing else is believed.
     #[arg(long, value_name = "FILE")]
     pub(crate) trust: PathBuf,
     /// The file with the token, mode 0600; it is of no use to anybody once this host has joined.
-    #[arg(
-        long,
-        value_name = "FILE",
-        required_unless_present_any = ["certificate", "tpm"],
-        conflicts_with_all = ["certificate", "tpm"]
-    )]
+    #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
     /// The certificate that this host has of an admitted authority, in PEM, its own first.
-    #[arg(long, value_name = "FILE", requires = "key", conflicts_with = "tpm")]
+    #[arg(long, value_name = "FILE", requires = "key")]
     pub(crate) certificate: Option<PathBuf>,
     /// The key of that certificate, in PEM; mode 0600.
     #[arg(long, value_name = "FILE", requires = "certificate")]

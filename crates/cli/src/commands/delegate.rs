@@ -200,10 +200,16 @@ pub(crate) async fn find(
             _ if tokio::time::Instant::now() < deadline => {
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
-            _ => bail!(
-                "no running instance {to} waits for a grant; start one with `chancery run`, list them \
-                 with `chancery agent instances`, or pass --wait SECONDS"
-            ),
+            _ => {
+                let which = match to {
+                    "latest" => String::new(),
+                    id => format!(" {id}"),
+                };
+                bail!(
+                    "no running instance{which} waits for a grant (--to {to}); start one with \
+                     `chancery run`, list them with `chancery agent instances`, or pass --wait SECONDS"
+                )
+            }
         }
     }
 }

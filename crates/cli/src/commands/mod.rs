@@ -60,6 +60,14 @@ fn open(file: &Path, most: u64) -> anyhow::Result<Box<dyn Read>> {
     Ok(Box::new(open.take(most)))
 }
 
+/// Refuses a file that is there, before anything is done that would be lost with it.
+fn absent(file: &Path) -> anyhow::Result<()> {
+    // Also a link to nowhere is there.
+    let there = file.symlink_metadata().is_ok();
+    anyhow::ensure!(!there, "{} exists already; name another", file.display());
+    Ok(())
+}
+
 /// Runs a command.
 pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let format = cli.global.format;

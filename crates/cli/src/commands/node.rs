@@ -31,6 +31,8 @@ pub(super) async fn run(format: Format, args: NodeArgs) -> anyhow::Result<ExitCo
     let server = super::layout(&args.data)?.server_client();
     match command {
         NodeCommand::Token { lifetime, out } => {
+            // A token that cannot be written down is made and enrolled for nobody.
+            out.as_deref().map_or(Ok(()), super::absent)?;
             let request = NewNodeToken {
                 lifetime_seconds: lifetime,
             };
@@ -61,11 +63,14 @@ pub(super) async fn run(format: Format, args: NodeArgs) -> anyhow::Result<ExitCo
         NodeCommand::Evict { node, reason } => {
             let evicted = server.evict_node(node, &EvictNode { reason }).await?;
             output::result(format, &evicted, || {
+                let revoked = match evicted.instances.len() {
+                    0 => "no instance was on it".to_owned(),
+                    1 => "1 instance of it is revoked".to_owned(),
+                    many => format!("{many} instances of it are revoked"),
+                };
                 format!(
-                    "{} is out, entry {}; {} instances of it are revoked",
-                    evicted.spiffe_id,
-                    evicted.log_index,
-                    evicted.instances.len()
+                    "{} is out, entry {}; {revoked}",
+                    evicted.spiffe_id, evicted.log_index
                 )
             })?;
         }
@@ -114,7 +119,8 @@ async fn admit(
         tpms,
         pcrs: tpm::values(pcr)?,
     };
-    let view = server.admit_node_authority(&request).await?;
+    let admitted = server.admit_node_authority(&request).await;
+    let view = admitted.with_context(shown)?;
     output::result(format, &view, || {
         let whom = if view.tpms {
             "hosts by their TPMs"

@@ -36,6 +36,7 @@ fn challenge(format: Format, args: &ChallengeArgs) -> anyhow::Result<ExitCode> {
     let challenge = Challenge::new(&args.audience, random_bytes()?, now)
         .with_context(|| format!("--audience {}", args.audience))?;
     let shown = || args.out.display().to_string();
+    super::absent(&args.out)?;
     let mut file = std::fs::File::create_new(&args.out).with_context(shown)?;
     file.write_all(&to_canonical(&challenge)?)
         .with_context(shown)?;

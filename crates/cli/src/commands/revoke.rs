@@ -39,7 +39,24 @@ pub(super) async fn run(format: Format, args: RevokeArgs) -> anyhow::Result<Exit
     let shown = what.to_string();
     let reason = args.reason;
     let done = server.revoke(&Revoke { what, reason }).await?;
-    told(format, "revoked", Some(&shown), &done)
+    let code = told(format, "revoked", Some(&shown), &done)?;
+    if let Some(note) = unknown(kind, &done) {
+        output::say(note);
+    }
+    Ok(code)
+}
+
+/// What is said where the identifier may be mistyped.
+const fn unknown(kind: RevocationKind, done: &RevocationDone) -> Option<&'static str> {
+    match (done.unknown, kind) {
+        (false, _) => None,
+        (true, RevocationKind::Token) => Some(
+            "note: no root of this id is known here, and links are not kept; it is revoked should it appear",
+        ),
+        (true, _) => {
+            Some("note: nothing of this id is known here yet; it is revoked should it appear")
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -114,7 +131,7 @@ async fn list(format: Format, server: &ServerClient) -> anyhow::Result<ExitCode>
 fn row(known: &KnownRevocation) -> [String; 6] {
     let revocation = &known.revocation;
     let until = match known.stays {
-        true => "lifted",
+        true => "it is lifted",
         false => "all it touches is over",
     };
     [

@@ -40,9 +40,7 @@ pub(crate) async fn wait_until_ready(
             bail!("the {part} does not start; its messages, which say why, are above");
         }
         if started.elapsed() > PATIENCE && !told {
-            output::say(format_args!(
-                "the {part} does not serve yet: it may have a long log to read"
-            ));
+            output::say(waited_for(part));
             told = true;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -51,6 +49,14 @@ pub(crate) async fn wait_until_ready(
         "the {part} does not answer after {} s; its messages are above",
         MOST.as_secs()
     )
+}
+
+fn waited_for(part: Part) -> String {
+    let why = match part {
+        Part::Gateway => "a tool server does not start (see above), or it has a long log to read",
+        Part::Signer | Part::Server | Part::Node => "it may have a long log to read",
+    };
+    format!("the {part} does not serve yet: {why}")
 }
 
 /// Whether a part serves.
@@ -77,4 +83,21 @@ async fn speaks_tls(gateway: SocketAddr) -> std::io::Result<bool> {
     let mut stream = TcpStream::connect(gateway).await?;
     stream.write_all(b"ready?\n").await?;
     Ok(stream.read(&mut [0; 1]).await? > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_gateway_waits_for_tool_servers() {
+        assert!(waited_for(Part::Gateway).contains("a tool server does not start"));
+        for part in [Part::Signer, Part::Server, Part::Node] {
+            let said = waited_for(part);
+            assert!(
+                said.contains("long log") && !said.contains("tool"),
+                "{said}"
+            );
+        }
+    }
 }

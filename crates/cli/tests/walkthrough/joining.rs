@@ -260,7 +260,20 @@ fn what_is_wrong_with_a_join_is_said_before_anything_is_asked() {
         let all = ["node", "join", "--server", "127.0.0.1:1", "--data", "host"];
         place.chancery(&[&all[..], arguments].concat())
     };
-    join(&["--trust", "trust.json"]).refused(2, &["--token-file"]);
+    join(&["--trust", "trust.json"]).refused(2, &["--token-file", "--certificate", "--tpm"]);
+    join(&["--trust", "trust.json", "--certificate", "host.pem"]).refused(2, &["--key"]);
+    for server in [
+        "https://one.example:8444",
+        "one.example",
+        ":8444",
+        "one.example:0",
+    ] {
+        let means = ["--trust", "t", "--token-file", "a", "--server", server];
+        let join = ["node", "join", "--data", "host"];
+        place
+            .chancery(&[&join[..], &means].concat())
+            .refused(2, &[server, "expected HOST:PORT"]);
+    }
     join(&[
         "--trust",
         "t",

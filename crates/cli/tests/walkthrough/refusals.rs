@@ -1,7 +1,7 @@
 //! Wrong input to a deployment that runs: each is named, with what helps, and nothing is lost.
 
-use super::deployment::Deployment;
-use super::place::{Place, checkout};
+use super::deployment::{Deployment, text};
+use super::place::{Place, Started, chancery, checkout, free_port, until};
 
 #[test]
 fn wrong_usage_ends_with_two() {
@@ -183,9 +183,106 @@ fn wrong_input_to_a_deployment_is_named_with_what_helps() {
     delegate("mission.json", "ledger/list", "mission.md").refused(1, &["mission.md", "chmod 600"]);
     delegate("mission.json", "ledger/list", me).refused(1, &["latest", "chancery run", "--wait"]);
 
+    slips(&deployment);
     place
         .chancery(&["log", "prove", "999999"])
         .refused(1, &["999999"]);
     place.chancery(&["log", "--log", "server", "check"]).ok();
     assert!(deployment.logged("session.open").is_empty());
+}
+
+/// Each is a slip of whoever types a command.
+fn slips(deployment: &Deployment) {
+    let place = &deployment.place;
+    let revoke = |kind: &str, id: &str| place.chancery(&["revoke", kind, id, "--reason", "a slip"]);
+    revoke("agent", "nonsense").refused(1, &["\"nonsense\" names no agent", "SPIFFE ID"]);
+    revoke("session", "nonsense").refused(1, &["names no session", "ses_"]);
+    for (kind, id) in [
+        ("token", "nonsense"),
+        ("agent", "spiffe://chancery.example/agent/nobody"),
+    ] {
+        let ran = revoke(kind, id);
+        assert!(
+            ran.err.contains("it is revoked should it appear"),
+            "{ran:?}"
+        );
+        assert!(ran.ok().contains("is revoked, as entry"));
+    }
+    let known = revoke("agent", "spiffe://chancery.example/agent/desk");
+    assert!(!known.err.contains("should it appear"), "{known:?}");
+    known.ok();
+    let refused = place.chancery(&["run", "--agent", "desk", "--", "/bin/true"]);
+    refused.refused(1, &["instance_refused", "chancery revoke list"]);
+    let shown = place.chancery(&["agent", "show", "desk"]).ok();
+    let expires = shown.lines().find(|line| line.starts_with("expires_at"));
+    assert!(expires.unwrap().ends_with('Z'), "{shown}");
+
+    place.write("there", "mine");
+    let tokens = || {
+        let listed = place.chancery(&["--format", "json", "log", "--log", "server", "entries"]);
+        listed.ok().matches("node.token").count()
+    };
+    let token = |out: &str| place.chancery(&["node", "token", "--out", out]);
+    let before = tokens();
+    token("there").refused(1, &["there exists already; name another"]);
+    assert_eq!(tokens(), before);
+    token("token").ok();
+    assert_eq!(tokens(), before + 1);
+    let manifest = |name: &str, out: &str| {
+        let program = ["--program", "/bin/true", "--intent", "a slip"];
+        let all = ["agent", "manifest", "--name", name, "--out", out];
+        place.chancery(&[&all[..], &program].concat())
+    };
+    manifest("other", "there").refused(1, &["there exists already; name another"]);
+    manifest("Bad Name", "bad.manifest").refused(1, &["--name \"Bad Name\"", "letters, digits"]);
+    assert_eq!(std::fs::read_to_string(place.at("there")).unwrap(), "mine");
+
+    let admit = |tpm: &str| place.chancery(&["node", "admit-tpm", tpm]);
+    admit("sha256:abc").refused(
+        1,
+        &[
+            "sha256:abc: neither a digest",
+            "64 hex digits",
+            "nor a file",
+        ],
+    );
+    place
+        .chancery(&["node", "tpm", "--tpm", "/dev/no-such-tpm"])
+        .refused(1, &["/dev/no-such-tpm", "shows no TPM", "--tpm"]);
+    let params = rcgen::CertificateParams::new(vec!["host".to_owned()]).unwrap();
+    let own = params.self_signed(&rcgen::KeyPair::generate().unwrap());
+    place.write("host.pem", own.unwrap().pem());
+    place
+        .chancery(&["node", "admit-ca", "host.pem"])
+        .refused(1, &["host.pem", "CA:TRUE", "keyCertSign"]);
+
+    // The gateway's port in place of the one for nodes.
+    let server = format!("127.0.0.1:{}", deployment.port);
+    let join = ["node", "join", "--data", "host", "--token-file", "token"];
+    let trust = ["--trust", "chancery-data/trust.json", "--server", &server];
+    place
+        .chancery(&[&join[..], &trust].concat())
+        .refused(3, &[&server, "is this the address of `up --nodes`?"]);
+}
+
+#[test]
+fn a_tool_server_that_does_not_start_says_why() {
+    for (server, said) in [
+        (
+            "broken=/bin/sh -c 'echo cannot read the books >&2; exit 3'",
+            "cannot read the books",
+        ),
+        ("absent=/no/such-program", "/no/such-program"),
+    ] {
+        let place = Place::new();
+        let mut command = place.command(chancery());
+        command.args(["up", "--gateway-port", &free_port()]);
+        let policy = checkout().join("demo/policy");
+        command.args(["--policy", text(&policy), "--tool-server", server]);
+        let mut up = Started::new(&mut command, &place);
+        until(said, || {
+            assert!(up.exit().is_none(), "up ended: {}", up.err());
+            up.err().contains(said).then_some(())
+        });
+    }
 }

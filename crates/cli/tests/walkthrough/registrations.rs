@@ -205,7 +205,7 @@ fn a_repository_of_registrations_is_planned_applied_changed_and_pruned() {
         1,
         &[
             "registration_owner",
-            "belongs to the owner files",
+            "is of owner `files`, and not of owner `team-b`",
             "regs/books.json:2",
         ],
     );
@@ -289,7 +289,7 @@ fn whatever_is_wrong_is_said_at_once_and_nothing_is_changed() {
             "regs/e-folder.json:2:",
             "regs/f-text.json:",
             "help: ",
-            "6 things of the files wrong; nothing was changed",
+            "6 things in the files are wrong; nothing was changed",
         ],
     );
     assert!(!said.contains("notes.txt"), "{said}");

@@ -24,13 +24,18 @@ pub struct Revocable {
 
 /// Why an identifier names nothing of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not the identifier of a {kind}: expected {expected}")]
+#[error("{shown:?} names no {kind}: expected {expected}")]
 pub struct RevocableError {
     /// The kind.
     pub kind: RevocationKind,
     /// What identifiers of this kind look like.
     pub expected: &'static str,
+    /// How it begins.
+    pub shown: String,
 }
+
+/// How many characters of what is no identifier are shown: enough to see a slip, less than a token has.
+const MOST_SHOWN: usize = 64;
 
 impl Revocable {
     /// Checks an identifier.
@@ -57,7 +62,12 @@ impl Revocable {
                 id: id.to_owned(),
             })
         } else {
-            Err(RevocableError { kind, expected })
+            let shown = id.chars().take(MOST_SHOWN).collect();
+            Err(RevocableError {
+                kind,
+                expected,
+                shown,
+            })
         }
     }
 

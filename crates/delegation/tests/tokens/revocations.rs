@@ -170,7 +170,17 @@ fn identifiers_have_one_spelling() {
     ] {
         let refused = Revocable::new(kind, id).unwrap_err();
         assert_eq!(refused.kind, kind, "{id}");
+        let said = refused.to_string();
+        let begin: String = id.chars().take(64).collect();
+        assert!(
+            said.starts_with(&format!("{begin:?} names no {kind}: ")),
+            "{said}"
+        );
     }
+    // A whole token in the place of its id is not said again.
+    let token = format!("eyJ{}.secret", "a".repeat(200));
+    let said = Revocable::new(Token, &token).unwrap_err().to_string();
+    assert!(!said.contains("secret"), "{said}");
 }
 
 fn read(value: &Value) -> Result<RevocationSet, serde_json::Error> {

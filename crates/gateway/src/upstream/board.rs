@@ -29,6 +29,8 @@ struct State {
     backlog: VecDeque<Message>,
     over: Option<Ending>,
     used: Instant,
+    /// Whether it ever answered a request.
+    answered: bool,
 }
 
 #[derive(Debug)]
@@ -78,6 +80,7 @@ impl Board {
                 backlog: VecDeque::new(),
                 over: None,
                 used: Instant::now(),
+                answered: false,
             }),
         }
     }
@@ -135,11 +138,17 @@ impl Board {
         self.lock().asked.remove(id)
     }
 
+    /// Whether the child ever answered a request.
+    pub(super) fn has_answered(&self) -> bool {
+        self.lock().answered
+    }
+
     /// Finds out whom a message of the child is for.
     pub(super) fn route(&self, message: Message) -> Routed {
         let mut state = self.lock();
         match message.kind() {
             Kind::Response { id, .. } => {
+                state.answered = true;
                 let waiting = id.as_ref().and_then(|id| state.answered(id));
                 match waiting {
                     Some(waiting) => Routed::Deliver(waiting.sender, Delivery::Response(message)),

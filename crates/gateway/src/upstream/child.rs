@@ -1,3 +1,4 @@
+use std::collections::VecDeque;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,9 @@ const DRAIN: Duration = Duration::from_secs(1);
 const LIST_CHANGED: &str = "notifications/tools/list_changed";
 const MAX_STDERR_LINE: u64 = 8192;
 
+/// How many of its last lines say why a server never answered.
+const LAST_WORDS: usize = 20;
+
 /// A running tool server. Ends, with its whole process group, when nobody holds it any more.
 #[derive(Debug)]
 pub(super) struct Child {
@@ -47,6 +51,7 @@ impl Child {
     ) -> Result<Arc<Self>, UpstreamError> {
         let failed = |source| UpstreamError::Spawn {
             server: server.clone(),
+            command: upstream.command.clone(),
             source,
         };
         let mut process = command(upstream).spawn().map_err(failed)?;
@@ -58,7 +63,7 @@ impl Child {
         let (stop, stopping) = watch::channel(false);
         let (ending, ended) = watch::channel(false);
         let board = Arc::new(Board::new(era));
-        tokio::spawn(log_stderr(server.clone(), stderr));
+        tokio::spawn(log_stderr(server.clone(), stderr, Arc::clone(&board)));
         let writer = tokio::spawn(write(stdin, queue));
         let reader = tokio::spawn(read(
             stdout,
@@ -254,20 +259,37 @@ async fn read(
     }
 }
 
-async fn log_stderr(server: ServerName, stderr: impl AsyncRead + Unpin) {
+/// Logs what a server says to people. The last of it is a warning where the server ended before it ever
+/// answered: it says why.
+async fn log_stderr(server: ServerName, stderr: impl AsyncRead + Unpin, board: Arc<Board>) {
     use tokio::io::AsyncReadExt as _;
 
     let mut reader = BufReader::new(stderr);
     let mut line = Vec::new();
+    let mut last = VecDeque::new();
     loop {
         line.clear();
         let mut bounded = (&mut reader).take(MAX_STDERR_LINE);
         match bounded.read_until(b'\n', &mut line).await {
-            Ok(0) | Err(_) => return,
+            Ok(0) | Err(_) => break,
             Ok(_) => {
                 let text = String::from_utf8_lossy(&line);
-                tracing::info!(%server, stderr = text.trim_end(), "server");
+                let text = text.trim_end();
+                tracing::info!(%server, stderr = text, "server");
+                if board.has_answered() {
+                    last.clear();
+                } else {
+                    if last.len() == LAST_WORDS {
+                        last.pop_front();
+                    }
+                    last.push_back(text.to_owned());
+                }
             }
+        }
+    }
+    if !board.has_answered() {
+        for text in last {
+            tracing::warn!(%server, stderr = text, "a server that never answered said");
         }
     }
 }

@@ -58,7 +58,8 @@ async fn ends_the_session(kind: RevocationKind, id: impl Fn(&Opened) -> String) 
     let mut opened = world.open(&tools()).await;
     let mut other = world.join(&opened, &[tool("read")]).await;
     assert_eq!(read(&mut opened).await, "ok");
-    revoke(&world.plane, kind, &id(&opened)).await;
+    let done = revoke(&world.plane, kind, &id(&opened)).await;
+    assert!(!done.unknown, "{kind}");
     let (reason, took) = refused(&mut other).await;
     let said = ["revoked", "session_ending", "session_ended", "not_joined"];
     assert!(said.contains(&reason.as_str()), "{reason}");
@@ -244,6 +245,7 @@ async fn only_the_root_keys_lift_a_revocation() {
     let world = World::start().await;
     let client = world.plane.client();
     let first = revoke(&world.plane, RevocationKind::Agent, AGENT).await;
+    assert!(!first.unknown);
     let again = revoke(&world.plane, RevocationKind::Agent, AGENT).await;
     assert!(again.before && again.at == first.at && again.log_index == first.log_index);
     let request = OpenInstance {

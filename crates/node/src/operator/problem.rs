@@ -50,6 +50,9 @@ pub(super) fn of(error: &LaunchError) -> Problem {
                     "register the agent with `chancery agent register`, or name one that \
                      `chancery agent list` shows",
                 ),
+                "revoked" => {
+                    problem.with_remedy("`chancery revoke list` says what is revoked and why")
+                }
                 "code_mismatch" => problem.with_remedy(
                     "start the program that the agent's manifest names, or register a manifest \
                      that names this one",

@@ -34,6 +34,12 @@ pub enum TpmError {
         /// What the system said.
         source: io::Error,
     },
+    /// There is no such device.
+    #[error("{address}: this host shows no TPM; name one with --tpm")]
+    Absent {
+        /// Where the TPM was looked for.
+        address: TpmAddress,
+    },
     /// The TPM refused a command.
     #[error("the tpm refuses {command:?}: {code}")]
     Refused {
@@ -70,9 +76,13 @@ enum Stream {
 
 impl Device {
     pub(super) fn open(address: &TpmAddress) -> Result<Self, TpmError> {
-        let stream = Stream::open(address).map_err(|source| TpmError::Reach {
-            address: address.clone(),
-            source,
+        let stream = Stream::open(address).map_err(|source| {
+            let device = matches!(address, TpmAddress::Device(_));
+            let address = address.clone();
+            match source.kind() {
+                io::ErrorKind::NotFound if device => TpmError::Absent { address },
+                _ => TpmError::Reach { address, source },
+            }
         })?;
         Ok(Self {
             address: address.clone(),

@@ -196,7 +196,7 @@ fn check_owner(
         (Some(owner), Some((row, None))) if !adopt => Err(Problem::conflict(
             "registration_owner",
             format!(
-                "{} was registered by hand, and is not of the files of {owner}",
+                "{} was registered by hand, and is not of owner `{owner}`",
                 row.agent_id
             ),
         )
@@ -206,7 +206,7 @@ fn check_owner(
         (Some(owner), Some((row, Some(other)))) if owner != other => Err(Problem::conflict(
             "registration_owner",
             format!(
-                "{} belongs to the owner {other}, and not to {owner}",
+                "{} is of owner `{other}`, and not of owner `{owner}`",
                 row.agent_id
             ),
         )

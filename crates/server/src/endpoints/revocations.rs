@@ -23,7 +23,11 @@ pub(super) async fn revoke(
     State(server): State<Arc<Server>>,
     Json(request): Json<Revoke>,
 ) -> Answer<RevocationDone> {
-    revoke_fully(server, request.what, request.reason).await
+    let what = request.what.clone();
+    let Json(mut done) = revoke_fully(Arc::clone(&server), request.what, request.reason).await?;
+    // What could not be looked up is revoked all the same, and nothing is said of it.
+    done.unknown = server.knows(&what).await.is_ok_and(|known| !known);
+    Ok(Json(done))
 }
 
 /// Revokes something, and ends it where it is an instance.

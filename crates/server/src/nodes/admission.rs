@@ -407,7 +407,7 @@ impl Server {
     ) -> Result<Admitted, Problem> {
         let refused = |cause: &dyn std::fmt::Display| {
             tracing::warn!("a node is not admitted by its certificate: {cause}");
-            join_refused()
+            not_admitted("`chancery node admit-ca` admits the authority of its certificate")
         };
         let chain: Result<Vec<_>, _> = chain.iter().map(|der| base64url::decode(der)).collect();
         let chain = chain.map_err(|error| refused(&error))?;
@@ -461,11 +461,15 @@ fn proven(proof: &str, key: &Jwk, connection: &NodeConnection) -> Result<ProvenN
 }
 
 fn join_refused() -> Problem {
+    not_admitted("a token is good once: make another with `chancery node token`")
+}
+
+fn not_admitted(remedy: &str) -> Problem {
     Problem::forbidden(
         "join_refused",
         "what was shown admits no node; the server's log says why",
     )
-    .with_remedy("a token is good once: make another with `chancery node token`")
+    .with_remedy(remedy)
 }
 
 fn admission(admitting: &Admitting, admitted: bool) -> AuthorityEvent {

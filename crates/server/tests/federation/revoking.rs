@@ -44,6 +44,40 @@ async fn revoked(client: &ServerClient, number: u8) -> RevocationDone {
     revoke(client, RevocationKind::Instance, &instance(number)).await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_server_knows_nothing_of_is_revoked_and_that_is_said() {
+    let domain = Domain::start("own.example").await;
+    let client = domain.client();
+    let session = format!("ses_{}", "0".repeat(26));
+    let mission = Digest::of("no mission").to_string();
+    for (kind, id) in [
+        (RevocationKind::Token, "nonsense"),
+        (RevocationKind::Session, &session),
+        (RevocationKind::Mission, &mission),
+        (RevocationKind::Agent, "spiffe://own.example/agent/nobody"),
+        (RevocationKind::Instance, &instance(1)),
+        // No instance at all, and one of another trust domain.
+        (
+            RevocationKind::Instance,
+            "spiffe://own.example/agent/nobody",
+        ),
+        (
+            RevocationKind::Instance,
+            &instance(2).replace("own.example", "other.example"),
+        ),
+    ] {
+        let done = revoke(&client, kind, id).await;
+        assert!(done.unknown && !done.before, "{kind} {id}");
+        // It is revoked all the same, and said once more.
+        let again = revoke(&client, kind, id).await;
+        assert!(again.unknown && again.before, "{kind} {id}");
+    }
+    // Whose a key is, is not asked.
+    assert!(!revoke(&client, RevocationKind::Key, &key(1)).await.unknown);
+    let listed = client.revocations().await.unwrap().revocations;
+    assert_eq!(listed.len(), 8);
+}
+
 /// What the log says of a revocation by itself.
 fn added(kind: RevocationKind, id: &str) -> Event {
     let commitment = commit("revoker", &[0; 32], b"x");

@@ -118,6 +118,20 @@ macro_rules! contract {
     };
 }
 
+#[tokio::test]
+async fn a_database_that_refuses_connections_says_so() {
+    let world = World::new(Some(
+        "postgres://nobody:hunter2@127.0.0.1:1/none".to_owned(),
+    ));
+    let refused = world.try_open().await.unwrap_err();
+    let cause = std::error::Error::source(&refused).unwrap().to_string();
+    assert!(
+        cause.contains("refused") && !cause.contains("timed out"),
+        "{cause}"
+    );
+    assert!(!cause.contains("hunter2"), "{cause}");
+}
+
 contract! {
     rows: an_agent_key_is_set_once instances_are_found_together_each_with_its_node
         an_instance_ends_once an_approval_is_answered_once

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use chancery_api::server::ServerClient;
 use chancery_crypto::create_private_file;
+use chancery_identity::AgentId;
 use chancery_types::Digest;
 use serde::Serialize;
 
@@ -79,6 +80,10 @@ pub(super) async fn run(format: Format, args: AgentArgs) -> anyhow::Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
+/// What the name of an agent is made of.
+const NAME: &str = "expected letters, digits, dots, dashes and underscores, as in `desk-2`, and slashes \
+                    between parts, as in `billing/desk`";
+
 #[derive(Serialize)]
 struct Made<'a> {
     file: &'a Path,
@@ -94,7 +99,12 @@ async fn make(
     server: &ServerClient,
     args: ManifestArgs,
 ) -> anyhow::Result<()> {
+    crate::commands::absent(&args.out)?;
     let status = server.status().await?;
+    // Judged by what the registration will name, before anything is measured.
+    let agent: AgentId = format!("spiffe://{}/agent/{}", status.trust_domain, args.name)
+        .parse()
+        .with_context(|| format!("--name {:?}: {NAME}", args.name))?;
     let config = GatewayFile::read(&layout.gateway_config())?;
     let catalog = Catalog::of(&status.trust_domain, &config).await?;
     let program =
@@ -118,7 +128,7 @@ async fn make(
     create_private_file(&args.out, &envelope)?;
     let made = Made {
         file: &args.out,
-        agent_id: draft.agent_id(),
+        agent_id: agent.to_string(),
         code: draft.code,
         policy: draft.policy,
         catalog: draft.catalog.root()?,

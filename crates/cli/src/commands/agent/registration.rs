@@ -77,6 +77,10 @@ pub(super) async fn show(
     };
     let mut members = serde_json::to_value(&agent)?;
     let terms = members.as_object_mut().and_then(|it| it.remove("terms"));
+    // For people, as `agent list` shows it.
+    if let Some(expires_at) = members.get_mut("expires_at") {
+        *expires_at = agent.expires_at.to_string().into();
+    }
     output::result(format, &agent, || {
         let mut text = String::new();
         // What the SVIDs of its instances say stands last.

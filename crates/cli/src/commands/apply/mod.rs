@@ -39,7 +39,7 @@ pub(super) async fn run(format: Format, args: ApplyArgs) -> anyhow::Result<ExitC
     };
     if args.prune && wanted.is_empty() {
         anyhow::bail!(
-            "{}: there is no registration in it, and --prune would retire every agent of {}; \
+            "{}: there is no registration in it, and --prune would retire every agent of owner `{}`; \
              retire one with `chancery agent retire NAME`",
             args.dir.display(),
             owner
@@ -72,10 +72,10 @@ fn refuse(faults: &[Fault]) -> ExitCode {
         output::say(format_args!("help: {}", fault.remedy));
     }
     output::say(format_args!(
-        "{} of the files wrong; nothing was changed",
+        "{} wrong; nothing was changed",
         match faults.len() {
-            1 => "one thing".to_owned(),
-            many => format!("{many} things"),
+            1 => "1 thing in the files is".to_owned(),
+            many => format!("{many} things in the files are"),
         }
     ));
     ExitCode::from(crate::FAILED)

@@ -59,7 +59,8 @@ pub(super) async fn admit(
 ) -> anyhow::Result<()> {
     let tpm = match tpm.parse::<Digest>() {
         Ok(digest) => digest,
-        Err(_) => of_file(Path::new(tpm))?,
+        Err(_) if Path::new(tpm).is_file() => of_file(Path::new(tpm))?,
+        Err(_) => anyhow::bail!("{tpm}: neither a digest (sha256: and 64 hex digits) nor a file"),
     };
     let pcrs = values(pcr)?;
     let view = server.admit_node_tpm(&AdmitNodeTpm { tpm, pcrs }).await?;

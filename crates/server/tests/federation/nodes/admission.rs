@@ -54,7 +54,16 @@ async fn a_certificate_of_an_admitted_authority_admits_its_host_and_names_it() {
     let hosts = Hosts::new();
     let host = Means::X509(hosts.host(|_| {}));
     let join = async |means: &Means| domain.join(means.clone()).await.map_err(reason);
-    assert_eq!(join(&host).await.unwrap_err(), "join_refused");
+    let refused = domain.join(host.clone()).await.unwrap_err();
+    let JoinError::Server(ClientError::Refused(problem)) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(problem.reason, "join_refused");
+    let remedy = problem.remedy.unwrap();
+    assert!(
+        remedy.contains("admit-ca") && !remedy.contains("token"),
+        "{remedy}"
+    );
     let fingerprint = hosts.admit(&domain).await;
     let node = join(&host).await.unwrap();
     let again = join(&host).await.unwrap();
