@@ -55,7 +55,7 @@ async fn what_is_submitted_together_stands_together_and_all_or_none_is_taken() {
     let large = journal.submit_all(large).await;
     assert!(matches!(large, Err(AppendError::TooLarge(_))));
     // More than wait at once.
-    let count = 40_000;
+    let count = 20_000;
     let (one, two) = tokio::join!(
         journal.submit_all((0..count).map(entry).collect()),
         journal.submit_all(vec![entry(7); 3])

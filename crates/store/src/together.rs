@@ -2,7 +2,7 @@
 //! PostgreSQL a way there and back, whatever it is about.
 
 /// For how many rows there are statements: for few numbers, so that each is prepared once a connection.
-const SIZES: [usize; 4] = [64, 16, 4, 1];
+const SIZES: [usize; 5] = [128, 64, 16, 4, 1];
 
 /// How many rows the statement has room for that finds `count` of them, or as many as one finds.
 pub(crate) fn room(count: usize) -> usize {
@@ -41,15 +41,15 @@ mod tests {
 
     #[test]
     fn parts_fill_their_statements_and_leave_nothing_out() {
-        for count in [0, 1, 3, 4, 5, 15, 16, 21, 63, 64, 65, 200] {
+        for count in [0, 1, 3, 4, 5, 15, 16, 21, 63, 64, 65, 127, 128, 400] {
             let rows: Vec<_> = (0..count).collect();
             let parts = parts(&rows);
             assert_eq!(parts.concat(), rows, "{count}");
             assert!(parts.iter().all(|part| SIZES.contains(&part.len())), "{count}");
             let enough = room(count);
-            assert!(SIZES.contains(&enough) && enough >= count.min(64), "{count}");
+            assert!(SIZES.contains(&enough) && enough >= count.min(128), "{count}");
         }
-        assert_eq!((room(0), room(2), room(17), room(65)), (1, 4, 64, 64));
+        assert_eq!([0, 2, 17, 65, 129].map(room), [1, 4, 64, 128, 128]);
     }
 
     #[test]

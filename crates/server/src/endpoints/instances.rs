@@ -287,7 +287,7 @@ pub(super) async fn terms(
     server: &Server,
     instance: &InstanceRow,
 ) -> Result<(RegistrationTerms, Evidence), Problem> {
-    let terms = server.store.terms_of(&[&instance.agent_id]).await;
+    let terms = server.store.terms_of(&[instance.agent_id.as_str()]).await;
     let attested = evidence(instance)?;
     let terms = terms_by(&terms.map_err(stored)?, instance, &attested)?.clone();
     Ok((terms, attested))
