@@ -68,7 +68,10 @@ async fn what_is_submitted_together_stands_together_and_all_or_none_is_taken() {
     for one in two.unwrap() {
         indices.push(one.durable().await.unwrap());
     }
-    assert!(indices.is_sorted_by(|one, next| one + 1 == *next), "{indices:?}");
+    assert!(
+        indices.is_sorted_by(|one, next| one + 1 == *next),
+        "{indices:?}"
+    );
     assert_eq!(journal.size(), count + 3);
 }
 

@@ -247,5 +247,7 @@ fn agent(row: &AnyRow) -> Result<AgentRow, StoreError> {
 fn terms_in(row: &AnyRow) -> Result<RegistrationTerms, StoreError> {
     let text: Option<String> = row.try_get("terms")?;
     let terms = text.map(|text| serde_json::from_str(&text)).transpose();
-    Ok(terms.map_err(|e| StoreError::row(TERMS, e))?.unwrap_or_default())
+    Ok(terms
+        .map_err(|e| StoreError::row(TERMS, e))?
+        .unwrap_or_default())
 }

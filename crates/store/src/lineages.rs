@@ -330,10 +330,12 @@ async fn note_part(
          WHERE instance_svids.expires_at < excluded.expires_at",
         pairs(svids.len())
     ));
-    let noting = svids.iter().fold(sqlx::query(text), |query, (id, expires_at)| {
-        let query = query.bind(id.to_string());
-        query.bind(integer(expires_at.as_micros()))
-    });
+    let noting = svids
+        .iter()
+        .fold(sqlx::query(text), |query, (id, expires_at)| {
+            let query = query.bind(id.to_string());
+            query.bind(integer(expires_at.as_micros()))
+        });
     noting.execute(on).await?;
     Ok(())
 }

@@ -45,9 +45,15 @@ mod tests {
             let rows: Vec<_> = (0..count).collect();
             let parts = parts(&rows);
             assert_eq!(parts.concat(), rows, "{count}");
-            assert!(parts.iter().all(|part| SIZES.contains(&part.len())), "{count}");
+            assert!(
+                parts.iter().all(|part| SIZES.contains(&part.len())),
+                "{count}"
+            );
             let enough = room(count);
-            assert!(SIZES.contains(&enough) && enough >= count.min(128), "{count}");
+            assert!(
+                SIZES.contains(&enough) && enough >= count.min(128),
+                "{count}"
+            );
         }
         assert_eq!([0, 2, 17, 65, 129].map(room), [1, 4, 64, 128, 128]);
     }

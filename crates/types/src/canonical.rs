@@ -113,7 +113,14 @@ mod tests {
     fn our_documents_are_written_as_any_json_is() {
         let every_character: String = (0..=0x2_ffff).filter_map(char::from_u32).collect();
         let most = MAX_SAFE_INTEGER;
-        let numbers = json!([0, -1, 10, 1_000_000_007, most, -i64::try_from(most).unwrap()]);
+        let numbers = json!([
+            0,
+            -1,
+            10,
+            1_000_000_007,
+            most,
+            -i64::try_from(most).unwrap()
+        ]);
         for value in [
             json!(every_character),
             numbers,
@@ -132,7 +139,9 @@ mod tests {
                 String::from_utf8(to_jcs(&value).unwrap()).unwrap()
             );
         }
-        let named = every_character.chars().map(|one| (one.to_string(), json!(1)));
+        let named = every_character
+            .chars()
+            .map(|one| (one.to_string(), json!(1)));
         let named: Value = named.step_by(7).collect::<serde_json::Map<_, _>>().into();
         assert_eq!(to_canonical(&named).unwrap(), to_jcs(&named).unwrap());
     }

@@ -171,7 +171,9 @@ pub(crate) async fn the_end_of_the_last_svid_of_many_is_noted_together(world: Wo
         };
         let mut rows = store.roster(&all).await.unwrap();
         rows.sort_by_key(|row| row.instance.instance_id);
-        let ends = rows.iter().map(|row| row.svid_until.map(Timestamp::as_seconds));
+        let ends = rows
+            .iter()
+            .map(|row| row.svid_until.map(Timestamp::as_seconds));
         ends.collect::<Vec<_>>()
     };
     // Whatever the number, in any order.
@@ -185,6 +187,9 @@ pub(crate) async fn the_end_of_the_last_svid_of_many_is_noted_together(world: Wo
         assert_eq!(ends().await, expected.collect::<Vec<_>>(), "{some}");
     }
     // None ends earlier than before, and of two of one instance the later one counts.
-    store.note_svids(&[at(1, 14), at(2, 30), at(3, 20), at(2, 25)]).await.unwrap();
+    store
+        .note_svids(&[at(1, 14), at(2, 30), at(3, 20), at(2, 25)])
+        .await
+        .unwrap();
     assert_eq!(ends().await[..4], [Some(15), Some(30), Some(20), Some(15)]);
 }

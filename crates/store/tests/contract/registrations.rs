@@ -74,7 +74,10 @@ pub(crate) async fn the_terms_of_many_agents_are_found_together(world: World) {
         let asked: Vec<_> = all.iter().take(count).map(String::as_str).collect();
         let found = store.terms_of(&asked).await.unwrap();
         // Those that are not registered, and the one that is not any more, are not among them.
-        let known = all.iter().take(count.min(20)).filter(|one| **one != name(3));
+        let known = all
+            .iter()
+            .take(count.min(20))
+            .filter(|one| **one != name(3));
         let mut expected: Vec<_> = known.cloned().collect();
         expected.sort();
         assert!(found.keys().eq(&expected), "{count}");
