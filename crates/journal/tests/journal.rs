@@ -47,6 +47,35 @@ async fn fill(journal: &Journal, range: std::ops::Range<u64>) {
 }
 
 #[tokio::test]
+async fn what_is_submitted_together_stands_together_and_all_or_none_is_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = open(dir.path(), &signer(dir.path()));
+    assert!(journal.submit_all(Vec::new()).await.unwrap().is_empty());
+    let large = vec![entry(0), vec![0; 1 << 17], entry(1)];
+    let large = journal.submit_all(large).await;
+    assert!(matches!(large, Err(AppendError::TooLarge(_))));
+    // More than wait at once.
+    let count = 20_000;
+    let (one, two) = tokio::join!(
+        journal.submit_all((0..count).map(entry).collect()),
+        journal.submit_all(vec![entry(7); 3])
+    );
+    for (number, one) in (0..).zip(one.unwrap()) {
+        let index = one.durable().await.unwrap();
+        assert_eq!(journal.read_entry(index).unwrap(), entry(number));
+    }
+    let mut indices = Vec::new();
+    for one in two.unwrap() {
+        indices.push(one.durable().await.unwrap());
+    }
+    assert!(
+        indices.is_sorted_by(|one, next| one + 1 == *next),
+        "{indices:?}"
+    );
+    assert_eq!(journal.size(), count + 3);
+}
+
+#[tokio::test]
 async fn what_is_submitted_stands_in_its_order_whoever_waits_first() {
     let dir = tempfile::tempdir().unwrap();
     let journal = open(dir.path(), &signer(dir.path()));

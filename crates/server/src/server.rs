@@ -253,17 +253,32 @@ impl Server {
         &self,
         events: Vec<Event>,
     ) -> Vec<Result<(u64, Timestamp), Problem>> {
-        let mut submitted = Vec::with_capacity(events.len());
         let turn = self.enrolling.lock().await;
+        let (mut times, mut entries) = (Vec::with_capacity(events.len()), Vec::new());
         for event in events {
-            submitted.push(self.submit(event).await);
+            let entry = self.entry(event);
+            times.push(entry.map(|(bytes, at)| {
+                entries.push(bytes);
+                at
+            }));
         }
+        let submitted = self.journal.submit_all(entries).await;
         drop(turn);
-        let mut enrolled = Vec::with_capacity(submitted.len());
-        for one in submitted {
-            enrolled.push(match one {
-                Ok(one) => durable(one).await,
+        let submitted = submitted.map_err(|error| Problem::internal("log", &error));
+        let (submitted, failed) = match submitted {
+            Ok(submitted) => (submitted, None),
+            Err(problem) => (Vec::new(), Some(problem)),
+        };
+        let mut submitted = submitted.into_iter();
+        let mut enrolled = Vec::with_capacity(times.len());
+        for at in times {
+            let missing = || Problem::unavailable("log", "an entry is missing");
+            enrolled.push(match at {
                 Err(problem) => Err(problem),
+                Ok(at) => match submitted.next() {
+                    Some(one) => durable((one, at)).await,
+                    None => Err(failed.clone().unwrap_or_else(missing)),
+                },
             });
         }
         enrolled
@@ -272,18 +287,23 @@ impl Server {
     /// Gives an event its time and its place in the log. Whoever asks holds the turn, and lets go of it
     /// before the entry is durable: others come behind it meanwhile, and are synced with it.
     async fn submit(&self, event: Event) -> Result<(Submitted, Timestamp), Problem> {
+        let (bytes, at) = self.entry(event)?;
+        let submitted = self.journal.submit(bytes).await;
+        let submitted = submitted.map_err(|error| Problem::internal("log", &error))?;
+        Ok((submitted, at))
+    }
+
+    /// An event with its time, as it is logged.
+    fn entry(&self, event: Event) -> Result<(Vec<u8>, Timestamp), Problem> {
         let at = self.now()?;
         let entry = Entry {
             origin: self.origin.clone(),
             at,
             event,
         };
-        let bytes = entry
-            .to_bytes()
-            .map_err(|error| Problem::internal("entry", &error))?;
-        let submitted = self.journal.submit(bytes).await;
-        let submitted = submitted.map_err(|error| Problem::internal("log", &error))?;
-        Ok((submitted, at))
+        let bytes = entry.to_bytes();
+        let bytes = bytes.map_err(|error| Problem::internal("entry", &error))?;
+        Ok((bytes, at))
     }
 
     /// How many entries are durable.

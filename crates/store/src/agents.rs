@@ -3,13 +3,18 @@ use std::collections::BTreeMap;
 use chancery_identity::{RegistrationOwner, RegistrationTerms};
 use chancery_types::{Digest, Timestamp};
 use serde_json::Value;
-use sqlx::Row as _;
 use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row as _};
 
 use crate::open::{integer, natural};
+use crate::together::{list, room};
 use crate::{Store, StoreError};
 
 const TERMS: &str = "registrations";
+
+const TERMS_OF: &str = "SELECT agents.agent_id, registrations.terms FROM agents
+    LEFT JOIN registrations ON registrations.agent_id = agents.agent_id
+    WHERE agents.agent_id IN";
 
 /// A registered agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,6 +164,28 @@ impl Store {
         Ok(Some(agent))
     }
 
+    /// What the instances of these agents are issued, of each that is registered.
+    pub async fn terms_of(
+        &self,
+        agents: &[&str],
+    ) -> Result<BTreeMap<String, RegistrationTerms>, StoreError> {
+        let mut terms = BTreeMap::new();
+        let mut rest = agents;
+        while let Some(first) = rest.first() {
+            let room = room(rest.len());
+            let (some, others) = rest.split_at(room.min(rest.len()));
+            rest = others;
+            // Nothing but the numbers of parameters is put into it.
+            let text = AssertSqlSafe(format!("{TERMS_OF} ({})", list(room)));
+            let padded = some.iter().chain(std::iter::repeat(first)).take(room);
+            let rows = padded.fold(sqlx::query(text), |query, id| query.bind((*id).to_owned()));
+            for row in &rows.fetch_all(&self.pool).await? {
+                terms.insert(row.try_get("agent_id")?, terms_in(row)?);
+            }
+        }
+        Ok(terms)
+    }
+
     /// All agents, in the order of their ids.
     pub async fn agents(&self) -> Result<Vec<AgentRow>, StoreError> {
         let rows = sqlx::query(
@@ -202,7 +229,6 @@ fn agent(row: &AnyRow) -> Result<AgentRow, StoreError> {
     let text = |column: &str| row.try_get::<Option<String>, _>(column);
     let digest: String = row.try_get("manifest_digest")?;
     let may_spawn = text("document")?.map(|text| serde_json::from_str(&text));
-    let terms = text("terms")?.map(|text| serde_json::from_str(&text));
     let owner = text("owner")?.map(|owner| owner.parse());
     Ok(AgentRow {
         agent_id: row.try_get("agent_id")?,
@@ -211,10 +237,17 @@ fn agent(row: &AnyRow) -> Result<AgentRow, StoreError> {
         expires_at: Timestamp::from_micros(natural(row.try_get("expires_at")?)),
         federates_with: Vec::new(),
         may_spawn: (may_spawn.transpose()).map_err(|e| StoreError::row("agent_spawning", e))?,
-        terms: (terms.transpose())
-            .map_err(|e| StoreError::row(TERMS, e))?
-            .unwrap_or_default(),
+        terms: terms_in(row)?,
         owner: owner.transpose().map_err(|e| StoreError::row(TERMS, e))?,
         log_index: natural(row.try_get("log_index")?),
     })
+}
+
+/// Those of a registration that has any.
+fn terms_in(row: &AnyRow) -> Result<RegistrationTerms, StoreError> {
+    let text: Option<String> = row.try_get("terms")?;
+    let terms = text.map(|text| serde_json::from_str(&text)).transpose();
+    Ok(terms
+        .map_err(|e| StoreError::row(TERMS, e))?
+        .unwrap_or_default())
 }

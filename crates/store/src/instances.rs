@@ -1,10 +1,11 @@
 use chancery_types::id::{InstanceId, NodeId};
 use chancery_types::{Digest, Jwk, Timestamp};
 use serde_json::Value;
-use sqlx::Row as _;
 use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row as _};
 
 use crate::open::{integer, natural};
+use crate::together::{list, room};
 use crate::{Store, StoreError};
 
 /// An instance.
@@ -28,22 +29,11 @@ pub struct InstanceRow {
     pub opened_at: Timestamp,
 }
 
-/// How many are asked for by one statement: its text is always the same, so that it is prepared once.
-const TOGETHER: usize = 16;
-
 const PLACED: &str = "SELECT instances.*, instance_nodes.node_id AS on_node, lineages.until
     FROM instances
     LEFT JOIN instance_nodes ON instance_nodes.instance_id = instances.instance_id
     LEFT JOIN lineages ON lineages.instance_id = instances.instance_id
-    WHERE instances.instance_id = $1";
-
-const PLACED_TOGETHER: &str =
-    "SELECT instances.*, instance_nodes.node_id AS on_node, lineages.until
-    FROM instances
-    LEFT JOIN instance_nodes ON instance_nodes.instance_id = instances.instance_id
-    LEFT JOIN lineages ON lineages.instance_id = instances.instance_id
-    WHERE instances.instance_id IN
-    ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
+    WHERE instances.instance_id IN";
 
 /// An instance, its time, and the node that it is on; none where that is the one on the server's own machine.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,16 +50,15 @@ impl Store {
     /// Those of these instances that there are, each with its node, in no order.
     pub async fn placed(&self, ids: &[InstanceId]) -> Result<Vec<PlacedInstance>, StoreError> {
         let mut found = Vec::with_capacity(ids.len());
-        for some in ids.chunks(TOGETHER) {
-            let [first, ..] = some else { continue };
-            let rows = if some.len() == 1 {
-                sqlx::query(PLACED).bind(first.to_string())
-            } else {
-                let padded = some.iter().chain(std::iter::repeat(first)).take(TOGETHER);
-                padded.fold(sqlx::query(PLACED_TOGETHER), |query, id| {
-                    query.bind(id.to_string())
-                })
-            };
+        let mut rest = ids;
+        while let Some(first) = rest.first() {
+            let room = room(rest.len());
+            let (some, others) = rest.split_at(room.min(rest.len()));
+            rest = others;
+            // Nothing but the numbers of parameters is put into it.
+            let text = AssertSqlSafe(format!("{PLACED} ({})", list(room)));
+            let padded = some.iter().chain(std::iter::repeat(first)).take(room);
+            let rows = padded.fold(sqlx::query(text), |query, id| query.bind(id.to_string()));
             for row in &rows.fetch_all(&self.pool).await? {
                 found.push(placed(row)?);
             }

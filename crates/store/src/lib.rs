@@ -25,6 +25,7 @@ mod records;
 mod revocations;
 mod roots;
 mod sealed;
+mod together;
 mod workload_keys;
 
 pub use address::{AddressError, PostgresAddress};

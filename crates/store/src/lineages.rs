@@ -1,13 +1,16 @@
+use std::collections::BTreeMap;
+
 use chancery_journal::Subject;
 use chancery_types::Timestamp;
 use chancery_types::id::{InstanceId, NodeId};
 use serde_json::Value;
-use sqlx::Row as _;
 use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row as _};
 
 use crate::instances::instance;
 use crate::open::{integer, natural};
 use crate::sealed::range;
+use crate::together::{pairs, parts};
 use crate::{InstanceRow, Kept, Store, StoreError};
 
 const TABLE: &str = "lineages";
@@ -226,16 +229,20 @@ impl Store {
 
     /// Notes when the last X.509-SVID of each instance expires: of all of them, or of none.
     pub async fn note_svids(&self, svids: &[(InstanceId, Timestamp)]) -> Result<(), StoreError> {
-        match svids {
+        // Each once, since one statement changes a row once; and in one order, so that no two wait for each other.
+        let mut latest = BTreeMap::new();
+        for (id, expires_at) in svids {
+            let known = latest.entry(*id).or_insert(*expires_at);
+            *known = (*known).max(*expires_at);
+        }
+        let latest: Vec<_> = latest.into_iter().collect();
+        match parts(&latest).as_slice() {
             [] => Ok(()),
-            [(id, expires_at)] => note_svid(*id, *expires_at, &self.pool).await,
+            [all] => note_part(all, &self.pool).await,
             several => {
-                // In one order, so that no two wait for each other.
-                let mut several = several.to_vec();
-                several.sort();
                 let mut transaction = self.pool.begin().await?;
-                for (id, expires_at) in several {
-                    note_svid(id, expires_at, &mut *transaction).await?;
+                for part in several {
+                    note_part(part, &mut *transaction).await?;
                 }
                 transaction.commit().await?;
                 Ok(())
@@ -311,19 +318,24 @@ fn time(micros: i64) -> Timestamp {
     Timestamp::from_micros(natural(micros))
 }
 
-async fn note_svid(
-    id: InstanceId,
-    expires_at: Timestamp,
+/// Notes what fills one statement.
+async fn note_part(
+    svids: &[(InstanceId, Timestamp)],
     on: impl sqlx::Executor<'_, Database = sqlx::Any>,
 ) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO instance_svids (instance_id, expires_at) VALUES ($1, $2)
+    // Nothing but the numbers of parameters is put into it.
+    let text = AssertSqlSafe(format!(
+        "INSERT INTO instance_svids (instance_id, expires_at) VALUES {}
          ON CONFLICT (instance_id) DO UPDATE SET expires_at = excluded.expires_at
          WHERE instance_svids.expires_at < excluded.expires_at",
-    )
-    .bind(id.to_string())
-    .bind(integer(expires_at.as_micros()))
-    .execute(on)
-    .await?;
+        pairs(svids.len())
+    ));
+    let noting = svids
+        .iter()
+        .fold(sqlx::query(text), |query, (id, expires_at)| {
+            let query = query.bind(id.to_string());
+            query.bind(integer(expires_at.as_micros()))
+        });
+    noting.execute(on).await?;
     Ok(())
 }

@@ -74,7 +74,7 @@ pub struct IssuedX509 {
 }
 
 /// Most instances whose X.509-SVIDs are asked for together.
-pub const MAX_TOGETHER: usize = 64;
+pub const MAX_TOGETHER: usize = 128;
 
 /// Asks for the X.509-SVIDs of several instances, each of which is issued or refused by itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]

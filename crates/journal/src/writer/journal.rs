@@ -68,21 +68,34 @@ impl Journal {
         Ok(Submitted(index))
     }
 
+    /// Gives several entries their places, one behind the other, and has them synced together as far as one
+    /// sync takes them. None has a place where one of them is too large.
+    pub async fn submit_all(&self, entries: Vec<Vec<u8>>) -> Result<Vec<Submitted>, AppendError> {
+        let prepared: Result<Vec<_>, _> = entries.into_iter().map(prepare).collect();
+        let mut prepared = prepared?;
+        let sender = self.sender()?;
+        let mut submitted = Vec::with_capacity(prepared.len());
+        while !prepared.is_empty() {
+            // The places are taken before the first is sent: what waits for a place one by one is written one
+            // by one, each with a sync of its own.
+            let some = prepared.len().min(sender.max_capacity());
+            let places = sender.reserve_many(some).await;
+            let places = places.map_err(|_| AppendError::Closed)?;
+            for (place, (append, index)) in places.zip(prepared.drain(..some)) {
+                place.send(append);
+                submitted.push(Submitted(index));
+            }
+        }
+        Ok(submitted)
+    }
+
     /// Appends several entries, all or none of which are too large. They are durable when their
     /// indices are returned; other entries may stand between them.
     pub async fn append_all(&self, entries: Vec<Vec<u8>>) -> Result<Vec<u64>, AppendError> {
-        let prepared: Result<Vec<_>, _> = entries.into_iter().map(prepare).collect();
-        let mut waiting = Vec::new();
-        for (append, index) in prepared? {
-            self.sender()?
-                .send(append)
-                .await
-                .map_err(|_| AppendError::Closed)?;
-            waiting.push(index);
-        }
-        let mut indices = Vec::with_capacity(waiting.len());
-        for index in waiting {
-            indices.push(index.await.map_err(|_| AppendError::Closed)?);
+        let submitted = self.submit_all(entries).await?;
+        let mut indices = Vec::with_capacity(submitted.len());
+        for one in submitted {
+            indices.push(one.durable().await?);
         }
         Ok(indices)
     }

@@ -1,5 +1,6 @@
 //! Instances: opened by the node for an attested process, ended with it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -18,6 +19,7 @@ use chancery_journal::Subject;
 use chancery_store::{AgentRow, InstanceRow, LineageRow, PlacedInstance};
 use chancery_types::Timestamp;
 use chancery_types::id::{InstanceId, NodeId};
+use serde::Deserialize as _;
 
 use super::{Answer, label, random, stored, to_the_end};
 use crate::Server;
@@ -280,26 +282,29 @@ fn check_attested(terms: &RegistrationTerms, evidence: &Evidence) -> Result<(), 
 }
 
 /// What an instance is issued now: by the registration of its agent as it is, and refused where the agent
-/// has none or the instance was attested with less than it requires.
+/// has none or the instance was attested with less than it requires. And what was attested.
 pub(super) async fn terms(
     server: &Server,
     instance: &InstanceRow,
-) -> Result<RegistrationTerms, Problem> {
-    let agent = server.store.agent(&instance.agent_id).await;
-    terms_by(agent.map_err(stored)?.as_ref(), instance)
+) -> Result<(RegistrationTerms, Evidence), Problem> {
+    let terms = server.store.terms_of(&[instance.agent_id.as_str()]).await;
+    let attested = evidence(instance)?;
+    let terms = terms_by(&terms.map_err(stored)?, instance, &attested)?.clone();
+    Ok((terms, attested))
 }
 
-/// The same, by what is registered of its agent.
-pub(super) fn terms_by(
-    agent: Option<&AgentRow>,
+/// The same, by what is registered of agents, for an instance of which that was attested.
+pub(super) fn terms_by<'t>(
+    terms: &'t BTreeMap<String, RegistrationTerms>,
     instance: &InstanceRow,
-) -> Result<RegistrationTerms, Problem> {
-    let agent = agent.ok_or_else(|| {
+    attested: &Evidence,
+) -> Result<&'t RegistrationTerms, Problem> {
+    let terms = terms.get(&instance.agent_id).ok_or_else(|| {
         let text = format!("{} is not registered any more", instance.agent_id);
         Problem::forbidden("agent_unknown", text)
     })?;
-    check_evidence(agent, instance)?;
-    Ok(agent.terms.clone())
+    check_attested(terms, attested)?;
+    Ok(terms)
 }
 
 /// Refuses an instance that was attested with less than the registration of its agent requires by now.
@@ -309,8 +314,7 @@ pub(crate) fn check_evidence(agent: &AgentRow, instance: &InstanceRow) -> Result
 
 /// What the node attested of an instance.
 pub(super) fn evidence(row: &InstanceRow) -> Result<Evidence, Problem> {
-    serde_json::from_value(row.evidence.clone())
-        .map_err(|error| Problem::internal("evidence", &error))
+    Evidence::deserialize(&row.evidence).map_err(|error| Problem::internal("evidence", &error))
 }
 
 fn shown(row: &InstanceRow) -> Instance {

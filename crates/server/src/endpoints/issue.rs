@@ -1,7 +1,6 @@
 //! Credentials: enrolled first, signed second.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use axum::Json;
@@ -15,13 +14,15 @@ use chancery_api::signer::{
     SignAccess, SignJwt, SignWit, SignWitSvid, SignX509, SignX509s, SignedToken,
 };
 use chancery_api::{ClientError, Problem};
+use chancery_attestation::Evidence;
 use chancery_audit::{Credential, CredentialForm, IdentityIssue, Isolation};
 use chancery_crypto::{AwsLc, random_bytes, random_id};
 use chancery_delegation::ChainReading;
 use chancery_identity::{
-    Confirmation, InstanceSpiffeId, JwtSvidClaims, SpiffeId, WitClaims, WitSvidClaims,
+    Confirmation, InstanceSpiffeId, JwtSvidClaims, RegistrationTerms, SpiffeId, WitClaims,
+    WitSvidClaims,
 };
-use chancery_store::{AgentRow, InstanceRow, PlacedInstance};
+use chancery_store::{InstanceRow, PlacedInstance};
 use chancery_types::id::{CredentialId, InstanceId, NodeId};
 use chancery_types::{Digest, SignatureVerifier as _, Timestamp, base64url, to_canonical};
 use serde::Serialize;
@@ -132,16 +133,16 @@ struct IssuedLeaf {
     not_after: Timestamp,
 }
 
-/// What is to be enrolled and signed for an instance.
+/// What is to be signed for an instance, once its entry is durable.
 struct Prepared {
     instance: InstanceId,
-    event: IdentityIssue,
     request: SignX509,
     holder: String,
+    not_after: Timestamp,
 }
 
-/// The agents of a batch, each as it is registered, or not.
-type Agents = HashMap<String, Option<AgentRow>>;
+/// What the instances of agents are issued, of those that are registered.
+type Terms = BTreeMap<String, RegistrationTerms>;
 
 async fn issue_together(
     server: &Server,
@@ -178,18 +179,22 @@ async fn issue_together(
         });
     }
     let signing = server.signing().await?;
-    let (mut agents, mut prepared) = (Agents::new(), Vec::with_capacity(asked.len()));
+    let found = asked.iter().flatten().filter_map(|(_, found)| *found);
+    let agents: BTreeSet<_> = found.map(|one| one.instance.agent_id.as_str()).collect();
+    let agents: Vec<_> = agents.into_iter().collect();
+    let terms = server.store.terms_of(&agents).await.map_err(stored)?;
+    let (mut prepared, mut events) = (Vec::with_capacity(asked.len()), Vec::new());
     for asked in asked {
-        prepared.push(match asked {
-            Ok((request, found)) => prepare(server, now, request, found, &mut agents).await,
+        let one = match asked {
+            Ok((request, found)) => prepare(server, now, request, found, &terms).await,
             Err(problem) => Err(problem),
-        });
+        };
+        prepared.push(one.map(|(one, event)| {
+            events.push(event.into());
+            one
+        }));
     }
-    let events = prepared
-        .iter()
-        .flatten()
-        .map(|one| one.event.clone().into());
-    let mut enrolled = server.enrol_all(events.collect()).await.into_iter();
+    let mut enrolled = server.enrol_all(events).await.into_iter();
     // What was revoked while its entry was written is not signed either.
     let outcomes = prepared.into_iter().map(|prepared| {
         let prepared = prepared?;
@@ -222,7 +227,7 @@ async fn issue_together(
             let missing = || Leaf::Refused(Problem::unavailable("signer", "an answer is missing"));
             let leaf = leaves.next().unwrap_or_else(missing).into_result();
             let leaf = leaf.map_err(|error| unavailable(&error))?;
-            let not_after = prepared.event.expires;
+            let not_after = prepared.not_after;
             if let Some(authority) = signing.active(AuthorityKind::X509) {
                 server.holds(authority, &prepared.holder, not_after);
             }
@@ -255,20 +260,14 @@ async fn prepare(
     now: Timestamp,
     request: &IssueX509,
     found: Option<&PlacedInstance>,
-    agents: &mut Agents,
-) -> Result<Prepared, Problem> {
+    terms: &Terms,
+) -> Result<(Prepared, IdentityIssue), Problem> {
     let placed = placed_running(request.instance_id, found, now)?;
     let instance = &placed.instance;
     server.check_instance(&instance.spiffe_id)?;
     check_broker(server, request.broker.as_ref(), instance).await?;
-    let agent = match agents.entry(instance.agent_id.clone()) {
-        Entry::Occupied(known) => known.into_mut(),
-        Entry::Vacant(place) => {
-            let agent = server.store.agent(&instance.agent_id).await;
-            place.insert(agent.map_err(stored)?)
-        }
-    };
-    let terms = terms_by(agent.as_ref(), instance)?;
+    let attested = evidence(instance)?;
+    let terms = terms_by(terms, instance, &attested)?;
     let serial = random_bytes::<16>().map_err(random)?;
     let lifetime_seconds = terms.x509_seconds(server.svid_lifetime.seconds());
     let lifetime_seconds = until_over(placed.until, now, lifetime_seconds);
@@ -280,22 +279,23 @@ async fn prepare(
     };
     let event = IdentityIssue {
         dns_names: labels(&terms.dns_names)?,
-        ..issued(server, placed, credential)?
+        ..issued(server, placed, &attested, credential)?
     };
     let broker = request.broker.as_ref();
-    Ok(Prepared {
+    let prepared = Prepared {
         instance: instance.instance_id,
-        event: brokered(event, broker)?,
         holder: brokered_name(&instance.spiffe_id, broker.map(SpiffeId::as_str)),
+        not_after: event.expires,
         request: SignX509 {
             spiffe_id: instance.spiffe_id.clone(),
-            dns_names: terms.dns_names.into_iter().collect(),
+            dns_names: terms.dns_names.iter().cloned().collect(),
             spki: request.spki.clone(),
             now,
             lifetime_seconds,
             serial: base64url::encode(serial),
         },
-    })
+    };
+    Ok((prepared, brokered(event, broker)?))
 }
 
 /// Issues the SVID of one of Chancery's own services, which sit behind the owner's socket.
@@ -416,7 +416,7 @@ pub(super) async fn wit(
     server.check_instance(&instance.spiffe_id)?;
     // As for an X.509-SVID.
     let _together = server.registering.read().await;
-    terms(&server, instance).await?;
+    let (_, attested) = terms(&server, instance).await?;
     server.check_key(&request.key)?;
     if !AwsLc.is_valid_key(&request.key) {
         return Err(Problem::bad_request("key", "the agent key is not a key"));
@@ -453,8 +453,8 @@ pub(super) async fn wit(
         key: request.key.thumbprint(),
         expires,
     };
-    server.enrol(issued(&server, &placed, credential)?).await?;
-    let attested = evidence(instance)?;
+    let event = issued(&server, &placed, &attested, credential)?;
+    server.enrol(event).await?;
     let sub: SpiffeId = instance
         .spiffe_id
         .parse()
@@ -491,7 +491,7 @@ pub(super) async fn jwt(
     check_broker(&server, request.broker.as_ref(), instance).await?;
     // To the signature, so that nothing is issued once the agent is retired.
     let _together = server.registering.read().await;
-    let terms = terms(&server, instance).await?;
+    let (terms, attested) = terms(&server, instance).await?;
     let trust = server.trust();
     let signing = server.signing().await?;
     let authority = signing.active(AuthorityKind::Jwt);
@@ -528,7 +528,7 @@ pub(super) async fn jwt(
         key: key.thumbprint(),
         expires,
     };
-    let event = issued(&server, &placed, credential)?;
+    let event = issued(&server, &placed, &attested, credential)?;
     let event = brokered(event, request.broker.as_ref())?;
     server.enrol(event).await?;
     let claims = spelt(&claims)?;
@@ -558,7 +558,7 @@ pub(super) async fn wit_svid(
     server.check_instance(&instance.spiffe_id)?;
     // To the signature, so that nothing is issued once the agent is retired.
     let _together = server.registering.read().await;
-    let terms = terms(&server, instance).await?;
+    let (terms, attested) = terms(&server, instance).await?;
     server.check_key(&request.key)?;
     if !AwsLc.is_valid_key(&request.key) {
         return Err(Problem::bad_request("key", "the key is not a key"));
@@ -605,7 +605,8 @@ pub(super) async fn wit_svid(
         key: request.key.thumbprint(),
         expires,
     };
-    server.enrol(issued(&server, &placed, credential)?).await?;
+    let event = issued(&server, &placed, &attested, credential)?;
+    server.enrol(event).await?;
     let claims = spelt(&claims)?;
     let kid = authority.key.kid();
     let signed = server.signer.wit_svid(&SignWitSvid { claims, kid }).await;
@@ -672,10 +673,10 @@ fn brokered(event: IdentityIssue, broker: Option<&SpiffeId>) -> Result<IdentityI
 fn issued(
     server: &Server,
     placed: &PlacedInstance,
+    attested: &Evidence,
     credential: Credential,
 ) -> Result<IdentityIssue, Problem> {
     let instance = &placed.instance;
-    let attested = evidence(instance)?;
     let digest = attested
         .digest()
         .map_err(|error| Problem::internal("evidence", &error))?;

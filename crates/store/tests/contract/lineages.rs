@@ -156,3 +156,40 @@ pub(crate) async fn who_may_not_outlive_a_parent_is_found(world: World) {
         .unwrap();
     assert_eq!(two.svid_until, Some(Timestamp::from_seconds(30)));
 }
+
+pub(crate) async fn the_end_of_the_last_svid_of_many_is_noted_together(world: World) {
+    let store = world.open().await;
+    let count = 90;
+    for number in 1..=count {
+        store.put_instance(&instance(number)).await.unwrap();
+    }
+    let at = |number: u8, seconds: u64| (id(number), Timestamp::from_seconds(seconds));
+    let ends = async || {
+        let all = RosterQuery {
+            limit: 100,
+            ..RosterQuery::default()
+        };
+        let mut rows = store.roster(&all).await.unwrap();
+        rows.sort_by_key(|row| row.instance.instance_id);
+        let ends = rows
+            .iter()
+            .map(|row| row.svid_until.map(Timestamp::as_seconds));
+        ends.collect::<Vec<_>>()
+    };
+    // Whatever the number, in any order.
+    for (some, seconds) in [(1, 10), (3, 11), (16, 12), (21, 13), (64, 14), (90, 15)] {
+        let noted: Vec<_> = (1..=some).rev().map(|one| at(one, seconds)).collect();
+        store.note_svids(&noted).await.unwrap();
+        let expected = (1..=count).map(|one| match one <= some {
+            true => Some(seconds),
+            false => None,
+        });
+        assert_eq!(ends().await, expected.collect::<Vec<_>>(), "{some}");
+    }
+    // None ends earlier than before, and of two of one instance the later one counts.
+    store
+        .note_svids(&[at(1, 14), at(2, 30), at(3, 20), at(2, 25)])
+        .await
+        .unwrap();
+    assert_eq!(ends().await[..4], [Some(15), Some(30), Some(20), Some(15)]);
+}

@@ -140,9 +140,10 @@ contract! {
         a_revocation_that_is_refused_keeps_out_no_other
         roots_are_listed_since_a_time a_consent_and_each_number_of_it_are_stored_once
         a_relation_and_its_bundle_are_kept text_is_ordered_byte_by_byte;
-    lineages: a_lineage_is_followed_down_and_up who_may_not_outlive_a_parent_is_found;
+    lineages: a_lineage_is_followed_down_and_up who_may_not_outlive_a_parent_is_found
+        the_end_of_the_last_svid_of_many_is_noted_together;
     registrations: terms_and_owner_are_kept_and_replaced_whole
-        what_was_registered_before_there_were_terms_has_none
+        what_was_registered_before_there_were_terms_has_none the_terms_of_many_agents_are_found_together
         a_retired_agent_is_gone_and_what_it_was_stays
         running_instances_are_those_of_that_agent_alone;
     nodes: a_node_token_is_used_once_and_in_time a_node_that_is_out_stays_out;

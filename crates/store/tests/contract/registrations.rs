@@ -58,6 +58,36 @@ pub(crate) async fn terms_and_owner_are_kept_and_replaced_whole(world: World) {
     assert_eq!(again.agents().await.unwrap(), [next, other]);
 }
 
+pub(crate) async fn the_terms_of_many_agents_are_found_together(world: World) {
+    let store = world.open().await;
+    let name = |number: u64| format!("spiffe://example.org/agent/{number}");
+    for number in 0..20 {
+        let mut row = row(&name(number));
+        if number % 2 == 0 {
+            row.terms = RegistrationTerms::default();
+        }
+        store.put_agent(&row, b"one").await.unwrap();
+    }
+    store.retire_agent(&name(3), 9).await.unwrap();
+    let all: Vec<_> = (0..90).map(name).collect();
+    for count in [0, 1, 2, 4, 5, 17, 64, 65, 90] {
+        let asked: Vec<_> = all.iter().take(count).map(String::as_str).collect();
+        let found = store.terms_of(&asked).await.unwrap();
+        // Those that are not registered, and the one that is not any more, are not among them.
+        let known = all
+            .iter()
+            .take(count.min(20))
+            .filter(|one| **one != name(3));
+        let mut expected: Vec<_> = known.cloned().collect();
+        expected.sort();
+        assert!(found.keys().eq(&expected), "{count}");
+        for (agent, terms) in found {
+            let known = store.agent(&agent).await.unwrap().unwrap();
+            assert_eq!(terms, known.terms, "{agent}");
+        }
+    }
+}
+
 pub(crate) async fn what_was_registered_before_there_were_terms_has_none(world: World) {
     let store = world.open().await;
     store.put_agent(&row(CLERK), b"one").await.unwrap();
@@ -68,6 +98,7 @@ pub(crate) async fn what_was_registered_before_there_were_terms_has_none(world: 
     let store = world.open().await;
     let read = store.agent(CLERK).await.unwrap().unwrap();
     assert!(read.terms.is_empty() && read.owner.is_none());
+    assert!(store.terms_of(&[CLERK]).await.unwrap()[CLERK].is_empty());
     assert_eq!(read.federates_with, ["partner.example"]);
     assert_eq!(store.agents().await.unwrap(), [read]);
     assert_eq!(store.retirement(CLERK).await.unwrap(), None);
