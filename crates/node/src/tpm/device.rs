@@ -35,7 +35,7 @@ pub enum TpmError {
         source: io::Error,
     },
     /// There is no such device.
-    #[error("{address}: this host shows no TPM; name one with --tpm")]
+    #[error("{address}: no such device: this host shows no TPM there; name one with --tpm")]
     Absent {
         /// Where the TPM was looked for.
         address: TpmAddress,
