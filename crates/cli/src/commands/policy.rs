@@ -70,10 +70,11 @@ pub(super) async fn run(format: Format, args: PolicyArgs) -> anyhow::Result<Exit
             // Read once: what is tested is what is signed and published.
             let texts = read(&bundle.folder)?;
             let shown = || bundle.folder.display().to_string();
-            let checked = Rulebook::load(&to_files(texts.clone())).with_context(shown)?;
-            test::require(&bundle.folder, &to_files(texts.clone()))?;
+            let files = to_files(texts.clone());
+            let checked = Rulebook::load(&files).with_context(shown)?;
+            test::require(&bundle.folder, &checked, &files)?;
             let Published { digest, log_index } =
-                publish_texts(&layout, &bundle.folder, texts).await?;
+                publish_texts(&layout, &bundle.folder, texts, &checked).await?;
             let in_force = in_force(&layout, digest).await?;
             if !in_force {
                 output::say(
@@ -197,19 +198,22 @@ fn warn_observed(bundle: &Rulebook) {
 
 /// Signs and publishes the bundle in a folder.
 pub(crate) async fn publish(layout: &Layout, folder: &Path) -> anyhow::Result<Published> {
-    publish_texts(layout, folder, read(folder)?).await
+    let texts = read(folder)?;
+    let bundle = Rulebook::load(&to_files(texts.clone()));
+    let bundle = bundle.with_context(|| folder.display().to_string())?;
+    publish_texts(layout, folder, texts, &bundle).await
 }
 
-/// Signs these files with the deployment's key where it has it, adds what others signed, and publishes
-/// them. Refuses where the signatures do not suffice.
+/// Signs these files, which are the bundle's, with the deployment's key where it has it, adds what others
+/// signed, and publishes them. Refuses where the signatures do not suffice.
 async fn publish_texts(
     layout: &Layout,
     folder: &Path,
     files: BTreeMap<String, String>,
+    bundle: &Rulebook,
 ) -> anyhow::Result<Published> {
     let shown = || folder.display().to_string();
-    let bundle = Rulebook::load(&to_files(files.clone())).with_context(shown)?;
-    warn_observed(&bundle);
+    warn_observed(bundle);
     let mut signatures = approvals::read(folder, bundle.digest())?;
     if layout.has_policy_key() {
         signatures.push(sign::signature(&layout.policy_key()?, bundle.digest())?);

@@ -32,7 +32,7 @@ pub(super) fn run(format: Format, data: &DataArgs, args: &PolicySignArgs) -> any
     let shown = || args.folder.display().to_string();
     let files = to_files(read(&args.folder)?);
     let bundle = Rulebook::load(&files).with_context(shown)?;
-    test::require(&args.folder, &files)?;
+    test::require(&args.folder, &bundle, &files)?;
     warn_observed(&bundle);
     let key = match &args.key {
         Some(file) => {

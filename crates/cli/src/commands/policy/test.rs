@@ -15,7 +15,9 @@ use crate::args::Format;
 use crate::output;
 
 pub(super) fn run(format: Format, folder: &Path) -> anyhow::Result<ExitCode> {
-    let tested = tested(folder, &to_files(read(folder)?))?;
+    let files = to_files(read(folder)?);
+    let bundle = Rulebook::load(&files).with_context(|| folder.display().to_string())?;
+    let tested = tested(folder, &bundle, &files)?;
     ensure!(
         tested.rows > 0,
         "{}: no tests: put a table into tests/NAME.json",
@@ -28,9 +30,9 @@ pub(super) fn run(format: Format, folder: &Path) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Fails where a row of these files is decided otherwise than it says.
-pub(super) fn require(folder: &Path, files: &Files) -> anyhow::Result<()> {
-    let failures = tested(folder, files)?.failures;
+/// Fails where a row of these files, which are the bundle's, is decided otherwise than it says.
+pub(super) fn require(folder: &Path, bundle: &Rulebook, files: &Files) -> anyhow::Result<()> {
+    let failures = tested(folder, bundle, files)?.failures;
     if let Some(failure) = failures.first() {
         anyhow::bail!(
             "{}: {} of its tests fail, the first at {}: see `chancery policy test`",
@@ -63,14 +65,12 @@ struct Failure {
     decided: Decision,
 }
 
-fn tested(folder: &Path, files: &Files) -> anyhow::Result<Tested> {
-    let shown = || folder.display().to_string();
-    let bundle = Rulebook::load(files).with_context(shown)?;
-    let tables = Table::read(files).with_context(shown)?;
+fn tested(folder: &Path, bundle: &Rulebook, files: &Files) -> anyhow::Result<Tested> {
+    let tables = Table::read(files).with_context(|| folder.display().to_string())?;
     let mut failures = Vec::new();
     let mut determining = BTreeSet::new();
     for row in tables.iter().flat_map(Table::rows) {
-        let (decided, met) = row.run(&bundle);
+        let (decided, met) = row.run(bundle);
         determining.extend(decided.determining.iter().cloned());
         if !met {
             failures.push(Failure {
