@@ -735,7 +735,7 @@ fn what_is_no_tpm_is_said() {
     let missing = folder.path().join("tpmrm0");
     let said = open(missing.display().to_string());
     assert!(
-        said.contains("tpmrm0: this host shows no TPM") && said.contains("--tpm"),
+        said.contains("tpmrm0: no such device: this host shows no TPM") && said.contains("--tpm"),
         "{said}"
     );
     assert!(open(format!("swtpm:{}", missing.display())).contains("No such file"));
