@@ -9,7 +9,7 @@ use super::place::{Place, Ran, checkout, free_port};
 use super::tools::{self, Tools};
 
 /// How long all pages together may take, on a machine that does other things too.
-const PATIENCE: Duration = Duration::from_secs(420);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A page that runs by itself in a test of its own.
 const DEMO: &str = "cd \"$(mktemp -d)\"\nchancery demo --unattended\n";

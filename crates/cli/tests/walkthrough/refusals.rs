@@ -219,8 +219,9 @@ fn slips(deployment: &Deployment) {
 
     place.write("there", "mine");
     let tokens = || {
-        let listed = place.chancery(&["--format", "json", "log", "--log", "server", "entries"]);
-        listed.ok().matches("node.token").count()
+        let all = ["log", "--log", "server", "entries", "--count", "1000"];
+        let listed = place.chancery(&[&["--format", "json"], &all[..]].concat());
+        listed.ok().matches("\"node.token\"").count()
     };
     let token = |out: &str| place.chancery(&["node", "token", "--out", out]);
     let before = tokens();
