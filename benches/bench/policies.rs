@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
@@ -190,6 +191,12 @@ fn rego(size: usize) -> anyhow::Result<regorus::Engine> {
         }
     }
     let mut engine = regorus::Engine::new();
+    // Ten thousand rules are more than the file that it takes unasked.
+    engine.set_policy_length_config(regorus::PolicyLengthConfig {
+        max_file_bytes: const { NonZeroUsize::new(16 << 20).unwrap() },
+        max_lines: const { NonZeroUsize::new(1_000_000).unwrap() },
+        ..regorus::PolicyLengthConfig::default()
+    });
     engine.add_policy("sized.rego".to_owned(), text)?;
     Ok(engine)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use chancery_audit::{CallFacts, CallKind, Decision, Label, ObservedBy, Ruling, Unenforced};
+use chancery_audit::{CallFacts, CallKind, Decision, Label, Ruling, Unenforced};
 use chancery_delegation::{Call, Target};
 use chancery_types::{Digest, Timestamp, to_jcs};
 use serde_json::{Map, Value, json};
@@ -11,7 +11,7 @@ use crate::action::call_kind;
 use crate::judge::IRREVERSIBLE;
 use crate::session_rules::ToolRules;
 use crate::state::{Instance, Open};
-use crate::{Commons, Observe, Reason, Rulebook, SessionRules, limits, observe, trust};
+use crate::{Commons, Reason, Rulebook, SessionRules, limits, observe, trust};
 
 /// Most sources that a decision names: there is room for no more in an entry.
 const MAX_SOURCES: usize = 32;
@@ -163,9 +163,9 @@ impl Open {
             return Err("facts");
         }
         let unenforced = decision.unenforced.as_ref();
-        let is_observed = unenforced
-            .is_none_or(|said| is_verdict(said) && self.backs(said.by, &call, policy, commons));
-        if !is_observed {
+        let by = observe::observed(self.id(), &call, policy, commons);
+        let is_backed = |said: &Unenforced| is_verdict(said) && by == Some(said.by);
+        if !unenforced.is_none_or(is_backed) {
             return Err("unenforced");
         }
         if decision.outcome != Ruling::Allow {
@@ -187,26 +187,6 @@ impl Open {
         match asked.all(named) {
             true => Ok(()),
             false => Err("asks"),
-        }
-    }
-}
-
-impl Open {
-    /// Whether the bundle, and where it leaves that to the operator the log, has the call observed.
-    fn backs(&self, by: ObservedBy, call: &Call<'_>, policy: &Rulebook, commons: &Commons) -> bool {
-        let Some(observe) = policy.sessions().observe() else {
-            return false;
-        };
-        if !observe::is_observable(policy, call) {
-            return false;
-        }
-        match (by, call.target) {
-            (ObservedBy::Bundle, _) => *observe == Observe::Everything,
-            (ObservedBy::Tool, Target::Tool(name)) => observe.names(call.server, name),
-            (ObservedBy::Tool, Target::Resource(_) | Target::Prompt(_)) => false,
-            (ObservedBy::Session, _) => {
-                observe.offers_sessions() && commons.is_observed(self.id(), policy.digest())
-            }
         }
     }
 }

@@ -14,7 +14,7 @@ use chancery_types::id::SessionId;
 
 use crate::judge::{CallInput, denial, labels};
 use crate::translate::target;
-use crate::{Observe, Reason, Rulebook};
+use crate::{Commons, Observe, Reason, Rulebook};
 
 /// How a log names the question about a call that policy denies, where something else asks.
 const UNENFORCED: &str = "unenforced";
@@ -36,38 +36,44 @@ pub(crate) fn unenforced(
         Cause::Forbid | Cause::Ask | Cause::NoMatch => {}
         Cause::EvaluationError | Cause::Permit | Cause::Granted => return None,
     }
-    if !is_observable(input.policy, &input.call) {
-        return None;
-    }
     Some(Unenforced {
         outcome,
         reason: Label::or_digest(reason.code()),
         determining: labels(decision.determining.iter().cloned()),
-        by: observed(session, input)?,
+        by: observed(session, &input.call, input.policy, input.commons)?,
     })
 }
 
 /// Whether the call could be observed under some bundle with these declarations: what is signed for others acts
 /// where nobody observes, and no policy could ever allow a tool that is not declared.
-pub(crate) fn is_observable(policy: &Rulebook, call: &Call<'_>) -> bool {
+fn is_observable(policy: &Rulebook, call: &Call<'_>) -> bool {
     let is_tool = matches!(call.target, Target::Tool(_));
     call.server != EXCHANGE_SERVER && (!is_tool || policy.tool(&target(call)).is_some())
 }
 
-/// What of the bundle's observing is about a call.
-fn observed(session: SessionId, input: &CallInput<'_>) -> Option<ObservedBy> {
-    let observe = input.policy.sessions().observe()?;
-    let name = match input.call.target {
+/// What has a call observed: a tool that the bundle names, the bundle as a whole, or the operator's mark on the
+/// session. None where nothing does, and where nothing may.
+pub(crate) fn observed(
+    session: SessionId,
+    call: &Call<'_>,
+    policy: &Rulebook,
+    commons: &Commons,
+) -> Option<ObservedBy> {
+    let observe = policy.sessions().observe()?;
+    if !is_observable(policy, call) {
+        return None;
+    }
+    let name = match call.target {
         Target::Tool(name) => Some(name),
         Target::Resource(_) | Target::Prompt(_) => None,
     };
-    if name.is_some_and(|name| observe.names(input.call.server, name)) {
+    if name.is_some_and(|name| observe.names(call.server, name)) {
         return Some(ObservedBy::Tool);
     }
     match observe {
         Observe::Everything => Some(ObservedBy::Bundle),
         Observe::Parts { sessions: true, .. } => {
-            let marked = input.commons.is_observed(session, input.policy.digest());
+            let marked = commons.is_observed(session, policy.digest());
             marked.then_some(ObservedBy::Session)
         }
         Observe::Parts { .. } => None,
