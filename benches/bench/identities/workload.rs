@@ -1,7 +1,8 @@
 //! A workload: a process that is an instance of agents and keeps a stream of its SVIDs open.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -12,6 +13,7 @@ use chancery_node::{RegisterLaunch, RegisteredLaunch};
 use prost::Message as _;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::net::unix::pipe::Receiver;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Streaming};
 
@@ -69,7 +71,9 @@ pub(crate) fn run(arguments: Vec<String>) -> anyhow::Result<()> {
 }
 
 async fn work(sockets: PathBuf) -> anyhow::Result<()> {
-    let mut commands = BufReader::new(tokio::io::stdin()).lines();
+    // No thread beside the one that works: what one process is told is no work of a workload.
+    let commands = Receiver::from_owned_fd(std::io::stdin().as_fd().try_clone_to_owned()?)?;
+    let mut commands = BufReader::new(commands).lines();
     let mut stream = None;
     let mut known = Known::default();
     loop {
@@ -93,7 +97,7 @@ async fn work(sockets: PathBuf) -> anyhow::Result<()> {
             },
             Told::Message(Ok(Some(message))) => {
                 let at = monotonic();
-                tell(&Event::Received(known.take(&message, at)))?;
+                tell(&Event::Received(known.take(message, at)))?;
             }
             Told::Message(ended) => {
                 stream = None;
@@ -153,25 +157,26 @@ async fn open(sockets: &std::path::Path) -> anyhow::Result<Streaming<X509svidRes
 struct Known(BTreeMap<String, Vec<u8>>);
 
 impl Known {
-    fn take(&mut self, message: &X509svidResponse, at: u64) -> Received {
-        let mut now = BTreeMap::new();
-        for svid in &message.svids {
-            now.insert(svid.spiffe_id.clone(), svid.x509_svid.clone());
-        }
-        let ids = |of: &BTreeMap<String, Vec<u8>>| of.keys().cloned().collect::<BTreeSet<_>>();
-        let (before, after) = (ids(&self.0), ids(&now));
+    fn take(&mut self, message: X509svidResponse, at: u64) -> Received {
+        let bytes = message.encoded_len();
+        let now = message.svids.into_iter();
+        let now: BTreeMap<_, _> = now.map(|one| (one.spiffe_id, one.x509_svid)).collect();
+        let before = std::mem::replace(&mut self.0, now);
+        let now = &self.0;
         let fresh = now
             .iter()
-            .filter(|(id, svid)| self.0.get(*id) != Some(svid));
-        let received = Received {
-            at,
-            bytes: message.encoded_len(),
-            fresh: fresh.count(),
-            came: after.difference(&before).cloned().collect(),
-            went: before.difference(&after).cloned().collect(),
+            .filter(|(id, svid)| before.get(*id) != Some(svid));
+        let of_one = |one: &BTreeMap<String, Vec<u8>>, other: &BTreeMap<String, Vec<u8>>| {
+            let ids = one.keys().filter(|id| !other.contains_key(*id));
+            ids.cloned().collect()
         };
-        self.0 = now;
-        received
+        Received {
+            at,
+            bytes,
+            fresh: fresh.count(),
+            came: of_one(now, &before),
+            went: of_one(&before, now),
+        }
     }
 }
 

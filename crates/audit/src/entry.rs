@@ -7,6 +7,7 @@ use chancery_types::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::event::EventBody;
 use crate::{Event, Label};
 
 const VERSION: u64 = 1;
@@ -66,7 +67,7 @@ struct Write<'a> {
     r#type: &'a str,
     origin: &'a Label,
     at: Timestamp,
-    body: Value,
+    body: EventBody<'a>,
 }
 
 impl Entry {
@@ -102,7 +103,7 @@ impl Entry {
             r#type: self.event.type_name(),
             origin: &self.origin,
             at: self.at,
-            body: self.event.to_value().map_err(EntryError::Shape)?,
+            body: self.event.as_body(),
         };
         let bytes = to_canonical(&envelope).map_err(EntryError::Canonical)?;
         if bytes.len() > MAX_LOG_ENTRY_BYTES {

@@ -1,10 +1,14 @@
 //! The registry of events.
 
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::events::*;
 use crate::{Body, InstanceLink, Label, TypeDoc, Writer};
 use chancery_types::id::SessionId;
+
+/// What an entry says beside its type, written into the entry at once.
+pub(crate) struct EventBody<'a>(&'a Event);
 
 macro_rules! registry {
     ($($body:ident,)*) => {
@@ -36,6 +40,11 @@ macro_rules! registry {
                 match self { $(Self::$body(body) => serde_json::to_value(body),)* }
             }
 
+            /// The body, as it stands in an entry.
+            pub(crate) const fn as_body(&self) -> EventBody<'_> {
+                EventBody(self)
+            }
+
             /// The event of that type; none when the type is not registered.
             pub(crate) fn from_value(
                 name: &str,
@@ -49,6 +58,12 @@ macro_rules! registry {
 
             pub(crate) fn types() -> Vec<TypeDoc> {
                 vec![$($body::documentation(),)*]
+            }
+        }
+
+        impl Serialize for EventBody<'_> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                match self.0 { $(Event::$body(body) => body.serialize(serializer),)* }
             }
         }
 

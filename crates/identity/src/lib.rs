@@ -62,6 +62,6 @@ pub use wit_svid::{ProvenWitSvid, UnprovenWitSvid, WitSvidClaims, WitSvidError, 
 pub use x509_bundle::{X509Authority, X509Bundle, X509BundleError, X509Bundles};
 pub use x509_profile::ProfileError;
 pub use x509_svid::{
-    VerifiedIntermediate, VerifiedX509Svid, X509SvidError, digests_above, leaf_profile,
-    verify_x509_svid,
+    ClaimedX509Svid, VerifiedIntermediate, VerifiedX509Svid, X509SvidError, digests_above,
+    leaf_profile, verify_x509_svid,
 };

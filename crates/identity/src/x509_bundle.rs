@@ -139,8 +139,8 @@ impl X509Bundle {
 
     /// The certificates, one DER behind the other, as the Workload API carries them.
     pub fn to_concatenated_der(&self) -> Vec<u8> {
-        let ders = self.authorities.iter().map(X509Authority::der);
-        ders.flat_map(|der| der.iter().copied()).collect()
+        let ders = self.authorities.iter().map(|one| one.der.as_ref());
+        ders.collect::<Vec<_>>().concat()
     }
 }
 

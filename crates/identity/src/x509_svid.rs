@@ -12,7 +12,7 @@ use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 use crate::x509_profile::{Certificate, ProfileError};
 use crate::{SpiffeId, X509Bundle};
 
-pub use intermediate::VerifiedIntermediate;
+pub use intermediate::{ClaimedX509Svid, VerifiedIntermediate};
 
 /// The most certificates of a chain, leaf included.
 pub const MAX_CHAIN_CERTIFICATES: usize = 8;

@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use chancery_crypto::{SVID_ALGORITHMS, SigningKey, random_bytes};
 use chancery_identity::{
-    RegistrationTerms, SpiffeId, VerifiedX509Svid, X509Bundle, X509SvidError, digests_above,
-    spki_der, verify_x509_svid,
+    RegistrationTerms, SpiffeId, X509Bundle, X509SvidError, digests_above, spki_der,
+    verify_x509_svid,
 };
 use chancery_types::{Algorithm, Digest, Secret, Timestamp};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::clock::now;
+use crate::paths::Leaf;
 use crate::{Issuer, IssuerError, Launch, Launches};
 
 /// How long nothing is asked of an issuer that failed.
@@ -178,26 +179,26 @@ impl X509Identity {
             None => issuer.issue_x509(launch, &spki).await?,
         };
         let own = launch.instance().to_spiffe_id();
-        let verified = launches.paths().verify(&chain, bundle, now);
-        let judged = Self::judged((chain, verified), &key, bundle, now, |id| *id == own)?;
+        let leaf = launches.paths().judge(&chain, bundle, now);
+        let judged = Self::judged((chain, leaf), &key, bundle, now, |id| *id == own)?;
         Ok(Self { terms, ..judged })
     }
 
-    /// The answer of an issuer and how it was verified with the bundle, where it is an SVID over just this key
-    /// for whom it was asked.
+    /// The answer of an issuer and what its leaf was judged to say, where it is an SVID over just this key for
+    /// whom it was asked.
     pub(crate) fn judged(
-        (chain, verified): (Vec<Vec<u8>>, Result<VerifiedX509Svid, X509SvidError>),
+        (chain, leaf): (Vec<Vec<u8>>, Result<Leaf, X509SvidError>),
         key: &SigningKey,
         bundle: &X509Bundle,
         now: Timestamp,
         is_own: impl FnOnce(&SpiffeId) -> bool,
     ) -> Result<Self, IssuerError> {
         let refused = |why: String| IssuerError::Unavailable(Unacceptable(why).into());
-        let svid = verified.map_err(|error| refused(error.to_string()))?;
-        if !is_own(svid.spiffe_id()) {
+        let leaf = leaf.map_err(|error| refused(error.to_string()))?;
+        if !is_own(&leaf.spiffe_id) {
             return Err(refused("another spiffe id".to_owned()));
         }
-        if svid.spki_der() != spki_der(key.public()) {
+        if leaf.spki_der != spki_der(key.public()) {
             return Err(refused("another key".to_owned()));
         }
         Ok(Self {
@@ -207,9 +208,9 @@ impl X509Identity {
             terms: RegistrationTerms::default(),
             chain,
             key: key.pkcs8().clone(),
-            not_before: svid.not_before(),
-            not_after: svid.not_after(),
-            renew_at: renewal(now, svid.not_after()),
+            not_before: leaf.not_before,
+            not_after: leaf.not_after,
+            renew_at: renewal(now, leaf.not_after),
         })
     }
 }

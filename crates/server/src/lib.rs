@@ -27,6 +27,7 @@ mod revoking;
 mod server;
 mod snapshots;
 mod spawning;
+mod svid_ends;
 mod svid_lifetime;
 mod withdrawn;
 

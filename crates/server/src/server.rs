@@ -25,6 +25,7 @@ use crate::published_policy::PublishedPolicy;
 use crate::revoking::Asked;
 use crate::snapshots::Snapshots;
 use crate::spawning::Turns;
+use crate::svid_ends::SvidEnds;
 use crate::svid_lifetime::SvidLifetime;
 use crate::withdrawn::{Standing, Withdrawn};
 
@@ -65,6 +66,7 @@ pub struct Server {
     trust_file: PathBuf,
     pub(crate) svid_lifetime: SvidLifetime,
     pub(crate) issuing: Issuing,
+    pub(crate) svid_ends: SvidEnds,
     pub(crate) nodes: NodeRoll,
     /// Which incubating specifications this deployment opted in to.
     pub(crate) incubating: Incubating,
@@ -157,9 +159,11 @@ impl Server {
         let federating = Federating::load(&config.store, published, told, now).await?;
         let nodes = NodeRoll::load(&config.store).await?;
         let brokering = Brokering::load(&config.store).await?;
+        let svid_ends = SvidEnds::load(&config.store, &config.journal).await?;
         let server = Arc::new(Self {
             issuing: Issuing::new(config.journal.size(), &config.trust),
             brokering,
+            svid_ends,
             origin: (config.journal.origin().as_str().parse::<Label>())
                 .map_err(|error| name(error.into()))?,
             store: config.store,
@@ -212,6 +216,7 @@ impl Server {
         let fetching = Arc::clone(&self).follow_federations();
         let scheduled = Arc::clone(&self).follow_schedule();
         let overseen = Arc::clone(&self).follow_overdue();
+        let written = Arc::clone(&self).follow_svid_ends();
         let _serving = Serving(self.stopped.clone());
         let serving = axum::serve(listener, measured(crate::endpoints::router(self)));
         tokio::select! {
@@ -219,6 +224,7 @@ impl Server {
             () = fetching => Ok(()),
             () = scheduled => Ok(()),
             () = overseen => Ok(()),
+            () = written => Ok(()),
         }
     }
 

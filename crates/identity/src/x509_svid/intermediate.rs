@@ -1,11 +1,40 @@
 //! A signing certificate whose own path was verified, so that its leaves cost one signature each.
 
 use chancery_types::Timestamp;
-use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm};
+use rustls_pki_types::{
+    AlgorithmIdentifier, CertificateDer, InvalidSignature, SignatureVerificationAlgorithm,
+};
 use webpki::anchor_from_trusted_cert;
 
 use super::{VerifiedX509Svid, X509SvidError, verify_with_path, verify_x509_svid};
-use crate::X509Bundle;
+use crate::{SpiffeId, X509Bundle};
+
+/// What a leaf says of itself that is an X.509-SVID in everything but that nobody verified the signature on it:
+/// whoever is presented it must. Only [`VerifiedIntermediate::claimed`] makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimedX509Svid(VerifiedX509Svid);
+
+impl ClaimedX509Svid {
+    /// Whose SVID it says it is.
+    pub const fn spiffe_id(&self) -> &SpiffeId {
+        self.0.spiffe_id()
+    }
+
+    /// The first second of the leaf's validity.
+    pub const fn not_before(&self) -> Timestamp {
+        self.0.not_before()
+    }
+
+    /// The last second of the leaf's validity.
+    pub const fn not_after(&self) -> Timestamp {
+        self.0.not_after()
+    }
+
+    /// The public key as SubjectPublicKeyInfo in DER.
+    pub fn spki_der(&self) -> &[u8] {
+        self.0.spki_der()
+    }
+}
 
 /// A certificate between the authorities of a bundle and leaves, by which a chain was verified with that
 /// bundle; only [`VerifiedIntermediate::of`] makes one.
@@ -77,6 +106,41 @@ impl VerifiedIntermediate {
         // A path leads through no key twice.
         (verified.spki_der() != own.spki_der()).then_some(verified)
     }
+
+    /// Judges a chain of a leaf and this certificate as [`VerifiedIntermediate::verify`] does, but for the
+    /// signature on the leaf: name, profile, issuer, key, validity. For whoever hands an SVID on to its holder;
+    /// it proves nothing about who presents it.
+    pub fn claimed(
+        &self,
+        chain: &[impl AsRef<[u8]>],
+        bundle: &X509Bundle,
+        now: Timestamp,
+        algorithms: &[&dyn SignatureVerificationAlgorithm],
+    ) -> Option<ClaimedX509Svid> {
+        let unasked: Vec<_> = algorithms.iter().map(|one| Unasked(*one)).collect();
+        let unasked: Vec<&dyn SignatureVerificationAlgorithm> =
+            unasked.iter().map(|one| one as _).collect();
+        let claimed = self.verify(chain, bundle, now, &unasked)?;
+        Some(ClaimedX509Svid(claimed))
+    }
+}
+
+/// An algorithm that is not asked about the signature.
+#[derive(Debug)]
+struct Unasked<'a>(&'a dyn SignatureVerificationAlgorithm);
+
+impl SignatureVerificationAlgorithm for Unasked<'_> {
+    fn verify_signature(&self, _: &[u8], _: &[u8], _: &[u8]) -> Result<(), InvalidSignature> {
+        Ok(())
+    }
+
+    fn public_key_alg_id(&self) -> AlgorithmIdentifier {
+        self.0.public_key_alg_id()
+    }
+
+    fn signature_alg_id(&self) -> AlgorithmIdentifier {
+        self.0.signature_alg_id()
+    }
 }
 
 #[cfg(test)]
@@ -123,6 +187,47 @@ mod tests {
             assert_eq!(whole.is_ok(), number == 0);
             assert_eq!(at(&known, &chain, &root, now()), whole.ok(), "{number}");
         }
+    }
+
+    #[test]
+    fn what_is_claimed_is_what_would_verify_were_it_signed() {
+        let root = root();
+        let intermediate = root.intermediate(|_| {});
+        let known = known(&root, &intermediate);
+        let claimed = |leaf: Vec<u8>| {
+            let chain = [leaf, intermediate.der.clone()];
+            known.claimed(&chain, &root.bundle(), now(), SVID_ALGORITHMS)
+        };
+        let leaf = intermediate.leaf(|_| {});
+        let said = claimed(leaf.clone()).unwrap();
+        let chain = [leaf.clone(), intermediate.der.clone()];
+        assert_eq!(Some(said.0), at(&known, &chain, &root, now()));
+        // Another signature is seen by whoever verifies it, and by nobody here.
+        let mut forged = leaf;
+        *forged.last_mut().unwrap() ^= 1;
+        let chain = [forged.clone(), intermediate.der.clone()];
+        assert_eq!(at(&known, &chain, &root, now()), None);
+        assert!(claimed(forged).is_some());
+        let renamed = root.intermediate(|params| {
+            let other = rcgen::DistinguishedName::new();
+            params.distinguished_name = other;
+        });
+        for wrong in [
+            renamed.leaf(|_| {}),
+            intermediate.leaf(|params| validity(params, NOW - 20, NOW - 10)),
+            intermediate.leaf(|params| validity(params, NOW + 10, NOW + 20)),
+            intermediate.leaf(|params| params.subject_alt_names.clear()),
+            intermediate.leaf(|params| params.subject_alt_names = vec![uri("spiffe://other/a")]),
+            intermediate.leaf(|params| {
+                params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained)
+            }),
+            b"no certificate".to_vec(),
+        ] {
+            assert_eq!(claimed(wrong), None);
+        }
+        let chain = [intermediate.leaf(|_| {}), root.intermediate(|_| {}).der];
+        let elsewhere = known.claimed(&chain, &root.bundle(), now(), SVID_ALGORITHMS);
+        assert_eq!(elsewhere, None);
     }
 
     #[test]

@@ -48,7 +48,9 @@ impl BrokerApi {
         convert: fn(S::Message) -> T,
     ) -> Result<Response<Answers<T>>, Status> {
         let launches = Arc::clone(&self.launches);
-        let feed: Feed<S::Message> = feed(launches, subject, source).await.map_err(translated)?;
+        let held = subject.held(&launches).await.map_err(translated)?;
+        let feed = feed(launches, (subject, held), source).await;
+        let feed: Feed<S::Message> = feed.map_err(translated)?;
         let answers = feed.map(move |answer| answer.map(convert).map_err(translated));
         Ok(Response::new(Box::pin(answers)))
     }

@@ -191,7 +191,13 @@ impl TestIssuer {
         self.chain_named(id, &[], spki)
     }
 
-    fn chain_named(&self, id: &SpiffeId, dns_names: &[DnsName], spki: &[u8]) -> Vec<Vec<u8>> {
+    /// A chain over that key for that name, of now.
+    pub(super) fn chain_named(
+        &self,
+        id: &SpiffeId,
+        dns_names: &[DnsName],
+        spki: &[u8],
+    ) -> Vec<Vec<u8>> {
         let request = LeafRequest {
             spiffe_id: id,
             dns_names,

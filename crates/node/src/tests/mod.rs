@@ -1,6 +1,7 @@
 //! The node on temporary sockets, with an issuer that signs for itself.
 
 mod agent_key;
+mod answers;
 mod attackers;
 mod authorities;
 mod broker;

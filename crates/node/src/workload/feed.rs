@@ -38,7 +38,16 @@ struct Held {
 
 impl Held {
     async fn of(launches: &Launches, peer: &impl Party) -> Result<Self, Status> {
-        let mut held = peer.held(launches).await?;
+        let held = peer.held(launches).await?;
+        Self::since(held, launches, peer).await
+    }
+
+    /// The same where it was seen just now what a peer speaks as.
+    async fn since(
+        mut held: Vec<Arc<Launch>>,
+        launches: &Launches,
+        peer: &impl Party,
+    ) -> Result<Self, Status> {
         loop {
             let siblings = held.iter().map(|it| it.siblings.subscribe()).collect();
             // One that came before it was listened for is there now.
@@ -73,16 +82,16 @@ impl Held {
     }
 }
 
-/// Sends the state at once and whenever it changes, until every launch of the caller ends, the caller
+/// Sends the state at once and whenever it changes, to who was seen just now to speak as these launches, until every launch of the caller ends, the caller
 /// exits, is not what it was or stops listening. The end of the last launch is told as
 /// `PermissionDenied`.
 pub(crate) async fn feed<S: Source, P: Party>(
     launches: Arc<Launches>,
-    peer: Arc<P>,
+    (peer, held): (Arc<P>, Vec<Arc<Launch>>),
     mut source: S,
 ) -> Result<Feed<S::Message>, Status> {
     let (sender, receiver) = mpsc::channel(1);
-    let mut held = Held::of(&launches, &*peer).await?;
+    let mut held = Held::since(held, &launches, &*peer).await?;
     let mut state = source.next(&held.launches).await?;
     peer.release(&launches, &held.launches).await?;
     tokio::spawn(async move {

@@ -40,11 +40,11 @@ impl WorkloadApi {
 
     async fn feed<S: Source>(
         &self,
-        peer: Arc<Peer>,
+        caller: (Arc<Peer>, Vec<Arc<Launch>>),
         source: S,
     ) -> Result<Response<Feed<S::Message>>, Status> {
         let launches = Arc::clone(&self.launches);
-        feed(launches, peer, source).await.map(Response::new)
+        feed(launches, caller, source).await.map(Response::new)
     }
 
     /// The keys of WIT-SVIDs, where the deployment opted in to that profile.
@@ -66,7 +66,7 @@ impl SpiffeWorkloadApi for WorkloadApi {
         &self,
         request: Request<X509svidRequest>,
     ) -> Result<Response<Self::FetchX509SVIDStream>, Status> {
-        let (peer, _) = caller(&self.launches, &request).await?;
+        let caller = caller(&self.launches, &request).await?;
         let source = Svids {
             launches: Arc::clone(&self.launches),
             bundles: Bundles::of(&self.launches),
@@ -74,15 +74,15 @@ impl SpiffeWorkloadApi for WorkloadApi {
             registrations: self.launches.issuer().registrations(),
             sent: None,
         };
-        self.feed(peer, source).await
+        self.feed(caller, source).await
     }
 
     async fn fetch_x509_bundles(
         &self,
         request: Request<X509BundlesRequest>,
     ) -> Result<Response<Self::FetchX509BundlesStream>, Status> {
-        let (peer, _) = caller(&self.launches, &request).await?;
-        self.feed(peer, Bundles::of(&self.launches)).await
+        let caller = caller(&self.launches, &request).await?;
+        self.feed(caller, Bundles::of(&self.launches)).await
     }
 
     async fn fetch_jwtsvid(
@@ -100,8 +100,8 @@ impl SpiffeWorkloadApi for WorkloadApi {
         &self,
         request: Request<JwtBundlesRequest>,
     ) -> Result<Response<Self::FetchJWTBundlesStream>, Status> {
-        let (peer, _) = caller(&self.launches, &request).await?;
-        self.feed(peer, KeySets::of(&self.launches)).await
+        let caller = caller(&self.launches, &request).await?;
+        self.feed(caller, KeySets::of(&self.launches)).await
     }
 
     async fn validate_jwtsvid(
@@ -117,10 +117,10 @@ impl SpiffeWorkloadApi for WorkloadApi {
         request: Request<WitsvidRequest>,
     ) -> Result<Response<Self::FetchWITSVIDStream>, Status> {
         let bundle = self.wit_svid_bundle()?;
-        let (peer, _) = caller(&self.launches, &request).await?;
+        let caller = caller(&self.launches, &request).await?;
         let asked = RequestedId::try_from(request.get_ref())?;
         let launches = Arc::clone(&self.launches);
-        self.feed(peer, WitSvids::new(launches, asked, bundle))
+        self.feed(caller, WitSvids::new(launches, asked, bundle))
             .await
     }
 
@@ -129,8 +129,9 @@ impl SpiffeWorkloadApi for WorkloadApi {
         request: Request<WitBundlesRequest>,
     ) -> Result<Response<Self::FetchWITBundlesStream>, Status> {
         let own = self.wit_svid_bundle()?;
-        let (peer, _) = caller(&self.launches, &request).await?;
-        self.feed(peer, WitKeySets::new(&self.launches, own)).await
+        let caller = caller(&self.launches, &request).await?;
+        self.feed(caller, WitKeySets::new(&self.launches, own))
+            .await
     }
 }
 
@@ -170,6 +171,7 @@ impl Source for Svids {
         self.tainted.borrow_and_update();
         let registrations = self.registrations.borrow_and_update().clone();
         let known = self.bundles.current(held)?;
+        let bundle = known.own.to_concatenated_der();
         let (mut svids, mut identities, mut hints) = (vec![], vec![], vec![]);
         let (mut again, mut refused) = (None, None);
         // Those that are due are asked for together.
@@ -192,7 +194,7 @@ impl Source for Svids {
                 spiffe_id: launch.instance().to_string(),
                 x509_svid: identity.chain_der.clone(),
                 x509_svid_key: identity.key.expose().to_vec(),
-                bundle: known.own.to_concatenated_der(),
+                bundle: bundle.clone(),
                 hint: hint.clone(),
             });
             hints.push(hint);

@@ -194,6 +194,8 @@ async fn issue_together(
             one
         }));
     }
+    // What a crash leaves unwritten of when they expire is read from here on.
+    let issuing = server.svid_ends.begin(server.log_size());
     let mut enrolled = server.enrol_all(events).await.into_iter();
     // What was revoked while its entry was written is not signed either.
     let outcomes = prepared.into_iter().map(|prepared| {
@@ -219,7 +221,7 @@ async fn issue_together(
     let mut leaves = leaves.into_iter();
     let signed = outcomes
         .into_iter()
-        .map(|outcome| -> Result<(InstanceId, IssuedLeaf), Problem> {
+        .map(|outcome| -> Result<IssuedLeaf, Problem> {
             let prepared = outcome?;
             if let Some(problem) = &unsigned {
                 return Err(problem.clone());
@@ -231,24 +233,15 @@ async fn issue_together(
             if let Some(authority) = signing.active(AuthorityKind::X509) {
                 server.holds(authority, &prepared.holder, not_after);
             }
-            let leaf = IssuedLeaf {
+            issuing.note(prepared.instance, not_after);
+            Ok(IssuedLeaf {
                 spiffe_id: prepared.request.spiffe_id,
                 leaf,
                 not_after,
-            };
-            Ok((prepared.instance, leaf))
+            })
         });
-    let signed: Vec<_> = signed.collect();
-    let svids = signed.iter().flatten();
-    let svids: Vec<_> = svids.map(|(id, leaf)| (*id, leaf.not_after)).collect();
-    // What cannot be noted is handed to nobody.
-    let noted = server.store.note_svids(&svids).await.map_err(stored);
-    let leaves = signed.into_iter().map(|signed| {
-        let (_, leaf) = signed?;
-        noted.clone().map(|()| leaf)
-    });
     Ok(Issued {
-        leaves: leaves.collect(),
+        leaves: signed.collect(),
         intermediates,
     })
 }

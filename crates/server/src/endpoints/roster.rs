@@ -106,6 +106,8 @@ async fn roster(
         limit: limit.saturating_add(1),
         ..query
     };
+    // Before the tables are asked: what is here no more then is there.
+    let unwritten = server.svid_ends.unwritten();
     let mut rows = server.store.roster(&query).await.map_err(stored)?;
     let more = rows.len() as u64 > limit;
     rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -113,6 +115,8 @@ async fn roster(
     let mut read = HashMap::new();
     let mut instances = Vec::with_capacity(rows.len());
     for mut row in rows {
+        let noted = unwritten.get(&row.instance.instance_id).copied();
+        row.svid_until = row.svid_until.max(noted);
         let behalf = match row.root.take() {
             None => None,
             Some((held_by, kept)) => Some(match read.get(&held_by) {

@@ -93,7 +93,7 @@ impl<'a> LeafIssuer<'a> {
 
     /// Judges a leaf as who relies on it does: the first one whole, and each with DNS names, which an authority
     /// may be constrained in; the others by their profile. That key and certificate belong together was seen
-    /// then, and whoever is answered verifies each signature.
+    /// then, and whoever is presented a leaf verifies its signature.
     fn judge(&self, leaf: &[u8], request: &LeafRequest<'_>) -> Result<(), CaError> {
         if self.proven.get() && request.dns_names.is_empty() {
             return match leaf_profile(leaf) {

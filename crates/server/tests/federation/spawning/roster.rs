@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use chancery_audit::{CredentialForm, Event};
 use chancery_crypto::SigningKey;
 use chancery_journal::Subject;
 use chancery_store::RootRow;
@@ -154,6 +155,56 @@ async fn the_shorter_of_two_times_counts() {
         assert!((most - 20..=most).contains(&lives), "{lives} of {most}");
         let noted = domain.of(opened.instance_id).await.svid_until;
         assert_eq!(noted, Some(svid.not_after));
+    }
+}
+
+/// When an SVID expires is told before the tables have it, and after a crash that left it in the log alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_an_svid_is_told_before_it_is_written_and_after_a_crash() {
+    let mut domain = Domain::start("own.example").await;
+    domain.registered("worker", None).await;
+    let opened = domain.begin("worker", None, LaunchTerms::default()).await;
+    let id = opened.unwrap().instance_id;
+    let mut beside = domain.beside().await;
+    let begin = sqlx::query("BEGIN IMMEDIATE").execute(&mut beside);
+    begin.await.unwrap();
+    // Nobody writes the tables, and whoever issues waits for nobody who does.
+    let svid = domain.x509(id).await.unwrap();
+    assert_eq!(domain.of(id).await.svid_until, Some(svid.not_after));
+    let issued = domain.entries().await.into_iter().rev();
+    let issued = issued.map(|entry| entry.event);
+    let issued = issued.filter_map(|event| match event {
+        Event::IdentityIssue(issue) if issue.instance.as_str().ends_with(&id.to_string()) => {
+            Some(issue)
+        }
+        _ => None,
+    });
+    let issued: Vec<_> = issued.collect();
+    assert_eq!(issued.len(), 1);
+    sqlx::query("ROLLBACK").execute(&mut beside).await.unwrap();
+    domain.restart().await;
+    assert_eq!(domain.of(id).await.svid_until, Some(svid.not_after));
+    // Of two that were killed for, the later counts; what is no X.509-SVID does not, nor what is nobody's.
+    let later = |seconds: u64, form| {
+        let mut issue = issued[0].clone();
+        issue.expires = svid.not_after.plus_seconds(seconds);
+        issue.credentials[0].expires = issue.expires;
+        issue.credentials[0].form = form;
+        issue
+    };
+    let mut service = later(400, CredentialForm::X509Svid);
+    service.instance = "spiffe://own.example/service/gateway".parse().unwrap();
+    let events = [
+        later(200, CredentialForm::X509Svid),
+        later(100, CredentialForm::X509Svid),
+        later(300, CredentialForm::JwtSvid),
+        service,
+    ];
+    domain.enrolled(events.map(Event::from).to_vec()).await;
+    for _ in 0..2 {
+        domain.restart().await;
+        let until = domain.of(id).await.svid_until;
+        assert_eq!(until, Some(svid.not_after.plus_seconds(200)));
     }
 }
 
