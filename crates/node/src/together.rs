@@ -92,8 +92,8 @@ impl Asking {
         let question = IssueX509s { requests };
         match self.in_time(self.server.issue_x509s(&question)).await {
             Ok(issued) => tell(together, issued),
-            // A server of before does not know the question.
-            Err(ClientError::Refused(problem)) if problem.status == 404 => {
+            // A server of before does not know the question, or takes fewer at once.
+            Err(ClientError::Refused(problem)) if is_of_before(&problem) => {
                 self.ask_each(together).await;
             }
             Err(error) => {
@@ -128,6 +128,11 @@ impl Asking {
         let answer = timeout(self.patience, asked).await;
         answer.unwrap_or_else(|_| Err(late().into()))
     }
+}
+
+/// Whether the question itself was refused, and nothing that was asked.
+fn is_of_before(problem: &Problem) -> bool {
+    problem.status == 404 || (problem.status == 400 && problem.reason == "requests")
 }
 
 fn tell(together: Vec<Asked>, issued: IssuedX509s) {

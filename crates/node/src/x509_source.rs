@@ -31,7 +31,7 @@ struct State {
     left_alone: Option<Instant>,
 }
 
-/// An X.509-SVID with its key, verified.
+/// An X.509-SVID with its key, judged ([`Paths`](crate::paths::Paths)).
 #[derive(Debug)]
 pub(crate) struct X509Identity {
     /// Leaf and intermediates, one DER behind the other.
@@ -43,7 +43,7 @@ pub(crate) struct X509Identity {
     pub(crate) chain: Vec<Vec<u8>>,
     /// The digests of the certificates above the leaf.
     pub(crate) above: BTreeSet<Digest>,
-    /// What it was verified with.
+    /// What it was judged with.
     bundle: X509Bundle,
     /// What it was issued by.
     pub(crate) terms: RegistrationTerms,
@@ -152,7 +152,7 @@ impl State {
 }
 
 impl X509Identity {
-    /// Whether whoever has that bundle, which may be another one than when it was issued, believes it
+    /// Whether whoever has that bundle, which may be another one than when it was issued and judged, believes it
     /// now: it is not over, nor, after the clock was set back, of a time to come.
     pub(crate) fn stands(&self, bundle: &X509Bundle, now: Timestamp) -> bool {
         let is_of_now = self.not_before <= now && now < self.not_after;

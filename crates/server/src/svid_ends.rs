@@ -90,16 +90,17 @@ impl SvidEnds {
         let mut state = State::default();
         let size = journal.size();
         state.written = match store.meta(META).await?.map(|from| from.parse::<u64>()) {
-            Some(Ok(from)) => from.min(size),
-            // Tables of before were written by whoever issued.
+            Some(Ok(from)) if from <= size => from,
+            // Tables of before were written by whoever issued; of a log that is shorter they say nothing.
             _ => {
                 store.set_meta(META, &size.to_string()).await?;
                 size
             }
         };
-        for index in state.written..size {
+        for read in journal.entries(state.written..size) {
+            let (_, bytes) = read?;
             // What cannot be read here is refused where something depends on it.
-            let Ok(entry) = Entry::parse(&journal.read_entry(index)?) else {
+            let Ok(entry) = Entry::parse(&bytes) else {
                 continue;
             };
             if let Some((instance, expires)) = issued(&entry.event) {

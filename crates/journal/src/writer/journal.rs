@@ -68,8 +68,8 @@ impl Journal {
         Ok(Submitted(index))
     }
 
-    /// Gives several entries their places, one behind the other, and has them synced together as far as one
-    /// sync takes them. None has a place where one of them is too large.
+    /// Gives several entries their places, in their order, and has them synced together as far as one sync takes
+    /// them; of more than wait at a time others may stand between. None has a place where one of them is too large.
     pub async fn submit_all(&self, entries: Vec<Vec<u8>>) -> Result<Vec<Submitted>, AppendError> {
         let prepared: Result<Vec<_>, _> = entries.into_iter().map(prepare).collect();
         let mut prepared = prepared?;

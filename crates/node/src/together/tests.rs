@@ -244,3 +244,17 @@ async fn a_server_that_is_away_is_away_for_each() {
         ));
     }
 }
+
+#[test]
+fn only_the_question_itself_is_asked_again_one_by_one() {
+    let before = Problem::new(StatusCode::NOT_FOUND, "not_found", "no such endpoint");
+    assert!(is_of_before(&before));
+    assert!(is_of_before(&Problem::bad_request("requests", "too many")));
+    for other in [
+        Problem::bad_request("key", "the key is not a key"),
+        Problem::forbidden("requests", "not from here"),
+        Problem::unavailable("server", "no answer in time"),
+    ] {
+        assert!(!is_of_before(&other));
+    }
+}

@@ -82,9 +82,9 @@ impl Held {
     }
 }
 
-/// Sends the state at once and whenever it changes, to who was seen just now to speak as these launches, until every launch of the caller ends, the caller
-/// exits, is not what it was or stops listening. The end of the last launch is told as
-/// `PermissionDenied`.
+/// Sends the state at once and whenever it changes, to who was seen just now to speak as these launches, until
+/// every launch of the caller ends, the caller exits, is not what it was or stops listening. The end of the last
+/// launch is told as `PermissionDenied`.
 pub(crate) async fn feed<S: Source, P: Party>(
     launches: Arc<Launches>,
     (peer, held): (Arc<P>, Vec<Arc<Launch>>),

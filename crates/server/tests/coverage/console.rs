@@ -425,7 +425,7 @@ async fn an_address_tries_so_often() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_code_that_nobody_waits_for_is_asked_after_as_often_as_an_address_tries() {
+async fn codes_that_nobody_waits_for_count_as_failed_attempts() {
     let served = Served::new().await;
     let mut reasons = Vec::new();
     for _ in 0..22 {
