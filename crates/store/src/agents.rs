@@ -3,11 +3,10 @@ use std::collections::BTreeMap;
 use chancery_identity::{RegistrationOwner, RegistrationTerms};
 use chancery_types::{Digest, Timestamp};
 use serde_json::Value;
+use sqlx::Row as _;
 use sqlx::any::AnyRow;
-use sqlx::{AssertSqlSafe, Row as _};
 
 use crate::open::{integer, natural};
-use crate::together::{list, room};
 use crate::{Store, StoreError};
 
 const TERMS: &str = "registrations";
@@ -169,21 +168,12 @@ impl Store {
         &self,
         agents: &[&str],
     ) -> Result<BTreeMap<String, RegistrationTerms>, StoreError> {
-        let mut terms = BTreeMap::new();
-        let mut rest = agents;
-        while let Some(first) = rest.first() {
-            let room = room(rest.len());
-            let (some, others) = rest.split_at(room.min(rest.len()));
-            rest = others;
-            // Nothing but the numbers of parameters is put into it.
-            let text = AssertSqlSafe(format!("{TERMS_OF} ({})", list(room)));
-            let padded = some.iter().chain(std::iter::repeat(first)).take(room);
-            let rows = padded.fold(sqlx::query(text), |query, id| query.bind((*id).to_owned()));
-            for row in &rows.fetch_all(&self.pool).await? {
-                terms.insert(row.try_get("agent_id")?, terms_in(row)?);
-            }
-        }
-        Ok(terms)
+        let keys: Vec<_> = agents.iter().map(ToString::to_string).collect();
+        let rows = self.rows_in(TERMS_OF, &keys).await?;
+        let terms = rows
+            .iter()
+            .map(|row| Ok((row.try_get("agent_id")?, terms_in(row)?)));
+        terms.collect()
     }
 
     /// All agents, in the order of their ids.

@@ -1,11 +1,10 @@
 use chancery_types::id::{InstanceId, NodeId};
 use chancery_types::{Digest, Jwk, Timestamp};
 use serde_json::Value;
+use sqlx::Row as _;
 use sqlx::any::AnyRow;
-use sqlx::{AssertSqlSafe, Row as _};
 
 use crate::open::{integer, natural};
-use crate::together::{list, room};
 use crate::{Store, StoreError};
 
 /// An instance.
@@ -49,21 +48,9 @@ pub struct PlacedInstance {
 impl Store {
     /// Those of these instances that there are, each with its node, in no order.
     pub async fn placed(&self, ids: &[InstanceId]) -> Result<Vec<PlacedInstance>, StoreError> {
-        let mut found = Vec::with_capacity(ids.len());
-        let mut rest = ids;
-        while let Some(first) = rest.first() {
-            let room = room(rest.len());
-            let (some, others) = rest.split_at(room.min(rest.len()));
-            rest = others;
-            // Nothing but the numbers of parameters is put into it.
-            let text = AssertSqlSafe(format!("{PLACED} ({})", list(room)));
-            let padded = some.iter().chain(std::iter::repeat(first)).take(room);
-            let rows = padded.fold(sqlx::query(text), |query, id| query.bind(id.to_string()));
-            for row in &rows.fetch_all(&self.pool).await? {
-                found.push(placed(row)?);
-            }
-        }
-        Ok(found)
+        let keys: Vec<_> = ids.iter().map(ToString::to_string).collect();
+        let rows = self.rows_in(PLACED, &keys).await?;
+        rows.iter().map(placed).collect()
     }
 
     /// Stores a new instance.

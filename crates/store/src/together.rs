@@ -1,11 +1,38 @@
 //! Statements for several rows at once. Each that is sent costs SQLite's thread and whoever waits for it a turn, and
 //! PostgreSQL a way there and back, whatever it is about.
 
+use sqlx::AssertSqlSafe;
+use sqlx::any::AnyRow;
+
+use crate::{Store, StoreError};
+
 /// For how many rows there are statements: for few numbers, so that each is prepared once a connection.
 const SIZES: [usize; 5] = [128, 64, 16, 4, 1];
 
+impl Store {
+    /// The rows that a statement finds whose text ends with `IN`: of these keys, in no order.
+    pub(crate) async fn rows_in(
+        &self,
+        select: &'static str,
+        mut keys: &[String],
+    ) -> Result<Vec<AnyRow>, StoreError> {
+        let mut rows = Vec::with_capacity(keys.len());
+        while let Some(first) = keys.first() {
+            let room = room(keys.len());
+            let (some, rest) = keys.split_at(room.min(keys.len()));
+            keys = rest;
+            // Nothing but the numbers of parameters is put into it.
+            let text = AssertSqlSafe(format!("{select} ({})", list(room)));
+            let padded = some.iter().chain(std::iter::repeat(first)).take(room);
+            let query = padded.fold(sqlx::query(text), |query, key| query.bind(key.clone()));
+            rows.extend(query.fetch_all(&self.pool).await?);
+        }
+        Ok(rows)
+    }
+}
+
 /// How many rows the statement has room for that finds `count` of them, or as many as one finds.
-pub(crate) fn room(count: usize) -> usize {
+fn room(count: usize) -> usize {
     let enough = SIZES.into_iter().rev().find(|size| *size >= count);
     enough.unwrap_or(SIZES[0])
 }
@@ -23,7 +50,7 @@ pub(crate) fn parts<T>(mut rows: &[T]) -> Vec<&[T]> {
 }
 
 /// `$1, $2`, and so on: the parameters of a list of `count`.
-pub(crate) fn list(count: usize) -> String {
+fn list(count: usize) -> String {
     let all: Vec<_> = (1..=count).map(|number| format!("${number}")).collect();
     all.join(", ")
 }
