@@ -3,9 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chancery_crypto::SVID_ALGORITHMS;
-use chancery_identity::{
-    ClaimedX509Svid, SpiffeId, VerifiedIntermediate, VerifiedX509Svid, X509Bundle, X509SvidError,
-};
+use chancery_identity::{ClaimedX509Svid, VerifiedIntermediate, X509Bundle, X509SvidError};
 use chancery_types::Timestamp;
 
 /// How many answers of one second have the signature on the leaf verified, each of them.
@@ -32,15 +30,6 @@ struct State {
     is_doubted: bool,
 }
 
-/// What a leaf says that an issuer answered with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Leaf {
-    pub(crate) spiffe_id: SpiffeId,
-    pub(crate) spki_der: Vec<u8>,
-    pub(crate) not_before: Timestamp,
-    pub(crate) not_after: Timestamp,
-}
-
 impl Paths {
     /// What the leaf of a chain says, where the chain is acceptable.
     pub(crate) fn judge(
@@ -48,12 +37,12 @@ impl Paths {
         chain: &[Vec<u8>],
         bundle: &X509Bundle,
         now: Timestamp,
-    ) -> Result<Leaf, X509SvidError> {
+    ) -> Result<ClaimedX509Svid, X509SvidError> {
         let (known, is_asked) = self.with(|state| (state.known.clone(), state.is_asked(now)));
         // What is not accepted so the whole path refuses too, and says why, or leads elsewhere.
         let leaf = known.and_then(|known| match is_asked {
-            true => (known.verify(chain, bundle, now, SVID_ALGORITHMS)).map(Leaf::from),
-            false => (known.claimed(chain, bundle, now, SVID_ALGORITHMS)).map(Leaf::from),
+            true => (known.verify(chain, bundle, now, SVID_ALGORITHMS)).map(Into::into),
+            false => known.claimed(chain, bundle, now, SVID_ALGORITHMS),
         });
         if let Some(leaf) = leaf {
             if is_asked {
@@ -84,28 +73,6 @@ impl State {
         }
         self.came = self.came.saturating_add(1);
         self.is_doubted || self.came <= ALL || self.came.is_multiple_of(ONE_OF)
-    }
-}
-
-impl From<VerifiedX509Svid> for Leaf {
-    fn from(svid: VerifiedX509Svid) -> Self {
-        Self {
-            spiffe_id: svid.spiffe_id().clone(),
-            spki_der: svid.spki_der().to_vec(),
-            not_before: svid.not_before(),
-            not_after: svid.not_after(),
-        }
-    }
-}
-
-impl From<ClaimedX509Svid> for Leaf {
-    fn from(svid: ClaimedX509Svid) -> Self {
-        Self {
-            spiffe_id: svid.spiffe_id().clone(),
-            spki_der: svid.spki_der().to_vec(),
-            not_before: svid.not_before(),
-            not_after: svid.not_after(),
-        }
     }
 }
 

@@ -4,14 +4,13 @@ use std::time::{Duration, Instant};
 
 use chancery_crypto::{SVID_ALGORITHMS, SigningKey, random_bytes};
 use chancery_identity::{
-    RegistrationTerms, SpiffeId, X509Bundle, X509SvidError, digests_above, spki_der,
-    verify_x509_svid,
+    ClaimedX509Svid, RegistrationTerms, SpiffeId, X509Bundle, X509SvidError, digests_above,
+    spki_der, verify_x509_svid,
 };
 use chancery_types::{Algorithm, Digest, Secret, Timestamp};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::clock::now;
-use crate::paths::Leaf;
 use crate::{Issuer, IssuerError, Launch, Launches};
 
 /// How long nothing is asked of an issuer that failed.
@@ -187,7 +186,7 @@ impl X509Identity {
     /// The answer of an issuer and what its leaf was judged to say, where it is an SVID over just this key for
     /// whom it was asked.
     pub(crate) fn judged(
-        (chain, leaf): (Vec<Vec<u8>>, Result<Leaf, X509SvidError>),
+        (chain, leaf): (Vec<Vec<u8>>, Result<ClaimedX509Svid, X509SvidError>),
         key: &SigningKey,
         bundle: &X509Bundle,
         now: Timestamp,
@@ -195,10 +194,10 @@ impl X509Identity {
     ) -> Result<Self, IssuerError> {
         let refused = |why: String| IssuerError::Unavailable(Unacceptable(why).into());
         let leaf = leaf.map_err(|error| refused(error.to_string()))?;
-        if !is_own(&leaf.spiffe_id) {
+        if !is_own(leaf.spiffe_id()) {
             return Err(refused("another spiffe id".to_owned()));
         }
-        if leaf.spki_der != spki_der(key.public()) {
+        if leaf.spki_der() != spki_der(key.public()) {
             return Err(refused("another key".to_owned()));
         }
         Ok(Self {
@@ -208,9 +207,9 @@ impl X509Identity {
             terms: RegistrationTerms::default(),
             chain,
             key: key.pkcs8().clone(),
-            not_before: leaf.not_before,
-            not_after: leaf.not_after,
-            renew_at: renewal(now, leaf.not_after),
+            not_before: leaf.not_before(),
+            not_after: leaf.not_after(),
+            renew_at: renewal(now, leaf.not_after()),
         })
     }
 }

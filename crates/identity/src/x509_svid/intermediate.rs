@@ -10,9 +10,15 @@ use super::{VerifiedX509Svid, X509SvidError, verify_with_path, verify_x509_svid}
 use crate::{SpiffeId, X509Bundle};
 
 /// What a leaf says of itself that is an X.509-SVID in everything but that nobody verified the signature on it:
-/// whoever is presented it must. Only [`VerifiedIntermediate::claimed`] makes one.
+/// whoever is presented it must. [`VerifiedIntermediate::claimed`] makes one; what was verified is claimed as well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimedX509Svid(VerifiedX509Svid);
+
+impl From<VerifiedX509Svid> for ClaimedX509Svid {
+    fn from(svid: VerifiedX509Svid) -> Self {
+        Self(svid)
+    }
+}
 
 impl ClaimedX509Svid {
     /// Whose SVID it says it is.

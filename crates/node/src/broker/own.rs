@@ -13,7 +13,6 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::clock::{now, until};
-use crate::paths::Leaf;
 use crate::x509_source::{RETRY_SECONDS, X509Identity};
 use crate::{Issuer, IssuerError};
 
@@ -122,9 +121,8 @@ async fn issue(issuer: &dyn Issuer, bundle: &X509Bundle) -> Result<X509Identity,
     let key = SigningKey::generate(Algorithm::Es256).map_err(|error| failed(error.into()))?;
     let chain = issuer.issue_own(&spki_der(key.public())).await?;
     let verified = verify_x509_svid(&chain, bundle, now, SVID_ALGORITHMS);
-    X509Identity::judged((chain, verified.map(Leaf::from)), &key, bundle, now, |id| {
-        id.path() == PATH
-    })
+    let answer = (chain, verified.map(Into::into));
+    X509Identity::judged(answer, &key, bundle, now, |id| id.path() == PATH)
 }
 
 /// Whether whoever has the bundle believes it, and no authority above it is tainted.

@@ -1,7 +1,7 @@
 //! What an issuer answers is judged before a workload has it, many in a second as well.
 
 use chancery_crypto::SigningKey;
-use chancery_identity::{SpiffeId, X509SvidError, spki_der};
+use chancery_identity::{ClaimedX509Svid, SpiffeId, X509SvidError, spki_der};
 use chancery_types::{Algorithm, Timestamp};
 
 use super::issuer::TestIssuer;
@@ -11,6 +11,11 @@ use crate::paths::Paths;
 fn forged(mut chain: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
     *chain[0].last_mut().unwrap() ^= 1;
     chain
+}
+
+fn said(leaf: &ClaimedX509Svid) -> (&SpiffeId, &[u8], Timestamp, Timestamp) {
+    let (from, until) = (leaf.not_before(), leaf.not_after());
+    (leaf.spiffe_id(), leaf.spki_der(), from, until)
 }
 
 #[test]
@@ -26,12 +31,13 @@ fn an_issuer_that_signs_wrongly_is_found_and_then_believed_by_the_signature_alon
     let judge = |chain: &[Vec<u8>]| paths.judge(chain, &bundle, now);
     for _ in 0..64 {
         let leaf = judge(&chain()).unwrap();
-        assert_eq!(leaf.spiffe_id, id);
-        assert_eq!(leaf.spki_der, spki_der(key.public()));
+        assert_eq!(*leaf.spiffe_id(), id);
+        assert_eq!(leaf.spki_der(), spki_der(key.public()));
     }
     // Some are not asked for their signature now, and for everything else as before.
     let wrong = forged(chain());
-    assert_eq!(judge(&wrong).unwrap(), judge(&chain()).unwrap());
+    let (unsigned, signed) = (judge(&wrong).unwrap(), judge(&chain()).unwrap());
+    assert_eq!(said(&unsigned), said(&signed));
     let elsewhere = other.chain_named(&id, &[], &spki_der(key.public()));
     assert_eq!(judge(&elsewhere), Err(X509SvidError::Untrusted));
     assert_eq!(judge(&[]), Err(X509SvidError::EmptyChain));
