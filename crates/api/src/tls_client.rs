@@ -79,7 +79,7 @@ impl BoundClient {
     pub async fn connect(server: &str, config: ClientConfig) -> Result<Self, ClientError> {
         let connecting = async {
             let tls = connector(config, b"http/1.1");
-            let stream = connect(server, &tls).await?;
+            let stream = to_server(server, &tls).await?;
             let channel = node_channel(stream.get_ref().1)?;
             let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
             Ok((channel, sender, tokio::spawn(connection)))
@@ -237,7 +237,7 @@ impl Inner {
         if let Some(sender) = kept.as_ref().filter(|sender| !sender.is_closed()) {
             return Ok(sender.clone());
         }
-        let stream = connect(&self.server, &self.tls).await?;
+        let stream = to_server(&self.server, &self.tls).await?;
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .keep_alive_interval(ALIVE)
@@ -290,19 +290,27 @@ pub(crate) async fn connect(
         tls.connect(name, stream).await
     };
     match timeout(CONNECT, connected).await {
-        Ok(Err(error)) if is_another(&error) => Err(
-            "whoever answers there is not the server that the trust document names; \
-             is this the address of `up --nodes`?"
-                .into(),
-        ),
         Ok(connected) => Ok(connected?),
         Err(_) => Err("no connection in time".into()),
     }
 }
 
+/// The same, to the server that the trust document names.
+async fn to_server(server: &str, tls: &TlsConnector) -> Result<TlsStream<TcpStream>, Failure> {
+    connect(server, tls).await.map_err(|error| {
+        if is_another(&error) {
+            return "whoever answers there is not the server that the trust document names; \
+                    is this the address of `up --nodes`?"
+                .into();
+        }
+        error
+    })
+}
+
 /// Whether somebody else of the trust domain answered.
-fn is_another(error: &std::io::Error) -> bool {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+fn is_another(error: &Failure) -> bool {
+    let error = error.downcast_ref::<std::io::Error>();
+    let inner = error.and_then(|error| error.get_ref()?.downcast_ref());
     matches!(
         inner,
         Some(rustls::Error::InvalidCertificate(
