@@ -10,6 +10,18 @@ use chancery_types::id::SessionId;
 /// What an entry says beside its type, written into the entry at once.
 pub(crate) struct EventBody<'a>(&'a Event);
 
+impl Event {
+    /// The body, as it stands in an entry.
+    pub(crate) const fn as_body(&self) -> EventBody<'_> {
+        EventBody(self)
+    }
+
+    /// The body, to be looked at.
+    pub(crate) fn to_value(&self) -> Result<Value, serde_json::Error> {
+        serde_json::to_value(self.as_body())
+    }
+}
+
 macro_rules! registry {
     ($($body:ident,)*) => {
         /// Everything that is ever logged. Append-only: a type keeps its meaning for ever.
@@ -34,15 +46,6 @@ macro_rules! registry {
             /// Whose log holds it.
             pub const fn writer(&self) -> Writer {
                 match self { $(Self::$body(_) => $body::WRITER,)* }
-            }
-
-            pub(crate) fn to_value(&self) -> Result<Value, serde_json::Error> {
-                match self { $(Self::$body(body) => serde_json::to_value(body),)* }
-            }
-
-            /// The body, as it stands in an entry.
-            pub(crate) const fn as_body(&self) -> EventBody<'_> {
-                EventBody(self)
             }
 
             /// The event of that type; none when the type is not registered.
