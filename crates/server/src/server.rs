@@ -271,20 +271,17 @@ impl Server {
         let submitted = self.journal.submit_all(entries).await;
         drop(turn);
         let submitted = submitted.map_err(|error| Problem::internal("log", &error));
-        let (submitted, failed) = match submitted {
-            Ok(submitted) => (submitted, None),
-            Err(problem) => (Vec::new(), Some(problem)),
-        };
-        let mut submitted = submitted.into_iter();
+        let mut submitted = submitted.map(Vec::into_iter);
         let mut enrolled = Vec::with_capacity(times.len());
         for at in times {
             let missing = || Problem::unavailable("log", "an entry is missing");
-            enrolled.push(match at {
+            let placed = at.and_then(|at| {
+                let submitted = submitted.as_mut().map_err(|problem| problem.clone())?;
+                Ok((submitted.next().ok_or_else(missing)?, at))
+            });
+            enrolled.push(match placed {
+                Ok(placed) => durable(placed).await,
                 Err(problem) => Err(problem),
-                Ok(at) => match submitted.next() {
-                    Some(one) => durable((one, at)).await,
-                    None => Err(failed.clone().unwrap_or_else(missing)),
-                },
             });
         }
         enrolled

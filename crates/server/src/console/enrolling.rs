@@ -64,10 +64,9 @@ pub(super) async fn code(
     Extension(ConnectInfo(peer)): Extension<ConnectInfo<SocketAddr>>,
     FromPage(request): FromPage<OneTimeCode>,
 ) -> Result<StatusCode, Problem> {
-    match open(&desk, &request.code) {
-        Ok(_) => Ok(StatusCode::NO_CONTENT),
-        Err(failure) => Err(desk.count_failure(peer, failure)),
-    }
+    let found = open(&desk, &request.code);
+    found.map_err(|failure| desk.count_failure(peer, failure))?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Hands a passkey to whoever invited, and waits until the trust document names it.
